@@ -1,0 +1,97 @@
+#include "model/base/diagnostic.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace rehearse {
+namespace {
+
+void append(std::string& text, const std::optional<SourceSpan>& where, std::string_view severity,
+            std::string_view message) {
+  if (!where) {
+    text += fmt::format("{}: {}\n", severity, message);
+    return;
+  }
+  const SourceText& source = *where->source;
+  text += fmt::format("{}:{}:{}: {}: {}\n", source.name(), where->line, where->column, severity,
+                      message);
+  const std::string_view line = source.line(where->line);
+  if (where->length <= 0 || line.empty()) return;
+  const auto column = static_cast<std::size_t>(std::max(where->column, 1)) - 1;
+  const auto room = line.size() > column ? line.size() - column : 1;
+  const auto length = std::min(static_cast<std::size_t>(where->length), room);
+  // Tabs are kept in the padding, so that the caret stands under the same screen column.
+  std::string padding(line.substr(0, column));
+  for (char& c : padding) c = c == '\t' ? '\t' : ' ';
+  text += fmt::format("{:>5} | {}\n", where->line, line);
+  text += fmt::format("{:>5} | {}^{}\n", "", padding, std::string(length - 1, '~'));
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0u);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitution = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({substitution, row[j] + 1, row[j - 1] + 1}));
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+SourceText::SourceText(std::string name, std::string text)
+    : name_(std::move(name)), text_(std::move(text)) {}
+
+std::string_view SourceText::line(int number) const {
+  std::string_view rest = text_;
+  for (int i = 1; i < number; ++i) {
+    const auto end = rest.find('\n');
+    if (end == std::string_view::npos) return {};
+    rest.remove_prefix(end + 1);
+  }
+  rest = rest.substr(0, rest.find('\n'));
+  if (!rest.empty() && rest.back() == '\r') rest.remove_suffix(1);
+  return rest;
+}
+
+Diagnostics error(std::string message) { return error(std::move(message), {}); }
+
+Diagnostics error(std::string message, std::vector<Note> notes) {
+  return {Diagnostic{std::nullopt, std::move(message), std::move(notes)}};
+}
+
+Diagnostics error_at(SourceSpan where, std::string message, std::vector<Note> notes) {
+  return {Diagnostic{std::move(where), std::move(message), std::move(notes)}};
+}
+
+std::string format(const Diagnostic& diagnostic) {
+  std::string text;
+  append(text, diagnostic.where, "error", diagnostic.message);
+  for (const Note& note : diagnostic.notes) append(text, note.where, "note", note.message);
+  return text;
+}
+
+std::string format(const Diagnostics& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) text += format(diagnostic);
+  return text;
+}
+
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates) {
+  std::optional<std::string> best;
+  // A third of the letters may be wrong: beyond that a suggestion misleads.
+  std::size_t best_distance = word.size() / 3 + 2;
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance || distance >= candidate.size()) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,79 @@
+// LLaMA decoders (Touvron et al., arXiv 2302.13971): RMS norm, rotary positions, SwiGLU, no biases,
+// untied head; queries may share keys and values in groups (arXiv 2307.09288).
+//
+// Each decoder block has two segments, attention and ffn, and one maskable unit: both branches.
+#include <fmt/format.h>
+
+#include "model/net/builders/builders.h"
+#include "model/net/net_builder.h"
+
+namespace rehearse::builders {
+namespace {
+
+struct Sizes {
+  std::int64_t width, hidden, heads, kv_heads, head_size;
+};
+
+ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
+  const std::int64_t packed = (size.heads + 2 * size.kv_heads) * size.head_size;
+  net.begin_block(name, true);
+  net.begin_unit("decoder");
+  net.begin_segment("attention");
+  ValueId y = net.add("norm1", RmsNorm{size.width}, {x});
+  y = net.add("qkv", Linear{size.width, packed, false}, {y});
+  y = net.add("rotary", Rotary{size.heads, size.kv_heads, size.head_size}, {y});
+  y = net.add("attention", Attention{size.heads, size.kv_heads, size.head_size, true, true}, {y});
+  y = net.add("projection", Linear{size.heads * size.head_size, size.width, false}, {y});
+  x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
+  net.begin_segment("ffn");
+  y = net.add("norm2", RmsNorm{size.width}, {x});
+  const ValueId gate = net.add("gate", Linear{size.width, size.hidden, false}, {y});
+  const ValueId up = net.add("up", Linear{size.width, size.hidden, false}, {y});
+  y = net.add("swiglu", SwiGlu{}, {gate, up});
+  y = net.add("down", Linear{size.hidden, size.width, false}, {y});
+  x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
+  net.end_unit();
+  return x;
+}
+
+Result<Net> build(const ModelSpec& spec) {
+  const std::int64_t width = spec.at("width"), heads = spec.at("heads");
+  const std::int64_t kv_heads = spec.at("kv_heads");
+  const std::int64_t vocabulary = spec.at("vocabulary"), length = spec.at("sequence");
+  if (width % heads != 0) {
+    return error(fmt::format("width {} does not divide into {} heads", width, heads));
+  }
+  if (heads % kv_heads != 0) {
+    return error(fmt::format("{} heads do not divide into {} kv_heads", heads, kv_heads));
+  }
+  const Sizes size{width, spec.at("hidden"), heads, kv_heads, width / heads};
+  NetBuilder net("llama", {{length}}, ValueType::index, {{length}});
+  net.begin_block("embedding");
+  net.begin_segment("embedding");
+  ValueId x = net.add("token", Embedding{vocabulary, width}, {net.input()});
+  for (std::int64_t i = 0; i < spec.at("layers"); ++i) {
+    x = add_decoder(net, fmt::format("decoder{}", i + 1), x, size);
+  }
+  net.begin_block("head");
+  net.begin_segment("head");
+  x = net.add("norm", RmsNorm{width}, {x});
+  x = net.add("linear", Linear{width, vocabulary, false}, {x});
+  return net.finish(net.add("loss", CrossEntropy{vocabulary}, {x, net.labels()}));
+}
+
+}  // namespace
+
+ModelBuilder llama() {
+  return {"llama",
+          "LLaMA decoder; the defaults are a 134M model",
+          {{"layers", FieldKind::count, {12}, "decoder blocks"},
+           {"width", FieldKind::count, {768}, "width of the residual stream"},
+           {"hidden", FieldKind::count, {2048}, "width of the feed-forward part"},
+           {"heads", FieldKind::count, {12}, "attention heads"},
+           {"kv_heads", FieldKind::count, {12}, "heads of keys and values"},
+           {"sequence", FieldKind::count, {1024}, "tokens per sample"},
+           {"vocabulary", FieldKind::count, {32000}, "token numbers"}},
+          build};
+}
+
+}  // namespace rehearse::builders

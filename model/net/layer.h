@@ -1,0 +1,151 @@
+// One layer of the trained network: what it is, and what it costs in shapes, never in seconds.
+//
+// A layer kind is one struct in LayerSpec and one file in model/net/layers/ that says what follows
+// from its shapes (LayerFacts). Everything downstream (memory, plans, prices) reads the facts only;
+// the specs are read by the kernels of the executor.
+//
+// Layout: tensors are dense, samples first, channels last: images [h, w, c], sequences [t, c].
+// Shapes exclude the sample dimension; amounts are per sample, or per call where they do not grow
+// with the micro-batch (weights, batch statistics).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/base/units.h"
+
+namespace rehearse {
+
+struct Shape {
+  std::vector<std::int64_t> dims;
+  std::int64_t elements() const;
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+std::string to_string(const Shape& shape);  // "28x28x16"
+
+// ---- the kinds -------------------------------------------------------------------------------
+
+// Weights [out_channels, kernel, kernel, in_channels]; no bias (a norm follows).
+struct Conv2d {
+  std::int64_t in_channels, out_channels, kernel, stride, padding;
+};
+// y = x W^T + b on the last dimension; weights [out_features, in_features].
+struct Linear {
+  std::int64_t in_features, out_features;
+  bool bias;
+};
+// Per channel over samples and positions, statistics of the micro-batch; scale and shift.
+struct BatchNorm {
+  std::int64_t channels;
+};
+struct LayerNorm {
+  std::int64_t width;
+};
+struct RmsNorm {
+  std::int64_t width;
+};
+struct Relu {};
+struct Gelu {};
+// Inputs gate and up: silu(gate) * up.
+struct SwiGlu {};
+// Inputs branch and shortcut: branch * branch_scale + shortcut.
+struct Add {
+  double branch_scale;
+};
+// [h, w, c] -> [c]
+struct GlobalAveragePool {};
+// Token numbers [t] -> [t, width]; weights [vocabulary, width].
+struct Embedding {
+  std::int64_t vocabulary, width;
+};
+// Adds learned positions [length, width].
+struct PositionEmbedding {
+  std::int64_t length, width;
+};
+// Rotates queries and keys in a packed [t, (heads + 2 kv_heads) head_size].
+struct Rotary {
+  std::int64_t heads, kv_heads, head_size;
+};
+// Packed queries, keys and values [t, (heads + 2 kv_heads) head_size] -> [t, heads head_size].
+// fused: keeps one log-sum-exp per head and position instead of the probabilities.
+struct Attention {
+  std::int64_t heads, kv_heads, head_size;
+  bool causal, fused;
+};
+// Inputs logits [..., classes] and labels [...]: one loss per label.
+struct CrossEntropy {
+  std::int64_t classes;
+};
+
+using LayerSpec = std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu,
+                               Add, GlobalAveragePool, Embedding, PositionEmbedding, Rotary,
+                               Attention, CrossEntropy>;
+
+// The kind's name as plans and reports print it: "conv2d", "batch_norm", ...
+std::string_view kind_name(const LayerSpec& spec);
+
+// ---- what follows from them ------------------------------------------------------------------
+
+// Kernels with a common efficiency; device profiles have one row per class.
+enum class KernelClass {
+  convolution,
+  matrix_product,
+  attention,
+  normalization,
+  elementwise,
+  reduction,
+  embedding,
+  optimizer,
+  copy,
+};
+inline constexpr int kKernelClassCount = 9;
+std::string_view to_string(KernelClass kernel);
+
+// FLOPs and memory traffic (elements read and written once each) of one pass of one layer.
+struct Work {
+  Flops per_sample, per_call;
+  std::int64_t elements_per_sample = 0, elements_per_call = 0;
+  friend Work operator+(const Work& a, const Work& b);
+};
+
+enum class Init { zeros, ones, he_normal, glorot_uniform, normal_002 };
+std::string_view to_string(Init init);
+
+struct ParameterFacts {
+  std::string name;  // "weight", "bias", "scale", ...
+  Shape shape;
+  Init init;
+  std::int64_t fan_in, fan_out;
+  bool decays;  // whether weight decay applies (not to norms and biases)
+};
+
+// A tensor kept from forward to backward besides inputs and output (statistics, probabilities).
+struct Auxiliary {
+  std::string name;
+  std::int64_t elements_per_sample = 0, elements_per_call = 0;
+  std::int64_t bytes_per_element = 4;
+};
+
+struct LayerFacts {
+  Shape output;
+  KernelClass kernel = KernelClass::elementwise;
+  std::vector<ParameterFacts> parameters;
+  Work forward, backward_input, backward_weight;
+  std::vector<bool> saves_input;  // per input: whether backward reads it
+  bool saves_output = false;
+  std::vector<Auxiliary> auxiliaries;
+  // Whether the first input's memory may hold the output, the output's gradient that of the input.
+  bool forward_in_place = false, backward_in_place = false;
+  // Whether input and weight gradients are two kernels (products), or one (norms).
+  bool splits_backward = false;
+};
+
+// The facts of a layer with these inputs. Shapes that do not fit are a bug of the network's
+// builder (checked), not of the user.
+LayerFacts describe(const LayerSpec& spec, std::span<const Shape> inputs);
+
+}  // namespace rehearse

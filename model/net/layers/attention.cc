@@ -1,0 +1,34 @@
+#include "model/base/check.h"
+#include "model/net/layers/layers.h"
+
+namespace rehearse::layers {
+
+LayerFacts describe(const Attention& a, std::span<const Shape> inputs) {
+  expect_inputs("attention", inputs, 1, (a.heads + 2 * a.kv_heads) * a.head_size);
+  REHEARSE_CHECK(a.heads % a.kv_heads == 0, "{} heads in {} groups", a.heads, a.kv_heads);
+  const std::int64_t t = inputs[0].dims[0];
+  LayerFacts facts;
+  facts.output = {{t, a.heads * a.head_size}};
+  facts.kernel = KernelClass::attention;
+
+  // Scores and weighted values: 2 t^2 head_size operations each per head, causal or not, as the
+  // literature counts them (Narayanan et al., arXiv 2104.04473, appendix). Backward has four such
+  // products, and the fused kernel recomputes the scores.
+  const double product = 2.0 * static_cast<double>(t * t * a.heads * a.head_size);
+  const std::int64_t probabilities = a.heads * t * t;
+  const std::int64_t ends = inputs[0].elements() + facts.output.elements();
+  facts.saves_input = {true};
+  if (a.fused) {
+    facts.forward = per_sample(2 * product, ends);
+    facts.backward_input = per_sample(5 * product, 2 * ends);
+    facts.saves_output = true;
+    facts.auxiliaries = {{"log_sum_exp", a.heads * t, 0, 4}};
+  } else {
+    facts.forward = per_sample(2 * product, ends + 4 * probabilities);
+    facts.backward_input = per_sample(4 * product, 2 * ends + 6 * probabilities);
+    facts.auxiliaries = {{"probabilities", probabilities, 0, 4}};
+  }
+  return facts;
+}
+
+}  // namespace rehearse::layers

@@ -1,0 +1,93 @@
+// What one forward or backward op does, kernel by kernel, and where every tensor lies meanwhile.
+//
+// A plan's op works on a range of segments and one micro-batch. Its lowering lists the kernels in
+// order and gives each operand a place:
+//   value      a boundary value: read from, or written for, another op; a buffer of its own
+//   gradient   the gradient of a boundary value; a buffer of its own
+//   saved      an offset in the op's saved slab, which lives from its forward to its backward
+//   scratch    an offset in the op's scratch slab, which lives only while the op runs
+// The executor runs these steps, the cost model prices the same steps, and the sizes of the slabs
+// are the plan's buffers: what is predicted about memory is therefore what is used.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "model/net/net.h"
+
+namespace rehearse {
+
+enum class Space { value, gradient, saved, scratch };
+
+struct Place {
+  Space space = Space::scratch;
+  ValueId value;  // of a value or gradient: which
+  Bytes offset;   // in a slab
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+enum class KernelKind {
+  forward,          // inputs, parameters -> output, auxiliaries
+  backward,         // all gradients in one kernel (layers that do not split)
+  backward_input,   // output gradient, parameters -> input gradient
+  backward_weight,  // inputs, output gradient -> parameter gradients
+  accumulate,       // sum = left + right, where a value feeds several consumers
+  copy,             // sum = left
+};
+std::string_view to_string(KernelKind kind);
+
+// One kernel. Which operands are there follows from the kind and the layer's facts: an operand that
+// the kernel does not need has no place.
+struct KernelStep {
+  KernelKind kind = KernelKind::forward;
+  LayerId layer;
+  std::vector<std::optional<Place>> inputs;
+  std::optional<Place> output;
+  std::vector<Place> auxiliaries;
+  std::optional<Place> output_gradient;
+  std::vector<std::optional<Place>> input_gradients;
+  // accumulate and copy only; `elements` of the activation type per micro-batch.
+  std::optional<Place> left, right, sum;
+  std::int64_t elements = 0;
+};
+
+// The types tensors are stored in.
+struct ElementSizes {
+  std::int64_t activation_bytes = 4;
+};
+
+struct Lowering {
+  std::vector<KernelStep> steps;
+  Bytes scratch;  // extent of the scratch slab of this pass
+  Bytes saved;    // extent of the saved slab: the same for both passes
+  // Forward: boundary values read and written. Backward: boundary values read (saved inputs and
+  // outputs that are boundaries), gradients read and gradients written.
+  std::vector<ValueId> reads_values, writes_values, reads_gradients, writes_gradients;
+};
+
+enum class Pass { forward, backward };
+std::string_view to_string(Pass pass);
+
+// Lowers segments [begin, end) of a network for a micro-batch of this many samples. An empty range
+// of layers (everything dropped) lowers to no steps.
+Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
+               const ElementSizes& sizes);
+
+// The values that cross the cut before this segment: written before it, read at or after it. The
+// data loader's values are not among them.
+std::vector<ValueId> values_across(const Net& net, SegmentId cut);
+
+// Bytes of a value, or of its gradient, for a micro-batch.
+Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes);
+
+// FLOPs and memory traffic of one step.
+struct StepWork {
+  KernelClass kernel = KernelClass::elementwise;
+  Flops flops;
+  Bytes traffic;
+};
+StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,
+                 const ElementSizes& sizes);
+
+}  // namespace rehearse

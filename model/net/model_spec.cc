@@ -1,0 +1,99 @@
+#include "model/net/model_spec.h"
+
+#include <algorithm>
+
+#include "model/base/text.h"
+#include "model/net/builders/builders.h"
+
+namespace rehearse {
+namespace {
+
+bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
+  const bool positive = std::all_of(value.begin(), value.end(), [](auto n) { return n >= 1; });
+  switch (kind) {
+    case FieldKind::count: return value.size() == 1 && positive;
+    case FieldKind::image: return value.size() == 3 && positive;
+    case FieldKind::yes_no: return value.size() == 1 && (value[0] == 0 || value[0] == 1);
+    case FieldKind::counts: return !value.empty() && positive;
+  }
+  REHEARSE_UNREACHABLE("field kind");
+}
+
+}  // namespace
+
+const std::vector<ModelBuilder>& model_builders() {
+  static const std::vector<ModelBuilder> table = {
+      builders::gpt(),      builders::llama(),    builders::mlp(),
+      builders::resnet18(), builders::resnet20(),
+  };
+  return table;
+}
+
+const ModelBuilder* find_model_builder(std::string_view kind) {
+  const auto& table = model_builders();
+  const auto row = std::find_if(table.begin(), table.end(),
+                                [&](const ModelBuilder& builder) { return builder.kind == kind; });
+  return row == table.end() ? nullptr : &*row;
+}
+
+Result<ModelSpec> resolve(const ModelSpec& spec) {
+  const ModelBuilder* builder = find_model_builder(spec.kind);
+  if (builder == nullptr) return error(fmt::format("there is no model kind '{}'", spec.kind));
+  ModelSpec resolved{spec.kind, {}};
+  for (const ModelField& field : builder->fields) {
+    const auto given = spec.fields.find(std::string(field.name));
+    const bool missing = given == spec.fields.end();
+    if (missing && field.preset.empty()) {
+      return error(fmt::format("model kind '{}' needs '{}': {}", spec.kind, field.name, field.help));
+    }
+    const auto& value = missing ? field.preset : given->second;
+    if (!holds_kind(field.kind, value)) {
+      return error(fmt::format("field '{}' expects {}", field.name, describe(field.kind)));
+    }
+    resolved.fields.emplace(field.name, value);
+  }
+  for (const auto& [name, value] : spec.fields) {
+    if (resolved.fields.count(name) == 0) {
+      return error(fmt::format("model kind '{}' has no field '{}'", spec.kind, name));
+    }
+  }
+  return resolved;
+}
+
+Result<Net> build_net(const ModelSpec& spec) {
+  const Result<ModelSpec> resolved = resolve(spec);
+  if (!resolved) return resolved.errors();
+  return find_model_builder(spec.kind)->build(*resolved);
+}
+
+std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value) {
+  if (kind == FieldKind::yes_no) return value.at(0) != 0 ? "true" : "false";
+  return to_string(Shape{value});
+}
+
+std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string_view text) {
+  std::vector<std::int64_t> value;
+  if (kind == FieldKind::yes_no) {
+    if (text != "true" && text != "false") return std::nullopt;
+    return std::vector<std::int64_t>{text == "true" ? 1 : 0};
+  }
+  for (const std::string_view part : split(text, 'x')) {
+    const auto number = parse_integer(part);
+    if (!number) return std::nullopt;
+    value.push_back(*number);
+  }
+  if (!holds_kind(kind, value)) return std::nullopt;
+  return value;
+}
+
+std::string_view describe(FieldKind kind) {
+  switch (kind) {
+    case FieldKind::count: return "a count of at least 1";
+    case FieldKind::image: return "an image as height x width x channels, such as 28x28x1";
+    case FieldKind::yes_no: return "true or false";
+    case FieldKind::counts: return "counts such as 256x128";
+  }
+  REHEARSE_UNREACHABLE("field kind");
+}
+
+}  // namespace rehearse

@@ -1,0 +1,168 @@
+#include "model/net/net.h"
+
+#include <algorithm>
+
+#include "model/base/check.h"
+
+namespace rehearse {
+namespace {
+
+struct Uses {
+  std::vector<int> readers;  // by value: layers that read it
+  std::vector<bool> saved;   // by value: whether a backward pass reads it
+};
+
+Uses count_uses(const Net& net) {
+  Uses uses{std::vector<int>(net.values.size(), 0), std::vector<bool>(net.values.size(), false)};
+  for (const Segment& segment : net.segments) {
+    for (const LayerId id : segment.layers) {
+      const Layer& layer = net.layers[id.index()];
+      for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
+        const auto value = layer.inputs[i].index();
+        ++uses.readers[value];
+        if (layer.facts.saves_input[i]) uses.saved[value] = true;
+      }
+      if (layer.facts.saves_output) uses.saved[layer.output.index()] = true;
+    }
+  }
+  return uses;
+}
+
+// In place only within a segment: what a plan may cut between never shares memory.
+bool works_in_place(const Net& net, const Uses& uses, const Layer& layer) {
+  if (!layer.facts.forward_in_place) return false;
+  const Value& input = net.values[layer.inputs[0].index()];
+  if (!input.producer || uses.saved[layer.inputs[0].index()]) return false;
+  if (uses.readers[layer.inputs[0].index()] != 1) return false;
+  return net.layers[input.producer->index()].segment == layer.segment &&
+         input.shape == net.values[layer.output.index()].shape;
+}
+
+}  // namespace
+
+void finish(Net& net) {
+  const Uses uses = count_uses(net);
+  for (Value& value : net.values) value.needs_gradient = false;
+  std::vector<bool> written(net.values.size(), false);
+  for (std::size_t v = 0; v < net.values.size(); ++v) written[v] = !net.values[v].producer;
+  for (const Segment& segment : net.segments) {
+    for (const LayerId id : segment.layers) {
+      Layer& layer = net.layers[id.index()];
+      bool needs_gradient = !layer.parameters.empty();
+      for (const ValueId input : layer.inputs) {
+        const Value& value = net.values[input.index()];
+        REHEARSE_CHECK(written[input.index()], "layer {} reads {} before it is written", layer.name,
+                       value.name);
+        needs_gradient = needs_gradient || value.needs_gradient;
+      }
+      net.values[layer.output.index()].needs_gradient = needs_gradient;
+      written[layer.output.index()] = true;
+      layer.in_place = works_in_place(net, uses, layer);
+    }
+  }
+  REHEARSE_CHECK(written[net.loss.index()], "network {} computes no loss", net.name);
+}
+
+Subnetwork full_subnetwork(const Net& net) {
+  return {std::vector<bool>(net.units.size(), true)};
+}
+
+Net restrict(const Net& net, const Subnetwork& subnetwork) {
+  REHEARSE_CHECK(subnetwork.holds.size() == net.units.size(), "{} of {} units described",
+                 subnetwork.holds.size(), net.units.size());
+  Net result = net;
+  // What stands for each value; layers come in order, so one pass resolves chains of bypasses.
+  std::vector<std::optional<ValueId>> stands(net.values.size());
+  for (std::size_t v = 0; v < net.values.size(); ++v) stands[v] = ValueId(v);
+  for (Segment& segment : result.segments) {
+    std::vector<LayerId> kept;
+    for (const LayerId id : segment.layers) {
+      Layer& layer = result.layers[id.index()];
+      if (layer.unit && !subnetwork.holds[layer.unit->index()]) {
+        stands[layer.output.index()] =
+            layer.bypass ? stands[layer.inputs[*layer.bypass].index()] : std::nullopt;
+        continue;
+      }
+      for (ValueId& input : layer.inputs) {
+        const auto stand = stands[input.index()];
+        REHEARSE_CHECK(stand.has_value(), "layer {} reads {} of a dropped unit", layer.name,
+                       net.values[input.index()].name);
+        input = *stand;
+      }
+      kept.push_back(id);
+    }
+    segment.layers = std::move(kept);
+  }
+  finish(result);
+  return result;
+}
+
+Net scale_branches(const Net& net, double factor) {
+  Net result = net;
+  for (Layer& layer : result.layers) {
+    if (!layer.unit) continue;
+    if (auto* add = std::get_if<Add>(&layer.spec)) add->branch_scale *= factor;
+  }
+  return result;
+}
+
+std::int64_t parameter_count(const Net& net) {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : net.parameters) count += parameter.shape.elements();
+  return count;
+}
+
+std::vector<ParameterId> parameters_of(const Net& net, SegmentId begin, SegmentId end) {
+  std::vector<ParameterId> found;
+  std::vector<bool> seen(net.parameters.size(), false);
+  for (std::size_t s = begin.index(); s < end.index(); ++s) {
+    for (const LayerId id : net.segments[s].layers) {
+      for (const ParameterId parameter : net.layers[id.index()].parameters) {
+        if (seen[parameter.index()]) continue;
+        seen[parameter.index()] = true;
+        found.push_back(parameter);
+      }
+    }
+  }
+  return found;
+}
+
+PassFlops flops_of(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples) {
+  PassFlops sum;
+  const auto n = static_cast<double>(samples);
+  const auto of = [&](const Work& work) { return work.per_sample * n + work.per_call; };
+  for (std::size_t s = begin.index(); s < end.index(); ++s) {
+    for (const LayerId id : net.segments[s].layers) {
+      const Layer& layer = net.layers[id.index()];
+      sum.forward += of(layer.facts.forward);
+      const bool input_gradient =
+          std::any_of(layer.inputs.begin(), layer.inputs.end(),
+                      [&](ValueId v) { return net.values[v.index()].needs_gradient; });
+      if (input_gradient || !layer.facts.splits_backward) {
+        sum.backward_input += of(layer.facts.backward_input);
+      }
+      if (!layer.parameters.empty()) sum.backward_weight += of(layer.facts.backward_weight);
+    }
+  }
+  return sum;
+}
+
+PassFlops flops_of(const Net& net, std::int64_t samples) {
+  return flops_of(net, SegmentId(0), end_segment(net), samples);
+}
+
+std::int64_t labels_per_sample(const Net& net) {
+  return net.values[net.labels.index()].shape.elements();
+}
+
+SegmentId end_segment(const Net& net) { return SegmentId(net.segments.size()); }
+
+SegmentId begin_of(const Net& net, BlockId block) {
+  return net.blocks[block.index()].segments.front();
+}
+
+SegmentId end_of(const Net& net, BlockId block) {
+  return SegmentId(net.blocks[block.index()].segments.back().value() + 1);
+}
+
+}  // namespace rehearse

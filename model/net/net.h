@@ -1,0 +1,126 @@
+// The network being trained: a chain of blocks, each a chain of segments, each a list of layers.
+//
+// Blocks are what stages and subnetworks are made of, segments are the finest grain at which a plan
+// cuts, layers are what kernels run. Values connect layers: each is written once, by the layer that
+// produces it or by the data loader. A unit is the part of the network that a subnetwork holds or
+// drops as a whole (the main branch of a residual block).
+//
+// Ids are indices into the vectors of Net and stay the same in a restricted network, so that what
+// two workers hold can be compared.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/base/ids.h"
+#include "model/net/layer.h"
+
+namespace rehearse {
+
+enum class ValueType {
+  real,   // stored in the training's activation type
+  index,  // int32: token numbers, labels
+};
+
+struct Value {
+  std::string name;
+  Shape shape;
+  ValueType type = ValueType::real;
+  std::optional<LayerId> producer;  // none: the data loader
+  bool needs_gradient = false;      // whether a parameter lies before it
+};
+
+struct Layer {
+  std::string name;
+  LayerSpec spec;
+  std::vector<ValueId> inputs;
+  ValueId output;
+  std::vector<ParameterId> parameters;
+  SegmentId segment;
+  std::optional<UnitId> unit;
+  // The input whose value stands for the output where the unit is dropped; none where nothing
+  // outside the unit reads the output.
+  std::optional<std::size_t> bypass;
+  LayerFacts facts;
+  // Whether the output takes over the memory of the first input: nobody else reads that.
+  bool in_place = false;
+};
+
+struct Parameter {
+  std::string name;
+  Shape shape;
+  Init init;
+  std::int64_t fan_in, fan_out;
+  bool decays;
+  SegmentId segment;  // of the first layer that uses it
+  std::optional<UnitId> unit;
+};
+
+struct Segment {
+  std::string name;
+  BlockId block;
+  std::vector<LayerId> layers;  // in the order they run; without dropped ones
+};
+
+struct Block {
+  std::string name;
+  bool identity_skip = false;  // whether dropping its unit leaves exactly the identity
+  std::vector<SegmentId> segments;
+};
+
+struct Unit {
+  std::string name;
+  BlockId block;
+  std::string shape_class;  // units of equal shapes share it
+};
+
+struct Net {
+  std::string name;
+  std::vector<Block> blocks;
+  std::vector<Segment> segments;
+  std::vector<Layer> layers;
+  std::vector<Value> values;
+  std::vector<Parameter> parameters;
+  std::vector<Unit> units;
+  ValueId input, labels, loss;  // loss: one number per label
+};
+
+// Units a worker holds, by unit id.
+struct Subnetwork {
+  std::vector<bool> holds;
+  friend bool operator==(const Subnetwork&, const Subnetwork&) = default;
+};
+Subnetwork full_subnetwork(const Net& net);
+
+// The network without the units that are not held: their layers are gone from the segments and
+// consumers read what the bypass says. Ids are unchanged.
+Net restrict(const Net& net, const Subnetwork& subnetwork);
+
+// The network with every maskable branch multiplied by `factor` where it is added to its shortcut.
+Net scale_branches(const Net& net, double factor);
+
+// What follows from layers and their order: which values need gradients, which layers work in
+// place. Called by whoever builds or changes a network; checks the invariants.
+void finish(Net& net);
+
+// ---- queries ---------------------------------------------------------------------------------
+
+std::int64_t parameter_count(const Net& net);
+// Parameters used by the layers of segments [begin, end), in order of first use.
+std::vector<ParameterId> parameters_of(const Net& net, SegmentId begin, SegmentId end);
+// Arithmetic of one sample without recomputation: forward, and backward of both kinds.
+struct PassFlops {
+  Flops forward, backward_input, backward_weight;
+  Flops total() const { return forward + backward_input + backward_weight; }
+};
+PassFlops flops_of(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples);
+PassFlops flops_of(const Net& net, std::int64_t samples);
+// Labels per sample: 1 for an image, the sequence's length for a language model.
+std::int64_t labels_per_sample(const Net& net);
+SegmentId end_segment(const Net& net);
+// First segment of the block, and one past its last.
+SegmentId begin_of(const Net& net, BlockId block);
+SegmentId end_of(const Net& net, BlockId block);
+
+}  // namespace rehearse

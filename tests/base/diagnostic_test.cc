@@ -1,0 +1,59 @@
+#include "model/base/diagnostic.h"
+
+#include <gtest/gtest.h>
+
+namespace rehearse {
+namespace {
+
+TEST(Diagnostic, QuotesTheLineAndPutsTheCaretUnderTheWord) {
+  const auto source = std::make_shared<const SourceText>("a.yaml", "x: 1\n  bandwidth: 400\n");
+  const SourceSpan where{source, 2, 14, 3};
+  const Diagnostics errors =
+      error_at(where, "expected a bandwidth such as '400 Gb/s', got '400'",
+               {{SourceSpan{source, 1, 1, 1}, "units are required"}});
+  EXPECT_EQ(format(errors),
+            "a.yaml:2:14: error: expected a bandwidth such as '400 Gb/s', got '400'\n"
+            "    2 |   bandwidth: 400\n"
+            "      |              ^~~\n"
+            "a.yaml:1:1: note: units are required\n"
+            "    1 | x: 1\n"
+            "      | ^\n");
+}
+
+TEST(Diagnostic, WithoutAPlaceIsOneLine) {
+  EXPECT_EQ(format(error("no such file")), "error: no such file\n");
+}
+
+TEST(Diagnostic, KeepsTabsBeforeTheCaretAndStopsAtTheLineEnd) {
+  const auto source = std::make_shared<const SourceText>("t", "\tab");
+  EXPECT_EQ(format(error_at({source, 1, 2, 9}, "m")),
+            "t:1:2: error: m\n    1 | \tab\n      | \t^~\n");
+}
+
+TEST(SourceText, LinesWithAndWithoutCarriageReturn) {
+  const SourceText text("t", "one\r\ntwo\n");
+  EXPECT_EQ(text.line(1), "one");
+  EXPECT_EQ(text.line(2), "two");
+  EXPECT_EQ(text.line(3), "");
+  EXPECT_EQ(text.line(9), "");
+}
+
+TEST(Nearest, SuggestsATypoButNotAStranger) {
+  const std::vector<std::string> names = {"bandwidth", "latency", "kind"};
+  EXPECT_EQ(nearest("bandwith", names), "bandwidth");
+  EXPECT_EQ(nearest("latncy", names), "latency");
+  EXPECT_EQ(nearest("colour", names), std::nullopt);
+}
+
+TEST(Result, HoldsAValueOrErrors) {
+  const Result<int> good = 3;
+  EXPECT_TRUE(good.ok());
+  EXPECT_EQ(*good, 3);
+  const Result<int> bad = error("no");
+  EXPECT_FALSE(bad);
+  EXPECT_EQ(format(bad.errors()), "error: no\n");
+  EXPECT_DEATH((void)bad.value(), "value of a failed result:\nerror: no");
+}
+
+}  // namespace
+}  // namespace rehearse

@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include "model/net/model_spec.h"
+
+namespace rehearse {
+namespace {
+
+Net build(ModelSpec spec) {
+  Result<Net> net = build_net(spec);
+  EXPECT_TRUE(net.ok()) << (net.ok() ? "" : format(net.errors()));
+  return std::move(net).value();
+}
+
+// The numbers that the networks' papers and common implementations agree on.
+TEST(Builders, ParameterCountsAreExact) {
+  EXPECT_EQ(parameter_count(build({"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}})),
+            11'173'962);
+  EXPECT_EQ(parameter_count(build({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}})),
+            272'186);
+  EXPECT_EQ(parameter_count(build({"gpt", {}})), 124'439'808);
+  // 134.1M; by hand: 2 * 32000 * 768 + 12 (4 * 768^2 + 3 * 768 * 2048 + 2 * 768) + 768.
+  EXPECT_EQ(parameter_count(build({"llama", {}})),
+            2 * 32000 * 768 + 12 * (4 * 768 * 768 + 3 * 768 * 2048 + 2 * 768) + 768);
+  // 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10
+  EXPECT_EQ(parameter_count(build({"mlp", {{"image", {28, 28, 1}}, {"classes", {10}}}})), 269'322);
+}
+
+// Main branches of ResNet-18, as the published table of blocks has them.
+TEST(Builders, ResNet18UnitsHaveThePublishedSizes) {
+  const Net net = build({"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}});
+  std::vector<std::int64_t> sizes(net.units.size());
+  for (const Parameter& p : net.parameters) {
+    if (p.unit) sizes[p.unit->index()] += p.shape.elements();
+  }
+  EXPECT_EQ(sizes, (std::vector<std::int64_t>{73'984, 73'984, 221'696, 295'424, 885'760, 1'180'672,
+                                              3'540'992, 4'720'640}));
+}
+
+TEST(Builders, ResNet20ConvolutionsCostWhatTheyShould) {
+  const Net net = build({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}});
+  // Products only: the stem 2*9*16 per pixel; stage 1 six convolutions 16->16 at 28x28; stage 2
+  // 16->32 and five 32->32 at 14x14 and a projection; stage 3 likewise at 7x7; the head 2*640.
+  const double stem = 2.0 * 9 * 16 * 784, one = 6 * 2.0 * 9 * 16 * 16 * 784;
+  const double two = 2.0 * 196 * (9 * 16 * 32 + 5 * 9 * 32 * 32 + 16 * 32);
+  const double three = 2.0 * 49 * (9 * 32 * 64 + 5 * 9 * 64 * 64 + 32 * 64);
+  double products = 0;
+  for (const Layer& layer : net.layers) {
+    if (layer.facts.kernel == KernelClass::convolution ||
+        layer.facts.kernel == KernelClass::matrix_product) {
+      products += layer.facts.forward.per_sample.flops();
+    }
+  }
+  EXPECT_DOUBLE_EQ(products, stem + one + two + three + 2.0 * 640);
+}
+
+// Every row builds from its defaults plus an image, and says so when a field is missing.
+TEST(Builders, EveryKindBuildsAndNamesWhatIsMissing) {
+  for (const ModelBuilder& row : model_builders()) {
+    ModelSpec spec{std::string(row.kind), {}};
+    for (const ModelField& field : row.fields) {
+      if (!field.preset.empty()) continue;
+      const Result<Net> missing = build_net(spec);
+      ASSERT_FALSE(missing.ok());
+      EXPECT_NE(format(missing.errors()).find(std::string(field.name)), std::string::npos);
+      spec.fields[std::string(field.name)] =
+          field.kind == FieldKind::image ? std::vector<std::int64_t>{8, 8, 1}
+                                         : std::vector<std::int64_t>{10};
+    }
+    const Net net = build(spec);
+    EXPECT_GE(net.blocks.size(), 2u) << row.kind;
+    EXPECT_FALSE(row.help.empty());
+  }
+}
+
+TEST(Builders, RefuseWhatDoesNotFit) {
+  EXPECT_EQ(format(build_net({"gpt", {{"width", {100}}, {"heads", {12}}}}).errors()),
+            "error: width 100 does not divide into 12 heads\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"sequence", {4096}}}}).errors()),
+            "error: sequence 4096 is longer than the 1024 positions\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"depth", {3}}}}).errors()),
+            "error: model kind 'gpt' has no field 'depth'\n");
+}
+
+TEST(Builders, FieldsReadBackAsPrinted) {
+  EXPECT_EQ(print_field(FieldKind::image, {28, 28, 1}), "28x28x1");
+  EXPECT_EQ(parse_field(FieldKind::image, "28x28x1"), (std::vector<std::int64_t>{28, 28, 1}));
+  EXPECT_EQ(parse_field(FieldKind::image, "28x28"), std::nullopt);
+  EXPECT_EQ(parse_field(FieldKind::count, "0"), std::nullopt);
+  EXPECT_EQ(parse_field(FieldKind::yes_no, "yes"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace rehearse

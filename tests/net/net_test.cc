@@ -1,0 +1,82 @@
+#include "model/net/net.h"
+
+#include <gtest/gtest.h>
+
+#include "model/net/model_spec.h"
+
+namespace rehearse {
+namespace {
+
+Net resnet20() {
+  return *build_net({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}});
+}
+
+std::size_t layer_count(const Net& net) {
+  std::size_t count = 0;
+  for (const Segment& segment : net.segments) count += segment.layers.size();
+  return count;
+}
+
+TEST(Restrict, WithEverythingHeldChangesNothing) {
+  const Net net = resnet20();
+  const Net same = restrict(net, full_subnetwork(net));
+  EXPECT_EQ(layer_count(same), layer_count(net));
+  EXPECT_EQ(flops_of(same, 1).total(), flops_of(net, 1).total());
+}
+
+TEST(Restrict, WithNothingHeldLeavesStemProjectionsAndHead) {
+  const Net net = resnet20();
+  const Net bare = restrict(net, {std::vector<bool>(net.units.size(), false)});
+  // Stem 3 layers; two projections of 2 layers and their ReLU; head 3 layers.
+  EXPECT_EQ(layer_count(bare), 3u + 2 * 3 + 3);
+  std::int64_t held = 0;
+  for (const ParameterId p : parameters_of(bare, SegmentId(0), end_segment(bare))) {
+    EXPECT_FALSE(net.parameters[p.index()].unit.has_value());
+    held += net.parameters[p.index()].shape.elements();
+  }
+  // Stem 9*16 + 32, projections 16*32 + 64 and 32*64 + 128, head 64*10 + 10.
+  EXPECT_EQ(held, 176 + 576 + 2176 + 650);
+}
+
+TEST(Restrict, CostsAddUpUnitByUnit) {
+  const Net net = resnet20();
+  const double full = flops_of(net, 4).total().flops();
+  double dropped = 0;
+  for (std::size_t u = 0; u < net.units.size(); ++u) {
+    Subnetwork without = full_subnetwork(net);
+    without.holds[u] = false;
+    dropped += full - flops_of(restrict(net, without), 4).total().flops();
+  }
+  const double bare =
+      flops_of(restrict(net, {std::vector<bool>(net.units.size(), false)}), 4).total().flops();
+  EXPECT_NEAR(dropped + bare, full, full * 1e-12);
+}
+
+TEST(Finish, TheInputNeedsNoGradientAndEveryLayerAfterTheFirstParameterDoes) {
+  const Net net = resnet20();
+  EXPECT_FALSE(net.values[net.input.index()].needs_gradient);
+  for (const Layer& layer : net.layers) {
+    EXPECT_TRUE(net.values[layer.output.index()].needs_gradient) << layer.name;
+  }
+}
+
+TEST(Finish, ActivationsWorkInPlaceOnlyOnWhatNobodyElseReads) {
+  const Net net = resnet20();
+  for (const Layer& layer : net.layers) {
+    const bool expected = std::holds_alternative<Relu>(layer.spec) ||
+                          std::holds_alternative<Add>(layer.spec);
+    EXPECT_EQ(layer.in_place, expected) << layer.name;
+  }
+}
+
+TEST(ScaleBranches, TouchesOnlyUnits) {
+  const Net net = scale_branches(resnet20(), 0.5);
+  for (const Layer& layer : net.layers) {
+    if (const auto* add = std::get_if<Add>(&layer.spec)) {
+      EXPECT_EQ(add->branch_scale, 0.5);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rehearse
