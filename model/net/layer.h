@@ -127,7 +127,6 @@ struct ParameterFacts {
 struct Auxiliary {
   std::string name;
   std::int64_t elements_per_sample = 0, elements_per_call = 0;
-  std::int64_t bytes_per_element = 4;
 };
 
 struct LayerFacts {

@@ -111,7 +111,7 @@ class RangePlaces {
       for (const Auxiliary& auxiliary : layer.facts.auxiliaries) {
         const std::int64_t elements =
             auxiliary.elements_per_sample * samples_ + auxiliary.elements_per_call;
-        auxiliaries_[id].push_back(take(Bytes::bytes(elements * auxiliary.bytes_per_element)));
+        auxiliaries_[id].push_back(take(Bytes::bytes(elements * sizes_.statistic_bytes)));
       }
     });
     saved_size_ = end;
@@ -485,9 +485,10 @@ std::string_view to_string(Pass pass) { return pass == Pass::forward ? "forward"
 
 Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes) {
   const Value& v = net.values[value.index()];
-  // Token numbers, labels and per-label losses are four bytes whatever the activations are.
-  const bool four = v.type == ValueType::index || value == net.loss;
-  return Bytes::bytes(v.shape.elements() * samples * (four ? 4 : sizes.activation_bytes));
+  const std::int64_t element = v.type == ValueType::index ? kIndexBytes
+                               : value == net.loss        ? sizes.statistic_bytes
+                                                          : sizes.activation_bytes;
+  return Bytes::bytes(v.shape.elements() * samples * element);
 }
 
 std::vector<ValueId> values_across(const Net& net, SegmentId cut) {

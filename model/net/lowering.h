@@ -52,9 +52,13 @@ struct KernelStep {
   std::int64_t elements = 0;
 };
 
-// The types tensors are stored in.
+// Token numbers and labels are int32.
+inline constexpr std::int64_t kIndexBytes = 4;
+
+// The types other tensors are stored in.
 struct ElementSizes {
   std::int64_t activation_bytes = 4;
+  std::int64_t statistic_bytes = 4;  // losses and what layers keep beside activations
 };
 
 struct Lowering {

@@ -44,7 +44,7 @@ TEST_P(LoweringOfEveryModel, SavesWhatTheFactsSay) {
     if (layer.facts.saves_output) saved.insert(layer.output);
     for (const Auxiliary& a : layer.facts.auxiliaries) {
       const std::int64_t n = a.elements_per_sample * samples + a.elements_per_call;
-      bytes += align_up(Bytes::bytes(n * a.bytes_per_element), kAlignment).bytes();
+      bytes += align_up(Bytes::bytes(n * ElementSizes{}.statistic_bytes), kAlignment).bytes();
     }
   }
   for (const ValueId value : saved) {

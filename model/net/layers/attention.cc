@@ -22,11 +22,11 @@ LayerFacts describe(const Attention& a, std::span<const Shape> inputs) {
     facts.forward = per_sample(2 * product, ends);
     facts.backward_input = per_sample(5 * product, 2 * ends);
     facts.saves_output = true;
-    facts.auxiliaries = {{"log_sum_exp", a.heads * t, 0, 4}};
+    facts.auxiliaries = {{"log_sum_exp", a.heads * t, 0}};
   } else {
     facts.forward = per_sample(2 * product, ends + 4 * probabilities);
     facts.backward_input = per_sample(4 * product, 2 * ends + 6 * probabilities);
-    facts.auxiliaries = {{"probabilities", probabilities, 0, 4}};
+    facts.auxiliaries = {{"probabilities", probabilities, 0}};
   }
   return facts;
 }

@@ -34,7 +34,7 @@ LayerFacts describe(const BatchNorm& norm, std::span<const Shape> inputs) {
   facts.parameters = {per_channel("scale", norm.channels, Init::ones),
                       per_channel("shift", norm.channels, Init::zeros)};
   // Biased variances, as the libraries keep them; the inverse deviation is recomputed.
-  facts.auxiliaries = {{"mean", 0, norm.channels, 4}, {"variance", 0, norm.channels, 4}};
+  facts.auxiliaries = {{"mean", 0, norm.channels}, {"variance", 0, norm.channels}};
   return facts;
 }
 
@@ -44,7 +44,7 @@ LayerFacts describe(const LayerNorm& norm, std::span<const Shape> inputs) {
   facts.parameters = {per_channel("scale", norm.width, Init::ones),
                       per_channel("shift", norm.width, Init::zeros)};
   const std::int64_t rows = inputs[0].elements() / norm.width;
-  facts.auxiliaries = {{"mean", rows, 0, 4}, {"inverse_deviation", rows, 0, 4}};
+  facts.auxiliaries = {{"mean", rows, 0}, {"inverse_deviation", rows, 0}};
   return facts;
 }
 
@@ -52,7 +52,7 @@ LayerFacts describe(const RmsNorm& norm, std::span<const Shape> inputs) {
   expect_inputs("rms_norm", inputs, 1, norm.width);
   LayerFacts facts = describe_norm(inputs[0]);
   facts.parameters = {per_channel("scale", norm.width, Init::ones)};
-  facts.auxiliaries = {{"inverse_rms", inputs[0].elements() / norm.width, 0, 4}};
+  facts.auxiliaries = {{"inverse_rms", inputs[0].elements() / norm.width, 0}};
   return facts;
 }
 

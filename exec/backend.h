@@ -1,0 +1,87 @@
+// Kernels: what runs the steps of a lowered op.
+//
+// A backend prepares a kernel once for its shapes and then runs it on pointers. Tensors are dense,
+// samples first, channels last, in the backend's real type; indices are int32. A kernel is called
+// by one thread, and is deterministic: the same inputs give the same bits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "model/base/units.h"
+#include "model/net/lowering.h"
+#include "model/plan/training.h"
+
+namespace rehearse::exec {
+
+// What a kernel is for. Shapes are per sample.
+struct KernelRequest {
+  KernelKind kind;
+  LayerSpec layer;  // unused by accumulate and copy
+  std::vector<Shape> inputs;
+  Shape output;
+  std::int64_t samples = 1;
+  std::int64_t elements = 0;              // accumulate, copy: of the whole micro-batch
+  std::vector<bool> wants_input_gradient;  // per input
+};
+
+// Where its operands are; which of them are set follows from the kind (model/net/lowering.h).
+// output may equal inputs[0], and input_gradients[0] output_gradient, only where the layer's facts
+// say that it works in place.
+struct KernelArguments {
+  std::vector<const void*> inputs;
+  void* output = nullptr;  // written by forward, read by backward
+  std::vector<void*> auxiliaries;
+  const void* output_gradient = nullptr;  // null: the loss, whose gradient is loss_scale
+  std::vector<void*> input_gradients;     // null where none is wanted
+  std::vector<const void*> parameters;
+  std::vector<void*> parameter_gradients;
+  bool adds_to_parameter_gradients = false;  // or overwrites them
+  double loss_scale = 1;                     // gradient of each label's loss
+  const void* left = nullptr;                // accumulate: sum = left + right; copy: sum = left
+  const void* right = nullptr;
+  void* sum = nullptr;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual void run(const KernelArguments& arguments) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  virtual ElementSizes sizes() const = 0;
+
+  // Every kind of layer and step is served; where the library has none, by the reference.
+  virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
+
+  // Elementwise work on flat buffers of n elements of the real type.
+  virtual void add(void* into, const void* from, std::int64_t n) = 0;       // into += from
+  virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;   // values /= by
+  virtual void fill_zero(void* values, std::int64_t n) = 0;
+  // One optimizer step; state: momentum, n elements, unused (may be null) without momentum.
+  virtual void step(const Sgd& sgd, void* parameters, const void* gradients, void* state,
+                    std::int64_t n, bool decays) = 0;
+  // Conversion between the real type and double, for initial weights, checkpoints and tests.
+  virtual void store(void* into, const std::vector<double>& values) = 0;
+  virtual std::vector<double> load(const void* from, std::int64_t n) = 0;
+
+  // Bytes the libraries took for their own work space so far (never in the tensor arena).
+  virtual Bytes workspace() const = 0;
+};
+
+// The slow twin: plain loops, the oracle of every other backend.
+std::unique_ptr<Backend> make_reference_backend(DataType type);  // fp32 or fp64
+// oneDNN, fp32, one thread per rank.
+std::unique_ptr<Backend> make_onednn_backend();
+
+// "reference", "onednn": sorted; and by name with fp32.
+const std::vector<std::string_view>& backend_names();
+std::unique_ptr<Backend> make_backend(std::string_view name);
+
+}  // namespace rehearse::exec

@@ -1,0 +1,67 @@
+// One kind of device (a GPU, or one rank's share of a CPU): what kernels on it cost.
+//
+// seconds(kernel of class k, F FLOPs, B bytes of memory traffic) is either
+//   roofline:  max(F / compute_k, B / memory_k) + overhead_k    (Williams et al., CACM 2009)
+//   additive:      F / compute_k + B / memory_k  + overhead_k   (what a fit to measurements gives)
+// with the rates that kernels of the class reach, which are below the datasheet's peak.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/base/units.h"
+#include "model/net/layer.h"
+
+namespace rehearse {
+
+enum class DeviceKind { cpu, gpu };
+enum class DataType { fp32, fp16, bf16, fp64 };
+enum class Combine { roofline, additive };
+// Where a number comes from; every price carries it.
+enum class Provenance { measured, published, assumed };
+std::string_view to_string(DeviceKind kind);
+std::string_view to_string(DataType type);
+std::string_view to_string(Combine combine);
+std::string_view to_string(Provenance provenance);
+std::int64_t bytes_of(DataType type);
+
+struct KernelRate {
+  FlopsPerSecond compute;
+  BytesPerSecond memory;
+  Seconds overhead;
+};
+
+// What a message costs the ranks' own threads, on machines where no other engine moves it. Zero on
+// devices whose network works beside them.
+struct Messaging {
+  Seconds latency;                  // from the send's start to the first byte's arrival
+  Seconds per_message;              // of each side's thread
+  Seconds send_per_byte;            // of the sender's thread
+  Seconds receive_per_byte;         // of the receiver's thread
+  Seconds reduce_per_byte;          // adding a received chunk to one's own
+};
+
+struct Device {
+  std::string name;
+  DeviceKind kind = DeviceKind::gpu;
+  std::string source;  // the datasheet, or the measurement
+  Provenance provenance = Provenance::assumed;
+  Bytes memory;        // of one device; of the whole node for CPUs
+  BytesPerSecond memory_bandwidth;  // the node's, for CPUs: all ranks share it
+  std::map<DataType, FlopsPerSecond> peak;  // dense, without sparsity; per core for CPUs
+  Combine combine = Combine::roofline;
+  std::array<KernelRate, kKernelClassCount> kernels{};
+  Messaging messaging;
+  // CPUs: capacity[k-1] is how much work k busy ranks of one node do together, in units of what one
+  // does alone (measured); beyond the last entry it stays. Empty: every rank has a device of its own.
+  std::vector<double> capacity;
+  Bytes workspace;  // of libraries, per rank
+};
+
+const KernelRate& rate_of(const Device& device, KernelClass kernel);
+Seconds price(const Device& device, KernelClass kernel, Flops flops, Bytes traffic);
+
+}  // namespace rehearse

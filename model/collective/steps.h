@@ -1,0 +1,40 @@
+// Collective algorithms as lists of steps over point-to-point messages, one list per member.
+//
+// The executor sends what the list says and the simulator plays the same list, so that bytes and
+// order agree by construction.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/plan/plan.h"
+
+namespace rehearse {
+
+// Elements [begin, end), relative to the collective's range.
+struct ElementRange {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return end - begin; }
+  friend bool operator==(const ElementRange&, const ElementRange&) = default;
+};
+
+// In one step a member sends one range and receives another, at the same time; either may be empty.
+// The next step begins when both are done.
+struct CollectiveStep {
+  std::size_t to = 0, from = 0;  // members of the group
+  ElementRange send, receive;
+  bool reduce = false;  // whether what arrives is added to what is there, or replaces it
+};
+
+// Ring all-reduce (Patarasuk and Yuan, JPDC 2009): member i's reduce-scatter, then all-gather, of n
+// elements over c members; chunk k is [k n / c, (k+1) n / c). 2 (c - 1) steps.
+std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members, std::int64_t n);
+
+std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
+                                     std::size_t members, std::int64_t n);
+
+// Elements one member sends; and the longest range it receives: the size of its receive buffer.
+std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
+std::int64_t longest_receive(const std::vector<CollectiveStep>& steps);
+
+}  // namespace rehearse
