@@ -12,21 +12,19 @@
 #include <string>
 #include <vector>
 
+#include "model/base/data_type.h"
 #include "model/base/units.h"
 #include "model/net/layer.h"
 
 namespace rehearse {
 
 enum class DeviceKind { cpu, gpu };
-enum class DataType { fp32, fp16, bf16, fp64 };
 enum class Combine { roofline, additive };
 // Where a number comes from; every price carries it.
 enum class Provenance { measured, published, assumed };
 std::string_view to_string(DeviceKind kind);
-std::string_view to_string(DataType type);
 std::string_view to_string(Combine combine);
 std::string_view to_string(Provenance provenance);
-std::int64_t bytes_of(DataType type);
 
 struct KernelRate {
   FlopsPerSecond compute;

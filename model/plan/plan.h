@@ -47,6 +47,7 @@ struct Buffer {
 };
 
 enum class Access { read, write, update };  // update: reads and writes
+std::string_view to_string(Access access);
 
 struct Operand {
   BufferId buffer;

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "model/cluster/device.h"
+#include "model/base/data_type.h"
+#include "model/net/lowering.h"
 
 namespace rehearse {
 
@@ -25,5 +26,15 @@ struct Training {
   std::uint64_t seed = 1;
   friend bool operator==(const Training&, const Training&) = default;
 };
+
+// Types that activations and what layers keep are stored in: statistics in fp32 at least.
+ElementSizes element_sizes(const Training& training);
+
+// Bytes per parameter. fp16 and bf16 keep a master copy in fp32 in the optimizer's state, with the
+// momentum beside it (Micikevicius et al., arXiv 1710.03740, section 3.1).
+struct StateSizes {
+  std::int64_t parameter = 4, gradient = 4, optimizer = 0;
+};
+StateSizes state_sizes(const Training& training);
 
 }  // namespace rehearse

@@ -1,39 +1,35 @@
-// One strategy entry of a scenario, and the way from it to a plan.
+// One strategy entry of a scenario: how the training is split over the ranks.
+//
+// The functions that turn its numbers into shapes say what is wrong with them, one key each, so that
+// whoever read the key can say where it stands.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
-#include "model/net/net.h"
 #include "model/plan/plan.h"
+#include "model/schedule/fraction.h"
 
 namespace rehearse {
-
-// An exact fraction of the workers: 0.5 is 1/2, "2/3" stays 2/3.
-struct Fraction {
-  std::int64_t numerator = 1, denominator = 1;
-  friend bool operator==(const Fraction&, const Fraction&) = default;
-};
-std::string to_string(const Fraction& fraction);
-// An exact decimal ("0.25") or a fraction ("2/3") in (0, 1].
-std::optional<Fraction> parse_fraction(std::string_view text);
 
 // A number of ranks along one axis; none: auto, what the other axes leave.
 using AxisSize = std::optional<std::int64_t>;
 
 struct PipelineSpec {
   AxisSize stages;
-  std::string schedule = "1f1b";  // a row of pipeline_schedules()
+  std::string schedule = "1f1b";   // a row of pipeline_schedules() (pipeline.h)
   std::int64_t micro_batches = 1;  // per data-parallel replica and step
 };
 
 enum class Construction { block };
 enum class Masking { forward };
+// How a branch that only C of the workers train is weighted: C times at evaluation (the default, as
+// in dropout's original form), 1/C times in training, or not at all.
 enum class Scaling { at_test, in_training, none };
+// The load that the assignment of units to workers levels.
 enum class Balance { flops, parameters, saved };
 std::string_view to_string(Construction construction);
 std::string_view to_string(Masking masking);
@@ -59,19 +55,17 @@ struct StrategySpec {
   Bytes bucket = Bytes::mib(25);   // gradients per all-reduce (PyTorch's default)
 };
 
-// Ranks along each axis; errors: they do not multiply to the number of devices.
+// Ranks along each axis. Errors: several axes are auto, or they do not multiply to the devices.
 Result<Mesh> resolve_mesh(const StrategySpec& strategy, std::int64_t devices);
 
-// The whole way. costs: relative time of each block, forward and backward, by which stages are cut
-// (one per block). Errors name the strategy's key they are about.
-Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
-                        const Training& training, std::int64_t devices,
-                        const std::vector<double>& costs);
-
-// Names of pipeline schedules, sorted, with help.
-struct PipelineSchedule {
-  std::string_view name, help;
-};
-const std::vector<PipelineSchedule>& pipeline_schedules();
+// Micro-batches of one rank and step.
+std::int64_t micro_batches_of(const StrategySpec& strategy);
+// Errors: the global batch does not divide among replicas and micro-batches.
+Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mesh& mesh,
+                                         std::int64_t batch);
+// Errors: more stages than blocks.
+Status check_stages(const Mesh& mesh, std::size_t blocks);
+// c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
+Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
 
 }  // namespace rehearse

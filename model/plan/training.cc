@@ -1,0 +1,19 @@
+#include "model/plan/training.h"
+
+#include <algorithm>
+
+namespace rehearse {
+
+ElementSizes element_sizes(const Training& training) {
+  const std::int64_t bytes = bytes_of(training.dtype);
+  return {bytes, std::max<std::int64_t>(bytes, 4)};
+}
+
+StateSizes state_sizes(const Training& training) {
+  const std::int64_t bytes = bytes_of(training.dtype);
+  const std::int64_t exact = std::max<std::int64_t>(bytes, 4);
+  const std::int64_t momentum = training.optimizer.momentum != 0 ? exact : 0;
+  return {bytes, bytes, momentum + (exact > bytes ? exact : 0)};
+}
+
+}  // namespace rehearse

@@ -1,0 +1,21 @@
+// Exact fractions: a coverage of 0.5 is 1/2, and 2/3 stays 2/3; never a floating-point product.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace rehearse {
+
+struct Fraction {  // in lowest terms
+  std::int64_t numerator = 1, denominator = 1;
+  double value() const { return static_cast<double>(numerator) / static_cast<double>(denominator); }
+  friend bool operator==(const Fraction&, const Fraction&) = default;
+};
+std::string to_string(const Fraction& fraction);  // "1/2", "1"
+
+// An exact decimal ("0.25") or a fraction ("2/3") in (0, 1].
+std::optional<Fraction> parse_fraction(std::string_view text);
+
+}  // namespace rehearse

@@ -1,0 +1,115 @@
+#include "model/schedule/strategy.h"
+
+#include <fmt/format.h>
+
+namespace rehearse {
+namespace {
+
+struct Axis {
+  std::string_view name;
+  AxisSize size;
+};
+
+std::vector<Axis> axes_of(const StrategySpec& strategy) {
+  return {{"data", strategy.data},
+          {"pipeline stages", strategy.pipeline ? strategy.pipeline->stages : AxisSize(1)},
+          {"subnetwork workers", strategy.subnetwork ? strategy.subnetwork->workers : AxisSize(1)}};
+}
+
+}  // namespace
+
+std::string_view to_string(Construction construction) {
+  switch (construction) {
+    case Construction::block: return "block";
+  }
+  REHEARSE_UNREACHABLE("construction");
+}
+
+std::string_view to_string(Masking masking) {
+  switch (masking) {
+    case Masking::forward: return "forward";
+  }
+  REHEARSE_UNREACHABLE("masking");
+}
+
+std::string_view to_string(Scaling scaling) {
+  switch (scaling) {
+    case Scaling::at_test: return "at-test";
+    case Scaling::in_training: return "in-training";
+    case Scaling::none: return "none";
+  }
+  REHEARSE_UNREACHABLE("scaling");
+}
+
+std::string_view to_string(Balance balance) {
+  switch (balance) {
+    case Balance::flops: return "flops";
+    case Balance::parameters: return "parameters";
+    case Balance::saved: return "saved";
+  }
+  REHEARSE_UNREACHABLE("balance");
+}
+
+Result<Mesh> resolve_mesh(const StrategySpec& strategy, std::int64_t devices) {
+  std::vector<Axis> axes = axes_of(strategy);
+  std::int64_t known = 1;
+  Axis* open = nullptr;
+  for (Axis& axis : axes) {
+    if (axis.size) {
+      known *= *axis.size;
+    } else if (open != nullptr) {
+      return error(fmt::format("both {} and {} are auto: at most one axis can be", open->name,
+                               axis.name));
+    } else {
+      open = &axis;
+    }
+  }
+  if (open != nullptr) {
+    if (devices % known != 0) {
+      return error(fmt::format("{} = auto is impossible: the other axes take {} ranks, and the "
+                               "cluster has {} devices", open->name, known, devices));
+    }
+    open->size = devices / known;
+  } else if (known != devices) {
+    return error(fmt::format("the axes multiply to {} ranks, the cluster has {} devices", known,
+                             devices));
+  }
+  return Mesh{*axes[0].size, *axes[1].size, *axes[2].size};
+}
+
+std::int64_t micro_batches_of(const StrategySpec& strategy) {
+  return strategy.pipeline ? strategy.pipeline->micro_batches : strategy.micro_batches;
+}
+
+Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mesh& mesh,
+                                         std::int64_t batch) {
+  const std::int64_t replicas = mesh.data * mesh.workers;
+  const std::int64_t parts = replicas * micro_batches_of(strategy);
+  if (batch % parts == 0) return batch / parts;
+  return error(fmt::format("a batch of {} does not divide into {} micro-batches ({} replicas with "
+                           "{} each)", batch, parts, replicas, micro_batches_of(strategy)));
+}
+
+Status check_stages(const Mesh& mesh, std::size_t blocks) {
+  if (static_cast<std::size_t>(mesh.stages) <= blocks) return success();
+  return error(fmt::format("{} stages, but the model has only {} blocks", mesh.stages, blocks));
+}
+
+Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {
+  if (subnetwork.holders) {
+    if (*subnetwork.holders <= workers) return *subnetwork.holders;
+    return error(fmt::format("{} holders, but only {} workers", *subnetwork.holders, workers));
+  }
+  const Fraction& coverage = subnetwork.coverage;
+  if (coverage.numerator * workers % coverage.denominator == 0) {
+    return coverage.numerator * workers / coverage.denominator;
+  }
+  const std::int64_t below = coverage.numerator * workers / coverage.denominator;
+  return error(
+      fmt::format("coverage {} of {} workers is {:g} holders, which must be an integer: {} or {}/{}",
+                  to_string(coverage), workers, coverage.value() * static_cast<double>(workers),
+                  below == 0 ? "at least 1" : fmt::format("{}/{}", below, workers), below + 1,
+                  workers));
+}
+
+}  // namespace rehearse
