@@ -1,4 +1,5 @@
-// Forward and backward of ResNet-20 through its lowering, with the time of each class of kernels.
+// Forward and backward of whole networks through their lowering, with the time of each class of
+// kernels.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -6,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bench/buffer.h"
@@ -98,9 +100,14 @@ class PreparedNet {
   std::vector<Step> steps_;
 };
 
-void resnet20(benchmark::State& state) {
-  const Net net = *build_net({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}});
-  PreparedNet prepared(net, state.range(0));
+struct Subject {
+  ModelSpec model;
+  std::int64_t samples;
+};
+
+void time_step(benchmark::State& state, const Subject& subject) {
+  const Net net = build_net(subject.model).value();
+  PreparedNet prepared(net, subject.samples);
   std::array<double, kKernelClassCount> seconds{};
   for (auto _ : state) {
     const auto once = prepared.run();
@@ -114,7 +121,23 @@ void resnet20(benchmark::State& state) {
   }
   state.counters["FLOP/s"] = Counter(prepared.flops(), Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(resnet20)->Arg(64)->Unit(benchmark::kMillisecond);
+
+const bool kRegistered = [] {
+  const Subject subjects[] = {
+      {{"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
+      {{"mlp", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
+      {{"gpt", {{"layers", {4}}, {"width", {128}}, {"heads", {4}}, {"sequence", {64}},
+                {"positions", {64}}, {"vocabulary", {512}}}}, 8},
+      {{"llama", {{"layers", {4}}, {"width", {128}}, {"hidden", {352}}, {"heads", {4}},
+                  {"kv_heads", {2}}, {"sequence", {64}}, {"vocabulary", {512}}}}, 8},
+  };
+  for (const Subject& subject : subjects) {
+    const std::string name = "step/" + subject.model.kind;
+    benchmark::RegisterBenchmark(name.c_str(), time_step, subject)
+        ->Unit(benchmark::kMillisecond);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace rehearse::bench
