@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <thread>
 
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
@@ -43,9 +45,10 @@ void expect_close(const LayerOutcome& expected, const LayerOutcome& actual, doub
   each(expected.parameter_gradients, actual.parameter_gradients, "parameter gradient");
 }
 
-// No kernel sums more terms than its largest operand has elements.
+// No kernel sums more terms than its largest operand has elements; elementwise ones sum none.
 double longest_sum(const LayerCase& layer) {
   const LayerFacts facts = facts_of(layer);
+  if (facts.kernel == KernelClass::elementwise) return 1;
   std::int64_t terms = layer.samples * facts.output.elements();
   for (const Shape& input : layer.inputs) terms = std::max(terms, layer.samples * input.elements());
   for (const auto& p : facts.parameters) terms = std::max(terms, p.shape.elements());
@@ -130,6 +133,20 @@ TEST_P(OnednnNet, HasTheGradientsOfTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Nets, OnednnNet, testing::ValuesIn(net_cases()),
                          [](const auto& info) { return info.param.name; });
+
+// A rank is one thread: neither preparing nor running a kernel starts a team, in whatever thread.
+TEST(OnednnThreads, AreTheCallersOnly) {
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  std::thread([&] {
+    const auto before = threads();
+    const LayerCase layer{"", Conv2d{16, 16, 3, 1, 1}, {{{28, 28, 16}}}, 8};
+    run_layer(*make_onednn_backend(), layer, draw(layer, 1));
+    EXPECT_EQ(threads(), before);
+  }).join();
+}
 
 TEST(OnednnWorkspace, IsTakenWhenKernelsArePrepared) {
   const auto backend = make_onednn_backend();
