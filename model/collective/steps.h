@@ -4,12 +4,15 @@
 // order agree by construction.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
-#include "model/plan/plan.h"
-
 namespace rehearse {
+
+enum class CollectiveAlgorithm { ring };
+std::string_view to_string(CollectiveAlgorithm algorithm);
 
 // Elements [begin, end), relative to the collective's range.
 struct ElementRange {

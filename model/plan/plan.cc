@@ -54,13 +54,6 @@ std::string_view to_string(OpKind kind) {
   REHEARSE_UNREACHABLE("op kind");
 }
 
-std::string_view to_string(CollectiveAlgorithm algorithm) {
-  switch (algorithm) {
-    case CollectiveAlgorithm::ring: return "ring";
-  }
-  REHEARSE_UNREACHABLE("collective algorithm");
-}
-
 std::string_view to_string(LaneKind kind) {
   switch (kind) {
     case LaneKind::compute: return "compute";

@@ -17,6 +17,7 @@
 
 #include "model/base/ids.h"
 #include "model/base/units.h"
+#include "model/collective/steps.h"
 #include "model/net/model_spec.h"
 #include "model/net/net.h"
 #include "model/plan/training.h"
@@ -74,8 +75,6 @@ struct Transfer {
   std::int64_t tag = 0;
   Bytes bytes;
 };
-enum class CollectiveAlgorithm { ring };
-std::string_view to_string(CollectiveAlgorithm algorithm);
 // all_reduce of elements [begin, end) of a parameter class's gradients: sum / divisor everywhere.
 struct Collective {
   ParameterClassId parameter_class;

@@ -105,11 +105,11 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
     return coverage.numerator * workers / coverage.denominator;
   }
   const std::int64_t below = coverage.numerator * workers / coverage.denominator;
-  return error(
-      fmt::format("coverage {} of {} workers is {:g} holders, which must be an integer: {} or {}/{}",
-                  to_string(coverage), workers, coverage.value() * static_cast<double>(workers),
-                  below == 0 ? "at least 1" : fmt::format("{}/{}", below, workers), below + 1,
-                  workers));
+  const std::string nearest = below == 0 ? fmt::format("at least 1/{}", workers)
+                                         : fmt::format("{0}/{2} or {1}/{2}", below, below + 1, workers);
+  return error(fmt::format("coverage {} of {} workers is {:g} holders, which must be an integer: {}",
+                           to_string(coverage), workers,
+                           coverage.value() * static_cast<double>(workers), nearest));
 }
 
 }  // namespace rehearse

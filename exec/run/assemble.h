@@ -1,0 +1,25 @@
+// The whole model, put together from its holders.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/run/parameters.h"
+#include "exec/transport.h"
+#include "model/plan/plan.h"
+
+namespace rehearse::exec {
+
+// Weights by ParameterId, in the backend's type.
+using Weights = std::vector<std::vector<std::byte>>;
+
+// Every rank gets every parameter, from the first rank that holds it. Everybody calls this.
+Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
+                 Transport& transport);
+
+// Hashes of a rank's parameter classes, by the class's first parameter: "61 0f3c..." lines. Holders of
+// a class have equal lines as long as their copies are identical.
+std::string weight_hashes(const RankProgram& program, const Parameters& own, const StateSizes& sizes);
+
+}  // namespace rehearse::exec

@@ -1,0 +1,38 @@
+// The kernels of a rank's forward and backward ops, prepared once with their operands' addresses.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/run/arena.h"
+#include "exec/run/parameters.h"
+#include "model/plan/plan.h"
+
+namespace rehearse::exec {
+
+// One kernel of one op.
+struct Launch {
+  Kernel* kernel = nullptr;
+  KernelArguments arguments;
+};
+
+class ComputeProgram {
+ public:
+  // net: the rank's own, that of its program.
+  ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend, const Arena& arena,
+                 const Parameters& parameters);
+
+  // In the order they run; empty for ops that are neither forward nor backward.
+  const std::vector<Launch>& launches(OpId op) const { return launches_[op.index()]; }
+  // The losses this op computes (one per label), or null.
+  const void* losses(OpId op) const { return losses_[op.index()]; }
+
+ private:
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::vector<std::vector<Launch>> launches_;
+  std::vector<const void*> losses_;
+};
+
+}  // namespace rehearse::exec

@@ -1,0 +1,203 @@
+#include "exec/run/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "model/base/check.h"
+#include "model/base/text.h"
+
+namespace rehearse::exec {
+namespace {
+
+constexpr std::int64_t kSamples = 50;            // of one forward pass
+constexpr std::int64_t kCalibrationPasses = 20;  // 1,000 samples
+constexpr double kEpsilon = 1e-5;                // of batch norm, as the kernels have it
+
+// A batch norm's statistics, summed over calibration passes.
+struct Statistics {
+  std::vector<double> mean, variance;
+  double passes = 0;
+  void add(const std::vector<double>& m, const std::vector<double>& v) {
+    mean.resize(m.size(), 0), variance.resize(v.size(), 0);
+    std::transform(m.begin(), m.end(), mean.begin(), mean.begin(), std::plus<>());
+    std::transform(v.begin(), v.end(), variance.begin(), variance.begin(), std::plus<>());
+    passes += 1;
+  }
+};
+
+// y = (x - mean) / sqrt(variance + eps) * scale + shift, per channel.
+template <class Real>
+void normalize(const Statistics& statistics, const KernelArguments& arguments, std::int64_t rows) {
+  const std::size_t channels = statistics.mean.size();
+  const auto* scale = static_cast<const Real*>(arguments.parameters[0]);
+  const auto* shift = static_cast<const Real*>(arguments.parameters[1]);
+  std::vector<Real> factor(channels), offset(channels);
+  for (std::size_t c = 0; c < channels; ++c) {
+    const double mean = statistics.mean[c] / statistics.passes;
+    const double variance = statistics.variance[c] / statistics.passes;
+    factor[c] = static_cast<Real>(static_cast<double>(scale[c]) / std::sqrt(variance + kEpsilon));
+    offset[c] = static_cast<Real>(static_cast<double>(shift[c]) - mean * static_cast<double>(factor[c]));
+  }
+  const auto* x = static_cast<const Real*>(arguments.inputs[0]);
+  auto* y = static_cast<Real*>(arguments.output);
+  for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
+    for (std::size_t c = 0; c < channels; ++c) y[c] = x[c] * factor[c] + offset[c];
+  }
+}
+
+// A forward pass of the whole network in memory of its own.
+class Forward {
+ public:
+  Forward(const Net& net, const Weights& weights, Backend& backend)
+      : net_(net), backend_(backend),
+        lowering_(lower(net, SegmentId(0), end_segment(net), Pass::forward, kSamples, backend.sizes())) {
+    saved_.resize(static_cast<std::size_t>(lowering_.saved.bytes()));
+    scratch_.resize(static_cast<std::size_t>(lowering_.scratch.bytes()));
+    for (const auto* boundary : {&lowering_.reads_values, &lowering_.writes_values}) {
+      for (const ValueId value : *boundary) {
+        values_[value].resize(static_cast<std::size_t>(size_of(net, value, kSamples, backend.sizes()).bytes()));
+      }
+    }
+    for (const KernelStep& step : lowering_.steps) prepare(step, weights);
+  }
+
+  void* input() { return values_.at(net_.input).data(); }
+  void* labels() { return values_.at(net_.labels).data(); }
+  const void* losses() const { return values_.at(net_.loss).data(); }
+  const void* logits() const { return logits_; }
+  std::int64_t classes() const { return classes_; }
+
+  // Batch norms use and collect the pass's own statistics ...
+  void calibrate() {
+    for (std::size_t s = 0; s < lowering_.steps.size(); ++s) {
+      kernels_[s]->run(arguments_[s]);
+      if (!is_batch_norm(s)) continue;
+      const auto& auxiliaries = arguments_[s].auxiliaries;
+      const std::int64_t channels = layer_of(s).facts.parameters[0].shape.elements();
+      statistics_[s].add(backend_.load(auxiliaries[0], channels), backend_.load(auxiliaries[1], channels));
+    }
+  }
+
+  // ... or what was collected.
+  void infer() {
+    for (std::size_t s = 0; s < lowering_.steps.size(); ++s) {
+      if (!is_batch_norm(s)) {
+        kernels_[s]->run(arguments_[s]);
+        continue;
+      }
+      const Layer& layer = layer_of(s);
+      const std::int64_t channels = layer.facts.parameters[0].shape.elements();
+      const std::int64_t rows = kSamples * layer.facts.output.elements() / channels;
+      if (backend_.sizes().activation_bytes == sizeof(double)) {
+        normalize<double>(statistics_.at(s), arguments_[s], rows);
+      } else {
+        normalize<float>(statistics_.at(s), arguments_[s], rows);
+      }
+    }
+  }
+
+ private:
+  const Layer& layer_of(std::size_t step) const { return net_.layers[lowering_.steps[step].layer.index()]; }
+  bool is_batch_norm(std::size_t step) const { return std::holds_alternative<BatchNorm>(layer_of(step).spec); }
+
+  std::byte* at(const Place& place) {
+    switch (place.space) {
+      case Space::value: return values_.at(place.value).data();
+      case Space::saved: return saved_.data() + place.offset.bytes();
+      case Space::scratch: return scratch_.data() + place.offset.bytes();
+      case Space::gradient: break;
+    }
+    REHEARSE_UNREACHABLE("a gradient in a forward pass");
+  }
+
+  void prepare(const KernelStep& step, const Weights& weights) {
+    const Layer& layer = net_.layers[step.layer.index()];
+    KernelRequest request{step.kind, layer.spec, {}, layer.facts.output, kSamples, 0, {}};
+    KernelArguments arguments;
+    for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
+      request.inputs.push_back(net_.values[layer.inputs[i].index()].shape);
+      arguments.inputs.push_back(at(*step.inputs[i]));
+    }
+    arguments.output = at(*step.output);
+    for (const Place& place : step.auxiliaries) arguments.auxiliaries.push_back(at(place));
+    for (const ParameterId id : layer.parameters) arguments.parameters.push_back(weights[id.index()].data());
+    if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) {
+      logits_ = arguments.inputs[0];
+      classes_ = loss->classes;
+    }
+    kernels_.push_back(backend_.prepare(request));
+    arguments_.push_back(std::move(arguments));
+  }
+
+  const Net& net_;
+  Backend& backend_;
+  const Lowering lowering_;
+  std::vector<std::byte> saved_, scratch_;
+  std::map<ValueId, std::vector<std::byte>> values_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::vector<KernelArguments> arguments_;
+  std::map<std::size_t, Statistics> statistics_;  // by step
+  const void* logits_ = nullptr;
+  std::int64_t classes_ = 1;
+};
+
+struct Sums {
+  double loss = 0;
+  std::int64_t right = 0, labels = 0;
+};
+
+// One pass's labels that count: the first `count` samples'.
+void score(Forward& forward, Backend& backend, std::int64_t labels, Sums& sums) {
+  const auto losses = backend.load(forward.losses(), labels);
+  const auto logits = backend.load(forward.logits(), labels * forward.classes());
+  const auto* truth = static_cast<const std::int32_t*>(forward.labels());
+  for (std::int64_t l = 0; l < labels; ++l) {
+    const auto begin = logits.begin() + l * forward.classes();
+    const auto best = std::max_element(begin, begin + forward.classes()) - begin;
+    sums.right += best == truth[l] ? 1 : 0;
+    sums.loss += losses[static_cast<std::size_t>(l)];
+  }
+  sums.labels += labels;
+}
+
+Sums add_up(const Sums& own, Transport& transport) {
+  Sums total;
+  for (const std::string& part : transport.gather(fmt::format("{} {} {}", exact(own.loss), own.right, own.labels))) {
+    const auto words = split(part, ' ');
+    total.loss += *parse_number(words[0]);
+    total.right += *parse_integer(words[1]);
+    total.labels += *parse_integer(words[2]);
+  }
+  const std::string text = transport.broadcast(fmt::format("{} {} {}", exact(total.loss), total.right, total.labels), RankId(0));
+  const auto words = split(text, ' ');
+  return {*parse_number(words[0]), *parse_integer(words[1]), *parse_integer(words[2])};
+}
+
+}  // namespace
+
+Evaluation evaluate(const Net& net, const Weights& weights, Backend& backend, Transport& transport,
+                    EvaluationSource& source) {
+  Forward forward(net, weights, backend);
+  source.load_test_labels(0, kSamples, forward.labels());
+  for (std::int64_t pass = 0; pass < kCalibrationPasses; ++pass) {
+    source.load_training_input(pass * kSamples, kSamples, forward.input());
+    forward.calibrate();
+  }
+  const auto ranks = static_cast<std::int64_t>(transport.size());
+  const auto rank = static_cast<std::int64_t>(transport.rank().index());
+  const std::int64_t samples = source.test_samples();
+  const std::int64_t end = samples * (rank + 1) / ranks;
+  Sums sums;
+  for (std::int64_t first = samples * rank / ranks; first < end; first += kSamples) {
+    source.load_test_input(first, kSamples, forward.input());
+    source.load_test_labels(first, kSamples, forward.labels());
+    forward.infer();
+    score(forward, backend, std::min(kSamples, end - first) * labels_per_sample(net), sums);
+  }
+  const Sums total = add_up(sums, transport);
+  const auto labels = static_cast<double>(total.labels);
+  return {total.loss / labels, static_cast<double>(total.right) / labels, samples};
+}
+
+}  // namespace rehearse::exec

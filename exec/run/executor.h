@@ -1,0 +1,102 @@
+// Trains with a plan: issues its ops as their lanes and dependencies say, and measures them.
+//
+// One thread per rank. Messages are non-blocking; between any two kernels the executor looks whether
+// a message has arrived and issues what has become ready, so that communication overlaps compute as
+// far as the plan lets it. All decisions are the plan's.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/batch_source.h"
+#include "exec/run/all_reduce.h"
+#include "exec/run/arena.h"
+#include "exec/run/compute.h"
+#include "exec/run/parameters.h"
+#include "exec/transport.h"
+#include "model/plan/plan.h"
+#include "model/plan/timeline.h"
+
+namespace rehearse::exec {
+
+struct ExecutorOptions {
+  bool poison = false;          // freed tensors become NaNs
+  Seconds hang = Seconds::seconds(300);  // without any progress for this long, the job ends
+};
+
+// Payload bytes that one rank handed to the transport, and took from it.
+struct Traffic {
+  Bytes sent, received;
+  std::vector<Bytes> sent_by_kind = std::vector<Bytes>(kOpKindCount);  // by OpKind
+  std::vector<Bytes> sent_by_group;                                    // by GroupId
+};
+
+class Executor {
+ public:
+  // The plan must be verified; net: the whole network of plan.model; origin: zero of the spans' clock.
+  Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+           BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns);
+  ~Executor();
+
+  // One period. Returns the mean loss over this rank's labels; 0 on stages without the loss.
+  double run_step(std::int64_t step);
+
+  // Spans of all steps so far, in order; start is when this rank issued (align() knows better).
+  const std::vector<Span>& spans() const { return spans_; }
+  const Traffic& traffic() const { return traffic_; }
+  const Arena& arena() const { return arena_; }
+  const Parameters& parameters() const { return parameters_; }
+  const Net& own_net() const { return net_; }
+
+  static std::int64_t now_ns();
+
+ private:
+  struct Running;
+  struct Lane {
+    std::vector<OpId> ops;
+    std::size_t next = 0;
+    std::unique_ptr<Running> running;  // of the op at `next`, once it is issued
+  };
+
+  bool poll(Lane& lane);
+  bool is_ready(const Op& op) const;
+  void issue(Lane& lane, OpId id);
+  bool advance(Running& running);
+  void finish(Lane& lane);
+  void begin_transfer(Running& running, const Op& op);
+  void begin_all_reduce(Running& running, const Op& op);
+  bool advance_compute(Running& running);
+  void add_losses(const void* losses);
+  void load(const Op& op);
+  void update(const Op& op);
+  void count(const Op& op, const AllReduce& all_reduce);
+  void wait(std::int64_t& idle_since);
+  std::string describe_wait() const;
+  Time now() const;
+
+  const Plan& plan_;
+  const RankProgram& program_;
+  const RankId rank_;
+  const Net net_;
+  Backend& backend_;
+  Transport& transport_;
+  BatchSource& batches_;
+  const ExecutorOptions options_;
+  const std::int64_t origin_ns_;
+  const StateSizes sizes_;
+  Arena arena_;
+  Parameters parameters_;
+  ComputeProgram compute_;
+  std::vector<Lane> lanes_;
+  std::vector<bool> ended_;
+  std::size_t ended_count_ = 0;
+  std::int64_t step_ = 0;
+  double loss_ = 0;
+  std::vector<Span> spans_;
+  Traffic traffic_;
+};
+
+}  // namespace rehearse::exec

@@ -1,0 +1,115 @@
+#include "exec/run/train.h"
+
+#include <map>
+
+#include "exec/run/gather_spans.h"
+#include "model/base/check.h"
+#include "model/base/text.h"
+
+namespace rehearse::exec {
+namespace {
+
+// Ranks of one node share the monotonic clock; rank 0 says when it all begins.
+std::int64_t common_origin(Transport& transport) {
+  transport.barrier();
+  return *parse_integer(transport.broadcast(std::to_string(Executor::now_ns()), RankId(0)));
+}
+
+std::string print_bytes(const std::vector<Bytes>& amounts) {
+  std::vector<std::string> parts;
+  for (const Bytes amount : amounts) parts.push_back(std::to_string(amount.bytes()));
+  return join(parts, ",");
+}
+
+std::vector<Bytes> parse_byte_list(std::string_view text) {
+  std::vector<Bytes> amounts;
+  for (const std::string_view part : split(text, ',')) amounts.push_back(Bytes::bytes(parse_integer(part).value()));
+  return amounts;
+}
+
+RankMeasurement measure(const Executor& executor, const RankProgram& program, const Plan& plan,
+                        const Backend& backend) {
+  return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(), backend.workspace(),
+          weight_hashes(program, executor.parameters(), state_sizes(plan.training))};
+}
+
+// Two lines, then the hashes.
+std::string print_measurement(const RankMeasurement& m) {
+  return fmt::format("{} {} {} {} {} {} {}\n{}", m.traffic.sent.bytes(), m.traffic.received.bytes(),
+                     print_bytes(m.traffic.sent_by_kind), print_bytes(m.traffic.sent_by_group),
+                     m.arena_extent.bytes(), m.arena_live.bytes(), m.workspace.bytes(), m.weight_hashes);
+}
+
+RankMeasurement parse_measurement(const std::string& text) {
+  const std::size_t end = text.find('\n');
+  const auto words = split(std::string_view(text).substr(0, end), ' ');
+  const auto amount = [&](std::size_t k) { return Bytes::bytes(parse_integer(words[k]).value()); };
+  RankMeasurement m;
+  m.traffic = {amount(0), amount(1), parse_byte_list(words[2]), parse_byte_list(words[3])};
+  m.arena_extent = amount(4);
+  m.arena_live = amount(5);
+  m.workspace = amount(6);
+  m.weight_hashes = text.substr(end + 1);
+  return m;
+}
+
+// Every rank's losses by step; the global batch's is the mean over ranks that have the loss.
+std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vector<double>& own,
+                                Transport& transport) {
+  std::vector<std::string> parts;
+  for (const double loss : own) parts.push_back(exact(loss));
+  std::vector<double> sums(own.size(), 0);
+  double ranks = 0;
+  const std::vector<std::string> all = transport.gather(join(parts, " "));
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    if (program_of(plan, RankId(r)).end != end_segment(net)) continue;
+    ranks += 1;
+    const auto words = split(all[r], ' ');
+    for (std::size_t step = 0; step < sums.size(); ++step) sums[step] += parse_number(words[step]).value_or(0);
+  }
+  for (double& sum : sums) sum /= ranks;
+  return all.empty() ? std::vector<double>{} : sums;
+}
+
+}  // namespace
+
+TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+                  BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
+  const RankProgram& program = program_of(plan, transport.rank());
+  Executor executor(plan, net, backend, transport, batches, options.executor, common_origin(transport));
+  TrainingRun run;
+  std::vector<double> losses;
+  for (std::int64_t step = 0; step < options.steps; ++step) {
+    losses.push_back(executor.run_step(step));
+    if (options.progress && transport.rank() == RankId(0)) options.progress(step + 1, losses.back());
+    const bool due = options.evaluate_every > 0 && (step + 1) % options.evaluate_every == 0;
+    if (!due || evaluation == nullptr) continue;
+    const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
+    const Net whole = scale_branches(net, plan.branch_scale_at_test);
+    run.evaluations.push_back({step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
+  }
+  run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
+  run.losses = mean_losses(plan, net, losses, transport);
+  for (const std::string& part : transport.gather(print_measurement(measure(executor, program, plan, backend)))) {
+    run.ranks.push_back(parse_measurement(part));
+  }
+  run.weights = assemble(plan, net, executor.parameters(), backend, transport);
+  return run;
+}
+
+std::string differing_copies(const std::vector<RankMeasurement>& ranks) {
+  std::map<std::string, std::pair<std::size_t, std::string>> known;  // class -> first holder, its hash
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    for (const std::string_view line : split(ranks[r].weight_hashes, '\n')) {
+      if (line.empty()) continue;
+      const auto words = split(line, ' ');
+      const auto [holder, is_new] = known.try_emplace(std::string(words[0]), r, std::string(words[1]));
+      if (is_new || holder->second.second == words[1]) continue;
+      return fmt::format("the copies of the parameters from {} on differ between ranks {} and {}", words[0],
+                         holder->second.first, r);
+    }
+  }
+  return "";
+}
+
+}  // namespace rehearse::exec

@@ -1,0 +1,55 @@
+// A whole training run, and what was measured in it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/batch_source.h"
+#include "exec/run/assemble.h"
+#include "exec/run/evaluate.h"
+#include "exec/run/executor.h"
+#include "exec/transport.h"
+#include "model/plan/timeline.h"
+
+namespace rehearse::exec {
+
+struct TrainOptions {
+  std::int64_t steps = 1;
+  std::int64_t evaluate_every = 0;  // steps; 0: never
+  std::function<void(std::int64_t step, double loss)> progress;  // called on rank 0
+  ExecutorOptions executor;
+};
+
+// Of one rank, over the whole run.
+struct RankMeasurement {
+  Traffic traffic;
+  Bytes arena_extent;  // high-water mark of the tensor arena
+  Bytes arena_live;    // largest sum of live tensors
+  Bytes workspace;     // of the libraries
+  std::string weight_hashes;
+};
+
+struct EvaluationAt {
+  std::int64_t step = 0;  // steps done
+  Evaluation evaluation;
+};
+
+// On rank 0; empty elsewhere.
+struct TrainingRun {
+  Timeline timeline;           // of all ranks, on one clock
+  std::vector<double> losses;  // by step: mean over the global batch
+  std::vector<EvaluationAt> evaluations;
+  std::vector<RankMeasurement> ranks;
+  Weights weights;  // of the whole model, at the end
+};
+
+// Everybody calls this with the same plan. net: the whole network of plan.model.
+TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+                  BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options);
+
+// Whether all holders of a class have the same copy, by their hashes; empty if so, else what differs.
+std::string differing_copies(const std::vector<RankMeasurement>& ranks);
+
+}  // namespace rehearse::exec

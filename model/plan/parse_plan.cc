@@ -1,0 +1,424 @@
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "model/base/text.h"
+#include "model/plan/plan_text.h"
+
+namespace rehearse {
+namespace {
+
+// Thrown inside this file only, where the first malformed field of a line is met.
+struct Malformed {
+  SourceSpan where;
+  std::string message;
+};
+
+struct Word {
+  std::string_view text;
+  SourceSpan where;
+};
+
+// The fields of one line, read from left to right.
+class Line {
+ public:
+  Line(std::shared_ptr<const SourceText> source, int number) {
+    const std::string_view text = source->line(number);
+    const std::string_view content = text.substr(0, text.find('#'));
+    end_ = {source, number, static_cast<int>(content.size()) + 1, 1};
+    std::size_t at = 0;
+    while ((at = content.find_first_not_of(" \t\r", at)) != std::string_view::npos) {
+      const std::size_t stop = std::min(content.find_first_of(" \t\r", at), content.size());
+      words_.push_back({content.substr(at, stop - at), span(source, number, at, stop)});
+      at = stop;
+    }
+  }
+
+  bool empty() const { return words_.empty(); }
+  bool at_end() const { return next_ == words_.size(); }
+  std::string_view keyword() const { return words_.front().text; }
+
+  Word word(std::string_view what) {
+    if (next_ == words_.size()) throw Malformed{end_, fmt::format("expected {}, got the line's end", what)};
+    return words_[next_++];
+  }
+  void literal(std::string_view text) {
+    const Word got = word(fmt::format("'{}'", text));
+    if (got.text != text) throw Malformed{got.where, fmt::format("expected '{}', got '{}'", text, got.text)};
+  }
+  // The value of `key=value`.
+  Word field(std::string_view key) {
+    Word got = word(fmt::format("'{}='", key));
+    const bool matches = got.text.size() > key.size() && got.text.substr(0, key.size()) == key &&
+                         got.text[key.size()] == '=';
+    if (!matches) throw Malformed{got.where, fmt::format("expected '{}=', got '{}'", key, got.text)};
+    return tail(got, key.size() + 1);
+  }
+  void finish() const {
+    if (at_end()) return;
+    throw Malformed{words_[next_].where, fmt::format("expected the line's end, got '{}'", words_[next_].text)};
+  }
+
+  static Word tail(const Word& word, std::size_t from) {
+    return part(word, from, word.text.size() - from);
+  }
+  static Word part(const Word& word, std::size_t from, std::size_t length) {
+    Word result{word.text.substr(from, length), word.where};
+    result.where.column += static_cast<int>(from);
+    result.where.length = std::max(1, static_cast<int>(length));
+    return result;
+  }
+
+ private:
+  static SourceSpan span(const std::shared_ptr<const SourceText>& source, int line, std::size_t begin,
+                         std::size_t end) {
+    return {source, line, static_cast<int>(begin) + 1, static_cast<int>(end - begin)};
+  }
+  std::vector<Word> words_;
+  std::size_t next_ = 0;
+  SourceSpan end_;
+};
+
+// ---- values ----------------------------------------------------------------------------------
+
+constexpr std::int64_t kLargestId = 0xFFFFFFFF;
+
+[[noreturn]] void expected(std::string_view what, const Word& got) {
+  throw Malformed{got.where, fmt::format("expected {}, got '{}'", what, got.text)};
+}
+
+std::int64_t integer(const Word& word) {
+  const auto number = parse_integer(word.text);
+  if (!number || *number < 0) expected("a number", word);
+  return *number;
+}
+
+double real(const Word& word) {
+  const auto number = parse_number(word.text);
+  if (!number) expected("a number", word);
+  return *number;
+}
+
+template <class T>
+T id(const Word& word) {
+  const std::int64_t number = integer(word);
+  if (number > kLargestId) expected("an id", word);
+  return T(number);
+}
+
+std::vector<Word> items(const Word& word) {
+  std::vector<Word> result;
+  if (word.text == "-") return result;
+  std::size_t at = 0;
+  for (const std::string_view part : split(word.text, ',')) {
+    result.push_back(Line::part(word, at, part.size()));
+    at += part.size() + 1;
+  }
+  return result;
+}
+
+template <class T>
+std::vector<T> ids(const Word& word) {
+  std::vector<T> result;
+  for (const Word& item : items(word)) result.push_back(id<T>(item));
+  return result;
+}
+
+std::pair<Word, Word> range(const Word& word) {
+  const std::size_t dots = word.text.find("..");
+  if (dots == std::string_view::npos) expected("a range such as 0..4", word);
+  return {Line::part(word, 0, dots), Line::tail(word, dots + 2)};
+}
+
+// The enumerator with this name; all of them are tried, so that there is no second list of names.
+template <class Enum>
+Enum named(const Word& word, std::string_view what, Enum last) {
+  for (int k = 0; k <= static_cast<int>(last); ++k) {
+    if (to_string(static_cast<Enum>(k)) == word.text) return static_cast<Enum>(k);
+  }
+  expected(what, word);
+}
+
+// ---- lines -----------------------------------------------------------------------------------
+
+class Parser {
+ public:
+  Parser(const std::string& text, const std::string& name)
+      : source_(std::make_shared<SourceText>(name, text)) {
+    lines_ = static_cast<int>(split(source_->text(), '\n').size());
+  }
+
+  ParsedPlan run() {
+    places_.source = source_;
+    version(next());
+    strategy(next());
+    model(next());
+    training(next());
+    sgd(next());
+    mesh(next());
+    scalars();
+    while (more()) statement();
+    return {std::move(plan_), std::move(places_)};
+  }
+
+ private:
+  bool more() {
+    while (number_ < lines_ && Line(source_, number_ + 1).empty()) ++number_;
+    return number_ < lines_;
+  }
+
+  Line next() {
+    if (!more()) throw Malformed{{source_, lines_, 1, 0}, "the plan ends too early"};
+    return Line(source_, ++number_);
+  }
+
+  void version(Line line) {
+    line.literal("rehearse");
+    line.literal("plan");
+    const Word version = line.word("a version");
+    if (integer(version) != Plan::kVersion) {
+      throw Malformed{version.where, fmt::format("this is version {} of the plan's form, expected {}",
+                                                 version.text, Plan::kVersion)};
+    }
+    line.finish();
+  }
+
+  void strategy(Line line) {
+    line.literal("strategy");
+    plan_.strategy = line.word("a name").text;
+    line.finish();
+  }
+
+  void model(Line line) {
+    line.literal("model");
+    places_.model = number_;
+    const Word kind = line.word("a model kind");
+    const ModelBuilder* builder = find_model_builder(kind.text);
+    if (builder == nullptr) throw Malformed{kind.where, fmt::format("there is no model kind '{}'", kind.text)};
+    plan_.model.kind = kind.text;
+    for (const ModelField& field : builder->fields) {
+      const Word value = line.field(field.name);
+      const auto parsed = parse_field(field.kind, value.text);
+      if (!parsed) expected(describe(field.kind), value);
+      plan_.model.fields.emplace(field.name, *parsed);
+    }
+    line.finish();
+  }
+
+  void training(Line line) {
+    line.literal("training");
+    places_.training = number_;
+    plan_.training.data = line.field("data").text;
+    plan_.training.batch = integer(line.field("batch"));
+    const Word dtype = line.field("dtype");
+    const auto type = parse_data_type(dtype.text);
+    if (!type) expected("a data type", dtype);
+    plan_.training.dtype = *type;
+    plan_.training.steps = integer(line.field("steps"));
+    plan_.training.seed = static_cast<std::uint64_t>(integer(line.field("seed")));
+    line.finish();
+  }
+
+  void sgd(Line line) {
+    line.literal("sgd");
+    plan_.training.optimizer.lr = real(line.field("lr"));
+    plan_.training.optimizer.momentum = real(line.field("momentum"));
+    plan_.training.optimizer.weight_decay = real(line.field("weight_decay"));
+    line.finish();
+  }
+
+  void mesh(Line line) {
+    line.literal("mesh");
+    plan_.mesh.data = integer(line.field("data"));
+    plan_.mesh.stages = integer(line.field("stages"));
+    plan_.mesh.workers = integer(line.field("workers"));
+    line.finish();
+  }
+
+  void scalars() {
+    Line samples = next();
+    samples.literal("micro_batch");
+    plan_.micro_batch_samples = integer(samples.field("samples"));
+    samples.finish();
+    Line scale = next();
+    scale.literal("branch_scale");
+    plan_.branch_scale_in_training = real(scale.field("training"));
+    plan_.branch_scale_at_test = real(scale.field("test"));
+    scale.finish();
+    Line costs = next();
+    costs.literal("stage_costs");
+    for (const Word& cost : items(costs.word("costs"))) plan_.stage_costs.push_back(real(cost));
+    costs.finish();
+  }
+
+  void statement() {
+    Line line = next();
+    const std::string keyword(line.keyword());
+    const Word word = line.word("a statement");
+    if (keyword == "group") return group(std::move(line));
+    if (keyword == "program") return program(std::move(line));
+    if (keyword == "rank") return rank(std::move(line));
+    const bool inside = keyword == "lane" || keyword == "class" || keyword == "buffer" || keyword == "op";
+    if (!inside) expected("group, program, lane, class, buffer, op or rank", word);
+    if (plan_.programs.empty()) {
+      throw Malformed{word.where, fmt::format("'{}' stands before the first program", keyword)};
+    }
+    if (keyword == "lane") return lane(std::move(line));
+    if (keyword == "class") return parameter_class(std::move(line));
+    if (keyword == "buffer") return buffer(std::move(line));
+    op(std::move(line));
+  }
+
+  // Things are numbered in order: the number is there for people, and has to be right.
+  static void number(Line& line, std::size_t next) {
+    const Word got = line.word("a number");
+    if (integer(got) != static_cast<std::int64_t>(next)) expected(std::to_string(next), got);
+  }
+
+  void group(Line line) {
+    number(line, plan_.groups.size());
+    places_.groups.push_back(number_);
+    plan_.groups.push_back({ids<RankId>(line.field("ranks"))});
+    line.finish();
+  }
+
+  void program(Line line) {
+    number(line, plan_.programs.size());
+    RankProgram program;
+    program.name = line.field("name").text;
+    const auto [begin, end] = range(line.field("segments"));
+    program.begin = id<SegmentId>(begin);
+    program.end = id<SegmentId>(end);
+    program.micro_batches = integer(line.field("micro_batches"));
+    const Word holds = line.field("holds");
+    if (holds.text != "-") {
+      if (holds.text.find_first_not_of("01") != std::string_view::npos) expected("zeros and ones", holds);
+      for (const char held : holds.text) program.subnetwork.holds.push_back(held == '1');
+    }
+    line.finish();
+    places_.programs.push_back(number_);
+    places_.ops.emplace_back();
+    plan_.programs.push_back(std::move(program));
+  }
+
+  void lane(Line line) {
+    RankProgram& program = plan_.programs.back();
+    number(line, program.lanes.size());
+    program.lanes.push_back(named(line.word("a lane"), "a lane", LaneKind::collective));
+    line.finish();
+  }
+
+  void parameter_class(Line line) {
+    RankProgram& program = plan_.programs.back();
+    number(line, program.parameter_classes.size());
+    ParameterClass held;
+    held.elements = integer(line.field("elements"));
+    const Word group = line.field("group");
+    if (group.text != "-") held.group = static_cast<std::size_t>(integer(group));
+    held.parameters = ids<ParameterId>(line.field("parameters"));
+    line.finish();
+    program.parameter_classes.push_back(std::move(held));
+  }
+
+  void buffer(Line line) {
+    RankProgram& program = plan_.programs.back();
+    number(line, program.buffers.size());
+    Buffer buffer;
+    buffer.kind = named(line.field("kind"), "a buffer kind", BufferKind::communication);
+    buffer.size = Bytes::bytes(integer(line.field("bytes")));
+    const bool of_value = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
+    if (of_value) buffer.value = id<ValueId>(line.field("value"));
+    if (is_persistent(buffer.kind)) buffer.parameter_class = id<ParameterClassId>(line.field("class"));
+    line.finish();
+    program.buffers.push_back(buffer);
+  }
+
+  void op(Line line) {
+    RankProgram& program = plan_.programs.back();
+    number(line, program.ops.size());
+    Op op;
+    op.kind = named(line.word("an op kind"), "an op kind", OpKind::optimizer_step);
+    op.lane = id<LaneId>(line.field("lane"));
+    op.after = ids<OpId>(line.field("after"));
+    op.detail = detail(op.kind, line);
+    for (const Word& item : items(line.field("uses"))) op.operands.push_back(operand(item));
+    line.finish();
+    places_.ops.back().push_back(number_);
+    program.ops.push_back(std::move(op));
+  }
+
+  static decltype(Op::detail) detail(OpKind kind, Line& line) {
+    switch (kind) {
+      case OpKind::load_batch: return Compute{{}, {}, id<MicroBatchId>(line.field("micro_batch"))};
+      case OpKind::forward:
+      case OpKind::backward: {
+        const auto [begin, end] = range(line.field("segments"));
+        return Compute{id<SegmentId>(begin), id<SegmentId>(end),
+                       id<MicroBatchId>(line.field("micro_batch"))};
+      }
+      case OpKind::send:
+      case OpKind::receive: {
+        Transfer transfer;
+        transfer.peer = static_cast<std::size_t>(integer(line.field("peer")));
+        transfer.tag = integer(line.field("tag"));
+        transfer.bytes = Bytes::bytes(integer(line.field("bytes")));
+        return transfer;
+      }
+      case OpKind::all_reduce: {
+        Collective collective;
+        collective.parameter_class = id<ParameterClassId>(line.field("class"));
+        const auto [begin, end] = range(line.field("elements"));
+        collective.begin = integer(begin);
+        collective.end = integer(end);
+        collective.divisor = integer(line.field("divisor"));
+        collective.algorithm = named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::ring);
+        return collective;
+      }
+      case OpKind::optimizer_step: return Optimize{id<ParameterClassId>(line.field("class"))};
+    }
+    REHEARSE_UNREACHABLE("op kind");
+  }
+
+  static Operand operand(const Word& word) {
+    std::string_view text = word.text;
+    Operand operand;
+    if (text.ends_with('-')) operand.frees = true, text.remove_suffix(1);
+    if (text.ends_with('+')) operand.allocates = true, text.remove_suffix(1);
+    constexpr std::string_view kAccess = "rwu";
+    const std::size_t access = text.empty() ? std::string_view::npos : kAccess.find(text[0]);
+    if (access == std::string_view::npos) expected("an operand such as r3 or w4+", word);
+    operand.access = static_cast<Access>(access);
+    operand.buffer = id<BufferId>(Line::part(word, 1, text.size() - 1));
+    return operand;
+  }
+
+  void rank(Line line) {
+    number(line, plan_.ranks.size());
+    RankBinding rank;
+    rank.program = id<RankClassId>(line.field("program"));
+    rank.peers = ids<RankId>(line.field("peers"));
+    rank.groups = ids<GroupId>(line.field("groups"));
+    rank.first_micro_batch = integer(line.field("first_micro_batch"));
+    line.finish();
+    places_.ranks.push_back(number_);
+    plan_.ranks.push_back(std::move(rank));
+  }
+
+  std::shared_ptr<const SourceText> source_;
+  int lines_ = 0;
+  int number_ = 0;  // of the line read last
+  Plan plan_;
+  PlanPlaces places_;
+};
+
+}  // namespace
+
+Result<ParsedPlan> parse_plan(const std::string& text, const std::string& name) {
+  try {
+    return Parser(text, name).run();
+  } catch (const Malformed& malformed) {
+    return error_at(malformed.where, malformed.message);
+  }
+}
+
+}  // namespace rehearse

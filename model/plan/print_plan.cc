@@ -1,0 +1,143 @@
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "model/base/check.h"
+#include "model/base/text.h"
+#include "model/plan/plan_text.h"
+
+namespace rehearse {
+namespace {
+
+template <class T>
+std::string list(const std::vector<T>& items, const auto& text) {
+  if (items.empty()) return "-";
+  std::vector<std::string> parts;
+  for (const T& item : items) parts.push_back(text(item));
+  return join(parts, ",");
+}
+
+template <class T>
+std::string ids(const std::vector<T>& items) {
+  return list(items, [](const T& id) { return std::to_string(id.value()); });
+}
+
+class Printer {
+ public:
+  std::string run(const Plan& plan) {
+    header(plan);
+    for (std::size_t g = 0; g < plan.groups.size(); ++g) {
+      line("group {} ranks={}", g, ids(plan.groups[g].members));
+    }
+    for (std::size_t p = 0; p < plan.programs.size(); ++p) program(p, plan.programs[p]);
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      const RankBinding& rank = plan.ranks[r];
+      line("rank {} program={} peers={} groups={} first_micro_batch={}", r, rank.program.value(),
+           ids(rank.peers), ids(rank.groups), rank.first_micro_batch);
+    }
+    return std::move(text_);
+  }
+
+ private:
+  template <class... Values>
+  void line(fmt::format_string<Values...> format, Values&&... values) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Values>(values)...);
+    text_ += '\n';
+  }
+
+  void header(const Plan& plan) {
+    line("rehearse plan {}", Plan::kVersion);
+    line("strategy {}", plan.strategy);
+    model(plan.model);
+    const Training& t = plan.training;
+    line("training data={} batch={} dtype={} steps={} seed={}", t.data, t.batch, to_string(t.dtype),
+         t.steps, t.seed);
+    line("sgd lr={} momentum={} weight_decay={}", exact(t.optimizer.lr), exact(t.optimizer.momentum),
+         exact(t.optimizer.weight_decay));
+    line("mesh data={} stages={} workers={}", plan.mesh.data, plan.mesh.stages, plan.mesh.workers);
+    line("micro_batch samples={}", plan.micro_batch_samples);
+    line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
+         exact(plan.branch_scale_at_test));
+    line("stage_costs {}", list(plan.stage_costs, exact));
+  }
+
+  void model(const ModelSpec& spec) {
+    std::string fields;
+    const ModelBuilder* builder = find_model_builder(spec.kind);
+    REHEARSE_CHECK(builder != nullptr, "plan of model kind '{}'", spec.kind);
+    for (const ModelField& field : builder->fields) {
+      fields += fmt::format(" {}={}", field.name,
+                            print_field(field.kind, spec.fields.at(std::string(field.name))));
+    }
+    line("model {}{}", spec.kind, fields);
+  }
+
+  void program(std::size_t number, const RankProgram& p) {
+    std::string holds;
+    for (const bool held : p.subnetwork.holds) holds += held ? '1' : '0';
+    line("program {} name={} segments={}..{} micro_batches={} holds={}", number, p.name,
+         p.begin.value(), p.end.value(), p.micro_batches, holds.empty() ? "-" : holds);
+    for (std::size_t l = 0; l < p.lanes.size(); ++l) line("lane {} {}", l, to_string(p.lanes[l]));
+    for (std::size_t c = 0; c < p.parameter_classes.size(); ++c) {
+      const ParameterClass& held = p.parameter_classes[c];
+      line("class {} elements={} group={} parameters={}", c, held.elements,
+           held.group ? std::to_string(*held.group) : "-", ids(held.parameters));
+    }
+    for (std::size_t b = 0; b < p.buffers.size(); ++b) buffer(b, p.buffers[b]);
+    for (std::size_t o = 0; o < p.ops.size(); ++o) op(o, p.ops[o]);
+  }
+
+  void buffer(std::size_t number, const Buffer& b) {
+    std::string of;
+    if (b.value) of = fmt::format(" value={}", b.value->value());
+    if (b.parameter_class) of = fmt::format(" class={}", b.parameter_class->value());
+    line("buffer {} kind={} bytes={}{}", number, to_string(b.kind), b.size.bytes(), of);
+  }
+
+  void op(std::size_t number, const Op& o) {
+    line("op {} {} lane={} after={} {} uses={}", number, to_string(o.kind), o.lane.value(),
+         ids(o.after), detail(o), list(o.operands, operand));
+  }
+
+  static std::string operand(const Operand& o) {
+    return fmt::format("{}{}{}{}", to_string(o.access)[0], o.buffer.value(), o.allocates ? "+" : "",
+                       o.frees ? "-" : "");
+  }
+
+  static std::string detail(const Op& o) {
+    switch (o.kind) {
+      case OpKind::load_batch: return fmt::format("micro_batch={}", compute_of(o).micro_batch.value());
+      case OpKind::forward:
+      case OpKind::backward: {
+        const Compute& compute = compute_of(o);
+        return fmt::format("segments={}..{} micro_batch={}", compute.begin.value(),
+                           compute.end.value(), compute.micro_batch.value());
+      }
+      case OpKind::send:
+      case OpKind::receive: {
+        const Transfer& transfer = transfer_of(o);
+        return fmt::format("peer={} tag={} bytes={}", transfer.peer, transfer.tag,
+                           transfer.bytes.bytes());
+      }
+      case OpKind::all_reduce: {
+        const Collective& collective = collective_of(o);
+        return fmt::format("class={} elements={}..{} divisor={} algorithm={}",
+                           collective.parameter_class.value(), collective.begin, collective.end,
+                           collective.divisor, to_string(collective.algorithm));
+      }
+      case OpKind::optimizer_step:
+        return fmt::format("class={}", optimize_of(o).parameter_class.value());
+    }
+    REHEARSE_UNREACHABLE("op kind");
+  }
+
+  std::string text_;
+};
+
+}  // namespace
+
+std::string print(const Plan& plan) { return Printer().run(plan); }
+
+std::string plan_hash(const Plan& plan) { return hash_text(print(plan)); }
+
+}  // namespace rehearse

@@ -1,0 +1,60 @@
+// What the verifier's passes share: the plan, where it stands, and the errors found so far.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/net/net.h"
+#include "model/plan/plan.h"
+#include "model/plan/plan_text.h"
+
+namespace rehearse::verifier {
+
+// One op of one program, and the rank it was met on (where that matters).
+struct At {
+  std::size_t program = 0;
+  OpId op;
+  std::optional<RankId> rank = std::nullopt;
+};
+
+class Report {
+ public:
+  Report(const Plan& plan, const PlanPlaces* places) : plan(plan), places_(places) {}
+
+  const Plan& plan;
+
+  void add(std::string message, std::vector<Note> notes = {}) {
+    errors_.push_back({std::nullopt, std::move(message), std::move(notes)});
+  }
+  void add(const At& at, std::string message, std::vector<Note> notes = {});
+  void add_program(std::size_t program, std::string message);
+  void add_rank(std::size_t rank, std::string message);
+  void add_group(std::size_t group, std::string message);
+  Note note(const At& at, std::string message) const;
+  // "program stage1, op 12 (send, tag 3)", with the rank where there is one.
+  std::string name(const At& at) const;
+
+  bool ok() const { return errors_.empty(); }
+  Diagnostics take();
+
+ private:
+  std::optional<SourceSpan> line(int number) const;
+  std::optional<SourceSpan> place(const At& at) const;
+
+  const PlanPlaces* places_;
+  Diagnostics errors_;
+};
+
+// The passes. All but the first rely on those before.
+void check_structure(Report& report);
+void check_net(Report& report, const Net& net);
+void check_pairing(Report& report);
+void check_meaning(Report& report, const Net& net);
+void check_buffers(Report& report, const Net& net);
+void dry_run(Report& report);
+
+}  // namespace rehearse::verifier

@@ -1,0 +1,234 @@
+#include "model/schedule/assignment.h"
+
+#include <Eigen/Dense>
+#include <algorithm>
+#include <boost/pending/disjoint_sets.hpp>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "model/base/check.h"
+#include "model/base/random.h"
+
+namespace rehearse {
+namespace {
+
+// Streams of the scenario's seed that no parameter and no epoch uses.
+constexpr std::uint64_t kAssignmentStream = 0x61737369676e0000;
+// Beyond this many workers equal moves are not told apart by their spectral gap: O(N^3) each.
+constexpr std::int64_t kLargestGap = 64;
+
+std::vector<std::size_t> starting_order(const Net& net, const std::vector<double>& loads,
+                                        std::uint64_t seed) {
+  std::vector<std::size_t> order(net.units.size());
+  std::iota(order.begin(), order.end(), 0);
+  Random random(seed, kAssignmentStream);
+  random.shuffle(std::span(order));
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    if (loads[a] != loads[b]) return loads[a] > loads[b];
+    return net.units[a].shape_class < net.units[b].shape_class;
+  });
+  return order;
+}
+
+Assignment cyclic_windows(const std::vector<std::size_t>& order, std::int64_t workers,
+                          std::int64_t holders) {
+  Assignment assignment{workers, {}};
+  assignment.holders.assign(order.size(), std::vector<bool>(static_cast<std::size_t>(workers)));
+  for (std::size_t q = 0; q < order.size(); ++q) {
+    for (std::int64_t k = 0; k < holders; ++k) {
+      const auto worker = (static_cast<std::int64_t>(q) + k) % workers;
+      assignment.holders[order[q]][static_cast<std::size_t>(worker)] = true;
+    }
+  }
+  return assignment;
+}
+
+// `given` goes from worker `from` to worker `to`; `taken`, if any, the other way.
+struct Move {
+  std::size_t from, to, given;
+  std::optional<std::size_t> taken;
+};
+
+void apply(Assignment& assignment, const Move& move) {
+  assignment.holders[move.given][move.from] = false;
+  assignment.holders[move.given][move.to] = true;
+  if (!move.taken) return;
+  assignment.holders[*move.taken][move.to] = false;
+  assignment.holders[*move.taken][move.from] = true;
+}
+
+// Largest load, then how many workers have it: both are to fall. Loads are sums of the same few
+// numbers in changing order, so equality has a tolerance.
+struct Peak {
+  double load = 0;
+  int workers = 0;
+  bool operator<(const Peak& other) const {
+    const double slack = 1e-9 * std::max(load, other.load);
+    if (std::abs(load - other.load) > slack) return load < other.load;
+    return workers < other.workers;
+  }
+};
+
+Peak peak_of(const std::vector<double>& loads) {
+  Peak peak;
+  for (const double load : loads) peak.load = std::max(peak.load, load);
+  for (const double load : loads) peak.workers += load > peak.load * (1 - 1e-9) ? 1 : 0;
+  return peak;
+}
+
+class Leveller {
+ public:
+  Leveller(Assignment assignment, const std::vector<double>& loads)
+      : assignment_(std::move(assignment)), unit_loads_(loads) {}
+
+  Assignment run() {
+    while (const std::optional<Move> move = best_move()) apply(assignment_, *move);
+    return std::move(assignment_);
+  }
+
+ private:
+  std::optional<Move> best_move() {
+    loads_ = worker_loads(assignment_, unit_loads_);
+    best_peak_ = peak_of(loads_);
+    best_.reset();
+    const auto from = static_cast<std::size_t>(
+        std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
+    for (std::size_t unit = 0; unit < unit_loads_.size(); ++unit) {
+      if (assignment_.holders[unit][from]) try_unit(from, unit);
+    }
+    return best_;
+  }
+
+  void try_unit(std::size_t from, std::size_t unit) {
+    for (std::size_t to = 0; to < loads_.size(); ++to) {
+      if (assignment_.holders[unit][to]) continue;
+      consider({from, to, unit, std::nullopt});
+      for (std::size_t back = 0; back < unit_loads_.size(); ++back) {
+        if (assignment_.holders[back][to] && !assignment_.holders[back][from]) {
+          consider({from, to, unit, back});
+        }
+      }
+    }
+  }
+
+  void consider(const Move& move) {
+    std::vector<double> loads = loads_;
+    const double shift = unit_loads_[move.given] - (move.taken ? unit_loads_[*move.taken] : 0);
+    loads[move.from] -= shift;
+    loads[move.to] += shift;
+    const Peak peak = peak_of(loads);
+    if (best_peak_ < peak) return;
+    const bool better = peak < best_peak_;
+    if (!better && (!best_ || assignment_.workers > kLargestGap)) return;
+    Assignment moved = assignment_;
+    apply(moved, move);
+    if (is_connected(assignment_) && !is_connected(moved)) return;
+    const double gap = assignment_.workers > kLargestGap ? 0 : spectral_gap(moved);
+    if (!better && gap <= best_gap_ + 1e-9) return;
+    best_ = move;
+    best_peak_ = peak;
+    best_gap_ = gap;
+  }
+
+  Assignment assignment_;
+  const std::vector<double>& unit_loads_;
+  std::vector<double> loads_;
+  std::optional<Move> best_;
+  Peak best_peak_;
+  double best_gap_ = 0;
+};
+
+double saved_bytes(const Net& net) {
+  const SegmentId end = end_segment(net);
+  return static_cast<double>(
+      lower(net, SegmentId(0), end, Pass::forward, 1, ElementSizes{}).saved.bytes());
+}
+
+}  // namespace
+
+std::vector<double> unit_loads(const Net& net, Balance balance) {
+  const double saved = balance == Balance::saved ? saved_bytes(net) : 0;
+  const double flops = flops_of(net, 1).total().flops();
+  std::vector<double> loads(net.units.size(), 0);
+  for (std::size_t unit = 0; unit < loads.size(); ++unit) {
+    if (balance == Balance::parameters) {
+      for (const Parameter& parameter : net.parameters) {
+        if (parameter.unit != UnitId(unit)) continue;
+        loads[unit] += static_cast<double>(parameter.shape.elements());
+      }
+      continue;
+    }
+    Subnetwork without = full_subnetwork(net);
+    without.holds[unit] = false;
+    const Net rest = restrict(net, without);
+    loads[unit] = balance == Balance::flops ? flops - flops_of(rest, 1).total().flops()
+                                            : saved - saved_bytes(rest);
+  }
+  return loads;
+}
+
+Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
+                        std::int64_t holders, std::uint64_t seed) {
+  REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders, workers);
+  Assignment start = cyclic_windows(starting_order(net, loads, seed), workers, holders);
+  return Leveller(std::move(start), loads).run();
+}
+
+Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker) {
+  Subnetwork subnetwork;
+  for (const auto& holders : assignment.holders) {
+    subnetwork.holds.push_back(holders[static_cast<std::size_t>(worker)]);
+  }
+  return subnetwork;
+}
+
+std::vector<double> worker_loads(const Assignment& assignment, const std::vector<double>& loads) {
+  std::vector<double> sums(static_cast<std::size_t>(assignment.workers), 0);
+  for (std::size_t unit = 0; unit < loads.size(); ++unit) {
+    for (std::size_t worker = 0; worker < sums.size(); ++worker) {
+      if (assignment.holders[unit][worker]) sums[worker] += loads[unit];
+    }
+  }
+  return sums;
+}
+
+double spectral_gap(const Assignment& assignment) {
+  const auto workers = static_cast<Eigen::Index>(assignment.workers);
+  const auto units = static_cast<Eigen::Index>(assignment.holders.size());
+  Eigen::MatrixXd holds(workers, units);
+  for (Eigen::Index u = 0; u < units; ++u) {
+    const auto& holders = assignment.holders[static_cast<std::size_t>(u)];
+    for (Eigen::Index w = 0; w < workers; ++w) holds(w, u) = holders[static_cast<std::size_t>(w)];
+  }
+  // Rows scaled by the root of the worker's units, columns by the root of the unit's holders.
+  const auto inverse_root = [](double n) { return n > 0 ? 1 / std::sqrt(n) : 0; };
+  const Eigen::VectorXd by_worker = holds.rowwise().sum().unaryExpr(inverse_root);
+  const Eigen::VectorXd by_unit = holds.colwise().sum().transpose().unaryExpr(inverse_root);
+  const Eigen::MatrixXd scaled = by_worker.asDiagonal() * holds * by_unit.asDiagonal();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(scaled * scaled.transpose(),
+                                                              Eigen::EigenvaluesOnly);
+  const Eigen::Index holding = (by_worker.array() > 0).count();
+  if (holding < 2) return 1;
+  return 1 - solver.eigenvalues()(workers - 2);
+}
+
+bool is_connected(const Assignment& assignment) {
+  const auto workers = static_cast<std::size_t>(assignment.workers);
+  std::vector<std::size_t> rank(workers, 0), parent(workers);
+  std::iota(parent.begin(), parent.end(), 0);
+  boost::disjoint_sets<std::size_t*, std::size_t*> sets(rank.data(), parent.data());
+  for (const auto& holders : assignment.holders) {
+    const auto first = std::find(holders.begin(), holders.end(), true);
+    for (auto other = first; other != holders.end(); ++other) {
+      if (*other) sets.union_set(static_cast<std::size_t>(first - holders.begin()),
+                                 static_cast<std::size_t>(other - holders.begin()));
+    }
+  }
+  for (std::size_t worker = 1; worker < workers; ++worker) {
+    if (sets.find_set(worker) != sets.find_set(std::size_t{0})) return false;
+  }
+  return true;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,40 @@
+// Who holds which unit of the network in subnetwork data parallelism.
+//
+// Every unit is held by exactly c of N workers (the "uniform representation" of Singh et al.,
+// arXiv 2507.09029). Units start on cyclic windows of workers, sorted by size with the window carried
+// on from one class of equal shapes to the next and the order within a class drawn from the seed;
+// then single holders are moved, or two exchanged, while that lowers the largest load.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/net/net.h"
+#include "model/schedule/strategy.h"
+
+namespace rehearse {
+
+struct Assignment {
+  std::int64_t workers = 1;
+  std::vector<std::vector<bool>> holders;  // by unit and worker
+};
+
+// The load of each unit, per sample: FLOPs, parameters or bytes kept for backward.
+std::vector<double> unit_loads(const Net& net, Balance balance);
+
+// Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough.
+Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
+                        std::int64_t holders, std::uint64_t seed);
+
+Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker);
+// By worker.
+std::vector<double> worker_loads(const Assignment& assignment, const std::vector<double>& loads);
+
+// 1 - the second eigenvalue of Dw^-1/2 B Du^-1 B^T Dw^-1/2, B the 0/1 matrix of workers and units:
+// how fast what one worker learns reaches the others through what they share. Positive if and only
+// if the workers are connected; workers without units are left out. O(N^3).
+double spectral_gap(const Assignment& assignment);
+// Whether a chain of shared units joins every two workers that hold any, and all hold some.
+bool is_connected(const Assignment& assignment);
+
+}  // namespace rehearse

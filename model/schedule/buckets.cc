@@ -1,0 +1,119 @@
+#include "model/schedule/buckets.h"
+
+#include <algorithm>
+#include <boost/graph/adjacency_list.hpp>
+#include <boost/graph/sequential_vertex_coloring.hpp>
+#include <map>
+#include <numeric>
+
+namespace rehearse {
+namespace {
+
+// By parameter: the stages with a layer that uses it.
+std::vector<std::vector<bool>> stages_using(const Net& net, const std::vector<SegmentId>& starts) {
+  const std::size_t stages = starts.size() - 1;
+  std::vector<std::vector<bool>> uses(net.parameters.size(), std::vector<bool>(stages, false));
+  for (std::size_t stage = 0; stage < stages; ++stage) {
+    for (const ParameterId parameter : parameters_of(net, starts[stage], starts[stage + 1])) {
+      uses[parameter.index()][stage] = true;
+    }
+  }
+  return uses;
+}
+
+std::vector<bool> workers_holding(const Parameter& parameter, const std::vector<Subnetwork>& workers) {
+  std::vector<bool> holding;
+  for (const Subnetwork& worker : workers) {
+    holding.push_back(!parameter.unit || worker.holds[parameter.unit->index()]);
+  }
+  return holding;
+}
+
+bool intersect(const std::vector<bool>& a, const std::vector<bool>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] && b[i]) return true;
+  }
+  return false;
+}
+
+bool conflict(const HolderClass& a, const HolderClass& b) {
+  return intersect(a.workers, b.workers) && intersect(a.stages, b.stages);
+}
+
+std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, std::size_t number,
+                              Bytes size, std::int64_t gradient_bytes) {
+  std::vector<Bucket> buckets;
+  std::int64_t element = 0;
+  bool full = true;
+  for (const ParameterId id : holder_class.parameters) {
+    const Parameter& parameter = net.parameters[id.index()];
+    if (full) buckets.push_back({number, element, element, {}, parameter.segment});
+    Bucket& bucket = buckets.back();
+    element += parameter.shape.elements();
+    bucket.end = element;
+    bucket.parameters.push_back(id);
+    bucket.first_use = std::min(bucket.first_use, parameter.segment);
+    full = (bucket.end - bucket.begin) * gradient_bytes >= size.bytes();
+  }
+  return buckets;
+}
+
+// Buckets in order of readiness -> their colours.
+std::vector<std::size_t> colour(const std::vector<Bucket>& buckets,
+                                const std::vector<HolderClass>& classes) {
+  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::undirectedS>;
+  Graph graph(buckets.size());
+  for (std::size_t a = 0; a < buckets.size(); ++a) {
+    for (std::size_t b = a + 1; b < buckets.size(); ++b) {
+      if (conflict(classes[buckets[a].holder_class], classes[buckets[b].holder_class])) {
+        boost::add_edge(a, b, graph);
+      }
+    }
+  }
+  std::vector<std::size_t> colours(buckets.size(), 0);
+  boost::sequential_vertex_coloring(
+      graph, boost::make_iterator_property_map(colours.begin(), get(boost::vertex_index, graph)));
+  return colours;
+}
+
+}  // namespace
+
+std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
+                                        const std::vector<SegmentId>& stage_starts) {
+  const auto stages = stages_using(net, stage_starts);
+  std::vector<ParameterId> order = parameters_of(net, SegmentId(0), end_segment(net));
+  std::reverse(order.begin(), order.end());
+  std::vector<HolderClass> classes;
+  std::map<std::pair<std::vector<bool>, std::vector<bool>>, std::size_t> known;
+  for (const ParameterId id : order) {
+    const Parameter& parameter = net.parameters[id.index()];
+    const std::vector<bool> holding = workers_holding(parameter, workers);
+    const auto [slot, is_new] = known.try_emplace({holding, stages[id.index()]}, classes.size());
+    if (is_new) classes.push_back({holding, stages[id.index()], {}, 0});
+    HolderClass& holder_class = classes[slot->second];
+    holder_class.parameters.push_back(id);
+    holder_class.elements += parameter.shape.elements();
+  }
+  return classes;
+}
+
+std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes, Bytes size,
+                                std::int64_t gradient_bytes) {
+  std::vector<Bucket> buckets;
+  for (std::size_t number = 0; number < classes.size(); ++number) {
+    const auto part = cut_class(net, classes[number], number, size, gradient_bytes);
+    buckets.insert(buckets.end(), part.begin(), part.end());
+  }
+  std::stable_sort(buckets.begin(), buckets.end(),
+                   [](const Bucket& a, const Bucket& b) { return a.first_use > b.first_use; });
+  const std::vector<std::size_t> colours = colour(buckets, classes);
+  std::vector<std::size_t> order(buckets.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return colours[a] < colours[b]; });
+  std::vector<Bucket> sorted;
+  for (const std::size_t bucket : order) sorted.push_back(std::move(buckets[bucket]));
+  return sorted;
+}
+
+}  // namespace rehearse

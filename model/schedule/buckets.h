@@ -1,0 +1,44 @@
+// How gradients are summed: parameters grouped by who holds them, cut into buckets that are reduced
+// while backward still runs, in an order that all ranks share.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/net/net.h"
+#include "model/plan/plan.h"
+
+namespace rehearse {
+
+// Parameters that the same workers hold in the same stages (several, where stages share a tied
+// parameter), in the order in which backward finishes them: one flat buffer.
+struct HolderClass {
+  std::vector<bool> workers;
+  std::vector<bool> stages;
+  std::vector<ParameterId> parameters;
+  std::int64_t elements = 0;
+};
+
+// Elements [begin, end) of a class, reduced together.
+struct Bucket {
+  std::size_t holder_class = 0;
+  std::int64_t begin = 0, end = 0;
+  std::vector<ParameterId> parameters;
+  SegmentId first_use;  // the earliest segment that uses one: when backward has passed it, it is full
+};
+
+// stage_starts: first segment of each stage, and the network's end. Classes in the order of their
+// first parameter in backward.
+std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
+                                        const std::vector<SegmentId>& stage_starts);
+
+// Whole parameters until a bucket has `size` bytes or more (as PyTorch's DistributedDataParallel).
+//
+// The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
+// part in both; colouring the conflict graph greedily in the order of readiness lets buckets of one
+// colour run side by side, and numbers the colours by readiness. In plain index order, cyclic windows
+// of holders would wait for one another all around the circle.
+std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes, Bytes size,
+                                std::int64_t gradient_bytes);
+
+}  // namespace rehearse

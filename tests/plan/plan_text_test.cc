@@ -1,0 +1,98 @@
+#include "model/plan/plan_text.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+TEST(PlanText, ReadsBackAsItself) {
+  for (const auto& c : testing::all_cases()) {
+    const Result<Plan> plan = testing::plan_of(c);
+    ASSERT_TRUE(plan.ok()) << c.name << "\n" << format(plan.errors());
+    const std::string text = print(*plan);
+    const Result<ParsedPlan> parsed = parse_plan(text, "plan.txt");
+    ASSERT_TRUE(parsed.ok()) << c.name << "\n" << format(parsed.errors());
+    EXPECT_EQ(print(parsed->plan), text) << c.name;
+    EXPECT_EQ(plan_hash(parsed->plan), plan_hash(*plan));
+  }
+}
+
+TEST(PlanText, SkipsCommentsAndEmptyLines) {
+  const std::string text = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const Result<ParsedPlan> parsed = parse_plan("# a plan\n\n" + text + "\n   # the end\n", "plan.txt");
+  ASSERT_TRUE(parsed.ok()) << format(parsed.errors());
+  EXPECT_EQ(print(parsed->plan), text);
+}
+
+TEST(PlanText, HashTellsPlansApart) {
+  const auto hash = [](Bytes bucket) {
+    return plan_hash(*testing::plan_of({"", testing::data_parallel("ddp", bucket), testing::resnet20(), 4}));
+  };
+  EXPECT_EQ(hash(Bytes::kib(256)), hash(Bytes::kib(256)));
+  EXPECT_NE(hash(Bytes::kib(256)), hash(Bytes::mib(25)));
+}
+
+struct BadText {
+  std::string from, to, error;
+};
+
+// Each edit of a good plan gives exactly this error.
+TEST(PlanText, PointsAtWhatIsMalformed) {
+  const std::string good = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const std::vector<BadText> cases = {
+      {"rehearse plan 1", "rehearse plan 2",
+       "plan.txt:1:15: error: this is version 2 of the plan's form, expected 1\n"
+       "    1 | rehearse plan 2\n"
+       "      |               ^\n"},
+      {"mesh data=2", "mesh datum=2",
+       "plan.txt:6:6: error: expected 'data=', got 'datum=2'\n"
+       "    6 | mesh datum=2 stages=1 workers=1\n"
+       "      |      ^~~~~~~\n"},
+      {"model mlp", "model mpl",
+       "plan.txt:3:7: error: there is no model kind 'mpl'\n"
+       "    3 | model mpl image=4x4x1 hidden=24x24x24 classes=10\n"
+       "      |       ^~~\n"},
+      {"group 0 ranks=0,1", "group 0 ranks=0,x",
+       "plan.txt:10:17: error: expected a number, got 'x'\n"
+       "   10 | group 0 ranks=0,x\n"
+       "      |                 ^\n"},
+      {"lane 0 compute", "lane 0 conpute",
+       "plan.txt:12:8: error: expected a lane, got 'conpute'\n"
+       "   12 | lane 0 conpute\n"
+       "      |        ^~~~~~~\n"},
+      {"group 0 ranks=0,1", "group 0",
+       "plan.txt:10:8: error: expected 'ranks=', got the line's end\n"
+       "   10 | group 0\n"
+       "      |        ^\n"},
+  };
+  for (const BadText& bad : cases) {
+    std::string text = good;
+    const std::size_t at = text.find(bad.from);
+    ASSERT_NE(at, std::string::npos) << bad.from;
+    text.replace(at, bad.from.size(), bad.to);
+    const Result<ParsedPlan> parsed = parse_plan(text, "plan.txt");
+    ASSERT_FALSE(parsed.ok()) << bad.to;
+    EXPECT_EQ(format(parsed.errors()), bad.error);
+  }
+}
+
+// No text may crash the reader: cut a plan anywhere, or change any one character.
+TEST(PlanText, SurvivesDamage) {
+  const std::string good = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  for (std::size_t at = 0; at < good.size(); at += 7) {
+    (void)parse_plan(good.substr(0, at), "cut");
+    for (const char c : {'-', '=', '9', ' ', '\n'}) {
+      std::string damaged = good;
+      damaged[at] = c;
+      const Result<ParsedPlan> parsed = parse_plan(damaged, "damaged");
+      if (parsed.ok()) {
+        EXPECT_FALSE(print(parsed->plan).empty());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rehearse

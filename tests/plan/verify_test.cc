@@ -1,0 +1,149 @@
+#include "model/plan/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string errors_of(const Plan& plan) {
+  const Status status = verify(plan);
+  return status ? "" : format(status.errors());
+}
+
+Plan good(const StrategySpec& strategy) {
+  return *testing::plan_of({"", strategy, testing::resnet20(), 4});
+}
+
+OpId find_op(const RankProgram& program, OpKind kind) {
+  for (std::size_t op = 0; op < program.ops.size(); ++op) {
+    if (program.ops[op].kind == kind) return OpId(op);
+  }
+  ADD_FAILURE() << "no " << to_string(kind);
+  return OpId(0);
+}
+
+TEST(Verify, AcceptsWhatTheStrategiesBuild) {
+  for (const auto& c : testing::all_cases()) {
+    const Result<Plan> plan = testing::plan_of(c);
+    ASSERT_TRUE(plan.ok()) << c.name;
+    EXPECT_EQ(errors_of(*plan), "") << c.name;
+  }
+}
+
+struct Damage {
+  std::string name;
+  StrategySpec strategy;
+  std::function<void(Plan&)> damage;
+  std::string expected;
+};
+
+// Every rule is broken once; the message says which op and what about it.
+TEST(Verify, NamesWhatIsWrong) {
+  const StrategySpec ddp = testing::data_parallel(), pipe = testing::pipeline("1f1b", 4, 4);
+  const std::vector<Damage> cases = {
+      {"dependency forwards", ddp, [](Plan& p) { p.programs[0].ops[1].after = {OpId(5)}; },
+       "op 1 (forward, segments 0..12, micro-batch 0): it waits for op 5, which does not stand before it"},
+      {"wrong lane", ddp, [](Plan& p) { p.programs[0].ops[1].lane = LaneId(1); },
+       "op 1 (forward, segments 0..12, micro-batch 0): it stands on lane 1 (collective)"},
+      {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; }, "the mesh has 3 ranks, the plan binds 4"},
+      {"bytes differ", pipe,
+       [](Plan& p) { std::get<Transfer>(p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail).bytes = Bytes::bytes(8); },
+       "but this expects 8"},
+      {"tag without partner", pipe,
+       [](Plan& p) { std::get<Transfer>(p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail).tag = 99; },
+       "rank 1 has no receive for it"},
+      {"reduction missing on one rank's class", ddp,
+       [](Plan& p) { std::get<Collective>(p.programs[0].ops[find_op(p.programs[0], OpKind::all_reduce).index()].detail).begin = 3; },
+       "elements are reduced up to 0 before it"},
+      {"wrong divisor", ddp,
+       [](Plan& p) {
+         for (Op& op : p.programs[0].ops) {
+           if (op.kind == OpKind::all_reduce) std::get<Collective>(op.detail).divisor = 8;
+         }
+       },
+       "it divides by 8, but 4 replicas add to these gradients"},
+      {"reduced too early", ddp,
+       [](Plan& p) {
+         RankProgram& program = p.programs[0];
+         for (Op& op : program.ops) {
+           if (op.kind == OpKind::all_reduce) op.after.clear();
+         }
+       },
+       "a gradient it adds to is reduced without waiting for it"},
+      {"update too early", ddp,
+       [](Plan& p) { p.programs[0].ops.back().after.clear(); }, "it does not wait for its gradients"},
+      {"group too small", ddp, [](Plan& p) { p.groups[0].members.pop_back(); }, "it is not a member of its group 0"},
+      {"batch", ddp, [](Plan& p) { p.training.batch = 512; },
+       "4 micro-batches of 64 samples are 256 samples, the batch has 512"},
+      {"same data twice", ddp, [](Plan& p) { p.ranks[1].first_micro_batch = 0; }, "samples"},
+      {"buffer freed early", ddp,
+       [](Plan& p) {
+         for (Op& op : p.programs[0].ops) {
+           for (Operand& operand : op.operands) {
+             if (op.kind == OpKind::forward && !operand.frees && !is_persistent(p.programs[0].buffers[operand.buffer.index()].kind)) operand.frees = true;
+           }
+         }
+       },
+       "freed 2 times"},
+      {"scratch too small", ddp,
+       [](Plan& p) {
+         for (Buffer& buffer : p.programs[0].buffers) {
+           if (buffer.kind == BufferKind::scratch) buffer.size = Bytes::bytes(16);
+         }
+       },
+       "it needs to write a scratch buffer of"},
+      {"value buffer of the wrong size", ddp,
+       [](Plan& p) {
+         for (Buffer& buffer : p.programs[0].buffers) {
+           if (buffer.kind == BufferKind::value) buffer.size += Bytes::bytes(4);
+         }
+       },
+       "its content"},
+  };
+  for (const Damage& c : cases) {
+    Plan plan = good(c.strategy);
+    c.damage(plan);
+    EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
+  }
+}
+
+// Two stages that both send before they receive, on one lane each: every waiting op is named.
+TEST(Verify, ExplainsADeadlock) {
+  Plan plan = *testing::plan_of({"", testing::pipeline("1f1b", 2, 2), testing::resnet20(), 2});
+  // The second stage's first forward now waits for a gradient message that its own backward makes:
+  // its receive of micro-batch 0 is exchanged with that of micro-batch 1, which the first stage sends
+  // only after its send of micro-batch 0 has been taken.
+  RankProgram& second = plan.programs[1];
+  std::vector<std::size_t> receives;
+  for (std::size_t op = 0; op < second.ops.size(); ++op) {
+    if (second.ops[op].kind == OpKind::receive) receives.push_back(op);
+  }
+  ASSERT_EQ(receives.size(), 2u);
+  std::swap(std::get<Transfer>(second.ops[receives[0]].detail).tag, std::get<Transfer>(second.ops[receives[1]].detail).tag);
+  const std::string errors = errors_of(plan);
+  EXPECT_THAT(errors, HasSubstr("deadlock: it waits for rank 1, which has not issued the other end"));
+  EXPECT_THAT(errors, HasSubstr("deadlock: it waits for rank 0, which has not issued the other end"));
+}
+
+TEST(Verify, PointsIntoThePlansText) {
+  std::string text = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const std::size_t at = text.find("divisor=2");
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, 9, "divisor=3");
+  const Result<ParsedPlan> parsed = parse_plan(text, "plan.txt");
+  ASSERT_TRUE(parsed.ok());
+  const Status status = verify(parsed->plan, &parsed->places);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(format(status.errors()), HasSubstr("plan.txt:"));
+  EXPECT_THAT(format(status.errors()), HasSubstr("it divides by 3, but 2 replicas add to these gradients"));
+}
+
+}  // namespace
+}  // namespace rehearse

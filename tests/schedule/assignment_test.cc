@@ -1,0 +1,114 @@
+#include "model/schedule/assignment.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+Net net_of_kind(const ModelSpec& spec) { return *build_net(spec); }
+
+ModelSpec resnet18() { return {"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}}; }
+
+void expect_uniform(const Assignment& assignment, std::int64_t holders) {
+  for (const auto& by_worker : assignment.holders) {
+    EXPECT_EQ(std::count(by_worker.begin(), by_worker.end(), true), holders);
+  }
+}
+
+TEST(Assignment, EveryUnitHasExactlyItsHolders) {
+  const Net net = net_of_kind(testing::resnet20());
+  for (const std::int64_t workers : {1, 2, 4, 5, 8, 16}) {
+    for (std::int64_t holders = 1; holders <= workers; holders = holders < 3 ? holders + 1 : holders * 2) {
+      for (const Balance balance : {Balance::flops, Balance::parameters, Balance::saved}) {
+        const auto assignment = assign_units(net, unit_loads(net, balance), workers, holders, 1);
+        ASSERT_EQ(assignment.holders.size(), net.units.size());
+        expect_uniform(assignment, holders);
+      }
+    }
+  }
+}
+
+// With c >= 2 what one worker learns reaches all the others; a unit joins c workers, so 9 units can
+// join at most 1 + 9 (c - 1) of them.
+TEST(Assignment, WorkersAreConnected) {
+  const Net net = net_of_kind(testing::resnet20());
+  for (const std::int64_t workers : {2, 4, 8, 10}) {
+    for (const std::int64_t holders : {2L, workers / 2, workers}) {
+      if (holders < 2) continue;
+      const auto assignment = assign_units(net, unit_loads(net, Balance::flops), workers, holders, 3);
+      EXPECT_TRUE(is_connected(assignment)) << workers << " workers, " << holders << " holders";
+      EXPECT_GT(spectral_gap(assignment), 1e-6);
+    }
+  }
+}
+
+// subnetwork.md, section 1: the loads of the eight main branches, and that a good assignment to 8
+// workers with c = 4 gives every worker 45 to 55 % of the maskable parameters.
+TEST(Assignment, LevelsResnet18) {
+  const Net net = net_of_kind(resnet18());
+  std::vector<double> loads = unit_loads(net, Balance::parameters);
+  std::vector<double> sorted = loads;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(sorted, (std::vector<double>{73984, 73984, 221696, 295424, 885760, 1180672, 3540992, 4720640}));
+  const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+    for (const double load : worker_loads(assign_units(net, loads, 8, 4, seed), loads)) {
+      EXPECT_GE(load / total, 0.45) << "seed " << seed;
+      EXPECT_LE(load / total, 0.55) << "seed " << seed;
+    }
+  }
+}
+
+// What dropping saves is what the unit costs: the sum of loads and of the rest is the whole.
+TEST(Assignment, LoadsAreShares) {
+  const Net net = net_of_kind(testing::resnet20());
+  const double units = [&] {
+    const auto loads = unit_loads(net, Balance::flops);
+    return std::accumulate(loads.begin(), loads.end(), 0.0);
+  }();
+  const Net rest = restrict(net, {std::vector<bool>(net.units.size(), false)});
+  EXPECT_NEAR(units + flops_of(rest, 1).total().flops(), flops_of(net, 1).total().flops(), 1);
+}
+
+// subnetwork.md, section 1: cyclic windows of c among N have second eigenvalue
+// max_k [sin(pi k c / N) / (c sin(pi k / N))]^2; gaps for N = 8: 0.146, 0.573, 0.905.
+TEST(SpectralGap, OfCyclicWindows) {
+  constexpr std::int64_t kWorkers = 8;
+  for (const std::int64_t holders : {2, 4, 6}) {
+    Assignment windows{kWorkers, {}};
+    for (std::int64_t u = 0; u < kWorkers; ++u) {
+      windows.holders.emplace_back(kWorkers, false);
+      for (std::int64_t k = 0; k < holders; ++k) windows.holders.back()[static_cast<std::size_t>((u + k) % kWorkers)] = true;
+    }
+    double second = 0;
+    for (int k = 1; k < kWorkers; ++k) {
+      const double angle = std::numbers::pi * k / kWorkers;
+      const auto c = static_cast<double>(holders);
+      second = std::max(second, std::pow(std::sin(angle * c) / (c * std::sin(angle)), 2));
+    }
+    EXPECT_NEAR(spectral_gap(windows), 1 - second, 1e-12);
+    EXPECT_NEAR(spectral_gap(windows), holders == 2 ? 0.146 : holders == 4 ? 0.573 : 0.905, 5e-4);
+  }
+}
+
+TEST(SpectralGap, IsZeroWhereWorkersNeverMeet) {
+  const Assignment apart{4, {{true, true, false, false}, {false, false, true, true}}};
+  EXPECT_FALSE(is_connected(apart));
+  EXPECT_NEAR(spectral_gap(apart), 0, 1e-12);
+}
+
+TEST(Assignment, IsAFunctionOfTheSeed) {
+  const Net net = net_of_kind(testing::resnet20());
+  const auto loads = unit_loads(net, Balance::flops);
+  EXPECT_EQ(assign_units(net, loads, 8, 4, 5).holders, assign_units(net, loads, 8, 4, 5).holders);
+}
+
+}  // namespace
+}  // namespace rehearse

@@ -1,0 +1,104 @@
+#include "model/schedule/build_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "model/plan/plan_text.h"
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+Plan plan_of(const StrategySpec& strategy, std::int64_t devices = 4) {
+  return *testing::plan_of({"", strategy, testing::resnet20(), devices});
+}
+
+std::vector<std::size_t> ops_of(const RankProgram& program, OpKind kind) {
+  std::vector<std::size_t> ops;
+  for (std::size_t op = 0; op < program.ops.size(); ++op) {
+    if (program.ops[op].kind == kind) ops.push_back(op);
+  }
+  return ops;
+}
+
+// 272,186 gradients of 4 bytes are 1.09 MB: four buckets of 256 KiB or more and a rest. At least three
+// are issued before the last backward op, so that they overlap it.
+TEST(BuildPlan, BucketsOverlapBackward) {
+  const Plan plan = plan_of(testing::data_parallel());
+  ASSERT_EQ(plan.programs.size(), 1u);
+  const RankProgram& program = plan.programs[0];
+  const std::size_t last_backward = ops_of(program, OpKind::backward).back();
+  std::size_t early = 0;
+  for (const std::size_t reduce : ops_of(program, OpKind::all_reduce)) {
+    const bool waits = std::any_of(program.ops[reduce].after.begin(), program.ops[reduce].after.end(),
+                                   [&](OpId op) { return op.index() >= last_backward; });
+    if (reduce < last_backward && !waits) ++early;
+  }
+  EXPECT_GE(early, 3u);
+}
+
+// Coverage 1 is data parallelism: the same programs, groups and order.
+TEST(BuildPlan, WholeSubnetworksAreDataParallel) {
+  Plan whole = plan_of(testing::subnetwork({1, 1}));
+  const Plan ddp = plan_of(testing::data_parallel());
+  whole.strategy = ddp.strategy;
+  whole.mesh = ddp.mesh;
+  EXPECT_EQ(print(whole), print(ddp));
+}
+
+// With c = 1 every unit belongs to one worker: only what all hold is reduced.
+TEST(BuildPlan, UnitsHeldAloneAreNotReduced) {
+  const Plan plan = plan_of(testing::subnetwork({1, 4}));
+  for (const RankProgram& program : plan.programs) {
+    ASSERT_EQ(program.parameter_classes.size(), 2u);
+    const auto alone = std::count_if(program.parameter_classes.begin(), program.parameter_classes.end(),
+                                     [](const ParameterClass& c) { return !c.group; });
+    EXPECT_EQ(alone, 1);
+  }
+  EXPECT_EQ(plan.groups.size(), 1u);
+}
+
+TEST(BuildPlan, ScalesBranchesOnce) {
+  StrategySpec strategy = testing::subnetwork({1, 2});
+  EXPECT_EQ(plan_of(strategy).branch_scale_at_test, 0.5);
+  EXPECT_EQ(plan_of(strategy).branch_scale_in_training, 1);
+  strategy.subnetwork->scaling = Scaling::in_training;
+  EXPECT_EQ(plan_of(strategy).branch_scale_at_test, 1);
+  EXPECT_EQ(plan_of(strategy).branch_scale_in_training, 2);
+  strategy.subnetwork->scaling = Scaling::none;
+  EXPECT_EQ(plan_of(strategy).branch_scale_at_test, 1);
+  EXPECT_EQ(plan_of(strategy).branch_scale_in_training, 1);
+}
+
+// Replicas of a pipeline run one program per stage; its ranks differ only in peers and groups.
+TEST(BuildPlan, RanksOfAClassShareItsProgram) {
+  const Plan plan = plan_of(testing::pipeline("1f1b", 2, 4), 8);
+  EXPECT_EQ(plan.programs.size(), 2u);
+  EXPECT_EQ(plan.ranks.size(), 8u);
+  EXPECT_EQ(plan.ranks[5].peers, (std::vector<RankId>{RankId(4)}));
+  EXPECT_EQ(plan.ranks[5].first_micro_batch, 8);
+}
+
+// What a middle stage receives and sends per micro-batch is one activation and one gradient.
+TEST(BuildPlan, StagesExchangeBoundaries) {
+  const Plan plan = plan_of(testing::pipeline("gpipe", 4, 4));
+  for (std::size_t stage = 0; stage < 4; ++stage) {
+    const std::size_t neighbours = stage == 0 || stage == 3 ? 1 : 2;
+    EXPECT_EQ(ops_of(plan.programs[stage], OpKind::send).size(), 4 * neighbours);
+    EXPECT_EQ(ops_of(plan.programs[stage], OpKind::receive).size(), 4 * neighbours);
+  }
+}
+
+TEST(BuildPlan, SaysWhatIsImpossible) {
+  const auto message = [](const StrategySpec& strategy, std::int64_t batch) {
+    const auto plan = testing::plan_of({"", strategy, testing::resnet20(), 4}, batch);
+    return plan.ok() ? "" : plan.errors().front().message;
+  };
+  EXPECT_EQ(message(testing::data_parallel(), 255), "a batch of 255 does not divide into 4 micro-batches (4 replicas with 1 each)");
+  EXPECT_EQ(message(testing::pipeline("zigzag", 4, 4), 256), "there is no pipeline schedule 'zigzag'");
+  EXPECT_EQ(message(testing::subnetwork({1, 3}), 256), "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
+}
+
+}  // namespace
+}  // namespace rehearse

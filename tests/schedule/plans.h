@@ -1,0 +1,97 @@
+// Plans of all strategies for small networks, for tests of what works on any plan.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/net/model_spec.h"
+#include "model/schedule/build_plan.h"
+
+namespace rehearse::testing {
+
+struct PlanCase {
+  std::string name;
+  StrategySpec strategy;
+  ModelSpec model;
+  std::int64_t devices = 4;
+};
+
+inline ModelSpec resnet20() { return {"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}}; }
+inline ModelSpec mlp() {
+  return {"mlp", {{"image", {4, 4, 1}}, {"hidden", {24, 24, 24}}, {"classes", {10}}}};
+}
+
+inline StrategySpec data_parallel(std::string name = "ddp", Bytes bucket = Bytes::kib(256)) {
+  StrategySpec strategy;
+  strategy.name = std::move(name);
+  strategy.data = std::nullopt;
+  strategy.bucket = bucket;
+  return strategy;
+}
+
+inline StrategySpec accumulation(std::int64_t micro_batches) {
+  StrategySpec strategy;
+  strategy.name = "accumulate";
+  strategy.micro_batches = micro_batches;
+  return strategy;
+}
+
+inline StrategySpec pipeline(std::string schedule, std::int64_t stages, std::int64_t micro_batches) {
+  StrategySpec strategy;
+  strategy.name = schedule;
+  strategy.data = std::nullopt;
+  strategy.pipeline = PipelineSpec{stages, std::move(schedule), micro_batches};
+  return strategy;
+}
+
+inline StrategySpec subnetwork(Fraction coverage, AxisSize workers = std::nullopt) {
+  StrategySpec strategy;
+  strategy.name = "subnetwork";
+  strategy.subnetwork.emplace();
+  strategy.subnetwork->workers = workers;
+  strategy.subnetwork->coverage = coverage;
+  strategy.bucket = Bytes::kib(256);
+  return strategy;
+}
+
+inline Training training(std::int64_t batch = 256) {
+  Training training;
+  training.data = "synthetic";
+  training.batch = batch;
+  training.optimizer = {0.1, 0.9, 0.0};
+  training.steps = 3;
+  return training;
+}
+
+inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256) {
+  const Result<Net> net = build_net(c.model);
+  if (!net) return net.errors();
+  return build_plan(c.strategy, c.model, training(batch), c.devices,
+                    std::vector<double>(net->blocks.size(), 1.0));
+}
+
+inline std::vector<PlanCase> all_cases() {
+  std::vector<PlanCase> cases = {
+      {"ddp", data_parallel(), resnet20(), 4},
+      {"one", accumulation(1), resnet20(), 1},
+      {"accumulate", accumulation(4), resnet20(), 1},
+      {"gpipe", pipeline("gpipe", 4, 4), resnet20(), 4},
+      {"1f1b", pipeline("1f1b", 4, 8), resnet20(), 4},
+      {"pipelines", pipeline("1f1b", 2, 4), resnet20(), 8},
+      {"subnetwork", subnetwork({1, 2}), resnet20(), 4},
+      {"alone", subnetwork({1, 4}), resnet20(), 4},
+      {"whole", subnetwork({1, 1}), resnet20(), 4},
+  };
+  // Every axis at once: 2 replicas of 4 workers in 2 stages each.
+  StrategySpec all = subnetwork({1, 2}, 4);
+  all.name = "all";
+  all.data = 2;
+  all.pipeline = PipelineSpec{2, "1f1b", 2};
+  cases.push_back({"all", all, resnet20(), 16});
+  const ModelSpec gpt = {"gpt", {{"layers", {4}}, {"width", {32}}, {"heads", {4}}, {"vocabulary", {96}}, {"sequence", {16}}, {"positions", {16}}}};
+  cases.push_back({"gpt_tied_pipeline", pipeline("1f1b", 2, 2), gpt, 4});
+  cases.push_back({"gpt_subnetwork", subnetwork({1, 2}), gpt, 4});
+  return cases;
+}
+
+}  // namespace rehearse::testing

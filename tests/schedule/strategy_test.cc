@@ -1,0 +1,51 @@
+#include "model/schedule/strategy.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+std::string message(const auto& result) { return result.ok() ? "" : result.errors().front().message; }
+
+TEST(Strategy, AutoFillsTheDevices) {
+  StrategySpec strategy = testing::pipeline("1f1b", 4, 8);
+  const Result<Mesh> mesh = resolve_mesh(strategy, 32);
+  ASSERT_TRUE(mesh.ok());
+  EXPECT_EQ(mesh->data, 8);
+  EXPECT_EQ(mesh->stages, 4);
+  EXPECT_EQ(mesh->workers, 1);
+}
+
+TEST(Strategy, SaysWhatDoesNotFit) {
+  StrategySpec strategy = testing::pipeline("1f1b", 3, 4);
+  EXPECT_EQ(message(resolve_mesh(strategy, 8)),
+            "data = auto is impossible: the other axes take 3 ranks, and the cluster has 8 devices");
+  strategy.data = 2;
+  EXPECT_EQ(message(resolve_mesh(strategy, 8)), "the axes multiply to 6 ranks, the cluster has 8 devices");
+  strategy.data = std::nullopt;
+  strategy.pipeline->stages = std::nullopt;
+  EXPECT_EQ(message(resolve_mesh(strategy, 8)), "both data and pipeline stages are auto: at most one axis can be");
+  EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {2, 4, 1}, 256)),
+            "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each)");
+  EXPECT_EQ(message(check_stages({1, 12, 1}, 11)), "12 stages, but the model has only 11 blocks");
+}
+
+TEST(Strategy, HoldersAreAnExactProduct) {
+  SubnetworkSpec subnetwork;
+  subnetwork.coverage = {1, 2};
+  EXPECT_EQ(*holders_of(subnetwork, 4), 2);
+  subnetwork.coverage = {2, 3};
+  EXPECT_EQ(*holders_of(subnetwork, 9), 6);
+  EXPECT_EQ(message(holders_of(subnetwork, 4)),
+            "coverage 2/3 of 4 workers is 2.66667 holders, which must be an integer: 2/4 or 3/4");
+  subnetwork.coverage = {1, 8};
+  EXPECT_EQ(message(holders_of(subnetwork, 4)),
+            "coverage 1/8 of 4 workers is 0.5 holders, which must be an integer: at least 1/4");
+  subnetwork.holders = 5;
+  EXPECT_EQ(message(holders_of(subnetwork, 4)), "5 holders, but only 4 workers");
+}
+
+}  // namespace
+}  // namespace rehearse
