@@ -35,7 +35,8 @@ class PreparedNet {
           lower(net, SegmentId(0), end_segment(net), pass, samples, backend_->sizes());
       if (!saved_) saved_.emplace(floats(lowering.saved), random_, 0.0F, 0.0F);
       scratch_.emplace_back(floats(lowering.scratch), random_, 0.0F, 0.0F);
-      for (const KernelStep& step : lowering.steps) add(step);
+      for (const KernelStep& step : lowering.steps)
+        add(step);
     }
   }
 
@@ -53,7 +54,8 @@ class PreparedNet {
 
   double flops() const {
     double sum = 0;
-    for (const Step& step : steps_) sum += step.work.flops.flops();
+    for (const Step& step : steps_)
+      sum += step.work.flops.flops();
     return sum;
   }
 
@@ -76,8 +78,9 @@ class PreparedNet {
     const Value& value = net_.values[place.value.index()];
     const float high = value.type == ValueType::index ? 0.0F : 1.0F;
     auto& values = place.space == Space::value ? values_ : value_gradients_;
-    return at(values.try_emplace(place.value, samples_ * value.shape.elements(), random_, 0.0F, high)
-                  .first->second);
+    return at(
+        values.try_emplace(place.value, samples_ * value.shape.elements(), random_, 0.0F, high)
+            .first->second);
   }
 
   void add(const KernelStep& step) {
@@ -111,7 +114,8 @@ void time_step(benchmark::State& state, const Subject& subject) {
   std::array<double, kKernelClassCount> seconds{};
   for (auto _ : state) {
     const auto once = prepared.run();
-    for (std::size_t k = 0; k < once.size(); ++k) seconds[k] += once[k];
+    for (std::size_t k = 0; k < once.size(); ++k)
+      seconds[k] += once[k];
   }
   using benchmark::Counter;
   for (std::size_t k = 0; k < seconds.size(); ++k) {
@@ -126,15 +130,27 @@ const bool kRegistered = [] {
   const Subject subjects[] = {
       {{"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
       {{"mlp", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
-      {{"gpt", {{"layers", {4}}, {"width", {128}}, {"heads", {4}}, {"sequence", {64}},
-                {"positions", {64}}, {"vocabulary", {512}}}}, 8},
-      {{"llama", {{"layers", {4}}, {"width", {128}}, {"hidden", {352}}, {"heads", {4}},
-                  {"kv_heads", {2}}, {"sequence", {64}}, {"vocabulary", {512}}}}, 8},
+      {{"gpt",
+        {{"layers", {4}},
+         {"width", {128}},
+         {"heads", {4}},
+         {"sequence", {64}},
+         {"positions", {64}},
+         {"vocabulary", {512}}}},
+       8},
+      {{"llama",
+        {{"layers", {4}},
+         {"width", {128}},
+         {"hidden", {352}},
+         {"heads", {4}},
+         {"kv_heads", {2}},
+         {"sequence", {64}},
+         {"vocabulary", {512}}}},
+       8},
   };
   for (const Subject& subject : subjects) {
     const std::string name = "step/" + subject.model.kind;
-    benchmark::RegisterBenchmark(name.c_str(), time_step, subject)
-        ->Unit(benchmark::kMillisecond);
+    benchmark::RegisterBenchmark(name.c_str(), time_step, subject)->Unit(benchmark::kMillisecond);
   }
   return true;
 }();

@@ -56,7 +56,7 @@ struct LayerOutcome {
 };
 
 struct LayerOptions {
-  bool in_place = false;                      // wherever the facts allow it
+  bool in_place = false;  // wherever the facts allow it
   bool wants_input_gradients = true;
   std::vector<std::vector<double>> gradients{};  // what parameter gradients are added to, if any
 };

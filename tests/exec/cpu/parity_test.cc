@@ -20,7 +20,8 @@ namespace {
 
 double largest(const std::vector<double>& values) {
   double result = 0;
-  for (const double value : values) result = std::max(result, std::abs(value));
+  for (const double value : values)
+    result = std::max(result, std::abs(value));
   return result;
 }
 
@@ -38,7 +39,8 @@ void expect_close(const LayerOutcome& expected, const LayerOutcome& actual, doub
   expect_close(expected.output, actual.output, terms, "output");
   const auto each = [&](const auto& a, const auto& b, const std::string& what) {
     ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i], terms, what);
+    for (std::size_t i = 0; i < a.size(); ++i)
+      expect_close(a[i], b[i], terms, what);
   };
   each(expected.auxiliaries, actual.auxiliaries, "auxiliary");
   each(expected.input_gradients, actual.input_gradients, "input gradient");
@@ -50,8 +52,10 @@ double longest_sum(const LayerCase& layer) {
   const LayerFacts facts = facts_of(layer);
   if (facts.kernel == KernelClass::elementwise) return 1;
   std::int64_t terms = layer.samples * facts.output.elements();
-  for (const Shape& input : layer.inputs) terms = std::max(terms, layer.samples * input.elements());
-  for (const auto& p : facts.parameters) terms = std::max(terms, p.shape.elements());
+  for (const Shape& input : layer.inputs)
+    terms = std::max(terms, layer.samples * input.elements());
+  for (const auto& p : facts.parameters)
+    terms = std::max(terms, p.shape.elements());
   return static_cast<double>(terms);
 }
 
@@ -122,8 +126,7 @@ TEST_P(OnednnNet, HasTheGradientsOfTheReference) {
   const auto& [name, net, samples] = GetParam();
   const auto reference = make_reference_backend(DataType::fp64), onednn = make_onednn_backend();
   const NetData data = draw(net, samples, 3);
-  const NetOutcome expected =
-      run_net(*reference, net, data, samples, Cuts::none, Pass::backward);
+  const NetOutcome expected = run_net(*reference, net, data, samples, Cuts::none, Pass::backward);
   const NetOutcome actual = run_net(*onednn, net, data, samples, Cuts::none, Pass::backward);
   expect_close(expected.losses, actual.losses, 1e4, "losses");
   for (std::size_t p = 0; p < expected.gradients.size(); ++p) {
@@ -151,8 +154,12 @@ TEST(OnednnThreads, AreTheCallersOnly) {
 TEST(OnednnWorkspace, IsTakenWhenKernelsArePrepared) {
   const auto backend = make_onednn_backend();
   EXPECT_EQ(backend->workspace().bytes(), 0);
-  const KernelRequest request{.kind = KernelKind::backward_weight, .layer = Linear{64, 64, true},
-                              .inputs = {{{64}}}, .output = {{64}}, .samples = 8, .elements = 0,
+  const KernelRequest request{.kind = KernelKind::backward_weight,
+                              .layer = Linear{64, 64, true},
+                              .inputs = {{{64}}},
+                              .output = {{64}},
+                              .samples = 8,
+                              .elements = 0,
                               .wants_input_gradient = {true}};
   const auto kernel = backend->prepare(request);
   // At least the weights' gradient before it is added.
