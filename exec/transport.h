@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ class Transport {
 
   // The bytes must stay untouched until the request is done. A send may need its receive to be
   // posted before it is done (rendezvous); messages of one (sender, receiver, tag) arrive in order.
-  // Lengths of a send and its receive must be equal.
+  // Lengths of a send and its receive must be equal. Tags below 0 belong to the collective calls.
   virtual Request send(RankId to, std::int64_t tag, std::span<const std::byte> bytes) = 0;
   virtual Request receive(RankId from, std::int64_t tag, std::span<std::byte> bytes) = 0;
   // Makes progress; whether the request is done.
@@ -48,7 +49,15 @@ class Transport {
   virtual void reset_idle() = 0;
 };
 
-// Runs body on n ranks as threads of this process, and returns when all have returned.
+// How a job ends whose ranks are threads of this process: abort(message) throws it.
+class JobAborted : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Runs body on n ranks as threads of this process, and returns when all have returned. An exception
+// in one rank ends the job: the other ranks get a JobAborted from their next call of the transport,
+// and when all have ended the first exception is thrown again here.
 void run_local(std::size_t n, const std::function<void(Transport&)>& body);
 
 }  // namespace rehearse::exec

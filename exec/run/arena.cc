@@ -37,7 +37,7 @@ std::span<std::byte> Arena::at(BufferId buffer) const {
 
 void Arena::allocate(BufferId buffer) {
   const Bytes size = program_.buffers[buffer.index()].size;
-  extent_ = std::max(extent_, layout_.offsets[buffer.index()] + size);
+  extent_ = std::max(extent_, layout_.offsets[buffer.index()] + align_up(size, kAlignment));
   live_ += size;
   live_peak_ = std::max(live_peak_, live_);
 }

@@ -2,7 +2,6 @@
 
 #include <map>
 
-#include "exec/run/assemble.h"
 #include "exec/run/gather_spans.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
@@ -94,6 +93,7 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
   for (const std::string& part : transport.gather(print_measurement(measure(executor, program, plan, backend)))) {
     run.ranks.push_back(parse_measurement(part));
   }
+  run.weights = assemble(plan, net, executor.parameters(), backend, transport);
   return run;
 }
 

@@ -7,6 +7,7 @@
 
 #include "exec/backend.h"
 #include "exec/batch_source.h"
+#include "exec/run/assemble.h"
 #include "exec/run/evaluate.h"
 #include "exec/run/executor.h"
 #include "exec/transport.h"
@@ -41,6 +42,7 @@ struct TrainingRun {
   std::vector<double> losses;  // by step: mean over the global batch
   std::vector<EvaluationAt> evaluations;
   std::vector<RankMeasurement> ranks;
+  Weights weights;  // of the whole model, at the end
 };
 
 // Everybody calls this with the same plan. net: the whole network of plan.model.

@@ -1,0 +1,40 @@
+// What all kernels of one oneDNN backend share: an engine, a stream and one work space.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <dnnl.hpp>
+
+#include "model/base/units.h"
+
+namespace rehearse::exec::onednn {
+
+// One buffer for everything a kernel needs only while it runs: the library's scratchpad, weights in
+// the library's layout, gradients before they are added. Kernels run one at a time, so they share it.
+class Workspace {
+ public:
+  // Makes it at least this large; what is inside is lost.
+  void reserve(std::size_t bytes);
+  std::byte* data() const { return data_.get(); }
+  Bytes size() const { return Bytes::bytes(static_cast<std::int64_t>(size_)); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* data) const;
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  std::size_t size_ = 0;
+};
+
+struct Session {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  Workspace workspace;
+};
+
+// The calling thread runs and prepares kernels alone: a rank is one thread, and the library would
+// start a team of as many threads as there are cores in every rank.
+void use_one_thread();
+
+}  // namespace rehearse::exec::onednn

@@ -1,0 +1,113 @@
+// ReLU, GELU, SwiGLU and the residual addition: element by element, so every kernel here may
+// write where it reads.
+#include <cmath>
+#include <numbers>
+
+#include "exec/cpu/reference/kernels.h"
+
+namespace rehearse::exec::reference {
+namespace {
+
+// GELU as GPT-2 computes it (Hendrycks and Gimpel, arXiv 1606.08415, section 2):
+// x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x^3).
+constexpr double kCubic = 0.044715;
+constexpr double kRoot = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+
+double gelu(double x) { return 0.5 * x * (1 + std::tanh(kRoot * (x + kCubic * x * x * x))); }
+
+double gelu_slope(double x) {
+  const double t = std::tanh(kRoot * (x + kCubic * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x);
+}
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+}  // namespace
+
+template <class Real>
+void Kernels<Relu, Real>::forward(const Relu&, const Call<Real>& call) {
+  const Real* x = call.input(0);
+  Real* y = call.output();
+  const std::int64_t n = call.elements();
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > 0 ? x[i] : Real{0};
+}
+
+template <class Real>
+void Kernels<Relu, Real>::backward(const Relu&, const Call<Real>& call) {
+  const Real* y = call.output();
+  const Real* dy = call.output_gradient();
+  Real* dx = call.input_gradient(0);
+  const std::int64_t n = call.elements();
+  for (std::int64_t i = 0; i < n; ++i) dx[i] = y[i] > 0 ? dy[i] : Real{0};
+}
+
+template <class Real>
+void Kernels<Gelu, Real>::forward(const Gelu&, const Call<Real>& call) {
+  for (std::int64_t i = 0; i < call.elements(); ++i) {
+    call.output()[i] = static_cast<Real>(gelu(double{call.input(0)[i]}));
+  }
+}
+
+template <class Real>
+void Kernels<Gelu, Real>::backward(const Gelu&, const Call<Real>& call) {
+  for (std::int64_t i = 0; i < call.elements(); ++i) {
+    const double slope = gelu_slope(double{call.input(0)[i]});
+    call.input_gradient(0)[i] = static_cast<Real>(double{call.output_gradient()[i]} * slope);
+  }
+}
+
+// y = g s(g) u with the sigmoid s; d/dg = u s (1 + g (1 - s)), d/du = g s (Shazeer, arXiv
+// 2002.05202).
+template <class Real>
+void Kernels<SwiGlu, Real>::forward(const SwiGlu&, const Call<Real>& call) {
+  for (std::int64_t i = 0; i < call.elements(); ++i) {
+    const double gate = double{call.input(0)[i]}, up = double{call.input(1)[i]};
+    call.output()[i] = static_cast<Real>(gate * sigmoid(gate) * up);
+  }
+}
+
+template <class Real>
+void Kernels<SwiGlu, Real>::backward(const SwiGlu&, const Call<Real>& call) {
+  Real* d_gate = call.input_gradient(0);
+  Real* d_up = call.input_gradient(1);
+  for (std::int64_t i = 0; i < call.elements(); ++i) {
+    const double gate = double{call.input(0)[i]}, up = double{call.input(1)[i]};
+    const double s = sigmoid(gate), dy = double{call.output_gradient()[i]};
+    if (d_gate != nullptr) d_gate[i] = static_cast<Real>(dy * up * s * (1 + gate * (1 - s)));
+    if (d_up != nullptr) d_up[i] = static_cast<Real>(dy * gate * s);
+  }
+}
+
+template <class Real>
+void Kernels<Add, Real>::forward(const Add& add, const Call<Real>& call) {
+  const Real* branch = call.input(0);
+  const Real* shortcut = call.input(1);
+  Real* y = call.output();
+  const auto scale = static_cast<Real>(add.branch_scale);
+  const std::int64_t n = call.elements();
+  for (std::int64_t i = 0; i < n; ++i) y[i] = branch[i] * scale + shortcut[i];
+}
+
+template <class Real>
+void Kernels<Add, Real>::backward(const Add& add, const Call<Real>& call) {
+  const double factors[] = {add.branch_scale, 1.0};
+  const Real* dy = call.output_gradient();
+  const std::int64_t n = call.elements();
+  for (std::size_t input = 0; input < 2; ++input) {
+    Real* dx = call.input_gradient(input);
+    if (dx == nullptr) continue;
+    const auto factor = static_cast<Real>(factors[input]);
+    for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * factor;
+  }
+}
+
+template struct Kernels<Relu, float>;
+template struct Kernels<Relu, double>;
+template struct Kernels<Gelu, float>;
+template struct Kernels<Gelu, double>;
+template struct Kernels<SwiGlu, float>;
+template struct Kernels<SwiGlu, double>;
+template struct Kernels<Add, float>;
+template struct Kernels<Add, double>;
+
+}  // namespace rehearse::exec::reference

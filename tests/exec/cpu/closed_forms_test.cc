@@ -1,0 +1,105 @@
+// Outputs that can be written down.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/exec/cpu/layer_runner.h"
+
+namespace rehearse::exec {
+namespace {
+
+using testing::DoubleEq;
+using testing::DoubleNear;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Pointwise;
+
+LayerOutcome run(const LayerCase& layer, const LayerData& data) {
+  return run_layer(*make_reference_backend(DataType::fp64), layer, data);
+}
+
+// Equal logits are a uniform distribution over the classes.
+TEST(CrossEntropyForward, OfEqualLogitsIsLogClasses) {
+  const LayerCase layer{"", CrossEntropy{8}, {{{8}}, {{1}}}, 2};
+  const LayerData data{{std::vector<double>(16, 3.0), {0, 7}}, {}, {1, 1}};
+  EXPECT_THAT(run(layer, data).output, Each(DoubleNear(std::log(8.0), 1e-15)));
+}
+
+// Without an output gradient the loss is scaled by loss_scale: both calls ask for 1/4 of each.
+TEST(CrossEntropyBackward, TakesTheLossScaleWithoutOutputGradient) {
+  const auto backend = make_reference_backend(DataType::fp64);
+  const Tensor logits(*backend, {0.5, -1.0, 2.0}), labels = Tensor::of_indices({1});
+  const Tensor log_sum_exp(*backend, {std::log(std::exp(0.5) + std::exp(-1.0) + std::exp(2.0))});
+  const Tensor given(*backend, {0.25});
+  const auto kernel = backend->prepare({.kind = KernelKind::backward,
+                                        .layer = CrossEntropy{3},
+                                        .inputs = {{{3}}, {{1}}},
+                                        .output = {{1}},
+                                        .samples = 1,
+                                        .elements = 0,
+                                        .wants_input_gradient = {true, false}});
+  const auto gradient = [&](const void* output_gradient) {
+    const Tensor result = Tensor::poisoned(*backend, 3);
+    KernelArguments a;
+    a.inputs = {logits.data(), labels.data()};
+    a.auxiliaries = {log_sum_exp.data()};
+    a.output_gradient = output_gradient;
+    a.input_gradients = {result.data(), nullptr};
+    a.loss_scale = 0.25;
+    kernel->run(a);
+    return result.load(*backend);
+  };
+  EXPECT_EQ(gradient(nullptr), gradient(given.data()));
+}
+
+// A normalised channel with scale s and shift t has mean t and variance s^2 v / (v + eps): inputs
+// +-1 have v = 1.
+TEST(BatchNormForward, HasTheMomentsOfScaleAndShift) {
+  const LayerCase layer{"", BatchNorm{1}, {{{2, 1, 1}}}, 2};
+  const LayerOutcome outcome = run(layer, {{{1, -1, -1, 1}}, {{3}, {5}}, {0, 0, 0, 0}});
+  const double deviation = 3 / std::sqrt(1 + 1e-5);
+  EXPECT_THAT(outcome.output, Pointwise(DoubleNear(1e-14), {5 + deviation, 5 - deviation,
+                                                            5 - deviation, 5 + deviation}));
+  EXPECT_THAT(outcome.auxiliaries, ElementsAre(ElementsAre(0.0), ElementsAre(1.0)));
+}
+
+// A kernel that is one in the middle copies; a 3x3 kernel of ones counts neighbours: 4 in a
+// corner, 6 on an edge, 9 inside.
+TEST(Conv2dForward, OfOnesCountsNeighbours) {
+  const LayerCase layer{"", Conv2d{1, 1, 3, 1, 1}, {{{3, 3, 1}}}, 1};
+  const std::vector<double> ones(9, 1.0);
+  EXPECT_THAT(run(layer, {{ones}, {ones}, ones}).output,
+              ElementsAre(4, 6, 4, 6, 9, 6, 4, 6, 4));
+}
+
+// Equal keys are attended to equally, so the first output is the first value and the second the
+// mean of two; scores do not matter.
+TEST(AttentionForward, OfEqualKeysIsTheMeanOfWhatIsSeen) {
+  for (const bool fused : {false, true}) {
+    const LayerCase layer{"", Attention{1, 1, 1, true, fused}, {{{2, 3}}}, 1};
+    const LayerData data{{{0.7, 2, 10, -0.4, 2, 20}}, {}, {0, 0}};
+    EXPECT_THAT(run(layer, data).output, Pointwise(DoubleNear(1e-13), {10.0, 15.0}));
+  }
+}
+
+// Position 0 is not turned, position 1 by one radian (pair 0 turns by the position), values never.
+TEST(RotaryForward, TurnsByThePosition) {
+  const LayerCase layer{"", Rotary{1, 1, 2}, {{{2, 6}}}, 1};
+  const LayerData data{{{1, 0, 0, 1, 5, 6, 1, 0, 0, 1, 5, 6}}, {}, std::vector<double>(12, 0.0)};
+  const double c = std::cos(1.0), s = std::sin(1.0);
+  EXPECT_THAT(run(layer, data).output,
+              Pointwise(DoubleEq(), {1.0, 0.0, 0.0, 1.0, 5.0, 6.0, c, s, -s, c, 5.0, 6.0}));
+}
+
+// gelu(x) - gelu(-x) = x and silu(0) = 0: exact properties of the forms, whatever their constants;
+// tanh(sqrt(2/pi) (1 + 0.044715)) fixes those.
+TEST(GeluForward, HasItsOddPart) {
+  const LayerCase layer{"", Gelu{}, {{{2}}}, 1};
+  const auto output = run(layer, {{{1, -1}}, {}, {1, 1}}).output;
+  EXPECT_DOUBLE_EQ(output[0] - output[1], 1.0);
+  EXPECT_DOUBLE_EQ(output[0], 0.5 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * 1.044715)));
+}
+
+}  // namespace
+}  // namespace rehearse::exec

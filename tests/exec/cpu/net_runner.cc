@@ -1,0 +1,215 @@
+#include "tests/exec/cpu/net_runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "model/base/check.h"
+#include "model/base/random.h"
+#include "model/net/model_spec.h"
+#include "tests/exec/cpu/layer_runner.h"
+
+namespace rehearse::exec {
+namespace {
+
+struct Range {
+  SegmentId begin, end;
+  Tensor saved;
+};
+
+class Runner {
+ public:
+  Runner(Backend& backend, const Net& net, const NetData& data, std::int64_t samples)
+      : backend_(backend),
+        net_(net),
+        samples_(samples),
+        touched_(net.parameters.size(), false) {
+    values_[net.input] = type_of(net.input) == ValueType::index ? Tensor::of_indices(data.input)
+                                                                : Tensor(backend, data.input);
+    values_[net.labels] = Tensor::of_indices(data.labels);
+    for (const auto& values : data.parameters) {
+      parameters_.emplace_back(backend, values);
+      gradients_of_parameters_.push_back(
+          Tensor::poisoned(backend, static_cast<std::int64_t>(values.size())));
+    }
+  }
+
+  NetOutcome run(Cuts cuts, Pass until) {
+    std::vector<Range> ranges = cut(cuts);
+    for (Range& range : ranges) run(range, Pass::forward);
+    NetOutcome outcome;
+    outcome.losses = values_.at(net_.loss).load(backend_);
+    if (until == Pass::forward) return outcome;
+    for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
+      run(*range, Pass::backward);
+    }
+    for (std::size_t p = 0; p < parameters_.size(); ++p) {
+      outcome.gradients.push_back(touched_[p] ? gradients_of_parameters_[p].load(backend_)
+                                              : std::vector<double>{});
+    }
+    return outcome;
+  }
+
+ private:
+  ValueType type_of(ValueId value) const { return net_.values[value.index()].type; }
+
+  std::vector<Range> cut(Cuts cuts) const {
+    const SegmentId end = end_segment(net_);
+    if (cuts == Cuts::none) {
+      return {{SegmentId(0), end, {}}};
+    }
+    std::vector<Range> ranges;
+    for (std::size_t s = 0; s < end.index(); ++s) {
+      ranges.push_back({SegmentId(s), SegmentId(s + 1), {}});
+    }
+    return ranges;
+  }
+
+  void run(Range& range, Pass pass) {
+    const Lowering lowering =
+        lower(net_, range.begin, range.end, pass, samples_, backend_.sizes());
+    if (pass == Pass::forward) range.saved = Tensor::poisoned(lowering.saved);
+    scratch_ = Tensor::poisoned(lowering.scratch);
+    for (const ValueId value : lowering.writes_values) {
+      values_[value] = Tensor::poisoned(backend_, elements(value));
+    }
+    for (const ValueId value : lowering.writes_gradients) {
+      if (gradients_.count(value) == 0) {
+        gradients_[value] = Tensor::poisoned(backend_, elements(value));
+      }
+    }
+    for (const KernelStep& step : lowering.steps) run(step, range);
+  }
+
+  std::int64_t elements(ValueId value) const {
+    return samples_ * net_.values[value.index()].shape.elements();
+  }
+
+  std::byte* address(const Place& place, const Range& range) const {
+    switch (place.space) {
+      case Space::value: return values_.at(place.value).data();
+      case Space::gradient: return gradients_.at(place.value).data();
+      case Space::saved: return range.saved.data() + place.offset.bytes();
+      case Space::scratch: return scratch_.data() + place.offset.bytes();
+    }
+    REHEARSE_UNREACHABLE("space");
+  }
+
+  KernelRequest request(const KernelStep& step) const {
+    const Layer& layer = net_.layers[step.layer.index()];
+    KernelRequest request{.kind = step.kind, .layer = layer.spec, .inputs = {},
+                          .output = layer.facts.output, .samples = samples_,
+                          .elements = step.elements * samples_, .wants_input_gradient = {}};
+    for (const ValueId input : layer.inputs) {
+      request.inputs.push_back(net_.values[input.index()].shape);
+    }
+    for (const auto& place : step.input_gradients) {
+      request.wants_input_gradient.push_back(place.has_value());
+    }
+    return request;
+  }
+
+  void run(const KernelStep& step, const Range& range) {
+    const auto at = [&](const std::optional<Place>& place) {
+      return place ? address(*place, range) : nullptr;
+    };
+    KernelArguments a;
+    for (const auto& place : step.inputs) a.inputs.push_back(at(place));
+    a.output = at(step.output);
+    for (const Place& place : step.auxiliaries) a.auxiliaries.push_back(address(place, range));
+    a.output_gradient = at(step.output_gradient);
+    for (const auto& place : step.input_gradients) a.input_gradients.push_back(at(place));
+    a.left = at(step.left);
+    a.right = at(step.right);
+    a.sum = at(step.sum);
+    a.loss_scale = 1.0 / static_cast<double>(samples_ * labels_per_sample(net_));
+    for (const ParameterId p : net_.layers[step.layer.index()].parameters) {
+      a.parameters.push_back(parameters_[p.index()].data());
+      a.parameter_gradients.push_back(gradients_of_parameters_[p.index()].data());
+    }
+    if (step.kind == KernelKind::backward || step.kind == KernelKind::backward_weight) {
+      a.adds_to_parameter_gradients = touch(step.layer);
+    }
+    backend_.prepare(request(step))->run(a);
+  }
+
+  // Whether the layer's parameters have a gradient already; they do from now on.
+  bool touch(LayerId layer) {
+    bool touched = false;
+    for (const ParameterId p : net_.layers[layer.index()].parameters) {
+      touched = touched_[p.index()];
+      touched_[p.index()] = true;
+    }
+    return touched;
+  }
+
+  Backend& backend_;
+  const Net& net_;
+  std::int64_t samples_;
+  std::map<ValueId, Tensor> values_, gradients_;
+  std::vector<Tensor> parameters_, gradients_of_parameters_;
+  std::vector<bool> touched_;
+  Tensor scratch_;
+};
+
+Net build(const std::string& kind, std::map<std::string, std::vector<std::int64_t>> fields) {
+  return build_net({kind, std::move(fields)}).value();
+}
+
+// Every second unit dropped, the branches that are left scaled.
+Net halve(const Net& net) {
+  Subnetwork half = full_subnetwork(net);
+  for (std::size_t u = 0; u < half.holds.size(); u += 2) half.holds[u] = false;
+  return scale_branches(restrict(net, half), 0.5);
+}
+
+}  // namespace
+
+NetData draw(const Net& net, std::int64_t samples, std::uint64_t seed) {
+  Random random(seed);
+  const auto fill = [](std::int64_t n, auto next) {
+    std::vector<double> values(static_cast<std::size_t>(n));
+    std::generate(values.begin(), values.end(), next);
+    return values;
+  };
+  const auto below = [&](std::uint64_t limit) {
+    return [&random, limit] { return static_cast<double>(random.below(limit)); };
+  };
+  const auto classes = static_cast<std::uint64_t>(
+      net.values[net.layers[net.values[net.loss.index()].producer->index()].inputs[0].index()]
+          .shape.dims.back());
+  const auto normal = [&] { return random.normal(); };
+  const Value& input = net.values[net.input.index()];
+  const std::int64_t n = samples * input.shape.elements();
+  NetData data;
+  // What a language model reads and predicts are both tokens.
+  data.input = input.type == ValueType::index ? fill(n, below(classes)) : fill(n, normal);
+  data.labels = fill(samples * labels_per_sample(net), below(classes));
+  for (const Parameter& p : net.parameters) {
+    const double centre = p.init == Init::ones ? 1.0 : 0.0;
+    const double deviation = 1 / std::sqrt(static_cast<double>(p.fan_in));
+    data.parameters.push_back(
+        fill(p.shape.elements(), [&] { return centre + deviation * random.normal(); }));
+  }
+  return data;
+}
+
+NetOutcome run_net(Backend& backend, const Net& net, const NetData& data, std::int64_t samples,
+                   Cuts cuts, Pass until) {
+  return Runner(backend, net, data, samples).run(cuts, until);
+}
+
+std::vector<NetCase> net_cases() {
+  const Net mlp = build("mlp", {{"image", {3, 3, 2}}, {"hidden", {7, 5}}, {"classes", {4}}});
+  const Net resnet20 = build("resnet20", {{"image", {6, 5, 2}}, {"classes", {3}}});
+  const Net gpt = build("gpt", {{"layers", {2}}, {"width", {8}}, {"heads", {2}}, {"sequence", {5}},
+                                {"positions", {6}}, {"vocabulary", {11}}});
+  const Net llama = build("llama", {{"layers", {2}}, {"width", {8}}, {"hidden", {12}},
+                                    {"heads", {4}}, {"kv_heads", {2}}, {"sequence", {5}},
+                                    {"vocabulary", {11}}});
+  return {{"mlp", mlp, 3},           {"resnet20", resnet20, 2}, {"resnet20_half", halve(resnet20), 2},
+          {"gpt", gpt, 2},           {"gpt_half", halve(gpt), 2}, {"llama", llama, 2},
+          {"llama_half", halve(llama), 2}};
+}
+
+}  // namespace rehearse::exec

@@ -1,0 +1,85 @@
+// Whole networks through their lowering, in double: proves lowering and kernels together.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "model/base/random.h"
+#include "tests/exec/cpu/net_runner.h"
+
+namespace rehearse::exec {
+namespace {
+
+class ReferenceNet : public testing::TestWithParam<NetCase> {
+ protected:
+  NetOutcome run(Cuts cuts, Pass until) {
+    return run_net(*backend, GetParam().net, data, GetParam().samples, cuts, until);
+  }
+  double mean_loss() {
+    const auto losses = run(Cuts::none, Pass::forward).losses;
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  }
+  // Central difference of the mean loss. A small step, so that few ReLUs change sign within it; the
+  // rounding of the loss, 1e-16 / 1e-6, is far below the tolerance.
+  double slope(double& parameter) {
+    constexpr double kStep = 1e-6;
+    const double centre = parameter;
+    parameter = centre + kStep;
+    const double above = mean_loss();
+    parameter = centre - kStep;
+    const double below = mean_loss();
+    parameter = centre;
+    return (above - below) / (2 * kStep);
+  }
+
+  std::unique_ptr<Backend> backend = make_reference_backend(DataType::fp64);
+  NetData data = draw(GetParam().net, GetParam().samples, 3);
+};
+
+TEST_P(ReferenceNet, GradientsAreSlopesOfTheMeanLoss) {
+  const NetOutcome outcome = run(Cuts::none, Pass::backward);
+  Random random(4);
+  for (std::size_t p = 0; p < data.parameters.size(); ++p) {
+    if (outcome.gradients[p].empty()) continue;
+    for (int draws = 0; draws < 2; ++draws) {
+      const std::size_t i = random.below(data.parameters[p].size());
+      const double gradient = outcome.gradients[p][i];
+      EXPECT_NEAR(gradient, slope(data.parameters[p][i]), 1e-7 * (1 + std::abs(gradient)))
+          << GetParam().net.parameters[p].name << " element " << i;
+    }
+  }
+}
+
+// Cutting the network into ops moves tensors into buffers; the kernels and, but for the order in
+// which a value's gradients meet, the sums stay the same.
+TEST_P(ReferenceNet, CutsDoNotChangeGradients) {
+  const NetOutcome whole = run(Cuts::none, Pass::backward);
+  const NetOutcome cut = run(Cuts::every_segment, Pass::backward);
+  EXPECT_EQ(whole.losses, cut.losses);
+  for (std::size_t p = 0; p < whole.gradients.size(); ++p) {
+    ASSERT_EQ(whole.gradients[p].size(), cut.gradients[p].size());
+    for (std::size_t i = 0; i < whole.gradients[p].size(); ++i) {
+      EXPECT_NEAR(whole.gradients[p][i], cut.gradients[p][i], 1e-12)
+          << GetParam().net.parameters[p].name;
+    }
+  }
+}
+
+// Exactly the parameters of layers that are left have gradients.
+TEST_P(ReferenceNet, EveryUsedParameterHasAGradient) {
+  const Net& net = GetParam().net;
+  std::vector<bool> used(net.parameters.size(), false);
+  for (const ParameterId p : parameters_of(net, SegmentId(0), end_segment(net))) {
+    used[p.index()] = true;
+  }
+  const NetOutcome outcome = run(Cuts::none, Pass::backward);
+  for (std::size_t p = 0; p < used.size(); ++p) {
+    EXPECT_EQ(used[p], !outcome.gradients[p].empty()) << net.parameters[p].name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, ReferenceNet, testing::ValuesIn(net_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace rehearse::exec

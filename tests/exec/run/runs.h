@@ -1,0 +1,104 @@
+// Training runs of small plans on local ranks, for tests.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exec/run/train.h"
+#include "model/base/random.h"
+#include "tests/schedule/plans.h"
+
+namespace rehearse::testing {
+
+// Samples drawn from the micro-batch's number and the step. Images: class k's pixels are brighter at
+// every tenth place from k on. Tokens: the label of a token is its successor. Both can be learnt.
+template <class Real>
+class Batches : public exec::BatchSource, public exec::EvaluationSource {
+ public:
+  Batches(const Net& net, std::int64_t samples)
+      : elements_(net.values[net.input.index()].shape.elements()),
+        labels_(labels_per_sample(net)),
+        tokens_(net.values[net.input.index()].type == ValueType::index),
+        classes_(classes_of(net)),
+        samples_(samples) {}
+
+  void load_input(std::int64_t step, std::int64_t micro_batch, void* into) override {
+    inputs(number(step, micro_batch), samples_, into);
+  }
+  void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) override {
+    labels(number(step, micro_batch), samples_, into);
+  }
+  std::int64_t test_samples() const override { return 130; }
+  void load_training_input(std::int64_t first, std::int64_t count, void* into) override { inputs(first, count, into); }
+  void load_test_input(std::int64_t first, std::int64_t count, void* into) override { inputs(kTest + first, count, into); }
+  void load_test_labels(std::int64_t first, std::int64_t count, void* into) override { labels(kTest + first, count, into); }
+
+ private:
+  static constexpr std::int64_t kTest = 1'000'000;
+
+  static std::int64_t classes_of(const Net& net) {
+    for (const Layer& layer : net.layers) {
+      if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) return loss->classes;
+    }
+    return 1;
+  }
+  std::int64_t number(std::int64_t step, std::int64_t micro_batch) const { return (step * 64 + micro_batch) * samples_; }
+  std::int32_t draw(std::int64_t sample, std::int64_t place) const {
+    return static_cast<std::int32_t>(Random(3, static_cast<std::uint64_t>(sample * elements_ + place)).below(
+        static_cast<std::uint64_t>(classes_)));
+  }
+  void inputs(std::int64_t first, std::int64_t count, void* into) const {
+    for (std::int64_t s = 0; s < count; ++s) {
+      if (tokens_) {
+        auto* values = static_cast<std::int32_t*>(into) + s * elements_;
+        for (std::int64_t t = 0; t < elements_; ++t) values[t] = draw(first + s, t);
+      } else {
+        paint(first + s, static_cast<Real*>(into) + s * elements_);
+      }
+    }
+  }
+  void paint(std::int64_t sample, Real* into) const {
+    Random random(4, static_cast<std::uint64_t>(sample));
+    const std::int64_t k = draw(sample, 0);
+    for (std::int64_t p = 0; p < elements_; ++p) into[p] = static_cast<Real>(0.3 * random.normal() + (p % 10 == k ? 1 : 0));
+  }
+  void labels(std::int64_t first, std::int64_t count, void* into) const {
+    auto* values = static_cast<std::int32_t*>(into);
+    for (std::int64_t s = 0; s < count; ++s) {
+      for (std::int64_t l = 0; l < labels_; ++l) {
+        const std::int32_t k = draw(first + s, l);
+        values[s * labels_ + l] = tokens_ ? static_cast<std::int32_t>((k + 1) % classes_) : k;
+      }
+    }
+  }
+
+  std::int64_t elements_, labels_;
+  bool tokens_;
+  std::int64_t classes_, samples_;
+};
+
+// Trains on threads of this process with the reference backend; rank 0's result.
+inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64_t evaluate_every = 0) {
+  const Net net = *build_net(plan.model);
+  exec::TrainingRun result;
+  exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
+    const auto backend = exec::make_reference_backend(plan.training.dtype);
+    exec::TrainOptions options;
+    options.steps = steps;
+    options.evaluate_every = evaluate_every;
+    options.executor.poison = true;
+    const auto go = [&](auto batches) {
+      exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
+      if (transport.rank() == RankId(0)) result = std::move(run);
+    };
+    if (plan.training.dtype == DataType::fp64) {
+      go(Batches<double>(net, plan.micro_batch_samples));
+    } else {
+      go(Batches<float>(net, plan.micro_batch_samples));
+    }
+  });
+  return result;
+}
+
+}  // namespace rehearse::testing

@@ -1,0 +1,60 @@
+// What the programs share: a table of commands, their options, exit codes, files.
+//
+// Results go to stdout, diagnostics to stderr. 0: done; 1: the input is wrong or infeasible; 2: the
+// command line is; 3: a bug of ours.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+
+namespace rehearse::cli {
+
+inline constexpr int kDone = 0, kWrongInput = 1, kWrongCommandLine = 2, kBug = 3;
+
+struct Option {
+  std::string name;
+  std::string value;  // what it takes: "FILE"; empty: a flag
+  std::string help;
+};
+
+struct Syntax {
+  std::vector<std::string> positional;  // "SCENARIO"; all are needed
+  std::vector<Option> options;
+};
+
+// A parsed command line.
+class Arguments {
+ public:
+  const std::string& at(std::string_view positional) const;
+  bool has(std::string_view option) const;
+  std::optional<std::string> get(std::string_view option) const;
+  // Errors name the option: not a number of at least `least`.
+  Result<std::int64_t> count(std::string_view option, std::int64_t preset, std::int64_t least) const;
+
+ private:
+  friend struct Parser;
+  std::vector<std::pair<std::string, std::string>> positional_, options_;
+};
+
+struct Command {
+  std::string_view name, help;
+  Syntax (*syntax)();
+  int (*run)(const Arguments& arguments);
+};
+
+// Finds the command, parses its line, runs it. The table is sorted by name.
+int run_program(std::string_view program, std::string_view help, const std::vector<Command>& commands,
+                int argc, const char* const* argv);
+
+// Prints the errors; kWrongInput.
+int fail(const Diagnostics& errors);
+
+Result<std::string> read_file(const std::string& path);
+// Makes the directories above it.
+Status write_file(const std::string& path, const std::string& text);
+
+}  // namespace rehearse::cli

@@ -1,0 +1,97 @@
+#include "tools/summary/diff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/base/text.h"
+#include "tools/summary/table.h"
+
+namespace rehearse {
+namespace {
+
+using Row = std::vector<std::string>;
+
+// How far the prediction is off, in percent of the measurement.
+std::string off_by(double predicted, double measured) {
+  if (measured == 0) return predicted == 0 ? "equal" : "-";
+  if (predicted == measured) return "equal";
+  return fmt::format("{:+.1f} %", 100 * (predicted / measured - 1));
+}
+
+Row row(std::string what, Seconds predicted, Seconds measured) {
+  return {std::move(what), human(predicted), human(measured), off_by(predicted.seconds(), measured.seconds())};
+}
+
+Row row(std::string what, Bytes predicted, Bytes measured) {
+  return {std::move(what), human(predicted), human(measured),
+          off_by(static_cast<double>(predicted.bytes()), static_cast<double>(measured.bytes()))};
+}
+
+void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategySummary& m) {
+  for (const KindSummary& kind : p.kinds) {
+    const auto same = std::find_if(m.kinds.begin(), m.kinds.end(), [&](const KindSummary& k) { return k.kind == kind.kind; });
+    if (same == m.kinds.end()) continue;
+    rows.push_back(row(fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops), kind.busy, same->busy));
+  }
+}
+
+Bytes total_sent(const StrategySummary& s) {
+  Bytes sent;
+  for (const RankSummary& rank : s.ranks) sent += rank.sent;
+  return sent;
+}
+
+std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
+  std::vector<Row> rows = {{"rank", "compute", "measured", "exposed comm", "measured", "idle", "measured"}};
+  for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
+    const RankSummary &x = p.ranks[r], &y = m.ranks[r];
+    rows.push_back({std::to_string(r), human(x.compute), human(y.compute), human(x.exposed_communication),
+                    human(y.exposed_communication), human(x.idle), human(y.idle)});
+  }
+  return align_columns(rows);
+}
+
+// Ranks whose bytes differ, if any: they should not.
+std::string differing_ranks(const StrategySummary& p, const StrategySummary& m) {
+  std::vector<std::string> ranks;
+  for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
+    const bool equal = p.ranks[r].sent == m.ranks[r].sent && p.ranks[r].received == m.ranks[r].received;
+    if (!equal) ranks.push_back(std::to_string(r));
+  }
+  return ranks.empty() ? "bytes of every rank: equal\n" : fmt::format("bytes differ on ranks {}\n", join(ranks, ", "));
+}
+
+std::string compare(const StrategySummary& p, const StrategySummary& m) {
+  std::vector<Row> rows = {{m.strategy, "predicted", "measured", "off by"}};
+  rows.push_back(row("step time", p.step_time, m.step_time));
+  rows.push_back(row("compute", p.compute, m.compute));
+  rows.push_back(row("exposed communication", p.exposed_communication, m.exposed_communication));
+  rows.push_back(row("idle", p.idle, m.idle));
+  add_kinds(rows, p, m);
+  rows.push_back(row("bytes sent, all ranks", total_sent(p), total_sent(m)));
+  rows.push_back(row("tensor arena", p.arena, m.arena));
+  rows.push_back(row("peak memory", p.peak_memory, m.peak_memory));
+  return align_columns(rows) + differing_ranks(p, m) + "\n" + compare_ranks(p, m);
+}
+
+}  // namespace
+
+Result<std::string> print_diff(const Summary& predicted, const Summary& measured) {
+  std::string text;
+  for (const StrategySummary& m : measured.strategies) {
+    const auto p = std::find_if(predicted.strategies.begin(), predicted.strategies.end(),
+                                [&](const StrategySummary& s) { return s.strategy == m.strategy; });
+    if (p == predicted.strategies.end()) continue;
+    if (p->plan_hash != m.plan_hash) {
+      return error(fmt::format("strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
+                               m.strategy, p->plan_hash, m.plan_hash));
+    }
+    text += (text.empty() ? "" : "\n") + compare(*p, m);
+  }
+  if (text.empty()) return error("the two files have no strategy in common");
+  return text;
+}
+
+}  // namespace rehearse

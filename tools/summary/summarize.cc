@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "model/plan/plan_text.h"
+#include "tools/summary/summary.h"
+
+namespace rehearse {
+namespace {
+
+std::string label_of(const Op& op) {
+  switch (op.kind) {
+    case OpKind::load_batch: return fmt::format("load {}", compute_of(op).micro_batch.value());
+    case OpKind::forward:
+      return fmt::format("F{} s{}-{}", compute_of(op).micro_batch.value(), compute_of(op).begin.value(),
+                         compute_of(op).end.value() - 1);
+    case OpKind::backward:
+      return fmt::format("B{} s{}-{}", compute_of(op).micro_batch.value(), compute_of(op).begin.value(),
+                         compute_of(op).end.value() - 1);
+    case OpKind::send: return fmt::format("send {}", transfer_of(op).tag);
+    case OpKind::receive: return fmt::format("receive {}", transfer_of(op).tag);
+    case OpKind::all_reduce: return fmt::format("all-reduce class {}", collective_of(op).parameter_class.value());
+    case OpKind::optimizer_step: return fmt::format("update class {}", optimize_of(op).parameter_class.value());
+  }
+  REHEARSE_UNREACHABLE("op kind");
+}
+
+// The last step, which is in steady state like those before it.
+std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline) {
+  std::vector<const Span*> spans;
+  for (const Span& span : timeline.spans) {
+    if (span.step == timeline.steps - 1) spans.push_back(&span);
+  }
+  if (spans.empty()) return {};
+  Time origin = spans.front()->start;
+  for (const Span* span : spans) origin = std::min(origin, span->start);
+  std::vector<PictureSpan> picture;
+  for (const Span* span : spans) {
+    const RankProgram& program = program_of(plan, span->rank);
+    const Op& op = program.ops[span->op.index()];
+    picture.push_back({static_cast<std::int64_t>(span->rank.index()), program.lanes[op.lane.index()], op.kind,
+                       label_of(op), (span->start - origin).seconds(), (span->end - origin).seconds()});
+  }
+  return picture;
+}
+
+// The rank whose compute lane is busiest stands for the plan.
+void take_busiest_rank(StrategySummary& summary) {
+  const auto busiest = std::max_element(summary.ranks.begin(), summary.ranks.end(),
+                                        [](const RankSummary& a, const RankSummary& b) { return a.compute < b.compute; });
+  if (busiest == summary.ranks.end()) return;
+  summary.compute = busiest->compute;
+  summary.exposed_communication = busiest->exposed_communication;
+  summary.idle = busiest->idle;
+}
+
+}  // namespace
+
+StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline, std::int64_t warm_up) {
+  const Breakdown breakdown = break_down(plan, timeline, warm_up);
+  StrategySummary summary;
+  summary.strategy = plan.strategy;
+  summary.plan_hash = plan_hash(plan);
+  summary.step_time = breakdown.step_time;
+  summary.samples_per_s = static_cast<double>(plan.training.batch) / breakdown.step_time.seconds();
+  const std::int64_t labels = labels_per_sample(net);
+  if (labels > 1) summary.tokens_per_s = summary.samples_per_s * static_cast<double>(labels);
+  summary.bubble_fraction = breakdown.bubble_fraction;
+  for (std::size_t r = 0; r < breakdown.ranks.size(); ++r) {
+    RankSummary rank;
+    rank.rank = static_cast<std::int64_t>(r);
+    rank.compute = breakdown.ranks[r].compute;
+    rank.exposed_communication = breakdown.ranks[r].exposed_communication;
+    rank.idle = breakdown.ranks[r].idle;
+    summary.ranks.push_back(rank);
+  }
+  take_busiest_rank(summary);
+  for (const Breakdown::KindTime& kind : breakdown.kinds) summary.kinds.push_back({kind.kind, kind.ops, kind.busy});
+  summary.picture = picture_of(plan, timeline);
+  return summary;
+}
+
+void take_worst_memory(StrategySummary& summary) {
+  for (const RankSummary& rank : summary.ranks) {
+    summary.arena = std::max(summary.arena, rank.arena);
+    summary.arena_live = std::max(summary.arena_live, rank.arena_live);
+    summary.peak_memory = std::max(summary.peak_memory, rank.peak_memory);
+  }
+}
+
+}  // namespace rehearse

@@ -1,0 +1,96 @@
+// The figures of a plan: predicted and measured ones in the same form, with the same meaning.
+//
+// JSON: {scenario, source, strategies: [...]} with the units in the keys (README, "What the figures
+// mean"). Figures that were not taken are null.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/base/units.h"
+#include "model/net/net.h"
+#include "model/plan/plan.h"
+#include "model/plan/timeline.h"
+
+namespace rehearse {
+
+struct RankSummary {
+  std::int64_t rank = 0;
+  Bytes peak_memory, arena, arena_live;
+  Bytes sent, received;  // per step
+  Seconds compute, exposed_communication, idle;
+};
+
+struct KindSummary {
+  OpKind kind = OpKind::forward;
+  std::int64_t ops = 0;  // per step, over all ranks
+  Seconds busy;          // per rank and step, from start to end
+};
+
+struct LinkSummary {
+  std::string name;
+  Bytes bytes;             // per step
+  double utilisation = 0;  // of its bandwidth over a step
+};
+
+struct PoolSummary {
+  std::string name;
+  Bytes size;  // on the worst rank
+};
+
+// One op of one steady step, for pictures.
+struct PictureSpan {
+  std::int64_t rank = 0;
+  LaneKind lane = LaneKind::compute;
+  OpKind kind = OpKind::forward;
+  std::string label;
+  Seconds start, end;  // from the step's beginning on the first rank
+};
+
+struct AccuracyAt {
+  std::int64_t step = 0;
+  double accuracy = 0, loss = 0;
+};
+
+struct StrategySummary {
+  std::string strategy, plan_hash;
+  Seconds step_time;
+  double samples_per_s = 0;
+  std::optional<double> tokens_per_s, mfu;
+  double bubble_fraction = 0;
+  Seconds compute, exposed_communication, idle;  // of the rank that computes longest
+  Bytes arena_live, arena, peak_memory;          // of the worst rank
+  std::vector<PoolSummary> pools;
+  std::optional<bool> fits;
+  std::vector<RankSummary> ranks;
+  std::vector<LinkSummary> links;
+  std::vector<KindSummary> kinds;
+  std::vector<PictureSpan> picture;
+  // Measured runs only.
+  std::vector<double> losses;
+  std::vector<AccuracyAt> evaluations;
+};
+
+struct Summary {
+  std::string scenario;
+  std::string source;  // "predicted" or "measured"
+  std::string device;  // name of the profile, or of the backend
+  std::vector<StrategySummary> strategies;
+};
+
+// What follows from the plan and its timeline; memory, bytes and links are left to the caller.
+StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
+                          std::int64_t warm_up);
+
+// The largest of what the ranks have.
+void take_worst_memory(StrategySummary& summary);
+
+std::string print_json(const Summary& summary);
+Result<Summary> parse_summary(const std::string& text, const std::string& path);
+
+// The table people read.
+std::string print_table(const Summary& summary);
+
+}  // namespace rehearse
