@@ -46,8 +46,8 @@ class BatchNormBackward : public Kernel {
       : session_(std::move(session)),
         channels_(channels),
         norm_(session_->engine, Backward(description), description,
-              {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_SCALE, DNNL_ARG_MEAN,
-               DNNL_ARG_VARIANCE, DNNL_ARG_DIFF_SCALE, DNNL_ARG_DIFF_SHIFT,
+              {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC, DNNL_ARG_SCALE, DNNL_ARG_SHIFT,
+               DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_DIFF_SCALE, DNNL_ARG_DIFF_SHIFT,
                DNNL_ARG_SCRATCHPAD}) {
     WorkspaceLayout layout;
     layout.add(description.scratchpad_desc().get_size());
@@ -65,6 +65,7 @@ class BatchNormBackward : public Kernel {
     norm_.bind(DNNL_ARG_DIFF_DST, arguments.output_gradient);
     norm_.bind(DNNL_ARG_DIFF_SRC, arguments.input_gradients[0]);
     norm_.bind(DNNL_ARG_SCALE, arguments.parameters[0]);
+    norm_.bind(DNNL_ARG_SHIFT, arguments.parameters[1]);
     norm_.bind(DNNL_ARG_MEAN, arguments.auxiliaries[0]);
     norm_.bind(DNNL_ARG_VARIANCE, arguments.auxiliaries[1]);
     norm_.bind(DNNL_ARG_DIFF_SCALE, adds ? work + scale_ : gradients[0]);

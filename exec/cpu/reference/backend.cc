@@ -48,6 +48,7 @@ class ReferenceKernel : public Kernel {
     const auto* left = static_cast<const Real*>(arguments.left);
     const auto* right = static_cast<const Real*>(arguments.right);
     auto* sum = static_cast<Real*>(arguments.sum);
+#pragma omp simd
     for (std::int64_t i = 0; i < request_.elements; ++i) sum[i] = left[i] + right[i];
   }
   void copy(const KernelArguments& arguments) const {
@@ -71,10 +72,12 @@ class ReferenceBackend : public Backend {
   void add(void* into, const void* from, std::int64_t n) override {
     auto* sum = static_cast<Real*>(into);
     const auto* term = static_cast<const Real*>(from);
+#pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) sum[i] += term[i];
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     auto* value = static_cast<Real*>(values);
+#pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) value[i] /= static_cast<Real>(by);
   }
   void fill_zero(void* values, std::int64_t n) override {
@@ -90,9 +93,11 @@ class ReferenceBackend : public Backend {
     const auto lr = static_cast<Real>(sgd.lr), momentum = static_cast<Real>(sgd.momentum);
     const auto decay = static_cast<Real>(decays ? sgd.weight_decay : 0.0);
     if (sgd.momentum == 0) {
+#pragma omp simd
       for (std::int64_t i = 0; i < n; ++i) w[i] -= lr * (g[i] + decay * w[i]);
       return;
     }
+#pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
       v[i] = momentum * v[i] + g[i] + decay * w[i];
       w[i] -= lr * v[i];

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "exec/bind.h"
 #include "model/base/check.h"
 #include "model/base/random.h"
 #include "model/net/model_spec.h"
@@ -95,33 +96,8 @@ class Runner {
     REHEARSE_UNREACHABLE("space");
   }
 
-  KernelRequest request(const KernelStep& step) const {
-    const Layer& layer = net_.layers[step.layer.index()];
-    KernelRequest request{.kind = step.kind, .layer = layer.spec, .inputs = {},
-                          .output = layer.facts.output, .samples = samples_,
-                          .elements = step.elements * samples_, .wants_input_gradient = {}};
-    for (const ValueId input : layer.inputs) {
-      request.inputs.push_back(net_.values[input.index()].shape);
-    }
-    for (const auto& place : step.input_gradients) {
-      request.wants_input_gradient.push_back(place.has_value());
-    }
-    return request;
-  }
-
   void run(const KernelStep& step, const Range& range) {
-    const auto at = [&](const std::optional<Place>& place) {
-      return place ? address(*place, range) : nullptr;
-    };
-    KernelArguments a;
-    for (const auto& place : step.inputs) a.inputs.push_back(at(place));
-    a.output = at(step.output);
-    for (const Place& place : step.auxiliaries) a.auxiliaries.push_back(address(place, range));
-    a.output_gradient = at(step.output_gradient);
-    for (const auto& place : step.input_gradients) a.input_gradients.push_back(at(place));
-    a.left = at(step.left);
-    a.right = at(step.right);
-    a.sum = at(step.sum);
+    KernelArguments a = bind(step, [&](const Place& place) { return address(place, range); });
     a.loss_scale = 1.0 / static_cast<double>(samples_ * labels_per_sample(net_));
     for (const ParameterId p : net_.layers[step.layer.index()].parameters) {
       a.parameters.push_back(parameters_[p.index()].data());
@@ -130,7 +106,7 @@ class Runner {
     if (step.kind == KernelKind::backward || step.kind == KernelKind::backward_weight) {
       a.adds_to_parameter_gradients = touch(step.layer);
     }
-    backend_.prepare(request(step))->run(a);
+    backend_.prepare(request_for(net_, step, samples_))->run(a);
   }
 
   // Whether the layer's parameters have a gradient already; they do from now on.

@@ -1,0 +1,39 @@
+#include "exec/bind.h"
+
+namespace rehearse::exec {
+
+KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t samples) {
+  const Layer& layer = net.layers[step.layer.index()];
+  KernelRequest request{.kind = step.kind,
+                        .layer = layer.spec,
+                        .inputs = {},
+                        .output = layer.facts.output,
+                        .samples = samples,
+                        .elements = step.elements * samples,
+                        .wants_input_gradient = {}};
+  for (const ValueId input : layer.inputs) {
+    request.inputs.push_back(net.values[input.index()].shape);
+  }
+  for (const auto& place : step.input_gradients) {
+    request.wants_input_gradient.push_back(place.has_value());
+  }
+  return request;
+}
+
+KernelArguments bind(const KernelStep& step, const Address& address) {
+  const auto at = [&](const std::optional<Place>& place) {
+    return place ? address(*place) : nullptr;
+  };
+  KernelArguments arguments;
+  for (const auto& place : step.inputs) arguments.inputs.push_back(at(place));
+  for (const auto& place : step.input_gradients) arguments.input_gradients.push_back(at(place));
+  for (const Place& place : step.auxiliaries) arguments.auxiliaries.push_back(address(place));
+  arguments.output = at(step.output);
+  arguments.output_gradient = at(step.output_gradient);
+  arguments.left = at(step.left);
+  arguments.right = at(step.right);
+  arguments.sum = at(step.sum);
+  return arguments;
+}
+
+}  // namespace rehearse::exec

@@ -1,0 +1,18 @@
+// From a step of a lowering to a backend's request and arguments.
+#pragma once
+
+#include <functional>
+
+#include "exec/backend.h"
+
+namespace rehearse::exec {
+
+// What to prepare for a step of this network's lowering.
+KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t samples);
+
+// The step's operands, given where each place is. Parameters and their gradients, the flag that
+// says whether these are added to, and the loss scale are the caller's to set.
+using Address = std::function<std::byte*(const Place&)>;
+KernelArguments bind(const KernelStep& step, const Address& address);
+
+}  // namespace rehearse::exec
