@@ -1,0 +1,229 @@
+#include "cost/calibrate.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "cost/least_squares.h"
+#include "model/base/check.h"
+#include "model/base/text.h"
+
+namespace rehearse {
+namespace {
+
+using Eigen::Index;
+
+// Whose rates are the most like this class's, nearest first.
+std::vector<KernelClass> neighbours(KernelClass kernel) {
+  using enum KernelClass;
+  switch (kernel) {
+    case convolution: return {matrix_product, attention};
+    case matrix_product: return {convolution, attention};
+    case attention: return {matrix_product, convolution};
+    case normalization: return {elementwise, reduction, copy};
+    case elementwise: return {optimizer, copy, normalization};
+    case reduction: return {elementwise, normalization, copy};
+    case embedding: return {copy, elementwise};
+    case optimizer: return {elementwise, copy, normalization};
+    case copy: return {elementwise, optimizer, normalization};
+  }
+  REHEARSE_UNREACHABLE("kernel class");
+}
+
+// A line of the least-squares problem, divided by what was measured so that errors are relative.
+struct Equation {
+  std::vector<double> terms;
+  double measured = 1;
+};
+
+Eigen::VectorXd solve(const std::vector<Equation>& equations) {
+  const auto rows = static_cast<Index>(equations.size());
+  const auto columns = static_cast<Index>(equations.front().terms.size());
+  Eigen::MatrixXd a(rows, columns);
+  for (Index r = 0; r < rows; ++r) {
+    const Equation& equation = equations[static_cast<std::size_t>(r)];
+    for (Index c = 0; c < columns; ++c) {
+      a(r, c) = equation.terms[static_cast<std::size_t>(c)] / equation.measured;
+    }
+  }
+  return nonnegative_least_squares(a, Eigen::VectorXd::Ones(rows));
+}
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double relative_error(double priced, double measured) { return std::abs(priced / measured - 1); }
+
+// ---- kernels ---------------------------------------------------------------------------------
+
+std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel) {
+  std::vector<KernelSample> own;
+  for (const KernelSample& sample : samples.kernels) {
+    if (sample.kernel == kernel) own.push_back(sample);
+  }
+  return own;
+}
+
+double rate(double seconds_per_unit) { return 1 / std::max(seconds_per_unit, 1 / kFastest); }
+
+KernelRate fit_rate(const std::vector<KernelSample>& samples) {
+  std::vector<Equation> equations;
+  for (const KernelSample& sample : samples) {
+    const auto bytes = static_cast<double>(sample.traffic.bytes());
+    equations.push_back({{sample.flops.flops(), bytes, 1}, sample.seconds.seconds()});
+  }
+  const Eigen::VectorXd x = solve(equations);
+  return {FlopsPerSecond::flops_per_second(rate(x(0))),
+          BytesPerSecond::bytes_per_second(rate(x(1))), Seconds::seconds(x(2))};
+}
+
+ClassFit judge(const Device& device, KernelClass kernel, const std::vector<KernelSample>& samples) {
+  std::vector<double> errors;
+  for (const KernelSample& sample : samples) {
+    const Seconds priced = price(device, kernel, sample.flops, sample.traffic);
+    errors.push_back(relative_error(priced.seconds(), sample.seconds.seconds()));
+  }
+  ClassFit fit{kernel, samples.size(), std::nullopt, median(errors), 0};
+  for (const double error : errors) fit.worst_error = std::max(fit.worst_error, error);
+  return fit;
+}
+
+// The nearest class with enough samples; any of them if none is near.
+std::optional<KernelClass> lender(const Samples& samples, KernelClass kernel) {
+  const auto has_enough = [&](KernelClass k) { return samples_of(samples, k).size() >= kFewestSamples; };
+  for (const KernelClass neighbour : neighbours(kernel)) {
+    if (has_enough(neighbour)) return neighbour;
+  }
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    if (has_enough(static_cast<KernelClass>(k))) return static_cast<KernelClass>(k);
+  }
+  return std::nullopt;
+}
+
+Status fit_kernels(const Samples& samples, Calibration& calibration) {
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    const auto kernel = static_cast<KernelClass>(k);
+    const auto own = samples_of(samples, kernel);
+    std::optional<KernelClass> borrowed;
+    if (own.size() < kFewestSamples) {
+      borrowed = lender(samples, kernel);
+      if (!borrowed) return error(fmt::format("no kernel class has {} samples", kFewestSamples));
+    }
+    calibration.device.kernels[static_cast<std::size_t>(k)] =
+        fit_rate(borrowed ? samples_of(samples, *borrowed) : own);
+    calibration.classes.push_back(judge(calibration.device, kernel, own));
+    calibration.classes.back().borrowed_from = borrowed;
+  }
+  return success();
+}
+
+// ---- messages --------------------------------------------------------------------------------
+
+struct Line {
+  double fixed = 0, per_byte = 0;
+  double at(Bytes bytes) const { return fixed + per_byte * static_cast<double>(bytes.bytes()); }
+};
+
+template <class Measured>
+Line fit_line(const std::vector<MessageSample>& samples, Measured measured) {
+  std::vector<Equation> equations;
+  for (const MessageSample& sample : samples) {
+    const double seconds = measured(sample).seconds();
+    if (seconds <= 0) continue;
+    equations.push_back({{1, static_cast<double>(sample.bytes.bytes())}, seconds});
+  }
+  if (equations.empty()) return {};
+  const Eigen::VectorXd x = solve(equations);
+  return {x(0), x(1)};
+}
+
+void fit_messages(const Samples& samples, Calibration& calibration) {
+  std::vector<MessageSample> alone;
+  for (const MessageSample& sample : samples.messages) {
+    if (sample.pairs == 1) alone.push_back(sample);
+  }
+  const Line one_way = fit_line(alone, [](const MessageSample& s) { return 0.5 * s.round_trip; });
+  const Line send = fit_line(alone, [](const MessageSample& s) { return s.send; });
+  const Line receive = fit_line(alone, [](const MessageSample& s) { return s.receive; });
+  Messaging& messaging = calibration.device.messaging;
+  // Threads can be busy no longer than the message takes.
+  const double threads = std::min(one_way.fixed, send.fixed + receive.fixed);
+  messaging.per_message = Seconds::seconds(threads / 2);
+  messaging.latency = Seconds::seconds(one_way.fixed - threads);
+  const double both = send.per_byte + receive.per_byte;
+  const double share = both > 0 ? send.per_byte / both : 0.5;
+  messaging.send_per_byte = Seconds::seconds(one_way.per_byte * share);
+  messaging.receive_per_byte = Seconds::seconds(one_way.per_byte * (1 - share));
+  std::vector<double> errors;
+  for (const MessageSample& sample : alone) {
+    errors.push_back(relative_error(2 * one_way.at(sample.bytes), sample.round_trip.seconds()));
+  }
+  calibration.message_error = median(errors);
+}
+
+// Rounds of one size differ less than sizes do: a line through the origin, since a chunk's fixed
+// cost is in the message's.
+Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
+  std::vector<Equation> equations;
+  for (const ReduceSample& sample : samples) {
+    equations.push_back({{static_cast<double>(sample.bytes.bytes())}, sample.seconds.seconds()});
+  }
+  return equations.empty() ? Seconds{} : Seconds::seconds(solve(equations)(0));
+}
+
+// ---- the node --------------------------------------------------------------------------------
+
+BytesPerSecond node_bandwidth(const std::vector<CopySample>& copies) {
+  BytesPerSecond most;
+  for (const CopySample& copy : copies) most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
+  return most;
+}
+
+// Of the most compute-bound class there is: how memory-bound ones scale is the memory's doing.
+std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
+  if (samples.empty()) return {};
+  const auto by_class = [](const CapacitySample& a, const CapacitySample& b) { return a.kernel < b.kernel; };
+  const KernelClass kernel = std::min_element(samples.begin(), samples.end(), by_class)->kernel;
+  std::vector<double> capacity;
+  for (const CapacitySample& sample : samples) {
+    if (sample.kernel != kernel) continue;
+    const auto busy = static_cast<std::size_t>(sample.busy);
+    if (capacity.size() < busy) capacity.resize(busy, sample.work);
+    capacity[busy - 1] = sample.work;
+  }
+  return capacity;
+}
+
+FlopsPerSecond fastest(const std::vector<KernelSample>& kernels) {
+  FlopsPerSecond most;
+  for (const KernelSample& sample : kernels) most = std::max(most, sample.flops / sample.best);
+  return most;
+}
+
+}  // namespace
+
+Result<Calibration> calibrate(const Samples& samples, Device base) {
+  Calibration calibration;
+  calibration.device = std::move(base);
+  Device& device = calibration.device;
+  device.source = fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
+                              samples.host.cores, samples.host.ranks, samples.host.backend);
+  device.provenance = Provenance::measured;
+  device.combine = Combine::additive;
+  device.memory = samples.host.memory;
+  device.workspace = samples.workspace;
+  device.memory_bandwidth = node_bandwidth(samples.copies);
+  device.capacity = capacity_of(samples.capacity);
+  device.peak.try_emplace(samples.dtype, fastest(samples.kernels));
+  const Status fitted = fit_kernels(samples, calibration);
+  if (!fitted) return fitted.errors();
+  fit_messages(samples, calibration);
+  device.messaging.reduce_per_byte = fit_reduction(samples.reductions);
+  return calibration;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,43 @@
+// From measurements to a device profile.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/cluster/device.h"
+#include "model/cluster/samples.h"
+
+namespace rehearse {
+
+// How well one kernel class's row prices the samples it was fitted to: |priced / measured - 1|.
+struct ClassFit {
+  KernelClass kernel = KernelClass::elementwise;
+  std::size_t samples = 0;
+  // The class whose row this one uses, having fewer than kFewestSamples of its own.
+  std::optional<KernelClass> borrowed_from;
+  double median_error = 0, worst_error = 0;
+};
+inline constexpr std::size_t kFewestSamples = 3;
+
+struct Calibration {
+  Device device;
+  std::vector<ClassFit> classes;  // one per KernelClass
+  double message_error = 0;       // median over the message sizes
+};
+
+// base: what samples do not say, such as the name and datasheet peaks; the rest is overwritten.
+//
+// Each kernel class: seconds = F / compute + B / memory + overhead, the non-negative coefficients of
+// least relative error over its samples; a coefficient of 0 becomes kFastest (or no overhead).
+// Messages: half a round trip = latency + 2 per_message + (send_per_byte + receive_per_byte) bytes
+// is fitted as a line; what the threads measured of themselves says how it divides.
+// Capacity: how the most compute-bound class measured scales with busy ranks. Memory bandwidth: the
+// fastest copying, read and written. Peak, unless base has it: the fastest kernel.
+// Errors: no class has kFewestSamples samples.
+Result<Calibration> calibrate(const Samples& samples, Device base);
+
+// FLOP/s or B/s beyond which a measurement cannot tell.
+inline constexpr double kFastest = 1e18;
+
+}  // namespace rehearse

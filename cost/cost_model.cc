@@ -1,0 +1,86 @@
+#include "cost/cost_model.h"
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "model/base/check.h"
+#include "model/plan/op_work.h"
+
+namespace rehearse {
+namespace {
+
+OpPrice operator+(const OpPrice& a, const OpPrice& b) {
+  return {a.seconds + b.seconds, a.memory_traffic + b.memory_traffic, a.provenance};
+}
+
+// Prices of the ranges of one network, each lowered when it is first asked for.
+class NetPrices {
+ public:
+  NetPrices(Net net, const Plan& plan, const Device& device)
+      : net_(std::move(net)), plan_(plan), device_(device), sizes_(element_sizes(plan.training)) {}
+
+  const OpPrice& at(const Compute& compute, Pass pass) {
+    const auto [entry, is_new] = known_.try_emplace({compute.begin, compute.end, pass});
+    if (is_new) {
+      entry->second = price_pass(net_, compute.begin, compute.end, pass, plan_.micro_batch_samples,
+                                 sizes_, device_);
+    }
+    return entry->second;
+  }
+
+ private:
+  Net net_;
+  const Plan& plan_;
+  const Device& device_;
+  ElementSizes sizes_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass>, OpPrice> known_;
+};
+
+OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, NetPrices& net,
+                 const Device& device) {
+  switch (op.kind) {
+    case OpKind::forward: return net.at(compute_of(op), Pass::forward);
+    case OpKind::backward: return net.at(compute_of(op), Pass::backward);
+    case OpKind::load_batch: return price_work(load_work(program, op), device);
+    case OpKind::optimizer_step: {
+      const std::size_t c = optimize_of(op).parameter_class.index();
+      return price_work(optimizer_work(plan.training, program.parameter_classes[c].elements), device);
+    }
+    case OpKind::send:
+    case OpKind::receive:
+    case OpKind::all_reduce: return {Seconds{}, Bytes{}, device.provenance};
+  }
+  REHEARSE_UNREACHABLE("op kind");
+}
+
+}  // namespace
+
+OpPrice price_work(const StepWork& work, const Device& device) {
+  return {price(device, work.kernel, work.flops, work.traffic), work.traffic, device.provenance};
+}
+
+OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
+                   const ElementSizes& sizes, const Device& device) {
+  OpPrice sum{Seconds{}, Bytes{}, device.provenance};
+  for (const KernelStep& step : lower(net, begin, end, pass, samples, sizes).steps) {
+    sum = sum + price_work(work_of(net, step, samples, sizes), device);
+  }
+  return sum;
+}
+
+Prices make_prices(const Plan& plan, const Net& full, const Device& device) {
+  std::map<std::vector<bool>, std::unique_ptr<NetPrices>> by_subnetwork;
+  Prices prices;
+  prices.messaging = device.messaging;
+  for (const RankProgram& program : plan.programs) {
+    auto& net = by_subnetwork[program.subnetwork.holds];
+    if (!net) net = std::make_unique<NetPrices>(net_of(plan, full, program), plan, device);
+    auto& ops = prices.ops.emplace_back();
+    ops.reserve(program.ops.size());
+    for (const Op& op : program.ops) ops.push_back(price_op(plan, program, op, *net, device));
+  }
+  return prices;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,23 @@
+// Seconds and memory traffic of every compute op of a plan on a device.
+#pragma once
+
+#include "model/cluster/device.h"
+#include "model/net/lowering.h"
+#include "model/net/net.h"
+#include "model/plan/plan.h"
+#include "model/plan/prices.h"
+
+namespace rehearse {
+
+// Forward and backward ops cost the sum of the kernels they are lowered to, on the network of their
+// program; load_batch and optimizer_step what model/plan/op_work.h says. full: the network of
+// plan.model. Equal ranges of equal networks are lowered once, so that a plan of 10^6 ops is priced
+// in about a second.
+Prices make_prices(const Plan& plan, const Net& full, const Device& device);
+
+// The price of the kernels of segments [begin, end).
+OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
+                   const ElementSizes& sizes, const Device& device);
+OpPrice price_work(const StepWork& work, const Device& device);
+
+}  // namespace rehearse

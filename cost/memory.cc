@@ -1,0 +1,114 @@
+#include "cost/memory.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "model/base/check.h"
+#include "model/plan/layout.h"
+
+namespace rehearse {
+namespace {
+
+Bytes& pool_of(RankMemory& memory, BufferKind kind) {
+  switch (kind) {
+    case BufferKind::parameters: return memory.parameters;
+    case BufferKind::gradients: return memory.gradients;
+    case BufferKind::optimizer_state: return memory.optimizer_state;
+    case BufferKind::value:
+    case BufferKind::gradient:
+    case BufferKind::saved:
+    case BufferKind::scratch: return memory.activations;
+    case BufferKind::communication: return memory.communication;
+  }
+  REHEARSE_UNREACHABLE("buffer kind");
+}
+
+Bytes sum_of(const RankMemory& memory) {
+  return memory.parameters + memory.gradients + memory.optimizer_state + memory.activations +
+         memory.communication;
+}
+
+// The pools at the moment when most is alive.
+RankMemory pools_at_peak(const RankProgram& program) {
+  RankMemory now, most;
+  for (const Buffer& buffer : program.buffers) {
+    if (is_persistent(buffer.kind)) pool_of(now, buffer.kind) += buffer.size;
+  }
+  most = now;
+  for (const Op& op : program.ops) {
+    for (const Operand& operand : op.operands) {
+      const Buffer& buffer = program.buffers[operand.buffer.index()];
+      if (operand.allocates) pool_of(now, buffer.kind) += buffer.size;
+    }
+    if (sum_of(now) > sum_of(most)) most = now;
+    for (const Operand& operand : op.operands) {
+      const Buffer& buffer = program.buffers[operand.buffer.index()];
+      if (operand.frees) pool_of(now, buffer.kind) -= buffer.size;
+    }
+  }
+  most.arena_live = sum_of(most);
+  return most;
+}
+
+std::size_t member_number(const Group& group, RankId rank) {
+  const auto found = std::find(group.members.begin(), group.members.end(), rank);
+  REHEARSE_CHECK(found != group.members.end(), "rank {} is not a member", rank.value());
+  return static_cast<std::size_t>(found - group.members.begin());
+}
+
+Bytes sum_of(const std::array<Bytes, kOpKindCount>& by_kind) {
+  return std::accumulate(by_kind.begin(), by_kind.end(), Bytes{});
+}
+
+}  // namespace
+
+RankMemory memory_of(const RankProgram& program, const Device& device) {
+  RankMemory memory = pools_at_peak(program);
+  memory.arena = lay_out(program).arena;
+  memory.workspace = device.workspace;
+  return memory;
+}
+
+PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node) {
+  PlanMemory memory;
+  for (const RankProgram& program : plan.programs) {
+    memory.programs.push_back(memory_of(program, device));
+  }
+  // A CPU's memory is its node's; a GPU's is its own.
+  const auto sharers = static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
+  for (std::size_t first = 0; first < plan.ranks.size(); first += sharers) {
+    Bytes shared;
+    for (std::size_t r = first; r < std::min(first + sharers, plan.ranks.size()); ++r) {
+      const Bytes peak = memory.programs[plan.ranks[r].program.index()].peak();
+      memory.peak = std::max(memory.peak, peak);
+      shared += peak;
+    }
+    memory.fits = memory.fits && shared <= device.memory;
+  }
+  return memory;
+}
+
+Bytes RankTraffic::total_sent() const { return sum_of(sent); }
+Bytes RankTraffic::total_received() const { return sum_of(received); }
+
+RankTraffic traffic_of(const Plan& plan, RankId rank) {
+  RankTraffic traffic;
+  const std::int64_t gradient_bytes = state_sizes(plan.training).gradient;
+  for (const Op& op : program_of(plan, rank).ops) {
+    const auto kind = static_cast<std::size_t>(op.kind);
+    if (op.kind == OpKind::send) traffic.sent[kind] += transfer_of(op).bytes;
+    if (op.kind == OpKind::receive) traffic.received[kind] += transfer_of(op).bytes;
+    if (op.kind != OpKind::all_reduce) continue;
+    const Collective& collective = collective_of(op);
+    const Group& group = group_of(plan, rank, op);
+    for (const CollectiveStep& step :
+         steps_of(collective.algorithm, member_number(group, rank), group.members.size(),
+                  collective.end - collective.begin)) {
+      traffic.sent[kind] += Bytes::bytes(step.send.size() * gradient_bytes);
+      traffic.received[kind] += Bytes::bytes(step.receive.size() * gradient_bytes);
+    }
+  }
+  return traffic;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,42 @@
+// Bytes of a rank: what it holds, by pool, and what it sends and receives in a step.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "model/cluster/device.h"
+#include "model/plan/plan.h"
+
+namespace rehearse {
+
+// The tensor arena by what lies in it when most is alive (ops in list order), and what is outside.
+struct RankMemory {
+  Bytes parameters, gradients, optimizer_state;
+  Bytes activations;    // values, gradients of values, saved and scratch tensors
+  Bytes communication;  // chunks that collectives receive
+  Bytes arena_live;     // sum of the above: Layout::live
+  Bytes arena;          // extent of the laid-out arena
+  Bytes workspace;      // pool of the libraries
+  Bytes peak() const { return arena + workspace; }
+};
+RankMemory memory_of(const RankProgram& program, const Device& device);
+
+struct PlanMemory {
+  std::vector<RankMemory> programs;  // by program
+  Bytes peak;                        // of the worst rank
+  // Whether every device, or every node of a CPU cluster with its ranks' sum, holds what is placed
+  // on it; ranks fill nodes in order.
+  bool fits = true;
+};
+PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node);
+
+// Payload bytes of one rank and step, by op kind: what its sends and its collectives' steps hand to
+// the network, and what it receives.
+struct RankTraffic {
+  std::array<Bytes, kOpKindCount> sent{}, received{};
+  Bytes total_sent() const;
+  Bytes total_received() const;
+};
+RankTraffic traffic_of(const Plan& plan, RankId rank);
+
+}  // namespace rehearse

@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "exec/measure/net_walk.h"
+#include "exec/measure/phases.h"
+#include "exec/measure/timing.h"
+#include "model/plan/op_work.h"
+
+namespace rehearse::exec {
+namespace {
+
+constexpr std::size_t kLeastRuns = 3;
+// More than the private caches of today's cores; what last-level caches hold, training finds there
+// as well.
+constexpr Bytes kWorkingSet = Bytes::mib(64);
+
+KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times) {
+  return {work.kernel, what, work.flops, work.traffic, least(times), lower_quartile(times),
+          static_cast<std::int64_t>(times.size())};
+}
+
+KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
+  Training training;
+  training.optimizer = {1e-6, 0.9, 0};
+  const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
+  const auto times = repeat(budget, kLeastRuns, [&] {
+    std::byte* weights = memory.take(size);
+    const std::byte* gradients = memory.take(size);
+    backend.step(training.optimizer, weights, gradients, memory.take(size), n, true);
+  });
+  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times);
+}
+
+KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
+  KernelRequest request{};
+  request.kind = KernelKind::copy;
+  request.elements = n;
+  const auto kernel = backend.prepare(request);
+  const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
+  const auto times = repeat(budget, kLeastRuns, [&] {
+    KernelArguments arguments;
+    arguments.left = memory.take(size);
+    arguments.sum = memory.take(size);
+    kernel->run(arguments);
+  });
+  return sample_of(kernel_text(request), {KernelClass::copy, Flops{}, 2 * size}, times);
+}
+
+}  // namespace
+
+std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget) {
+  const NetWalk walk(measured, backend);
+  std::map<std::string, std::pair<StepWork, std::vector<Seconds>>> kernels;
+  const auto run = [&](bool is_timed) {
+    for (const NetWalk::Step& step : walk.steps()) {
+      const Stopwatch watch;
+      step.run();
+      const Seconds elapsed = watch.elapsed();
+      if (!is_timed) continue;
+      auto& [work, times] = kernels[step.what];
+      work = step.work;
+      times.push_back(elapsed);
+    }
+  };
+  run(false);
+  const Stopwatch all;
+  for (std::size_t runs = 0; runs < kLeastRuns || all.elapsed() < budget; ++runs) run(true);
+  std::vector<KernelSample> samples;
+  for (const auto& [what, kernel] : kernels) samples.push_back(sample_of(what, kernel.first, kernel.second));
+  return samples;
+}
+
+std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget) {
+  constexpr std::int64_t kElements[] = {1 << 10, 1 << 13, 1 << 16, 1 << 18, 1 << 20};
+  const Seconds share = budget * (0.5 / static_cast<double>(std::size(kElements)));
+  RotatingMemory memory(kWorkingSet);
+  std::vector<KernelSample> samples;
+  for (const std::int64_t n : kElements) {
+    samples.push_back(measure_optimizer(backend, memory, n, share));
+    samples.push_back(measure_copy(backend, memory, n, share));
+  }
+  return samples;
+}
+
+// What was received lies in the cache; one's own chunk was left there long ago.
+std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget) {
+  constexpr std::int64_t kElements[] = {1 << 12, 1 << 14, 1 << 16, 1 << 18};
+  RotatingMemory memory(kWorkingSet);
+  std::vector<ReduceSample> samples;
+  for (const std::int64_t n : kElements) {
+    const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
+    const Slab received(size);
+    const Seconds share = budget * (1.0 / static_cast<double>(std::size(kElements)));
+    const auto times =
+        repeat(share, kLeastRuns, [&] { backend.add(memory.take(size), received.data(), n); });
+    samples.push_back({size, lower_quartile(times)});
+  }
+  return samples;
+}
+
+}  // namespace rehearse::exec

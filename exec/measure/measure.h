@@ -1,0 +1,41 @@
+// Measures the machine it runs on, through the very backend and transport that training uses.
+//
+// Kernels are those of a network's training step, run one after another in the step's order on
+// operands that lie as in training: each finds in the caches what its predecessors left there. (The
+// same kernel in a loop would find its operands in cache, and promise more than training keeps.)
+// Rank 0 measures alone while the others rest; then 1, 2, ... all ranks work at once. Only kernels
+// measured here go into the samples; training runs never do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/transport.h"
+#include "model/cluster/samples.h"
+#include "model/net/net.h"
+
+namespace rehearse::exec {
+
+// A network, and the samples of one micro-batch.
+struct MeasuredNet {
+  Net net;
+  std::int64_t samples = 1;
+};
+
+// Small networks that between them have every kernel class: for a profile that is not for one
+// network.
+std::vector<MeasuredNet> default_networks();
+
+struct MeasureOptions {
+  Seconds budget = Seconds::seconds(15);  // of the whole; small networks and sizes get their turn anyway
+  std::vector<MeasuredNet> networks;      // the first one's kernels measure the capacity
+  std::function<void(const std::string&)> progress;  // called on rank 0
+};
+
+// Everybody calls this with equal options. The samples on rank 0; empty elsewhere.
+Samples measure(Transport& transport, Backend& backend, const MeasureOptions& options);
+
+}  // namespace rehearse::exec

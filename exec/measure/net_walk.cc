@@ -1,0 +1,133 @@
+#include "exec/measure/net_walk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "exec/bind.h"
+#include "model/base/check.h"
+#include "model/base/random.h"
+
+namespace rehearse::exec {
+namespace {
+
+Lowering lower_whole(const Net& net, Pass pass, std::int64_t samples, const ElementSizes& sizes) {
+  return lower(net, SegmentId(0), end_segment(net), pass, samples, sizes);
+}
+
+Bytes scratch_of(const MeasuredNet& measured, const ElementSizes& sizes) {
+  const auto of = [&](Pass pass) { return lower_whole(measured.net, pass, measured.samples, sizes).scratch; };
+  return std::max(of(Pass::forward), of(Pass::backward));
+}
+
+std::vector<double> normal_values(std::int64_t n, double deviation, std::uint64_t stream) {
+  Random random(1, stream);
+  std::vector<double> values(static_cast<std::size_t>(n));
+  for (double& value : values) value = deviation * random.normal();
+  return values;
+}
+
+// One past the largest number this index value may hold: whoever reads it says.
+std::int64_t bound_of(const Net& net, ValueId value) {
+  for (const Layer& layer : net.layers) {
+    if (std::find(layer.inputs.begin(), layer.inputs.end(), value) == layer.inputs.end()) continue;
+    if (const auto* table = std::get_if<Embedding>(&layer.spec)) return table->vocabulary;
+    if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) return loss->classes;
+  }
+  return 1;
+}
+
+// What the shapes leave open and the time depends on.
+std::string details(const LayerSpec& spec) {
+  if (const auto* c = std::get_if<Conv2d>(&spec)) return fmt::format(" k{} s{}", c->kernel, c->stride);
+  if (const auto* a = std::get_if<Attention>(&spec)) {
+    return fmt::format(" h{}{}{}", a->heads, a->causal ? " causal" : "", a->fused ? " fused" : "");
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string kernel_text(const KernelRequest& request) {
+  if (request.kind == KernelKind::accumulate || request.kind == KernelKind::copy) {
+    return fmt::format("{} {}", to_string(request.kind), request.elements);
+  }
+  std::string inputs;
+  for (const Shape& input : request.inputs) inputs += " " + to_string(input);
+  return fmt::format("{}{}{} -> {} n{} {}", kind_name(request.layer), details(request.layer), inputs,
+                     to_string(request.output), request.samples, to_string(request.kind));
+}
+
+NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend)
+    : net_(measured.net),
+      samples_(measured.samples),
+      backend_(backend),
+      saved_(lower_whole(net_, Pass::forward, samples_, backend.sizes()).saved),
+      scratch_(scratch_of(measured, backend.sizes())) {
+  for (std::size_t p = 0; p < net_.parameters.size(); ++p) {
+    const std::int64_t n = net_.parameters[p].shape.elements();
+    const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
+    weights_.emplace_back(size);
+    weight_gradients_.emplace_back(size);
+    backend.store(weights_.back().data(), normal_values(n, 0.05, p));
+  }
+  for (const ValueId value : {net_.input, net_.labels, net_.loss}) {
+    values_.emplace(value, size_of(net_, value, samples_, backend.sizes()));
+  }
+  fill_loaded_values();
+  add_pass(Pass::forward);
+  add_pass(Pass::backward);
+}
+
+void NetWalk::fill_loaded_values() {
+  for (const ValueId id : {net_.input, net_.labels}) {
+    const Value& value = net_.values[id.index()];
+    const std::int64_t n = value.shape.elements() * samples_;
+    std::byte* memory = values_.at(id).data();
+    if (value.type == ValueType::real) {
+      backend_.store(memory, normal_values(n, 1, net_.parameters.size()));
+      continue;
+    }
+    Random random(1, id.value());
+    const auto bound = static_cast<std::uint64_t>(bound_of(net_, id));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const auto number = static_cast<std::int32_t>(random.below(bound));
+      std::memcpy(memory + i * kIndexBytes, &number, sizeof number);
+    }
+  }
+}
+
+void NetWalk::add_pass(Pass pass) {
+  for (const KernelStep& step : lower_whole(net_, pass, samples_, backend_.sizes()).steps) {
+    steps_.push_back(prepare(step));
+  }
+}
+
+NetWalk::Step NetWalk::prepare(const KernelStep& step) {
+  const KernelRequest request = request_for(net_, step, samples_);
+  Step result{kernel_text(request), work_of(net_, step, samples_, backend_.sizes()), nullptr, {}};
+  auto& kernel = kernels_[{result.what, request.wants_input_gradient}];
+  if (!kernel) kernel = backend_.prepare(request);
+  result.kernel = kernel.get();
+  result.arguments = bind(step, [this](const Place& place) { return address(place); });
+  if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) return result;
+  for (const ParameterId parameter : net_.layers[step.layer.index()].parameters) {
+    result.arguments.parameters.push_back(weights_[parameter.index()].data());
+    result.arguments.parameter_gradients.push_back(weight_gradients_[parameter.index()].data());
+  }
+  result.arguments.loss_scale = 1 / static_cast<double>(samples_ * labels_per_sample(net_));
+  return result;
+}
+
+std::byte* NetWalk::address(const Place& place) const {
+  switch (place.space) {
+    case Space::value: return values_.at(place.value).data();
+    case Space::saved: return saved_.data() + place.offset.bytes();
+    case Space::scratch: return scratch_.data() + place.offset.bytes();
+    case Space::gradient: break;  // only at cuts, and a whole network has none
+  }
+  REHEARSE_UNREACHABLE("a gradient at the boundary of a whole network");
+}
+
+}  // namespace rehearse::exec

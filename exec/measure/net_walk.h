@@ -1,0 +1,51 @@
+// One training step of a whole network, kernel by kernel.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/measure/measure.h"
+#include "exec/measure/memory.h"
+
+namespace rehearse::exec {
+
+class NetWalk {
+ public:
+  struct Step {
+    std::string what;  // equal for equal kernels
+    StepWork work;
+    Kernel* kernel = nullptr;
+    KernelArguments arguments;
+    void run() const { kernel->run(arguments); }
+  };
+
+  // Draws weights and inputs; measured.net must outlive the walk.
+  NetWalk(const MeasuredNet& measured, Backend& backend);
+
+  // Forward, then backward: in this order operands hold what they hold in training.
+  const std::vector<Step>& steps() const { return steps_; }
+
+ private:
+  void add_pass(Pass pass);
+  Step prepare(const KernelStep& step);
+  void fill_loaded_values();
+  std::byte* address(const Place& place) const;
+
+  const Net& net_;
+  std::int64_t samples_;
+  Backend& backend_;
+  std::map<ValueId, Slab> values_;
+  std::vector<Slab> weights_, weight_gradients_;  // by parameter
+  Slab saved_, scratch_;
+  std::map<std::pair<std::string, std::vector<bool>>, std::unique_ptr<Kernel>> kernels_;
+  std::vector<Step> steps_;
+};
+
+// "conv2d k3 s1 28x28x16 -> 28x28x16 n64 backward_input"
+std::string kernel_text(const KernelRequest& request);
+
+}  // namespace rehearse::exec

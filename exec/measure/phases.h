@@ -1,0 +1,28 @@
+// The parts of a measurement. Where a function takes the transport, everybody calls it and rank 0
+// gets the samples; the others are rank 0's alone.
+#pragma once
+
+#include <vector>
+
+#include "exec/measure/measure.h"
+
+namespace rehearse::exec {
+
+Host describe_host(const Transport& transport, const Backend& backend);
+
+// The kernels of one training step of the network.
+std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget);
+// Optimizer steps and copies (as a batch is loaded) of several sizes.
+std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget);
+std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget);
+
+// Ranks 0 and 1 play ping-pong; then all pairs (0, 1), (2, 3), ... at once. Nothing on one rank.
+std::vector<MessageSample> measure_messages(Transport& transport);
+// All ranks copy at once, and one alone.
+std::vector<CopySample> measure_copies(Transport& transport, Seconds budget);
+// The network's kernel with the most FLOPs and the one with the most memory traffic among the other
+// classes, on 1, 2, ... all ranks at once.
+std::vector<CapacitySample> measure_capacity(const MeasuredNet& measured, Transport& transport,
+                                             Backend& backend, Seconds budget);
+
+}  // namespace rehearse::exec

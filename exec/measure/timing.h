@@ -1,0 +1,41 @@
+// Clocks and robust statistics.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/base/units.h"
+
+namespace rehearse::exec {
+
+class Stopwatch {
+ public:
+  Stopwatch() : start_ns_(now_ns()) {}
+  Seconds elapsed() const { return Seconds::seconds(static_cast<double>(now_ns() - start_ns_) * 1e-9); }
+
+ private:
+  static std::int64_t now_ns();
+  std::int64_t start_ns_;
+};
+
+// Of a set of durations that is not empty.
+Seconds least(const std::vector<Seconds>& durations);
+Seconds lower_quartile(std::vector<Seconds> durations);
+Seconds median(std::vector<Seconds> durations);
+
+// Runs work until the time is up, but so many times at least; the first run only warms up. Returns
+// the durations of the others.
+template <class Work>
+std::vector<Seconds> repeat(Seconds budget, std::size_t least_runs, Work work) {
+  work();
+  std::vector<Seconds> durations;
+  const Stopwatch all;
+  while (durations.size() < least_runs || all.elapsed() < budget) {
+    const Stopwatch one;
+    work();
+    durations.push_back(one.elapsed());
+  }
+  return durations;
+}
+
+}  // namespace rehearse::exec

@@ -1,0 +1,86 @@
+// What was measured on a machine: `rehearse-exec measure` writes it, `rehearse calibrate` fits a
+// device profile to it.
+//
+// The file is JSON with a version, base units and the unit in every key. Each duration is a lower
+// quartile of many runs: other programs only ever add time, so what is low is near the truth, and
+// the very lowest may be a run that found more in its caches than training will.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/base/data_type.h"
+#include "model/base/diagnostic.h"
+#include "model/base/units.h"
+#include "model/net/layer.h"
+
+namespace rehearse {
+
+struct Host {
+  std::string processor;
+  std::int64_t cores = 1;
+  Bytes memory;
+  std::int64_t ranks = 1;
+  std::string backend;
+};
+
+// One kernel of a training step, run by one rank while the others rest.
+struct KernelSample {
+  KernelClass kernel = KernelClass::elementwise;
+  std::string what;  // "conv2d 28x28x16 -> 28x28x16 n64 forward"
+  Flops flops;       // as model/net/lowering.h counts them
+  Bytes traffic;
+  Seconds best;
+  Seconds seconds;  // lower quartile
+  std::int64_t runs = 1;
+};
+
+// Bytes copied from one place to another by each of so many ranks at once.
+struct CopySample {
+  Bytes bytes;
+  Seconds seconds;
+  std::int64_t ranks = 1;
+};
+
+// A message there and one of equal size back.
+struct MessageSample {
+  Bytes bytes;
+  Seconds round_trip;
+  Seconds send, receive;   // time one message takes of the sender's and of the receiver's thread
+  std::int64_t pairs = 1;  // of ranks that exchange messages at once
+};
+
+// Adding a chunk to one's own.
+struct ReduceSample {
+  Bytes bytes;
+  Seconds seconds;
+};
+
+// Work that so many ranks running one kernel at once do together, in units of what one does alone.
+struct CapacitySample {
+  KernelClass kernel = KernelClass::convolution;
+  std::int64_t busy = 1;
+  double work = 1;
+};
+
+struct Samples {
+  static constexpr int kVersion = 1;
+  Host host;
+  DataType dtype = DataType::fp32;
+  Bytes workspace;  // of the backend's libraries, per rank
+  std::vector<KernelSample> kernels;
+  std::vector<CopySample> copies;
+  std::vector<MessageSample> messages;
+  std::vector<ReduceSample> reductions;
+  std::vector<CapacitySample> capacity;
+};
+
+// parse_samples(print(s), name) is s again.
+std::string print(const Samples& samples);
+
+// name: the file's. Errors give the file and the JSON pointer of the value:
+//   samples.json: error: /kernels/3/seconds: expected a positive number, got -1
+Result<Samples> parse_samples(const std::string& text, const std::string& name);
+
+}  // namespace rehearse

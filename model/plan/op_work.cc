@@ -1,0 +1,20 @@
+#include "model/plan/op_work.h"
+
+namespace rehearse {
+
+StepWork load_work(const RankProgram& program, const Op& op) {
+  Bytes loaded;
+  for (const Operand& operand : op.operands) loaded += program.buffers[operand.buffer.index()].size;
+  return {KernelClass::copy, Flops{}, 2 * loaded};
+}
+
+StepWork optimizer_work(const Training& training, std::int64_t elements) {
+  const Sgd& sgd = training.optimizer;
+  const double terms = 1.0 + (sgd.momentum != 0 ? 1 : 0) + (sgd.weight_decay != 0 ? 1 : 0);
+  const StateSizes sizes = state_sizes(training);
+  const std::int64_t bytes = 2 * sizes.parameter + sizes.gradient + 2 * sizes.optimizer;
+  return {KernelClass::optimizer, Flops::flops(2 * terms * static_cast<double>(elements)),
+          Bytes::bytes(bytes * elements)};
+}
+
+}  // namespace rehearse

@@ -1,0 +1,17 @@
+// FLOPs and memory traffic of the ops that no network is lowered for, as cost prices them and exec
+// measures them. Forward and backward ops: model/net/lowering.h.
+#pragma once
+
+#include "model/net/lowering.h"
+#include "model/plan/plan.h"
+
+namespace rehearse {
+
+// load_batch: every byte is read from the data set and written to the op's buffers.
+StepWork load_work(const RankProgram& program, const Op& op);
+
+// optimizer_step on so many parameters: reads weights, gradients and state, writes weights and
+// state; two operations per parameter for each of the momentum, the decay and the update.
+StepWork optimizer_work(const Training& training, std::int64_t elements);
+
+}  // namespace rehearse

@@ -1,0 +1,157 @@
+#include "cost/calibrate.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "model/base/random.h"
+#include "tests/cost/devices.h"
+
+namespace rehearse {
+namespace {
+
+using testing::simple_device;
+
+KernelSample kernel_sample(const Device& device, KernelClass kernel, double flops, std::int64_t bytes,
+                           double factor = 1) {
+  const Seconds seconds = factor * price(device, kernel, Flops::flops(flops), Bytes::bytes(bytes));
+  return {kernel, "synthetic", Flops::flops(flops), Bytes::bytes(bytes), seconds, seconds, 1};
+}
+
+// Kernels of every class whose FLOPs and bytes are not multiples of each other.
+Samples samples_on(const Device& device, double noise = 0) {
+  Samples samples;
+  samples.host = {"synthetic", 2, Bytes::gib(8), 4, "none"};
+  samples.workspace = Bytes::mib(5);
+  Random random(3);
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    for (int i = 0; i < 40; ++i) {
+      const double flops = std::exp(random.uniform() * 12) * 1e3;
+      const auto bytes = static_cast<std::int64_t>(std::exp(random.uniform() * 12) * 1e3);
+      const double factor = 1 + noise * random.normal();
+      samples.kernels.push_back(kernel_sample(device, static_cast<KernelClass>(k), flops, bytes, factor));
+    }
+  }
+  return samples;
+}
+
+double off(double got, double expected) { return std::abs(got / expected - 1); }
+
+void expect_near(const Device& got, const Device& expected, double tolerance) {
+  for (std::size_t k = 0; k < got.kernels.size(); ++k) {
+    const KernelRate &a = got.kernels[k], &b = expected.kernels[k];
+    EXPECT_LT(off(a.compute.flops_per_second(), b.compute.flops_per_second()), tolerance) << k;
+    EXPECT_LT(off(a.memory.bytes_per_second(), b.memory.bytes_per_second()), tolerance) << k;
+    EXPECT_LT(off(a.overhead.seconds(), b.overhead.seconds()), tolerance) << k;
+  }
+}
+
+TEST(Calibrate, RecoversTheRates) {
+  const Device device = simple_device();
+  const Calibration calibration = calibrate(samples_on(device), {}).value();
+  expect_near(calibration.device, device, 1e-9);
+  for (const ClassFit& fit : calibration.classes) {
+    EXPECT_EQ(fit.samples, 40u);
+    EXPECT_LT(fit.worst_error, 1e-9);
+    EXPECT_FALSE(fit.borrowed_from);
+  }
+}
+
+// With noise sigma on n samples, a fit of 3 coefficients prices the samples with a mean squared error
+// of 3/n sigma^2 (the trace of the hat matrix is 3): twice its root is asked for.
+TEST(Calibrate, WithstandsNoise) {
+  const Device device = simple_device();
+  const double sigma = 0.05;
+  const Samples samples = samples_on(device, sigma);
+  const Device fitted = calibrate(samples, {}).value().device;
+  std::array<double, kKernelClassCount> squares{};
+  for (const KernelSample& s : samples.kernels) {
+    const double error = price(fitted, s.kernel, s.flops, s.traffic) / price(device, s.kernel, s.flops, s.traffic) - 1;
+    squares[static_cast<std::size_t>(s.kernel)] += error * error;
+  }
+  for (const double sum : squares) EXPECT_LT(std::sqrt(sum / 40), 2 * sigma * std::sqrt(3.0 / 40));
+}
+
+// Times that fall with the bytes would make a negative rate: the row says "no limit" instead.
+TEST(Calibrate, HasNoNegativeRates) {
+  Samples samples;
+  for (int i = 1; i <= 4; ++i) {
+    const Seconds seconds = Seconds::microseconds(100.0 / i);
+    samples.kernels.push_back({KernelClass::copy, "odd", Flops{}, Bytes::kib(i), seconds, seconds, 1});
+  }
+  const Device device = calibrate(samples, {}).value().device;
+  const KernelRate& rate = rate_of(device, KernelClass::copy);
+  EXPECT_DOUBLE_EQ(rate.memory.bytes_per_second(), kFastest);
+  EXPECT_DOUBLE_EQ(rate.compute.flops_per_second(), kFastest);
+  EXPECT_GT(rate.overhead, Seconds{});
+}
+
+TEST(Calibrate, BorrowsFromTheNearestClass) {
+  const Device device = simple_device();
+  Samples samples = samples_on(device);
+  std::erase_if(samples.kernels, [](const KernelSample& s) {
+    return s.kernel == KernelClass::embedding || s.kernel == KernelClass::convolution;
+  });
+  samples.kernels.push_back(kernel_sample(device, KernelClass::embedding, 1000, 1000));
+  const Calibration calibration = calibrate(samples, {}).value();
+  const ClassFit& embedding = calibration.classes[static_cast<std::size_t>(KernelClass::embedding)];
+  EXPECT_EQ(embedding.borrowed_from, KernelClass::copy);
+  EXPECT_EQ(embedding.samples, 1u);
+  EXPECT_GT(embedding.worst_error, 0.01) << "judged by its own sample";
+  EXPECT_EQ(rate_of(calibration.device, KernelClass::embedding).overhead,
+            rate_of(calibration.device, KernelClass::copy).overhead);
+  EXPECT_EQ(calibration.classes[static_cast<std::size_t>(KernelClass::convolution)].borrowed_from,
+            KernelClass::matrix_product);
+}
+
+TEST(Calibrate, NeedsSamples) {
+  const Result<Calibration> calibration = calibrate({}, {});
+  ASSERT_FALSE(calibration);
+  EXPECT_EQ(calibration.errors()[0].message, "no kernel class has 3 samples");
+}
+
+// One way 4 us + 0.4 ns per byte; of the fixed part the threads take 0.5 + 1.5 us, and the receiver
+// works three times as long per byte as the sender.
+TEST(Calibrate, DividesMessagesAmongThreads) {
+  Samples samples = samples_on(simple_device());
+  for (const std::int64_t bytes : {0, 1000, 100000, 4000000}) {
+    const auto b = static_cast<double>(bytes);
+    samples.messages.push_back({Bytes::bytes(bytes), Seconds::seconds(2 * (4e-6 + 4e-10 * b)),
+                                Seconds::seconds(0.5e-6 + 0.5e-10 * b), Seconds::seconds(1.5e-6 + 1.5e-10 * b), 1});
+  }
+  // Two pairs share the cores: not what one message costs.
+  samples.messages.push_back({Bytes::bytes(1000), Seconds::seconds(1), Seconds::seconds(1), Seconds::seconds(1), 2});
+  samples.reductions = {{Bytes::bytes(1000), Seconds::seconds(1e-7)}, {Bytes::bytes(4000), Seconds::seconds(4e-7)}};
+  const Calibration calibration = calibrate(samples, {}).value();
+  const Messaging& m = calibration.device.messaging;
+  EXPECT_NEAR(m.per_message.seconds(), 1e-6, 1e-12);
+  EXPECT_NEAR(m.latency.seconds(), 2e-6, 1e-12);
+  EXPECT_NEAR(m.send_per_byte.seconds(), 1e-10, 1e-16);
+  EXPECT_NEAR(m.receive_per_byte.seconds(), 3e-10, 1e-16);
+  EXPECT_NEAR(m.reduce_per_byte.seconds(), 1e-10, 1e-16);
+  EXPECT_LT(calibration.message_error, 1e-9);
+}
+
+TEST(Calibrate, KnowsTheNode) {
+  Samples samples = samples_on(simple_device());
+  samples.copies = {{Bytes::mib(8), Seconds::seconds(1e-3), 1}, {Bytes::mib(8), Seconds::seconds(2e-3), 4}};
+  samples.capacity = {{KernelClass::elementwise, 1, 1.0}, {KernelClass::elementwise, 2, 1.1},
+                      {KernelClass::convolution, 1, 1.0}, {KernelClass::convolution, 2, 1.9}};
+  Device base;
+  base.name = "box";
+  base.peak[DataType::bf16] = FlopsPerSecond::teraflops_per_second(1);
+  const Device device = calibrate(samples, base).value().device;
+  EXPECT_EQ(device.name, "box");
+  EXPECT_EQ(device.provenance, Provenance::measured);
+  EXPECT_EQ(device.memory, samples.host.memory);
+  EXPECT_EQ(device.workspace, samples.workspace);
+  // Four ranks each read and write 8 MiB in 2 ms.
+  EXPECT_NEAR(device.memory_bandwidth.bytes_per_second(), 4 * 2 * 8 * 1048576 / 2e-3, 1);
+  EXPECT_EQ(device.capacity, (std::vector<double>{1.0, 1.9}));
+  EXPECT_EQ(device.peak.at(DataType::bf16).flops_per_second(), 1e12);
+  EXPECT_GT(device.peak.at(DataType::fp32).flops_per_second(), 0);
+}
+
+}  // namespace
+}  // namespace rehearse

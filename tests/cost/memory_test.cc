@@ -1,0 +1,103 @@
+#include "cost/memory.h"
+
+#include <gtest/gtest.h>
+
+#include "model/plan/layout.h"
+#include "tests/cost/devices.h"
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+using testing::simple_device;
+
+Bytes sum_of_pools(const RankMemory& m) {
+  return m.parameters + m.gradients + m.optimizer_state + m.activations + m.communication;
+}
+
+TEST(MemoryOf, PoolsAddUpToTheLayout) {
+  Device device = simple_device();
+  device.workspace = Bytes::mib(3);
+  for (const testing::PlanCase& c : testing::all_cases()) {
+    const Plan plan = testing::plan_of(c).value();
+    for (const RankProgram& program : plan.programs) {
+      const RankMemory memory = memory_of(program, device);
+      const Layout layout = lay_out(program);
+      EXPECT_EQ(sum_of_pools(memory), memory.arena_live) << c.name;
+      EXPECT_EQ(memory.arena_live, layout.live) << c.name;
+      EXPECT_EQ(memory.arena, layout.arena) << c.name;
+      EXPECT_LE(memory.arena_live, memory.arena) << c.name;
+      EXPECT_EQ(memory.peak(), layout.arena + Bytes::mib(3)) << c.name;
+    }
+  }
+}
+
+// fp32 weights, gradients and momentum: 4 bytes each per parameter on every replica; a quarter of it
+// all on the four stages of a pipeline together with the rest.
+TEST(MemoryOf, HoldsTheParametersOfTheModel) {
+  const std::int64_t parameters = parameter_count(build_net(testing::resnet20()).value());
+  for (const testing::PlanCase& c : testing::all_cases()) {
+    if (c.name != "ddp" && c.name != "1f1b") continue;
+    const Plan plan = testing::plan_of(c).value();
+    RankMemory sum;
+    for (const RankProgram& program : plan.programs) {
+      const RankMemory memory = memory_of(program, simple_device());
+      sum.parameters += memory.parameters;
+      sum.gradients += memory.gradients;
+      sum.optimizer_state += memory.optimizer_state;
+    }
+    EXPECT_EQ(sum.parameters.bytes(), 4 * parameters) << c.name;
+    EXPECT_EQ(sum.gradients.bytes(), 4 * parameters) << c.name;
+    EXPECT_EQ(sum.optimizer_state.bytes(), 4 * parameters) << c.name;
+  }
+}
+
+TEST(PlanMemory, FitsToTheByte) {
+  const Plan plan = testing::plan_of({"1f1b", testing::pipeline("1f1b", 4, 8), testing::resnet20(), 4}).value();
+  Device device = simple_device();
+  const PlanMemory memory = memory_of(plan, device, 4);
+  Bytes all, worst;
+  for (const RankMemory& rank : memory.programs) {
+    all += rank.peak();
+    worst = std::max(worst, rank.peak());
+  }
+  EXPECT_EQ(memory.peak, worst);
+  const auto fits = [&](DeviceKind kind, Bytes bytes, std::int64_t devices_per_node) {
+    device.kind = kind;
+    device.memory = bytes;
+    return memory_of(plan, device, devices_per_node).fits;
+  };
+  // The four ranks share one node's memory, or have one each.
+  EXPECT_TRUE(fits(DeviceKind::cpu, all, 4));
+  EXPECT_FALSE(fits(DeviceKind::cpu, all - Bytes::bytes(1), 4));
+  EXPECT_TRUE(fits(DeviceKind::cpu, worst, 1));
+  EXPECT_TRUE(fits(DeviceKind::gpu, worst, 4));
+  EXPECT_FALSE(fits(DeviceKind::gpu, worst - Bytes::bytes(1), 4));
+}
+
+TEST(TrafficOf, IsConserved) {
+  for (const testing::PlanCase& c : testing::all_cases()) {
+    const Plan plan = testing::plan_of(c).value();
+    Bytes sent, received;
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      const RankTraffic traffic = traffic_of(plan, RankId(r));
+      sent += traffic.total_sent();
+      received += traffic.total_received();
+    }
+    EXPECT_EQ(sent, received) << c.name;
+    if (plan.ranks.size() > 1 && c.name != "alone") {
+      EXPECT_GT(sent, Bytes{}) << c.name;
+    }
+  }
+}
+
+// Ring all-reduce over 4: everybody together sends 2 (4 - 1) times the gradients.
+TEST(TrafficOf, OfDataParallelismIsTheRings) {
+  const Plan plan = testing::plan_of({"ddp", testing::data_parallel(), testing::resnet20(), 4}).value();
+  Bytes sent;
+  for (std::size_t r = 0; r < 4; ++r) sent += traffic_of(plan, RankId(r)).sent[static_cast<std::size_t>(OpKind::all_reduce)];
+  EXPECT_EQ(sent.bytes(), 2 * 3 * 4 * parameter_count(build_net(testing::resnet20()).value()));
+}
+
+}  // namespace
+}  // namespace rehearse

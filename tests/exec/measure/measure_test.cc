@@ -1,0 +1,111 @@
+// Structure, never speed: other programs may take the cores away at any time.
+#include "exec/measure/measure.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "cost/calibrate.h"
+#include "model/net/model_spec.h"
+
+namespace rehearse::exec {
+namespace {
+
+// Together all kernel classes, in little time.
+std::vector<MeasuredNet> small_networks() {
+  const ModelSpec resnet{"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
+  const ModelSpec gpt{"gpt",
+                      {{"layers", {1}}, {"width", {16}}, {"heads", {2}}, {"vocabulary", {32}},
+                       {"sequence", {8}}, {"positions", {8}}}};
+  return {{build_net(resnet).value(), 2}, {build_net(resnet).value(), 8},
+          {build_net(gpt).value(), 1},    {build_net(gpt).value(), 4}, {build_net(gpt).value(), 16}};
+}
+
+Samples measured(std::size_t ranks, std::string_view backend_name) {
+  Samples samples;
+  run_local(ranks, [&](Transport& transport) {
+    const auto backend = make_backend(backend_name);
+    const Samples mine =
+        measure(transport, *backend, {Seconds::seconds(0.3), small_networks(), {}});
+    if (transport.rank().index() == 0) {
+      samples = mine;
+    } else {
+      EXPECT_TRUE(mine.kernels.empty());
+    }
+  });
+  return samples;
+}
+
+class Measure : public ::testing::TestWithParam<std::string_view> {};
+
+TEST_P(Measure, HasPositiveSamplesOfEverything) {
+  const Samples samples = measured(4, GetParam());
+  std::set<KernelClass> classes;
+  std::set<std::string> kernels;
+  for (const KernelSample& s : samples.kernels) {
+    classes.insert(s.kernel);
+    kernels.insert(s.what);
+    EXPECT_GT(s.best, Seconds{}) << s.what;
+    EXPECT_LE(s.best, s.seconds) << s.what;
+    EXPECT_GE(s.runs, 3) << s.what;
+  }
+  EXPECT_EQ(classes.size(), static_cast<std::size_t>(kKernelClassCount));
+  for (const char* kernel : {"conv2d k3 s1 8x8x16 -> 8x8x16 n8 forward", "conv2d k3 s1 8x8x16 -> 8x8x16 n8 backward_input",
+                             "conv2d k3 s1 8x8x16 -> 8x8x16 n8 backward_weight"}) {
+    EXPECT_EQ(kernels.count(kernel), 1u) << kernel;
+  }
+  for (const MessageSample& s : samples.messages) EXPECT_GT(s.round_trip, Seconds{});
+  for (const ReduceSample& s : samples.reductions) EXPECT_GT(s.seconds, Seconds{});
+  for (const CopySample& s : samples.copies) EXPECT_GT(s.seconds, Seconds{});
+  for (const CapacitySample& s : samples.capacity) EXPECT_GT(s.work, 0);
+  EXPECT_FALSE(samples.reductions.empty());
+  EXPECT_EQ(samples.host.ranks, 4);
+  EXPECT_EQ(samples.host.backend, GetParam());
+  EXPECT_GE(samples.host.cores, 1);
+  EXPECT_GT(samples.host.memory, Bytes{});
+}
+
+// One pair and both; each of two kernels on 1 to 4 ranks, relative to one; one rank and all.
+TEST_P(Measure, CountsRanks) {
+  const Samples samples = measured(4, GetParam());
+  std::set<std::int64_t> pairs, copying;
+  for (const MessageSample& s : samples.messages) pairs.insert(s.pairs);
+  for (const CopySample& s : samples.copies) copying.insert(s.ranks);
+  EXPECT_EQ(pairs, (std::set<std::int64_t>{1, 2}));
+  EXPECT_EQ(copying, (std::set<std::int64_t>{1, 4}));
+  ASSERT_EQ(samples.capacity.size(), 8u);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(samples.capacity[i].busy, static_cast<std::int64_t>(i % 4 + 1));
+    if (i % 4 == 0) {
+      EXPECT_EQ(samples.capacity[i].work, 1.0);
+    }
+  }
+  EXPECT_NE(samples.capacity[0].kernel, samples.capacity[4].kernel);
+}
+
+TEST_P(Measure, SurvivesItsFileAndAFit) {
+  const Samples samples = measured(2, GetParam());
+  const Samples read = parse_samples(print(samples), "samples.json").value();
+  EXPECT_EQ(print(read), print(samples));
+  const Result<Calibration> calibration = calibrate(read, {});
+  ASSERT_TRUE(calibration);
+  EXPECT_EQ(calibration->device.capacity.size(), 2u);
+  for (const ClassFit& fit : calibration->classes) {
+    EXPECT_FALSE(fit.borrowed_from && fit.kernel == KernelClass::convolution);
+    // A row that is off by more does not describe its own class.
+    EXPECT_LT(fit.median_error, 1.0) << to_string(fit.kernel);
+  }
+}
+
+TEST(MeasureAlone, HasNoMessages) {
+  const Samples samples = measured(1, "reference");
+  EXPECT_TRUE(samples.messages.empty());
+  EXPECT_EQ(samples.capacity.size(), 2u);
+  EXPECT_FALSE(samples.kernels.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Measure, ::testing::ValuesIn(backend_names()),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace rehearse::exec

@@ -1,0 +1,51 @@
+#include "exec/measure/net_walk.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "model/net/model_spec.h"
+
+namespace rehearse::exec {
+namespace {
+
+// The walk is the network's training step: its FLOPs are those of forward and backward, and every
+// layer with parameters gets a gradient that is there and finite.
+TEST(NetWalk, RunsOneTrainingStep) {
+  const auto backend = make_reference_backend(DataType::fp32);
+  for (const MeasuredNet& measured : default_networks()) {
+    if (measured.samples > 4) continue;  // plain loops are slow
+    const NetWalk walk(measured, *backend);
+    Flops flops;
+    for (const NetWalk::Step& step : walk.steps()) {
+      step.run();
+      if (step.work.kernel != KernelClass::copy) flops += step.work.flops;
+      for (const void* gradient : step.arguments.parameter_gradients) {
+        const double value = backend->load(gradient, 1)[0];
+        EXPECT_TRUE(std::isfinite(value)) << step.what;
+      }
+    }
+    // Sums of gradients that meet are the walk's own, and additions hand theirs on without arithmetic.
+    const double expected = flops_of(measured.net, measured.samples).total().flops();
+    EXPECT_NEAR(flops.flops() / expected, 1, 0.01) << measured.net.name;
+  }
+}
+
+TEST(NetWalk, NamesEqualKernelsEqually) {
+  const KernelRequest conv{KernelKind::backward_input, Conv2d{16, 32, 3, 2, 1}, {{{28, 28, 16}}}, {{14, 14, 32}}, 8, 0, {true}};
+  EXPECT_EQ(kernel_text(conv), "conv2d k3 s2 28x28x16 -> 14x14x32 n8 backward_input");
+  KernelRequest sum{};
+  sum.kind = KernelKind::accumulate;
+  sum.elements = 100;
+  EXPECT_EQ(kernel_text(sum), "accumulate 100");
+}
+
+TEST(RotatingMemory, ComesBackOnlyAfterAWholeTurn) {
+  RotatingMemory memory(Bytes::kib(4));
+  const std::byte* first = memory.take(Bytes::kib(1));
+  for (int i = 0; i < 3; ++i) EXPECT_NE(memory.take(Bytes::kib(1)), first);
+  EXPECT_EQ(memory.take(Bytes::kib(1)), first);
+}
+
+}  // namespace
+}  // namespace rehearse::exec
