@@ -30,23 +30,25 @@ std::vector<KernelClass> neighbours(KernelClass kernel) {
   REHEARSE_UNREACHABLE("kernel class");
 }
 
-// A line of the least-squares problem, divided by what was measured so that errors are relative.
+// A line of the least-squares problem: the sum of the terms is to be what was measured.
 struct Equation {
   std::vector<double> terms;
   double measured = 1;
+  double weight = 1;  // of the square of what is missing
 };
 
 Eigen::VectorXd solve(const std::vector<Equation>& equations) {
   const auto rows = static_cast<Index>(equations.size());
   const auto columns = static_cast<Index>(equations.front().terms.size());
   Eigen::MatrixXd a(rows, columns);
+  Eigen::VectorXd b(rows);
   for (Index r = 0; r < rows; ++r) {
     const Equation& equation = equations[static_cast<std::size_t>(r)];
-    for (Index c = 0; c < columns; ++c) {
-      a(r, c) = equation.terms[static_cast<std::size_t>(c)] / equation.measured;
-    }
+    const double scale = std::sqrt(equation.weight);
+    for (Index c = 0; c < columns; ++c) a(r, c) = scale * equation.terms[static_cast<std::size_t>(c)];
+    b(r) = scale * equation.measured;
   }
-  return nonnegative_least_squares(a, Eigen::VectorXd::Ones(rows));
+  return nonnegative_least_squares(a, b);
 }
 
 double median(std::vector<double> values) {
@@ -74,7 +76,8 @@ KernelRate fit_rate(const std::vector<KernelSample>& samples) {
   std::vector<Equation> equations;
   for (const KernelSample& sample : samples) {
     const auto bytes = static_cast<double>(sample.traffic.bytes());
-    equations.push_back({{sample.flops.flops(), bytes, 1}, sample.seconds.seconds()});
+    const double seconds = sample.seconds.seconds();
+    equations.push_back({{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
   }
   const Eigen::VectorXd x = solve(equations);
   return {FlopsPerSecond::flops_per_second(rate(x(0))),
@@ -134,7 +137,7 @@ Line fit_line(const std::vector<MessageSample>& samples, Measured measured) {
   for (const MessageSample& sample : samples) {
     const double seconds = measured(sample).seconds();
     if (seconds <= 0) continue;
-    equations.push_back({{1, static_cast<double>(sample.bytes.bytes())}, seconds});
+    equations.push_back({{1, static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   if (equations.empty()) return {};
   const Eigen::VectorXd x = solve(equations);
@@ -165,12 +168,12 @@ void fit_messages(const Samples& samples, Calibration& calibration) {
   calibration.message_error = median(errors);
 }
 
-// Rounds of one size differ less than sizes do: a line through the origin, since a chunk's fixed
-// cost is in the message's.
+// A line through the origin: what a chunk costs whatever its size is part of its message's cost.
 Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
   std::vector<Equation> equations;
   for (const ReduceSample& sample : samples) {
-    equations.push_back({{static_cast<double>(sample.bytes.bytes())}, sample.seconds.seconds()});
+    const double seconds = sample.seconds.seconds();
+    equations.push_back({{static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   return equations.empty() ? Seconds{} : Seconds::seconds(solve(equations)(0));
 }

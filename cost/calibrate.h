@@ -28,10 +28,16 @@ struct Calibration {
 
 // base: what samples do not say, such as the name and datasheet peaks; the rest is overwritten.
 //
-// Each kernel class: seconds = F / compute + B / memory + overhead, the non-negative coefficients of
-// least relative error over its samples; a coefficient of 0 becomes kFastest (or no overhead).
+// Each kernel class: seconds = F / compute + B / memory + overhead, with the non-negative coefficients
+// that minimise the sum over its samples of calls (priced - measured)^2 / measured. Weighted so, a
+// kernel counts by the time it takes in a step, and the error of the class's total,
+//   sum calls (measured - priced) = that minimum,
+// is of second order in the errors of the kernels. (Least relative error would let the many small
+// kernels, which run in cache, set the rate of the few large ones, which are the step.) A
+// coefficient of 0 becomes kFastest, or no overhead.
 // Messages: half a round trip = latency + 2 per_message + (send_per_byte + receive_per_byte) bytes
-// is fitted as a line; what the threads measured of themselves says how it divides.
+// is fitted as a line of least relative error; what the threads measured of themselves says how it
+// divides.
 // Capacity: how the most compute-bound class measured scales with busy ranks. Memory bandwidth: the
 // fastest copying, read and written. Peak, unless base has it: the fastest kernel.
 // Errors: no class has kFewestSamples samples.

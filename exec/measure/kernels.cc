@@ -15,9 +15,10 @@ constexpr std::size_t kLeastRuns = 3;
 // as well.
 constexpr Bytes kWorkingSet = Bytes::mib(64);
 
-KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times) {
+KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times,
+                       std::int64_t calls) {
   return {work.kernel, what, work.flops, work.traffic, least(times), lower_quartile(times),
-          static_cast<std::int64_t>(times.size())};
+          static_cast<std::int64_t>(times.size()), calls};
 }
 
 KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
@@ -29,7 +30,7 @@ KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::in
     const std::byte* gradients = memory.take(size);
     backend.step(training.optimizer, weights, gradients, memory.take(size), n, true);
   });
-  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times);
+  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
 }
 
 KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
@@ -44,30 +45,38 @@ KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t
     arguments.sum = memory.take(size);
     kernel->run(arguments);
   });
-  return sample_of(kernel_text(request), {KernelClass::copy, Flops{}, 2 * size}, times);
+  return sample_of(kernel_text(request), {KernelClass::copy, Flops{}, 2 * size}, times, 1);
 }
 
 }  // namespace
 
 std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget) {
+  struct Kernel {
+    StepWork work;
+    std::vector<Seconds> times;
+  };
   const NetWalk walk(measured, backend);
-  std::map<std::string, std::pair<StepWork, std::vector<Seconds>>> kernels;
+  std::map<std::string, Kernel> kernels;
   const auto run = [&](bool is_timed) {
     for (const NetWalk::Step& step : walk.steps()) {
       const Stopwatch watch;
       step.run();
       const Seconds elapsed = watch.elapsed();
       if (!is_timed) continue;
-      auto& [work, times] = kernels[step.what];
-      work = step.work;
-      times.push_back(elapsed);
+      Kernel& kernel = kernels[step.what];
+      kernel.work = step.work;
+      kernel.times.push_back(elapsed);
     }
   };
   run(false);
   const Stopwatch all;
-  for (std::size_t runs = 0; runs < kLeastRuns || all.elapsed() < budget; ++runs) run(true);
+  std::size_t steps = 0;
+  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) run(true);
   std::vector<KernelSample> samples;
-  for (const auto& [what, kernel] : kernels) samples.push_back(sample_of(what, kernel.first, kernel.second));
+  for (const auto& [what, kernel] : kernels) {
+    samples.push_back(sample_of(what, kernel.work, kernel.times,
+                                static_cast<std::int64_t>(kernel.times.size() / steps)));
+  }
   return samples;
 }
 

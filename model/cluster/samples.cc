@@ -19,7 +19,7 @@ Json to_json(const KernelSample& s) {
   return {{"class", to_string(s.kernel)},     {"what", s.what},
           {"flops", s.flops.flops()},         {"traffic_bytes", s.traffic.bytes()},
           {"best_s", s.best.seconds()},       {"quartile_s", s.seconds.seconds()},
-          {"runs", s.runs}};
+          {"runs", s.runs},                   {"calls", s.calls}};
 }
 
 Json to_json(const CopySample& s) {
@@ -153,7 +153,7 @@ class Reader {
     return {kernel(o, at),           text(o, at, "what"),
             Flops::flops(amount(o, at, "flops")), bytes(o, at, "traffic_bytes"),
             seconds(o, at, "best_s"), seconds(o, at, "quartile_s"),
-            count(o, at, "runs", 1)};
+            count(o, at, "runs", 1), count(o, at, "calls", 1)};
   }
   CopySample copy_sample(const Json& o, const std::string& at) {
     return {bytes(o, at, "bytes"), seconds(o, at, "quartile_s"), count(o, at, "ranks", 1)};

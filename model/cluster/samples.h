@@ -33,7 +33,8 @@ struct KernelSample {
   Bytes traffic;
   Seconds best;
   Seconds seconds;  // lower quartile
-  std::int64_t runs = 1;
+  std::int64_t runs = 1;   // that were timed
+  std::int64_t calls = 1;  // of one training step
 };
 
 // Bytes copied from one place to another by each of so many ranks at once.

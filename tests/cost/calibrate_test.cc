@@ -16,7 +16,7 @@ using testing::simple_device;
 KernelSample kernel_sample(const Device& device, KernelClass kernel, double flops, std::int64_t bytes,
                            double factor = 1) {
   const Seconds seconds = factor * price(device, kernel, Flops::flops(flops), Bytes::bytes(bytes));
-  return {kernel, "synthetic", Flops::flops(flops), Bytes::bytes(bytes), seconds, seconds, 1};
+  return {kernel, "synthetic", Flops::flops(flops), Bytes::bytes(bytes), seconds, seconds, 1, 1};
 }
 
 // Kernels of every class whose FLOPs and bytes are not multiples of each other.
@@ -58,19 +58,27 @@ TEST(Calibrate, RecoversTheRates) {
   }
 }
 
-// With noise sigma on n samples, a fit of 3 coefficients prices the samples with a mean squared error
-// of 3/n sigma^2 (the trace of the hat matrix is 3): twice its root is asked for.
-TEST(Calibrate, WithstandsNoise) {
-  const Device device = simple_device();
-  const double sigma = 0.05;
-  const Samples samples = samples_on(device, sigma);
+// At the minimum of sum c (p - m)^2 / m over p linear in coefficients, the sum of c p (p - m) / m is 0,
+// so that sum c (m - p) = sum c (p - m)^2 / m: totals are low by exactly what the minimum is.
+TEST(Calibrate, KeepsTotals) {
+  Samples samples = samples_on(simple_device(), 0.2);
+  Random random(5);
+  for (KernelSample& s : samples.kernels) s.calls = static_cast<std::int64_t>(1 + random.below(9));
   const Device fitted = calibrate(samples, {}).value().device;
-  std::array<double, kKernelClassCount> squares{};
+  std::array<double, kKernelClassCount> measured{}, priced{}, squares{};
   for (const KernelSample& s : samples.kernels) {
-    const double error = price(fitted, s.kernel, s.flops, s.traffic) / price(device, s.kernel, s.flops, s.traffic) - 1;
-    squares[static_cast<std::size_t>(s.kernel)] += error * error;
+    const auto k = static_cast<std::size_t>(s.kernel);
+    const auto calls = static_cast<double>(s.calls);
+    const double m = s.seconds.seconds(), p = price(fitted, s.kernel, s.flops, s.traffic).seconds();
+    measured[k] += calls * m;
+    priced[k] += calls * p;
+    squares[k] += calls * (p - m) * (p - m) / m;
   }
-  for (const double sum : squares) EXPECT_LT(std::sqrt(sum / 40), 2 * sigma * std::sqrt(3.0 / 40));
+  for (std::size_t k = 0; k < measured.size(); ++k) {
+    EXPECT_NEAR((measured[k] - priced[k]) / squares[k], 1, 1e-6);
+    // 20 % of noise per kernel is 4 % of the total at most: its square.
+    EXPECT_LT(squares[k], 0.2 * 0.2 * measured[k]);
+  }
 }
 
 // Times that fall with the bytes would make a negative rate: the row says "no limit" instead.
@@ -78,7 +86,7 @@ TEST(Calibrate, HasNoNegativeRates) {
   Samples samples;
   for (int i = 1; i <= 4; ++i) {
     const Seconds seconds = Seconds::microseconds(100.0 / i);
-    samples.kernels.push_back({KernelClass::copy, "odd", Flops{}, Bytes::kib(i), seconds, seconds, 1});
+    samples.kernels.push_back({KernelClass::copy, "odd", Flops{}, Bytes::kib(i), seconds, seconds, 1, 1});
   }
   const Device device = calibrate(samples, {}).value().device;
   const KernelRate& rate = rate_of(device, KernelClass::copy);
