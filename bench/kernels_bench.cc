@@ -72,12 +72,17 @@ class Operands {
 
 Work work_of(const LayerFacts& facts, KernelKind kind) {
   switch (kind) {
-    case KernelKind::forward: return facts.forward;
-    case KernelKind::backward: return facts.backward_input + facts.backward_weight;
-    case KernelKind::backward_input: return facts.backward_input;
-    case KernelKind::backward_weight: return facts.backward_weight;
+    case KernelKind::forward:
+      return facts.forward;
+    case KernelKind::backward:
+      return facts.backward_input + facts.backward_weight;
+    case KernelKind::backward_input:
+      return facts.backward_input;
+    case KernelKind::backward_weight:
+      return facts.backward_weight;
     case KernelKind::accumulate:
-    case KernelKind::copy: break;
+    case KernelKind::copy:
+      break;
   }
   return {};
 }
@@ -99,12 +104,12 @@ void time_kernel(benchmark::State& state, const KernelRequest& request) {
   exec::make_reference_backend(DataType::fp32)->prepare(request)->run(expected.arguments());
   // Rounding of sums of up to 50176 terms: 8 eps sqrt(terms), as in the parity tests.
   if (operands.distance(expected) > 2e-4) return state.SkipWithError("differs from the reference");
-  for (auto _ : state) kernel->run(operands.arguments());
+  for (auto _ : state)
+    kernel->run(operands.arguments());
 
   const Work work = work_of(describe(request.layer, request.inputs), request.kind);
   const auto samples = static_cast<double>(request.samples);
-  const std::int64_t elements =
-      work.elements_per_sample * request.samples + work.elements_per_call;
+  const std::int64_t elements = work.elements_per_sample * request.samples + work.elements_per_call;
   report(state, work.per_sample.flops() * samples + work.per_call.flops(),
          4.0 * static_cast<double>(elements));
 }
@@ -116,7 +121,8 @@ void time_step(benchmark::State& state) {
   const Buffer w(n, random, -1, 1), g(n, random, -1, 1), v(n, random, -1, 1);
   const auto backend = exec::make_onednn_backend();
   const Sgd sgd{.lr = 1e-9, .momentum = 0.9, .weight_decay = 1e-4};
-  for (auto _ : state) backend->step(sgd, w.data(), g.data(), v.data(), n, true);
+  for (auto _ : state)
+    backend->step(sgd, w.data(), g.data(), v.data(), n, true);
   report(state, 6.0 * static_cast<double>(n), 20.0 * static_cast<double>(n));
 }
 
@@ -125,7 +131,8 @@ void time_add(benchmark::State& state) {
   const std::int64_t n = state.range(0);
   const Buffer into(n, random, -1, 1), from(n, random, -1, 1);
   const auto backend = exec::make_onednn_backend();
-  for (auto _ : state) backend->add(into.data(), from.data(), n);
+  for (auto _ : state)
+    backend->add(into.data(), from.data(), n);
   report(state, static_cast<double>(n), 12.0 * static_cast<double>(n));
 }
 
@@ -140,8 +147,12 @@ void register_layer(const LayerSpec& layer, const std::vector<Shape>& inputs) {
   // An addition hands its output's gradient on without a kernel.
   std::erase_if(kinds, [&](KernelKind k) { return work_of(facts, k).elements_per_sample == 0; });
   for (const KernelKind kind : kinds) {
-    const KernelRequest request{.kind = kind, .layer = layer, .inputs = inputs,
-                                .output = facts.output, .samples = kSamples, .elements = 0,
+    const KernelRequest request{.kind = kind,
+                                .layer = layer,
+                                .inputs = inputs,
+                                .output = facts.output,
+                                .samples = kSamples,
+                                .elements = 0,
                                 .wants_input_gradient = std::vector<bool>(inputs.size(), true)};
     const auto name = fmt::format("{}/{}>{}/{}", kind_name(layer), to_string(inputs[0]),
                                   to_string(facts.output), to_string(kind));

@@ -23,7 +23,8 @@ constexpr Row kBackends[] = {
 const std::vector<std::string_view>& backend_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;
-    for (const Row& row : kBackends) list.push_back(row.name);
+    for (const Row& row : kBackends)
+      list.push_back(row.name);
     return list;
   }();
   return names;

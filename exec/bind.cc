@@ -25,9 +25,12 @@ KernelArguments bind(const KernelStep& step, const Address& address) {
     return place ? address(*place) : nullptr;
   };
   KernelArguments arguments;
-  for (const auto& place : step.inputs) arguments.inputs.push_back(at(place));
-  for (const auto& place : step.input_gradients) arguments.input_gradients.push_back(at(place));
-  for (const Place& place : step.auxiliaries) arguments.auxiliaries.push_back(address(place));
+  for (const auto& place : step.inputs)
+    arguments.inputs.push_back(at(place));
+  for (const auto& place : step.input_gradients)
+    arguments.input_gradients.push_back(at(place));
+  for (const Place& place : step.auxiliaries)
+    arguments.auxiliaries.push_back(address(place));
   arguments.output = at(step.output);
   arguments.output_gradient = at(step.output_gradient);
   arguments.left = at(step.left);

@@ -4,6 +4,7 @@
 // r mod devices_per_node of node r / devices_per_node. Routes are fixed when the cluster is built.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ enum class NetworkKind {
   fat_tree,  // two levels: leaf switches with nodes_per_leaf nodes, and spines
 };
 std::string_view to_string(NetworkKind kind);
+// All kinds, sorted by name, with help.
+struct NetworkKindRow {
+  NetworkKind kind;
+  std::string_view help;
+};
+const std::vector<NetworkKindRow>& network_kinds();
 
 struct NetworkSpec {
   NetworkKind kind = NetworkKind::none;
@@ -71,16 +78,18 @@ class Cluster {
   const std::vector<Vertex>& vertices() const { return vertices_; }
   const std::vector<Link>& links() const { return links_; }
   // Fewest links; where several spines serve, the destination node's number picks one (D-mod-k).
-  // Empty from a rank to itself and inside a node without an interconnect.
+  // Empty from a rank to itself and inside a node without an interconnect. O(vertices + links).
   Route route(RankId from, RankId to) const;
 
  private:
+  struct Graph;  // of Boost
+  explicit Cluster(ClusterSpec spec) : spec_(std::move(spec)) {}
+
   ClusterSpec spec_;
   std::vector<Vertex> vertices_;
   std::vector<Link> links_;
   std::vector<VertexId> rank_vertices_;
-  // next_[vertex][destination vertex]: candidate first links of shortest paths, in link order.
-  std::vector<std::vector<std::vector<LinkId>>> next_;
+  std::shared_ptr<const Graph> graph_;
 };
 
 }  // namespace rehearse

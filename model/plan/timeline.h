@@ -19,36 +19,40 @@ struct Span {
   Time issue, start, end;
 };
 
-// Sorted by (rank, step, op). All clocks are one clock that starts at 0.
+// Sorted by (rank, step, op), every op once per step. All clocks are one clock that starts at 0.
 struct Timeline {
   std::vector<Span> spans;
   std::int64_t steps = 0;
 };
 
-// What a rank's time went into; the three add up to the step time.
+// What a rank's time went into; the three add up to the step time exactly.
 struct RankTime {
   Seconds compute, exposed_communication, idle;
 };
 
 struct Breakdown {
-  Seconds step_time;            // median difference of successive step ends, after warm-up
-  double bubble_fraction = 0;   // of the rank with the longest compute span; optimizer excluded
-  std::vector<RankTime> ranks;  // medians over the same steps
-  // Medians over ranks and steps of the sum of one step's spans, by op kind: where time is spent.
+  Seconds step_time;           // median difference of successive step ends, after warm-up
+  double bubble_fraction = 0;  // of the rank with the longest compute span; optimizer excluded
+  std::vector<RankTime> ranks;
+  // How long ops of a kind are under way (start to end) on a rank in one step: the median over steps,
+  // averaged over ranks.
   struct KindTime {
     OpKind kind;
-    Seconds busy;   // start to end, mean over ranks of the median over steps
-    std::int64_t ops = 0;
+    Seconds busy;
+    std::int64_t ops = 0;  // of one step, on all ranks
   };
   std::vector<KindTime> kinds;
 };
 
-// Definitions in README, "What the figures mean". warm_up steps are left out; at least one must
-// remain. A gap on the compute lane is exposed communication while a transfer of this rank is under
-// way that every participant has issued, and idle otherwise.
+// A step ends when its last rank has ended it. Steps before warm_up (at least 1) are left out; one or
+// more must remain. The step of median length (of an even number, the shorter middle one) stands for
+// all where shares of a step's time are given: a gap on its compute lane is exposed communication
+// while a message or collective of this rank is under way that every participant has issued, and idle
+// otherwise.
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up);
 
-// The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane.
+// The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane; several timelines stand
+// side by side.
 struct NamedTimeline {
   std::string name;
   const Timeline* timeline;

@@ -15,6 +15,7 @@ namespace rehearse {
 
 struct ScenarioStrategy {
   StrategySpec spec;
+  Mesh mesh;         // resolved for the cluster
   SourceSpan where;  // of its name, for errors found later
 };
 
@@ -40,6 +41,9 @@ Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profi
 // The same from a text (tests, fuzzing); path is used for messages and relative profiles.
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
                                 const ProfilePath& profiles);
+
+// The whole file, or why it cannot be read.
+Result<std::string> read_text_file(const std::string& path);
 
 // Device profiles: scenarios/devices/*.yaml and what `rehearse calibrate` writes. Unused entries
 // are ignored here, unlike in scenarios.

@@ -8,8 +8,7 @@ namespace {
 
 using Forward = dnnl::batch_normalization_forward;
 using Backward = dnnl::batch_normalization_backward;
-const auto kFlags =
-    dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
+const auto kFlags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
 constexpr float kEpsilon = 1e-5F;
 
 class BatchNormForward : public Kernel {
@@ -81,7 +80,8 @@ class BatchNormBackward : public Kernel {
   void add(const std::byte* from, void* into) const {
     const auto* term = reinterpret_cast<const float*>(from);
     auto* sum = static_cast<float*>(into);
-    for (std::int64_t i = 0; i < channels_; ++i) sum[i] += term[i];
+    for (std::int64_t i = 0; i < channels_; ++i)
+      sum[i] += term[i];
   }
 
   SharedSession session_;
@@ -97,8 +97,8 @@ std::unique_ptr<Kernel> make_batch_norm(const SharedSession& session, const Kern
   const std::int64_t positions = request.inputs[0].elements() / norm.channels;
   const dnnl::memory::desc data({request.samples, norm.channels, positions, 1},
                                 dnnl::memory::data_type::f32, dnnl::memory::format_tag::nhwc);
-  const Forward::primitive_desc forward(
-      {dnnl::prop_kind::forward_training, data, kEpsilon, kFlags}, attributes(), session->engine);
+  const Forward::primitive_desc forward({dnnl::prop_kind::forward_training, data, kEpsilon, kFlags},
+                                        attributes(), session->engine);
   if (request.kind == KernelKind::forward) {
     return std::make_unique<BatchNormForward>(session, forward);
   }

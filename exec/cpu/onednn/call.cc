@@ -28,9 +28,11 @@ void Call::bind(int argument, const void* data) {
 }
 
 void Call::run(Session& session) const {
-  const auto status = dnnl_primitive_execute(primitive_.get(), session.stream.get(),
-                                             static_cast<int>(arguments_.size()), arguments_.data());
-  REHEARSE_CHECK(status == dnnl_success, "a prepared primitive failed: {}", dnnl_status2str(status));
+  const auto status =
+      dnnl_primitive_execute(primitive_.get(), session.stream.get(),
+                             static_cast<int>(arguments_.size()), arguments_.data());
+  REHEARSE_CHECK(status == dnnl_success, "a prepared primitive failed: {}",
+                 dnnl_status2str(status));
 }
 
 std::size_t WorkspaceLayout::add(std::size_t bytes) {

@@ -30,8 +30,7 @@ std::unique_ptr<Kernel> make_conv2d(const SharedSession& session, const KernelRe
   const Forward::primitive_desc hint(forward, attributes(), session->engine);
   switch (request.kind) {
     case KernelKind::forward:
-      return make_product(session, Forward(hint), hint, dense,
-                          {DNNL_ARG_SRC, DNNL_ARG_DST, false});
+      return make_product(session, Forward(hint), hint, dense, {DNNL_ARG_SRC, DNNL_ARG_DST, false});
     case KernelKind::backward_input: {
       const BackwardData::primitive_desc backward(
           {kDirect, src, weights, dst, strides, padding, padding}, attributes(), session->engine,
@@ -47,7 +46,8 @@ std::unique_ptr<Kernel> make_conv2d(const SharedSession& session, const KernelRe
     }
     case KernelKind::backward:
     case KernelKind::accumulate:
-    case KernelKind::copy: break;
+    case KernelKind::copy:
+      break;
   }
   REHEARSE_UNREACHABLE("conv2d has two backward kernels");
 }

@@ -15,15 +15,13 @@ constexpr auto kFloat = dnnl::memory::data_type::f32;
 
 std::unique_ptr<Kernel> make_linear(const SharedSession& session, const KernelRequest& request,
                                     const Linear& linear) {
-  const std::int64_t rows =
-      request.samples * request.inputs[0].elements() / linear.in_features;
+  const std::int64_t rows = request.samples * request.inputs[0].elements() / linear.in_features;
   const dnnl::memory::dims extents{linear.out_features, linear.in_features};
   const Layout src{{rows, linear.in_features}, kFloat, Tag::ab};
   const Layout dst{{rows, linear.out_features}, kFloat, Tag::ab};
   const Layout weights{extents, kFloat, Tag::any}, dense{extents, kFloat, Tag::ab};
   // A layout of no dimensions says that there is no bias.
-  const Layout bias =
-      linear.bias ? Layout{{linear.out_features}, kFloat, Tag::a} : Layout{};
+  const Layout bias = linear.bias ? Layout{{linear.out_features}, kFloat, Tag::a} : Layout{};
   const Forward::primitive_desc hint({dnnl::prop_kind::forward_training, src, weights, bias, dst},
                                      attributes(), session->engine);
   switch (request.kind) {
@@ -44,7 +42,8 @@ std::unique_ptr<Kernel> make_linear(const SharedSession& session, const KernelRe
     }
     case KernelKind::backward:
     case KernelKind::accumulate:
-    case KernelKind::copy: break;
+    case KernelKind::copy:
+      break;
   }
   REHEARSE_UNREACHABLE("linear has two backward kernels");
 }

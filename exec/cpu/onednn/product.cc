@@ -121,7 +121,8 @@ class WeightGradient : public Kernel {
   void add_bias(const std::byte* work, void* into) const {
     const auto* bias = reinterpret_cast<const float*>(work + bias_);
     auto* sum = static_cast<float*>(into);
-    for (std::int64_t i = 0; i < bias_elements_; ++i) sum[i] += bias[i];
+    for (std::int64_t i = 0; i < bias_elements_; ++i)
+      sum[i] += bias[i];
   }
 
   SharedSession session_;

@@ -13,7 +13,9 @@ constexpr std::align_val_t kPage{4096};
 
 }  // namespace
 
-void Workspace::Free::operator()(std::byte* data) const { ::operator delete(data, kPage); }
+void Workspace::Free::operator()(std::byte* data) const {
+  ::operator delete(data, kPage);
+}
 
 void Workspace::reserve(std::size_t bytes) {
   if (bytes <= size_) return;
@@ -22,6 +24,8 @@ void Workspace::reserve(std::size_t bytes) {
   size_ = bytes;
 }
 
-void use_one_thread() { omp_set_num_threads(1); }
+void use_one_thread() {
+  omp_set_num_threads(1);
+}
 
 }  // namespace rehearse::exec::onednn

@@ -11,7 +11,8 @@
 namespace rehearse::exec::onednn {
 
 // One buffer for everything a kernel needs only while it runs: the library's scratchpad, weights in
-// the library's layout, gradients before they are added. Kernels run one at a time, so they share it.
+// the library's layout, gradients before they are added. Kernels run one at a time, so they share
+// it.
 class Workspace {
  public:
   // Makes it at least this large; what is inside is lost.

@@ -14,14 +14,18 @@ namespace {
 constexpr double kCubic = 0.044715;
 constexpr double kRoot = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
 
-double gelu(double x) { return 0.5 * x * (1 + std::tanh(kRoot * (x + kCubic * x * x * x))); }
+double gelu(double x) {
+  return 0.5 * x * (1 + std::tanh(kRoot * (x + kCubic * x * x * x)));
+}
 
 double gelu_slope(double x) {
   const double t = std::tanh(kRoot * (x + kCubic * x * x * x));
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x);
 }
 
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
 
 }  // namespace
 
@@ -31,7 +35,8 @@ void Kernels<Relu, Real>::forward(const Relu&, const Call<Real>& call) {
   Real* y = call.output();
   const std::int64_t n = call.elements();
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] > 0 ? x[i] : Real{0};
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = x[i] > 0 ? x[i] : Real{0};
 }
 
 template <class Real>
@@ -92,7 +97,8 @@ void Kernels<Add, Real>::forward(const Add& add, const Call<Real>& call) {
   const auto scale = static_cast<Real>(add.branch_scale);
   const std::int64_t n = call.elements();
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) y[i] = branch[i] * scale + shortcut[i];
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = branch[i] * scale + shortcut[i];
 }
 
 template <class Real>
@@ -105,7 +111,8 @@ void Kernels<Add, Real>::backward(const Add& add, const Call<Real>& call) {
     if (dx == nullptr) continue;
     const auto factor = static_cast<Real>(factors[input]);
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) dx[i] = dy[i] * factor;
+    for (std::int64_t i = 0; i < n; ++i)
+      dx[i] = dy[i] * factor;
   }
 }
 

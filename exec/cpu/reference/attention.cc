@@ -1,8 +1,10 @@
 // Scaled dot-product attention over packed queries, keys and values; grouped keys and values.
 //
 // Per head and query i: p_ij = softmax_j(q_i k_j / sqrt(d)), o_i = sum_j p_ij v_j. Backward, with
-// dp_ij = do_i v_j and r_i = sum_j p_ij dp_ij = do_i o_i (Dao et al., arXiv 2205.14135, section B.2):
-//   dv_j += p_ij do_i,  ds_ij = p_ij (dp_ij - r_i) / sqrt(d),  dq_i += ds_ij k_j,  dk_j += ds_ij q_i
+// dp_ij = do_i v_j and r_i = sum_j p_ij dp_ij = do_i o_i (Dao et al., arXiv 2205.14135, section
+// B.2):
+//   dv_j += p_ij do_i,  ds_ij = p_ij (dp_ij - r_i) / sqrt(d),  dq_i += ds_ij k_j,  dk_j += ds_ij
+//   q_i
 // Fused keeps only the logarithm of each softmax's denominator and recomputes p_ij from it.
 #include <algorithm>
 #include <cmath>
@@ -126,7 +128,8 @@ void each_row(const Attention& a, const Call<Real>& call, Visit visit) {
   const std::int64_t positions = call.request.inputs[0].dims[0];
   for (std::int64_t h = 0; h < call.samples() * a.heads; ++h) {
     const Head head = head_at(a, positions, h / a.heads, h % a.heads);
-    for (std::int64_t i = 0; i < positions; ++i) visit(head, i);
+    for (std::int64_t i = 0; i < positions; ++i)
+      visit(head, i);
   }
 }
 

@@ -49,7 +49,8 @@ class ReferenceKernel : public Kernel {
     const auto* right = static_cast<const Real*>(arguments.right);
     auto* sum = static_cast<Real*>(arguments.sum);
 #pragma omp simd
-    for (std::int64_t i = 0; i < request_.elements; ++i) sum[i] = left[i] + right[i];
+    for (std::int64_t i = 0; i < request_.elements; ++i)
+      sum[i] = left[i] + right[i];
   }
   void copy(const KernelArguments& arguments) const {
     std::copy_n(static_cast<const Real*>(arguments.left), request_.elements,
@@ -73,12 +74,14 @@ class ReferenceBackend : public Backend {
     auto* sum = static_cast<Real*>(into);
     const auto* term = static_cast<const Real*>(from);
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) sum[i] += term[i];
+    for (std::int64_t i = 0; i < n; ++i)
+      sum[i] += term[i];
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     auto* value = static_cast<Real*>(values);
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) value[i] /= static_cast<Real>(by);
+    for (std::int64_t i = 0; i < n; ++i)
+      value[i] /= static_cast<Real>(by);
   }
   void fill_zero(void* values, std::int64_t n) override {
     std::fill_n(static_cast<Real*>(values), n, Real{0});
@@ -94,7 +97,8 @@ class ReferenceBackend : public Backend {
     const auto decay = static_cast<Real>(decays ? sgd.weight_decay : 0.0);
     if (sgd.momentum == 0) {
 #pragma omp simd
-      for (std::int64_t i = 0; i < n; ++i) w[i] -= lr * (g[i] + decay * w[i]);
+      for (std::int64_t i = 0; i < n; ++i)
+        w[i] -= lr * (g[i] + decay * w[i]);
       return;
     }
 #pragma omp simd
@@ -113,7 +117,9 @@ class ReferenceBackend : public Backend {
     return {values, values + n};
   }
 
-  Bytes workspace() const override { return {}; }
+  Bytes workspace() const override {
+    return {};
+  }
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace {
 template <class Term>
 double sum_rows(std::int64_t rows, Term term) {
   double sum = 0;
-  for (std::int64_t row = 0; row < rows; ++row) sum += term(row);
+  for (std::int64_t row = 0; row < rows; ++row)
+    sum += term(row);
   return sum;
 }
 

@@ -50,7 +50,8 @@ struct Call {
 template <class Real>
 double dot(const Real* a, const Real* b, std::int64_t n) {
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += double{a[i]} * double{b[i]};
+  for (std::int64_t i = 0; i < n; ++i)
+    sum += double{a[i]} * double{b[i]};
   return sum;
 }
 

@@ -32,7 +32,8 @@ template <class Visit>
 void each_position(const Extents& extents, Visit visit) {
   for (std::int64_t i = 0; i < extents.n; ++i) {
     for (std::int64_t y = 0; y < extents.h; ++y) {
-      for (std::int64_t x = 0; x < extents.w; ++x) visit(i, y, x);
+      for (std::int64_t x = 0; x < extents.w; ++x)
+        visit(i, y, x);
     }
   }
 }
@@ -41,7 +42,8 @@ void each_position(const Extents& extents, Visit visit) {
 template <class Visit>
 void each_tap(const Conv2d& conv, Visit visit) {
   for (std::int64_t ky = 0; ky < conv.kernel; ++ky) {
-    for (std::int64_t kx = 0; kx < conv.kernel; ++kx) visit(ky, kx);
+    for (std::int64_t kx = 0; kx < conv.kernel; ++kx)
+      visit(ky, kx);
   }
 }
 
@@ -78,7 +80,8 @@ void Kernels<Conv2d, Real>::forward(const Conv2d& conv, const Call<Real>& call) 
   };
   each_position(g.out, [&](std::int64_t n, std::int64_t y, std::int64_t x) {
     Real* out = call.output() + g.out.offset(n, y, x);
-    for (std::int64_t o = 0; o < g.out.c; ++o) out[o] = element(n, y, x, o);
+    for (std::int64_t o = 0; o < g.out.c; ++o)
+      out[o] = element(n, y, x, o);
   });
 }
 
@@ -99,7 +102,8 @@ void Kernels<Conv2d, Real>::backward_input(const Conv2d& conv, const Call<Real>&
   };
   each_position(g.in, [&](std::int64_t n, std::int64_t y, std::int64_t x) {
     Real* dx = call.input_gradient(0) + g.in.offset(n, y, x);
-    for (std::int64_t i = 0; i < g.in.c; ++i) dx[i] = element(n, y, x, i);
+    for (std::int64_t i = 0; i < g.in.c; ++i)
+      dx[i] = element(n, y, x, i);
   });
 }
 

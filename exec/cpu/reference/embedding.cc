@@ -21,21 +21,27 @@ void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real
   const std::int64_t rotated = rotary.heads + rotary.kv_heads;
   const std::int64_t width = (rotated + rotary.kv_heads) * size;
   const std::int64_t positions = call.request.inputs[0].dims[0];
-  const auto turn = [&](const Real* x, Real* y, double angle) {
-    const double a = double{x[0]}, b = double{x[half]};
-    y[0] = static_cast<Real>(a * std::cos(angle) - b * std::sin(angle));
-    y[half] = static_cast<Real>(b * std::cos(angle) + a * std::sin(angle));
+  const auto turn = [&](std::int64_t at, double cosine, double sine) {
+    const double a = double{from[at]}, b = double{from[at + half]};
+    to[at] = static_cast<Real>(a * cosine - b * sine);
+    to[at + half] = static_cast<Real>(b * cosine + a * sine);
   };
-  for (std::int64_t row = 0; row < call.samples() * positions; ++row) {
-    const Real* x = from + row * width;
-    Real* y = to + row * width;
-    const auto position = static_cast<double>(row % positions);
-    for (std::int64_t pair = 0; pair < rotated * half; ++pair) {
-      const std::int64_t i = pair % half, at = pair / half * size + i;
-      const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(size);
-      turn(x + at, y + at, direction * position * std::pow(kRotaryBase, exponent));
+  for (std::int64_t pair = 0; pair < positions * half; ++pair) {
+    const std::int64_t position = pair / half, i = pair % half;
+    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(size);
+    const double angle =
+        direction * static_cast<double>(position) * std::pow(kRotaryBase, exponent);
+    const double cosine = std::cos(angle), sine = std::sin(angle);
+    for (std::int64_t n = 0; n < call.samples(); ++n) {
+      const std::int64_t row = (n * positions + position) * width;
+      for (std::int64_t h = 0; h < rotated; ++h)
+        turn(row + h * size + i, cosine, sine);
     }
-    if (x != y) std::copy(x + rotated * size, x + width, y + rotated * size);
+  }
+  if (from == to) return;
+  for (std::int64_t row = 0; row < call.samples() * positions; ++row) {
+    const std::int64_t values = row * width + rotated * size;
+    std::copy_n(from + values, rotary.kv_heads * size, to + values);
   }
 }
 
@@ -64,7 +70,8 @@ void Kernels<Embedding, Real>::backward_weight(const Embedding& embedding, const
   for (std::int64_t row = 0; row < call.elements() / width; ++row) {
     Real* into = gradient + call.indices(0)[row] * width;
     const Real* dy = call.output_gradient() + row * width;
-    for (std::int64_t i = 0; i < width; ++i) into[i] += dy[i];
+    for (std::int64_t i = 0; i < width; ++i)
+      into[i] += dy[i];
   }
 }
 

@@ -13,7 +13,8 @@ template <class Real>
 double log_sum_exp(const Real* logits, std::int64_t n) {
   const double largest = double{*std::max_element(logits, logits + n)};
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += std::exp(double{logits[i]} - largest);
+  for (std::int64_t i = 0; i < n; ++i)
+    sum += std::exp(double{logits[i]} - largest);
   return largest + std::log(sum);
 }
 

@@ -10,7 +10,8 @@ void Kernels<GlobalAveragePool, Real>::forward(const GlobalAveragePool&, const C
     for (std::int64_t c = 0; c < channels; ++c) {
       const Real* x = call.input(0) + n * positions * channels + c;
       double sum = 0;
-      for (std::int64_t p = 0; p < positions; ++p) sum += double{x[p * channels]};
+      for (std::int64_t p = 0; p < positions; ++p)
+        sum += double{x[p * channels]};
       call.output()[n * channels + c] = static_cast<Real>(sum / static_cast<double>(positions));
     }
   }
@@ -23,7 +24,8 @@ void Kernels<GlobalAveragePool, Real>::backward(const GlobalAveragePool&, const 
   for (std::int64_t row = 0; row < call.samples() * positions; ++row) {
     const Real* dy = call.output_gradient() + row / positions * channels;
     Real* dx = call.input_gradient(0) + row * channels;
-    for (std::int64_t c = 0; c < channels; ++c) dx[c] = dy[c] / static_cast<Real>(positions);
+    for (std::int64_t c = 0; c < channels; ++c)
+      dx[c] = dy[c] / static_cast<Real>(positions);
   }
 }
 

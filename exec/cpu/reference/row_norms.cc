@@ -20,7 +20,9 @@ struct Rows {
 
   Real& inverse(std::int64_t row) const { return call.auxiliary(centred ? 1 : 0)[row]; }
   double mean(std::int64_t row) const { return centred ? double{call.auxiliary(0)[row]} : 0.0; }
-  double x(std::int64_t row, std::int64_t i) const { return double{call.input(0)[row * width + i]}; }
+  double x(std::int64_t row, std::int64_t i) const {
+    return double{call.input(0)[row * width + i]};
+  }
   double xh(std::int64_t row, std::int64_t i) const {
     return (x(row, i) - mean(row)) * double{inverse(row)};
   }
@@ -34,7 +36,8 @@ struct Rows {
 template <class Term>
 double mean_of(std::int64_t n, Term term) {
   double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) sum += term(i);
+  for (std::int64_t i = 0; i < n; ++i)
+    sum += term(i);
   return sum / static_cast<double>(n);
 }
 
@@ -80,8 +83,7 @@ void backward_rows(const Rows<Real>& rows) {
   for (std::int64_t row = 0; row < rows.call.rows(0); ++row) {
     const auto h = [&](std::int64_t i) { return rows.dy(row, i) * rows.scale(i); };
     const double mean_h = rows.centred ? mean_of(n, h) : 0.0;
-    const double mean_hx =
-        mean_of(n, [&](std::int64_t i) { return h(i) * rows.xh(row, i); });
+    const double mean_hx = mean_of(n, [&](std::int64_t i) { return h(i) * rows.xh(row, i); });
     Real* dx = rows.call.input_gradient(0) + row * n;
     for (std::int64_t i = 0; i < n; ++i) {
       const double projected = h(i) - mean_h - rows.xh(row, i) * mean_hx;

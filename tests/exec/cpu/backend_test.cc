@@ -20,7 +20,9 @@ class EveryBackend : public testing::TestWithParam<std::string_view> {
   std::unique_ptr<Backend> backend = make_backend(GetParam());
 };
 
-TEST_P(EveryBackend, HasItsName) { EXPECT_EQ(backend->name(), GetParam()); }
+TEST_P(EveryBackend, HasItsName) {
+  EXPECT_EQ(backend->name(), GetParam());
+}
 
 TEST_P(EveryBackend, AddsDividesAndClears) {
   const Tensor sum = tensor({1, 2, 3}), term = tensor({5, 6, 7});
@@ -46,8 +48,8 @@ TEST_P(EveryBackend, StepsWithoutMomentum) {
 // v = 4/2 + 1 + 2/2 = 4, then w = 2 - 4/4 = 1.
 TEST_P(EveryBackend, StepsWithMomentum) {
   const Tensor weights = tensor({2}), gradient = tensor({1}), momentum = tensor({4});
-  backend->step({.lr = 0.25, .momentum = 0.5, .weight_decay = 0.5}, weights.data(),
-                gradient.data(), momentum.data(), 1, true);
+  backend->step({.lr = 0.25, .momentum = 0.5, .weight_decay = 0.5}, weights.data(), gradient.data(),
+                momentum.data(), 1, true);
   EXPECT_THAT(load(momentum), ElementsAre(4));
   EXPECT_THAT(load(weights), ElementsAre(1));
 }
@@ -55,8 +57,13 @@ TEST_P(EveryBackend, StepsWithMomentum) {
 TEST_P(EveryBackend, AccumulatesAndCopies) {
   const Tensor left = tensor({1, 2}), right = tensor({3, 4}), sum = tensor({0, 0});
   const auto prepare = [&](KernelKind kind) {
-    return backend->prepare({.kind = kind, .layer = Relu{}, .inputs = {}, .output = {},
-                             .samples = 1, .elements = 2, .wants_input_gradient = {}});
+    return backend->prepare({.kind = kind,
+                             .layer = Relu{},
+                             .inputs = {},
+                             .output = {},
+                             .samples = 1,
+                             .elements = 2,
+                             .wants_input_gradient = {}});
   };
   KernelArguments a;
   a.left = left.data();

@@ -69,8 +69,7 @@ TEST(BatchNormForward, HasTheMomentsOfScaleAndShift) {
 TEST(Conv2dForward, OfOnesCountsNeighbours) {
   const LayerCase layer{"", Conv2d{1, 1, 3, 1, 1}, {{{3, 3, 1}}}, 1};
   const std::vector<double> ones(9, 1.0);
-  EXPECT_THAT(run(layer, {{ones}, {ones}, ones}).output,
-              ElementsAre(4, 6, 4, 6, 9, 6, 4, 6, 4));
+  EXPECT_THAT(run(layer, {{ones}, {ones}, ones}).output, ElementsAre(4, 6, 4, 6, 9, 6, 4, 6, 4));
 }
 
 // Equal keys are attended to equally, so the first output is the first value and the second the

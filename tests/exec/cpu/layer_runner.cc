@@ -20,11 +20,12 @@ class Runner {
       inputs_.push_back(is_index(layer.layer, i) ? Tensor::of_indices(data.inputs[i])
                                                  : Tensor(backend, data.inputs[i]));
     }
-    for (const auto& values : data.parameters) parameters_.emplace_back(backend, values);
+    for (const auto& values : data.parameters)
+      parameters_.emplace_back(backend, values);
     output_gradient_ = Tensor(backend, data.output_gradient);
     for (const Auxiliary& a : facts_.auxiliaries) {
-      auxiliaries_.push_back(Tensor::poisoned(
-          backend, a.elements_per_sample * layer.samples + a.elements_per_call));
+      auxiliaries_.push_back(
+          Tensor::poisoned(backend, a.elements_per_sample * layer.samples + a.elements_per_call));
     }
   }
 
@@ -32,7 +33,8 @@ class Runner {
     forward();
     LayerOutcome outcome;
     outcome.output = output().load(backend_);
-    for (const Tensor& a : auxiliaries_) outcome.auxiliaries.push_back(a.load(backend_));
+    for (const Tensor& a : auxiliaries_)
+      outcome.auxiliaries.push_back(a.load(backend_));
     backward();
     for (const Tensor* g : input_gradients_) {
       outcome.input_gradients.push_back(g == nullptr ? std::vector<double>{} : g->load(backend_));
@@ -60,8 +62,10 @@ class Runner {
 
   KernelArguments arguments() const {
     KernelArguments a;
-    for (const Tensor& t : parameters_) a.parameters.push_back(t.data());
-    for (const Tensor& t : auxiliaries_) a.auxiliaries.push_back(t.data());
+    for (const Tensor& t : parameters_)
+      a.parameters.push_back(t.data());
+    for (const Tensor& t : auxiliaries_)
+      a.auxiliaries.push_back(t.data());
     return a;
   }
 
@@ -70,7 +74,8 @@ class Runner {
       output_ = Tensor::poisoned(backend_, layer_.samples * facts_.output.elements());
     }
     KernelArguments a = arguments();
-    for (const Tensor& t : inputs_) a.inputs.push_back(t.data());
+    for (const Tensor& t : inputs_)
+      a.inputs.push_back(t.data());
     a.output = output().data();
     backend_.prepare(request(KernelKind::forward))->run(a);
   }
@@ -143,7 +148,8 @@ Tensor::Tensor(Backend& backend, const std::vector<double>& values)
 
 Tensor Tensor::of_indices(const std::vector<double>& values) {
   std::vector<std::int32_t> indices;
-  for (const double value : values) indices.push_back(static_cast<std::int32_t>(value));
+  for (const double value : values)
+    indices.push_back(static_cast<std::int32_t>(value));
   Tensor tensor(indices.size() * sizeof(std::int32_t));
   std::memcpy(tensor.data(), indices.data(), indices.size() * sizeof(std::int32_t));
   return tensor;
@@ -167,9 +173,13 @@ std::byte* Tensor::data() const {
   return static_cast<std::byte*>(std::align(kAlignment, 0, start, space));
 }
 
-std::vector<double> Tensor::load(Backend& backend) const { return backend.load(data(), size_); }
+std::vector<double> Tensor::load(Backend& backend) const {
+  return backend.load(data(), size_);
+}
 
-LayerFacts facts_of(const LayerCase& layer) { return describe(layer.layer, layer.inputs); }
+LayerFacts facts_of(const LayerCase& layer) {
+  return describe(layer.layer, layer.inputs);
+}
 
 bool is_index(const LayerSpec& layer, std::size_t input) {
   return std::holds_alternative<Embedding>(layer) ||

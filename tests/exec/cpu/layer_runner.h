@@ -2,6 +2,7 @@
 // facts say is kept, everything else is null.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct LayerCase {
   LayerSpec layer;
   std::vector<Shape> inputs;
   std::int64_t samples;
+  friend void PrintTo(const LayerCase& layer, std::ostream* out) { *out << layer.name; }
 };
 
 // Several shapes of every kind of layer.
@@ -54,7 +56,7 @@ struct LayerOutcome {
 };
 
 struct LayerOptions {
-  bool in_place = false;                      // wherever the facts allow it
+  bool in_place = false;  // wherever the facts allow it
   bool wants_input_gradients = true;
   std::vector<std::vector<double>> gradients{};  // what parameter gradients are added to, if any
 };

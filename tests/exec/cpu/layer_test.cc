@@ -10,7 +10,9 @@
 namespace rehearse::exec {
 namespace {
 
-std::string name_of(const testing::TestParamInfo<LayerCase>& info) { return info.param.name; }
+std::string name_of(const testing::TestParamInfo<LayerCase>& info) {
+  return info.param.name;
+}
 
 class ReferenceLayer : public testing::TestWithParam<LayerCase> {
  protected:
@@ -21,7 +23,8 @@ class ReferenceLayer : public testing::TestWithParam<LayerCase> {
   double objective(const LayerData& data) {
     const auto output = run(data).output;
     double sum = 0;
-    for (std::size_t i = 0; i < output.size(); ++i) sum += output[i] * data.output_gradient[i];
+    for (std::size_t i = 0; i < output.size(); ++i)
+      sum += output[i] * data.output_gradient[i];
     return sum;
   }
   // Central differences of the objective in one list of the data. Their error is h^2 / 6 times a
@@ -92,7 +95,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, ReferenceLayer, testing::ValuesIn(layer_cases())
 
 TEST(LayerCases, CoverEveryKind) {
   std::set<std::size_t> kinds;
-  for (const LayerCase& layer : layer_cases()) kinds.insert(layer.layer.index());
+  for (const LayerCase& layer : layer_cases())
+    kinds.insert(layer.layer.index());
   EXPECT_EQ(kinds.size(), std::variant_size_v<LayerSpec>);
 }
 

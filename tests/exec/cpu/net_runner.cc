@@ -21,10 +21,7 @@ struct Range {
 class Runner {
  public:
   Runner(Backend& backend, const Net& net, const NetData& data, std::int64_t samples)
-      : backend_(backend),
-        net_(net),
-        samples_(samples),
-        touched_(net.parameters.size(), false) {
+      : backend_(backend), net_(net), samples_(samples), touched_(net.parameters.size(), false) {
     values_[net.input] = type_of(net.input) == ValueType::index ? Tensor::of_indices(data.input)
                                                                 : Tensor(backend, data.input);
     values_[net.labels] = Tensor::of_indices(data.labels);
@@ -37,7 +34,8 @@ class Runner {
 
   NetOutcome run(Cuts cuts, Pass until) {
     std::vector<Range> ranges = cut(cuts);
-    for (Range& range : ranges) run(range, Pass::forward);
+    for (Range& range : ranges)
+      run(range, Pass::forward);
     NetOutcome outcome;
     outcome.losses = values_.at(net_.loss).load(backend_);
     if (until == Pass::forward) return outcome;
@@ -67,8 +65,7 @@ class Runner {
   }
 
   void run(Range& range, Pass pass) {
-    const Lowering lowering =
-        lower(net_, range.begin, range.end, pass, samples_, backend_.sizes());
+    const Lowering lowering = lower(net_, range.begin, range.end, pass, samples_, backend_.sizes());
     if (pass == Pass::forward) range.saved = Tensor::poisoned(lowering.saved);
     scratch_ = Tensor::poisoned(lowering.scratch);
     for (const ValueId value : lowering.writes_values) {
@@ -79,7 +76,8 @@ class Runner {
         gradients_[value] = Tensor::poisoned(backend_, elements(value));
       }
     }
-    for (const KernelStep& step : lowering.steps) run(step, range);
+    for (const KernelStep& step : lowering.steps)
+      run(step, range);
   }
 
   std::int64_t elements(ValueId value) const {
@@ -88,10 +86,14 @@ class Runner {
 
   std::byte* address(const Place& place, const Range& range) const {
     switch (place.space) {
-      case Space::value: return values_.at(place.value).data();
-      case Space::gradient: return gradients_.at(place.value).data();
-      case Space::saved: return range.saved.data() + place.offset.bytes();
-      case Space::scratch: return scratch_.data() + place.offset.bytes();
+      case Space::value:
+        return values_.at(place.value).data();
+      case Space::gradient:
+        return gradients_.at(place.value).data();
+      case Space::saved:
+        return range.saved.data() + place.offset.bytes();
+      case Space::scratch:
+        return scratch_.data() + place.offset.bytes();
     }
     REHEARSE_UNREACHABLE("space");
   }
@@ -135,7 +137,8 @@ Net build(const std::string& kind, std::map<std::string, std::vector<std::int64_
 // Every second unit dropped, the branches that are left scaled.
 Net halve(const Net& net) {
   Subnetwork half = full_subnetwork(net);
-  for (std::size_t u = 0; u < half.holds.size(); u += 2) half.holds[u] = false;
+  for (std::size_t u = 0; u < half.holds.size(); u += 2)
+    half.holds[u] = false;
   return scale_branches(restrict(net, half), 0.5);
 }
 
@@ -178,13 +181,25 @@ NetOutcome run_net(Backend& backend, const Net& net, const NetData& data, std::i
 std::vector<NetCase> net_cases() {
   const Net mlp = build("mlp", {{"image", {3, 3, 2}}, {"hidden", {7, 5}}, {"classes", {4}}});
   const Net resnet20 = build("resnet20", {{"image", {6, 5, 2}}, {"classes", {3}}});
-  const Net gpt = build("gpt", {{"layers", {2}}, {"width", {8}}, {"heads", {2}}, {"sequence", {5}},
-                                {"positions", {6}}, {"vocabulary", {11}}});
-  const Net llama = build("llama", {{"layers", {2}}, {"width", {8}}, {"hidden", {12}},
-                                    {"heads", {4}}, {"kv_heads", {2}}, {"sequence", {5}},
+  const Net gpt = build("gpt", {{"layers", {2}},
+                                {"width", {8}},
+                                {"heads", {2}},
+                                {"sequence", {5}},
+                                {"positions", {6}},
+                                {"vocabulary", {11}}});
+  const Net llama = build("llama", {{"layers", {2}},
+                                    {"width", {8}},
+                                    {"hidden", {12}},
+                                    {"heads", {4}},
+                                    {"kv_heads", {2}},
+                                    {"sequence", {5}},
                                     {"vocabulary", {11}}});
-  return {{"mlp", mlp, 3},           {"resnet20", resnet20, 2}, {"resnet20_half", halve(resnet20), 2},
-          {"gpt", gpt, 2},           {"gpt_half", halve(gpt), 2}, {"llama", llama, 2},
+  return {{"mlp", mlp, 3},
+          {"resnet20", resnet20, 2},
+          {"resnet20_half", halve(resnet20), 2},
+          {"gpt", gpt, 2},
+          {"gpt_half", halve(gpt), 2},
+          {"llama", llama, 2},
           {"llama_half", halve(llama), 2}};
 }
 

@@ -1,6 +1,8 @@
 // Trains a network for one micro-batch through its lowering: the smallest executor there can be.
 #pragma once
 
+#include <ostream>
+#include <string>
 #include <vector>
 
 #include "exec/backend.h"
@@ -31,6 +33,7 @@ struct NetCase {
   std::string name;
   Net net;
   std::int64_t samples;
+  friend void PrintTo(const NetCase& net, std::ostream* out) { *out << net.name; }
 };
 std::vector<NetCase> net_cases();
 

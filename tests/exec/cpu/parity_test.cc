@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <thread>
 
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
@@ -18,7 +20,8 @@ namespace {
 
 double largest(const std::vector<double>& values) {
   double result = 0;
-  for (const double value : values) result = std::max(result, std::abs(value));
+  for (const double value : values)
+    result = std::max(result, std::abs(value));
   return result;
 }
 
@@ -36,7 +39,8 @@ void expect_close(const LayerOutcome& expected, const LayerOutcome& actual, doub
   expect_close(expected.output, actual.output, terms, "output");
   const auto each = [&](const auto& a, const auto& b, const std::string& what) {
     ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i], terms, what);
+    for (std::size_t i = 0; i < a.size(); ++i)
+      expect_close(a[i], b[i], terms, what);
   };
   each(expected.auxiliaries, actual.auxiliaries, "auxiliary");
   each(expected.input_gradients, actual.input_gradients, "input gradient");
@@ -48,8 +52,10 @@ double longest_sum(const LayerCase& layer) {
   const LayerFacts facts = facts_of(layer);
   if (facts.kernel == KernelClass::elementwise) return 1;
   std::int64_t terms = layer.samples * facts.output.elements();
-  for (const Shape& input : layer.inputs) terms = std::max(terms, layer.samples * input.elements());
-  for (const auto& p : facts.parameters) terms = std::max(terms, p.shape.elements());
+  for (const Shape& input : layer.inputs)
+    terms = std::max(terms, layer.samples * input.elements());
+  for (const auto& p : facts.parameters)
+    terms = std::max(terms, p.shape.elements());
   return static_cast<double>(terms);
 }
 
@@ -120,8 +126,7 @@ TEST_P(OnednnNet, HasTheGradientsOfTheReference) {
   const auto& [name, net, samples] = GetParam();
   const auto reference = make_reference_backend(DataType::fp64), onednn = make_onednn_backend();
   const NetData data = draw(net, samples, 3);
-  const NetOutcome expected =
-      run_net(*reference, net, data, samples, Cuts::none, Pass::backward);
+  const NetOutcome expected = run_net(*reference, net, data, samples, Cuts::none, Pass::backward);
   const NetOutcome actual = run_net(*onednn, net, data, samples, Cuts::none, Pass::backward);
   expect_close(expected.losses, actual.losses, 1e4, "losses");
   for (std::size_t p = 0; p < expected.gradients.size(); ++p) {
@@ -132,11 +137,29 @@ TEST_P(OnednnNet, HasTheGradientsOfTheReference) {
 INSTANTIATE_TEST_SUITE_P(Nets, OnednnNet, testing::ValuesIn(net_cases()),
                          [](const auto& info) { return info.param.name; });
 
+// A rank is one thread: neither preparing nor running a kernel starts a team, in whatever thread.
+TEST(OnednnThreads, AreTheCallersOnly) {
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  std::thread([&] {
+    const auto before = threads();
+    const LayerCase layer{"", Conv2d{16, 16, 3, 1, 1}, {{{28, 28, 16}}}, 8};
+    run_layer(*make_onednn_backend(), layer, draw(layer, 1));
+    EXPECT_EQ(threads(), before);
+  }).join();
+}
+
 TEST(OnednnWorkspace, IsTakenWhenKernelsArePrepared) {
   const auto backend = make_onednn_backend();
   EXPECT_EQ(backend->workspace().bytes(), 0);
-  const KernelRequest request{.kind = KernelKind::backward_weight, .layer = Linear{64, 64, true},
-                              .inputs = {{{64}}}, .output = {{64}}, .samples = 8, .elements = 0,
+  const KernelRequest request{.kind = KernelKind::backward_weight,
+                              .layer = Linear{64, 64, true},
+                              .inputs = {{{64}}},
+                              .output = {{64}},
+                              .samples = 8,
+                              .elements = 0,
                               .wants_input_gradient = {true}};
   const auto kernel = backend->prepare(request);
   // At least the weights' gradient before it is added.

@@ -1,4 +1,5 @@
-// Forward and backward of ResNet-20 through its lowering, with the time of each class of kernels.
+// Forward and backward of whole networks through their lowering, with the time of each class of
+// kernels.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -6,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bench/buffer.h"
@@ -33,7 +35,8 @@ class PreparedNet {
           lower(net, SegmentId(0), end_segment(net), pass, samples, backend_->sizes());
       if (!saved_) saved_.emplace(floats(lowering.saved), random_, 0.0F, 0.0F);
       scratch_.emplace_back(floats(lowering.scratch), random_, 0.0F, 0.0F);
-      for (const KernelStep& step : lowering.steps) add(step);
+      for (const KernelStep& step : lowering.steps)
+        add(step);
     }
   }
 
@@ -51,7 +54,8 @@ class PreparedNet {
 
   double flops() const {
     double sum = 0;
-    for (const Step& step : steps_) sum += step.work.flops.flops();
+    for (const Step& step : steps_)
+      sum += step.work.flops.flops();
     return sum;
   }
 
@@ -74,8 +78,9 @@ class PreparedNet {
     const Value& value = net_.values[place.value.index()];
     const float high = value.type == ValueType::index ? 0.0F : 1.0F;
     auto& values = place.space == Space::value ? values_ : value_gradients_;
-    return at(values.try_emplace(place.value, samples_ * value.shape.elements(), random_, 0.0F, high)
-                  .first->second);
+    return at(
+        values.try_emplace(place.value, samples_ * value.shape.elements(), random_, 0.0F, high)
+            .first->second);
   }
 
   void add(const KernelStep& step) {
@@ -98,13 +103,19 @@ class PreparedNet {
   std::vector<Step> steps_;
 };
 
-void resnet20(benchmark::State& state) {
-  const Net net = *build_net({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}});
-  PreparedNet prepared(net, state.range(0));
+struct Subject {
+  ModelSpec model;
+  std::int64_t samples;
+};
+
+void time_step(benchmark::State& state, const Subject& subject) {
+  const Net net = build_net(subject.model).value();
+  PreparedNet prepared(net, subject.samples);
   std::array<double, kKernelClassCount> seconds{};
   for (auto _ : state) {
     const auto once = prepared.run();
-    for (std::size_t k = 0; k < once.size(); ++k) seconds[k] += once[k];
+    for (std::size_t k = 0; k < once.size(); ++k)
+      seconds[k] += once[k];
   }
   using benchmark::Counter;
   for (std::size_t k = 0; k < seconds.size(); ++k) {
@@ -114,7 +125,35 @@ void resnet20(benchmark::State& state) {
   }
   state.counters["FLOP/s"] = Counter(prepared.flops(), Counter::kIsIterationInvariantRate);
 }
-BENCHMARK(resnet20)->Arg(64)->Unit(benchmark::kMillisecond);
+
+const bool kRegistered = [] {
+  const Subject subjects[] = {
+      {{"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
+      {{"mlp", {{"image", {28, 28, 1}}, {"classes", {10}}}}, 64},
+      {{"gpt",
+        {{"layers", {4}},
+         {"width", {128}},
+         {"heads", {4}},
+         {"sequence", {64}},
+         {"positions", {64}},
+         {"vocabulary", {512}}}},
+       8},
+      {{"llama",
+        {{"layers", {4}},
+         {"width", {128}},
+         {"hidden", {352}},
+         {"heads", {4}},
+         {"kv_heads", {2}},
+         {"sequence", {64}},
+         {"vocabulary", {512}}}},
+       8},
+  };
+  for (const Subject& subject : subjects) {
+    const std::string name = "step/" + subject.model.kind;
+    benchmark::RegisterBenchmark(name.c_str(), time_step, subject)->Unit(benchmark::kMillisecond);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace rehearse::bench

@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <map>
+
+#include "model/base/check.h"
+#include "model/plan/timeline.h"
+
+namespace rehearse {
+namespace {
+
+struct Interval {
+  Time begin, end;
+};
+
+// Sorted and without overlaps.
+std::vector<Interval> unite(std::vector<Interval> intervals) {
+  std::sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+  std::vector<Interval> united;
+  for (const Interval& next : intervals) {
+    if (united.empty() || united.back().end < next.begin) {
+      united.push_back(next);
+    } else {
+      united.back().end = std::max(united.back().end, next.end);
+    }
+  }
+  return united;
+}
+
+Time length(const std::vector<Interval>& intervals) {
+  Time sum;
+  for (const Interval& interval : intervals) sum += interval.end - interval.begin;
+  return sum;
+}
+
+// Of two united lists, what lies in either one.
+std::vector<Interval> join_lists(std::vector<Interval> a, const std::vector<Interval>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return unite(std::move(a));
+}
+
+template <class T>
+T lower_median(std::vector<T> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+class BreakDown {
+ public:
+  BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up)
+      : plan_(plan), timeline_(timeline), first_(std::max<std::int64_t>(warm_up, 1)), ends_(static_cast<std::size_t>(timeline.steps)) {
+    REHEARSE_CHECK(first_ < timeline.steps, "{} steps of warm-up, {} in all", warm_up, timeline.steps);
+    for (const Span& span : timeline.spans) {
+      Time& end = ends_[static_cast<std::size_t>(span.step)];
+      end = std::max(end, span.end);
+    }
+    choose_step();
+  }
+
+  Breakdown run() const {
+    Breakdown result;
+    result.step_time = (window_.end - window_.begin).seconds();
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) result.ranks.push_back(time_of(RankId(r)));
+    result.bubble_fraction = bubble();
+    result.kinds = kinds();
+    return result;
+  }
+
+ private:
+  Time difference(std::int64_t step) const {
+    return ends_[static_cast<std::size_t>(step)] - ends_[static_cast<std::size_t>(step - 1)];
+  }
+
+  void choose_step() {
+    std::vector<std::pair<Time, std::int64_t>> differences;
+    for (std::int64_t step = first_; step < timeline_.steps; ++step) differences.emplace_back(difference(step), step);
+    step_ = lower_median(differences).second;
+    window_ = {ends_[static_cast<std::size_t>(step_ - 1)], ends_[static_cast<std::size_t>(step_)]};
+  }
+
+  const Op& op_of(const Span& span) const { return program_of(plan_, span.rank).ops[span.op.index()]; }
+
+  // Parts of a rank's compute (or communication) spans within the window.
+  std::vector<Interval> within_window(RankId rank, bool communication) const {
+    std::vector<Interval> parts;
+    for (const Span& span : timeline_.spans) {
+      if (span.rank != rank || is_communication(op_of(span).kind) != communication) continue;
+      const Interval part{std::max(span.start, window_.begin), std::min(span.end, window_.end)};
+      if (part.begin < part.end) parts.push_back(part);
+    }
+    return unite(std::move(parts));
+  }
+
+  RankTime time_of(RankId rank) const {
+    const std::vector<Interval> compute = within_window(rank, false);
+    const Time busy = length(compute);
+    const Time either = length(join_lists(compute, within_window(rank, true)));
+    const Seconds step = (window_.end - window_.begin).seconds();
+    const Seconds exposed = (either - busy).seconds();
+    return {busy.seconds(), exposed, step - busy.seconds() - exposed};
+  }
+
+  double bubble() const {
+    Time longest, busy_of_longest;
+    std::map<RankId, std::vector<Interval>> passes;
+    for (const Span& span : timeline_.spans) {
+      const OpKind kind = op_of(span).kind;
+      if (span.step != step_ || is_communication(kind) || kind == OpKind::optimizer_step) continue;
+      passes[span.rank].push_back({span.start, span.end});
+    }
+    for (auto& [rank, intervals] : passes) {
+      const std::vector<Interval> united = unite(std::move(intervals));
+      const Time span = united.back().end - united.front().begin;
+      if (span > longest) longest = span, busy_of_longest = length(united);
+    }
+    return longest > Time{} ? 1 - busy_of_longest / longest : 0;
+  }
+
+  std::vector<Breakdown::KindTime> kinds() const {
+    struct Sum {
+      std::vector<Time> by_step;
+      std::int64_t ops = 0;
+    };
+    std::map<std::pair<OpKind, RankId>, Sum> sums;
+    for (const Span& span : timeline_.spans) {
+      if (span.step < first_) continue;
+      Sum& sum = sums[{op_of(span).kind, span.rank}];
+      sum.by_step.resize(static_cast<std::size_t>(timeline_.steps - first_));
+      sum.by_step[static_cast<std::size_t>(span.step - first_)] += span.end - span.start;
+      if (span.step == first_) ++sum.ops;
+    }
+    std::map<OpKind, Breakdown::KindTime> by_kind;
+    for (const auto& [key, sum] : sums) {
+      Breakdown::KindTime& kind = by_kind[key.first];
+      kind.kind = key.first;
+      kind.ops += sum.ops;
+      kind.busy += lower_median(sum.by_step).seconds() * (1 / static_cast<double>(plan_.ranks.size()));
+    }
+    std::vector<Breakdown::KindTime> result;
+    for (const auto& [kind, time] : by_kind) result.push_back(time);
+    return result;
+  }
+
+  const Plan& plan_;
+  const Timeline& timeline_;
+  const std::int64_t first_;
+  std::vector<Time> ends_;  // by step
+  std::int64_t step_ = 1;   // of median length
+  Interval window_;
+};
+
+}  // namespace
+
+Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up) {
+  return BreakDown(plan, timeline, warm_up).run();
+}
+
+}  // namespace rehearse

@@ -1,0 +1,156 @@
+#include "model/scenario/reader.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "model/base/text.h"
+
+namespace rehearse::yaml {
+namespace {
+
+constexpr std::size_t kMostErrors = 20;
+
+Note units_note() {
+  return {std::nullopt, "units are required in every quantity; see README, \"Scenario files\""};
+}
+
+const Value* scalar(const Value& value, std::string_view what, Problems& problems) {
+  if (value.kind == Kind::scalar) return &value;
+  expected(what, value, problems);
+  return nullptr;
+}
+
+template <class T>
+std::optional<T> quantity(const Value& value, std::optional<T> (*parse)(std::string_view), std::string_view what, Problems& problems) {
+  if (scalar(value, what, problems) == nullptr) return std::nullopt;
+  const auto parsed = parse(value.text);
+  if (parsed) return parsed;
+  const bool bare = parse_number(value.text).has_value();
+  problems.add(value.where, fmt::format("expected {}, got '{}'", what, value.text),
+               bare ? std::vector<Note>{units_note()} : std::vector<Note>{});
+  return std::nullopt;
+}
+
+}  // namespace
+
+Diagnostics Problems::take() {
+  std::stable_sort(list_.begin(), list_.end(), [](const Diagnostic& a, const Diagnostic& b) {
+    const auto place = [](const Diagnostic& d) {
+      return d.where ? std::pair(d.where->line, d.where->column) : std::pair(0, 0);
+    };
+    return place(a) < place(b);
+  });
+  if (list_.size() > kMostErrors) list_.resize(kMostErrors);
+  return std::move(list_);
+}
+
+Map::Map(const Value& value, std::string name, SourceSpan where, Problems& problems)
+    : name_(std::move(name)), where_(std::move(where)), problems_(problems) {
+  if (value.kind == Kind::map) {
+    map_ = &value;
+    return;
+  }
+  broken_ = true;
+  problems_.add(value.kind == Kind::empty ? where_ : value.where,
+                fmt::format("'{}' expects a map, got {}", name_, describe(value.kind)));
+}
+
+const Entry* Map::entry(std::string_view key) const {
+  if (map_ == nullptr) return nullptr;
+  const auto found = std::find_if(map_->entries.begin(), map_->entries.end(), [&](const Entry& e) { return e.key == key; });
+  return found == map_->entries.end() ? nullptr : &*found;
+}
+
+const Value* Map::find(std::string_view key) {
+  asked_.emplace_back(key);
+  const Entry* found = entry(key);
+  return found == nullptr ? nullptr : &found->value;
+}
+
+const Value* Map::need(std::string_view key) {
+  const Value* value = find(key);
+  if (value == nullptr && !broken_) problems_.add(where_, fmt::format("'{}' needs the key '{}'", name_, key));
+  return value;
+}
+
+SourceSpan Map::where(std::string_view key) const {
+  const Entry* found = entry(key);
+  return found == nullptr ? where_ : found->key_where;
+}
+
+void Map::finish() {
+  if (map_ == nullptr) return;
+  for (const Entry& e : map_->entries) {
+    if (std::find(asked_.begin(), asked_.end(), e.key) != asked_.end()) continue;
+    const auto guess = nearest(e.key, asked_);
+    std::vector<std::string> known = asked_;
+    std::sort(known.begin(), known.end());
+    problems_.add(e.key_where, guess ? fmt::format("unknown key '{}' in '{}'; did you mean '{}'?", e.key, name_, *guess)
+                                     : fmt::format("unknown key '{}' in '{}'; it takes {}", e.key, name_, join(known, ", ")));
+  }
+}
+
+void expected(std::string_view what, const Value& value, Problems& problems) {
+  const std::string got = value.kind == Kind::scalar ? fmt::format("'{}'", value.text) : std::string(describe(value.kind));
+  problems.add(value.where, fmt::format("expected {}, got {}", what, got));
+}
+
+void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names, Problems& problems) {
+  const auto guess = nearest(value.text, names);
+  problems.add(value.where, guess ? fmt::format("there is no {} '{}'; did you mean '{}'?", what, value.text, *guess)
+                                  : fmt::format("there is no {} '{}'; there are {}", what, value.text, join(names, ", ")));
+}
+
+std::optional<std::string> read_text(const Value& value, Problems& problems) {
+  if (scalar(value, "a text", problems) == nullptr) return std::nullopt;
+  if (!value.text.empty()) return value.text;
+  expected("a text", value, problems);
+  return std::nullopt;
+}
+
+std::optional<std::string> read_name(const Value& value, Problems& problems) {
+  const auto text = read_text(value, problems);
+  if (!text) return std::nullopt;
+  const bool word = std::all_of(text->begin(), text->end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+  });
+  if (word) return text;
+  expected("a name of letters, digits, '-', '_' and '.'", value, problems);
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> read_count(const Value& value, Problems& problems, std::int64_t least) {
+  const std::string what = fmt::format("a whole number of at least {}", least);
+  if (scalar(value, what, problems) == nullptr) return std::nullopt;
+  const auto number = value.quoted ? std::nullopt : parse_integer(value.text);
+  if (number && *number >= least) return number;
+  expected(what, value, problems);
+  return std::nullopt;
+}
+
+std::optional<double> read_number(const Value& value, Problems& problems, double least) {
+  const std::string what = fmt::format("a number of at least {:g}", least);
+  if (scalar(value, what, problems) == nullptr) return std::nullopt;
+  const auto number = value.quoted ? std::nullopt : parse_number(value.text);
+  if (number && *number >= least) return number;
+  expected(what, value, problems);
+  return std::nullopt;
+}
+
+std::optional<Bytes> read_bytes(const Value& value, Problems& problems) {
+  return quantity(value, parse_bytes, "an amount of bytes such as '256 KiB'", problems);
+}
+
+std::optional<Seconds> read_seconds(const Value& value, Problems& problems) {
+  return quantity(value, parse_seconds, "a time such as '5 us'", problems);
+}
+
+std::optional<BytesPerSecond> read_bandwidth(const Value& value, Problems& problems) {
+  return quantity(value, parse_bandwidth, "a bandwidth such as '400 Gb/s' or '50 GB/s'", problems);
+}
+
+std::optional<FlopsPerSecond> read_flop_rate(const Value& value, Problems& problems) {
+  return quantity(value, parse_flop_rate, "a rate such as '312 TFLOP/s'", problems);
+}
+
+}  // namespace rehearse::yaml

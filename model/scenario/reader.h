@@ -1,0 +1,106 @@
+// Typed reading of YAML maps: whatever is wrong is noted with its place, and reading goes on.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/base/units.h"
+#include "model/scenario/yaml.h"
+
+namespace rehearse::yaml {
+
+// Errors found so far.
+class Problems {
+ public:
+  void add(const SourceSpan& where, std::string message, std::vector<Note> notes = {}) {
+    list_.push_back({where, std::move(message), std::move(notes)});
+  }
+  void add(Diagnostics errors) { list_.insert(list_.end(), errors.begin(), errors.end()); }
+  bool empty() const { return list_.empty(); }
+  // Sorted by place, at most 20.
+  Diagnostics take();
+
+ private:
+  Diagnostics list_;
+};
+
+// One map. Keys are read by name; at the end finish() reports those that nobody asked for.
+class Map {
+ public:
+  // name: what the map is, for messages: "cluster". A value that is no map is a problem, and reads as
+  // if every key were missing, silently.
+  Map(const Value& value, std::string name, SourceSpan where, Problems& problems);
+
+  // The value, or null; `need` reports what is missing.
+  const Value* find(std::string_view key);
+  const Value* need(std::string_view key);
+  // Where the key stands; where the map does, if it is not there.
+  SourceSpan where(std::string_view key) const;
+  const SourceSpan& where() const { return where_; }
+  const std::string& name() const { return name_; }
+  Problems& problems() { return problems_; }
+
+  void finish();
+
+ private:
+  const Entry* entry(std::string_view key) const;
+  const Value* map_ = nullptr;
+  std::string name_;
+  SourceSpan where_;
+  Problems& problems_;
+  std::vector<std::string> asked_;
+  bool broken_ = false;
+};
+
+// ---- scalars: empty, with a problem noted, if the text is not such a value ---------------------
+
+std::optional<std::string> read_text(const Value& value, Problems& problems);
+// One printable word.
+std::optional<std::string> read_name(const Value& value, Problems& problems);
+std::optional<std::int64_t> read_count(const Value& value, Problems& problems, std::int64_t least = 1);
+std::optional<double> read_number(const Value& value, Problems& problems, double least);
+std::optional<Bytes> read_bytes(const Value& value, Problems& problems);
+std::optional<Seconds> read_seconds(const Value& value, Problems& problems);
+std::optional<BytesPerSecond> read_bandwidth(const Value& value, Problems& problems);
+std::optional<FlopsPerSecond> read_flop_rate(const Value& value, Problems& problems);
+// "expected <what>, got ..."
+void expected(std::string_view what, const Value& value, Problems& problems);
+// "there is no <what> 'x'; did you mean ...?" with all names.
+void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names, Problems& problems);
+
+// ---- keys --------------------------------------------------------------------------------------
+
+// Reads a key into `into` if it is there and right.
+template <class T, class Read, class... Rest>
+void read(Map& map, std::string_view key, T& into, Read read_value, Rest... rest) {
+  const Value* value = map.find(key);
+  if (value == nullptr) return;
+  if (auto result = read_value(*value, map.problems(), rest...)) into = std::move(*result);
+}
+// The same for a key that has to be there.
+template <class T, class Read, class... Rest>
+void read_needed(Map& map, std::string_view key, T& into, Read read_value, Rest... rest) {
+  const Value* value = map.need(key);
+  if (value == nullptr) return;
+  if (auto result = read_value(*value, map.problems(), rest...)) into = std::move(*result);
+}
+
+// One of some enumerators, by name.
+template <class Enum>
+std::optional<Enum> read_enum(const Value& value, std::string_view what, const std::vector<Enum>& all, Problems& problems) {
+  const auto text = read_text(value, problems);
+  if (!text) return std::nullopt;
+  std::vector<std::string> names;
+  for (const Enum one : all) {
+    if (to_string(one) == *text) return one;
+    names.emplace_back(to_string(one));
+  }
+  unknown_name(what, value, names, problems);
+  return std::nullopt;
+}
+
+}  // namespace rehearse::yaml

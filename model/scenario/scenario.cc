@@ -1,0 +1,104 @@
+#include "model/scenario/scenario.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "model/scenario/sections.h"
+
+namespace rehearse {
+namespace {
+
+using yaml::Map;
+using yaml::Problems;
+using yaml::StrategyEntry;
+
+// What the numbers of a strategy have to do with the model, the batch and the cluster.
+class StrategyCheck {
+ public:
+  StrategyCheck(const Scenario& scenario, std::size_t blocks, SourceSpan batch, SourceSpan cluster, Problems& problems)
+      : scenario_(scenario), blocks_(blocks), batch_(std::move(batch)), cluster_(std::move(cluster)), problems_(problems) {}
+
+  ScenarioStrategy run(const StrategyEntry& entry) {
+    const StrategySpec& spec = entry.spec;
+    ScenarioStrategy strategy{spec, {}, entry.places.entry};
+    const std::int64_t devices = scenario_.cluster.nodes * scenario_.cluster.devices_per_node;
+    const Result<Mesh> mesh = resolve_mesh(spec, devices);
+    if (!report(mesh, entry.places.entry, {{cluster_, fmt::format("the cluster has {} devices", devices)}})) return strategy;
+    strategy.mesh = *mesh;
+    report(check_stages(*mesh, blocks_), entry.places.stages);
+    report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches, {{batch_, "the batch is here"}});
+    if (spec.subnetwork) report(holders_of(*spec.subnetwork, mesh->workers), entry.places.coverage);
+    return strategy;
+  }
+
+ private:
+  template <class T>
+  bool report(const Result<T>& result, const SourceSpan& where, std::vector<Note> notes = {}) {
+    if (result) return true;
+    problems_.add(where, result.errors().front().message, std::move(notes));
+    return false;
+  }
+
+  const Scenario& scenario_;
+  std::size_t blocks_;
+  SourceSpan batch_, cluster_;
+  Problems& problems_;
+};
+
+SourceSpan place_in(const yaml::Value& root, const std::string& section, const std::string& key) {
+  for (const yaml::Entry& entry : root.entries) {
+    if (entry.key != section) continue;
+    for (const yaml::Entry& inner : entry.value.entries) {
+      if (inner.key == key) return inner.key_where;
+    }
+    return entry.key_where;
+  }
+  return root.where;
+}
+
+Result<Scenario> read(const std::string& text, const std::string& path, const ProfilePath& profiles,
+                      const std::optional<std::string>& device) {
+  const auto source = std::make_shared<SourceText>(path, text);
+  const Result<yaml::Value> root = yaml::parse(source);
+  if (!root) return root.errors();
+  Problems problems;
+  Map map(*root, "scenario", {source, 1, 1, 0}, problems);
+  Scenario scenario;
+  scenario.path = path;
+  yaml::read_needed(map, "name", scenario.name, yaml::read_text);
+  scenario.model = yaml::read_model(map);
+  scenario.training = yaml::read_training(map);
+  scenario.cluster = yaml::read_cluster(map, path, profiles, device);
+  const std::vector<StrategyEntry> entries = yaml::read_strategies(map);
+  map.finish();
+  if (!problems.empty()) return problems.take();
+  const Net net = *build_net(scenario.model);
+  StrategyCheck check(scenario, net.blocks.size(), place_in(*root, "training", "batch"),
+                      place_in(*root, "cluster", "devices_per_node"), problems);
+  for (const StrategyEntry& entry : entries) scenario.strategies.push_back(check.run(entry));
+  if (!problems.empty()) return problems.take();
+  return scenario;
+}
+
+}  // namespace
+
+Result<std::string> read_text_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) return error(fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+  return text.str();
+}
+
+Result<Scenario> parse_scenario(const std::string& text, const std::string& path, const ProfilePath& profiles) {
+  return read(text, path, profiles, std::nullopt);
+}
+
+Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles, const std::optional<std::string>& device) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return read(*text, path, profiles, device);
+}
+
+}  // namespace rehearse

@@ -1,0 +1,29 @@
+// The sections of a scenario file, one function and one file each.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/scenario/reader.h"
+#include "model/scenario/scenario.h"
+
+namespace rehearse::yaml {
+
+// Fills `model` with its resolved form. Whether it is right stands in the problems.
+ModelSpec read_model(Map& scenario);
+Training read_training(Map& scenario);
+// device: the profile that replaces the file's.
+ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path, const ProfilePath& profiles,
+                         const std::optional<std::string>& device);
+
+// A strategy and where its keys stand, for errors found when everything has been read.
+struct StrategyPlaces {
+  SourceSpan entry, data, stages, micro_batches, workers, coverage;
+};
+struct StrategyEntry {
+  StrategySpec spec;
+  StrategyPlaces places;
+};
+std::vector<StrategyEntry> read_strategies(Map& scenario);
+
+}  // namespace rehearse::yaml

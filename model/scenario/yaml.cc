@@ -1,0 +1,160 @@
+#include "model/scenario/yaml.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace rehearse::yaml {
+namespace {
+
+// What the tree is built of refuses, wherever it stands; ends the parse.
+struct Refused {
+  SourceSpan where;
+  std::string message;
+};
+
+constexpr std::size_t kDeepest = 64;  // the reader recurses; no scenario nests like that
+
+class Builder : public YAML::EventHandler {
+ public:
+  explicit Builder(std::shared_ptr<const SourceText> source) : source_(std::move(source)) {}
+
+  Value take() { return std::move(root_); }
+  const Diagnostics& problems() const { return problems_; }
+  SourceSpan span(const YAML::Mark& mark, std::size_t length) const {
+    return {source_, mark.line + 1, mark.column + 1, static_cast<int>(std::max<std::size_t>(length, 1))};
+  }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0) throw Refused{span(mark, 1), "a file holds one document, this begins a second one"};
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    refuse_anchor(mark, anchor);
+    // The library's mark of an empty value is where the next thing stands: its key's place is better.
+    Value value;
+    value.where = key_where_ ? *key_where_ : span(mark, 1);
+    add(std::move(value));
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw Refused{span(mark, 1), "aliases are not supported: write the value out"};
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+    refuse_anchor(mark, anchor);
+    const bool quoted = tag == "!";
+    if (!quoted && tag != "?" && !tag.empty()) throw Refused{span(mark, 1), "tags are not supported"};
+    Value value{Kind::scalar, span(mark, length_of(text, quoted)), text, quoted, {}, {}};
+    add(std::move(value));
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, Kind::list);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, Kind::map);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    Value value;
+    bool has_key = false;  // of a map: a key that waits for its value
+    Entry entry;
+    std::optional<SourceSpan> key_where;  // that stood before this value
+  };
+
+  static std::size_t length_of(const std::string& text, bool quoted) {
+    return std::min(text.find('\n'), text.size()) + (quoted ? 2 : 0);
+  }
+
+  void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
+    if (anchor != 0) throw Refused{span(mark, 1), "anchors are not supported"};
+  }
+
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Kind kind) {
+    refuse_anchor(mark, anchor);
+    if (tag != "?" && !tag.empty()) throw Refused{span(mark, 1), "tags are not supported"};
+    if (open_.size() == kDeepest) throw Refused{span(mark, 1), "nested too deeply"};
+    Open level;
+    level.value.kind = kind;
+    level.value.where = span(mark, 1);
+    open_.push_back(std::move(level));
+  }
+
+  void close() {
+    Value value = std::move(open_.back().value);
+    open_.pop_back();
+    add(std::move(value));
+  }
+
+  void add(Value value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return;
+    }
+    Open& level = open_.back();
+    if (level.value.kind == Kind::list) {
+      level.value.items.push_back(std::move(value));
+    } else if (!level.has_key) {
+      take_key(level, std::move(value));
+    } else {
+      level.entry.value = std::move(value);
+      level.has_key = false;
+      key_where_.reset();
+      level.value.entries.push_back(std::move(level.entry));
+    }
+  }
+
+  void take_key(Open& level, Value key) {
+    if (key.kind != Kind::scalar) throw Refused{key.where, "a key is a plain word"};
+    if (key.text == "<<" && !key.quoted) throw Refused{key.where, "merge keys are not supported"};
+    for (const Entry& known : level.value.entries) {
+      if (known.key != key.text) continue;
+      problems_.push_back({key.where, fmt::format("duplicate key '{}'", key.text), {{known.key_where, "first here"}}});
+    }
+    level.entry = {key.text, key.where, {}};
+    level.has_key = true;
+    key_where_ = key.where;
+  }
+
+  std::shared_ptr<const SourceText> source_;
+  Value root_;
+  std::vector<Open> open_;
+  std::optional<SourceSpan> key_where_;  // of the key whose value comes next
+  int documents_ = 0;
+  Diagnostics problems_;
+};
+
+}  // namespace
+
+std::string_view describe(Kind kind) {
+  switch (kind) {
+    case Kind::scalar: return "a scalar";
+    case Kind::list: return "a list";
+    case Kind::map: return "a map";
+    case Kind::empty: return "nothing";
+  }
+  REHEARSE_UNREACHABLE("kind");
+}
+
+Result<Value> parse(std::shared_ptr<const SourceText> source) {
+  Builder builder(source);
+  try {
+    std::istringstream stream(source->text());
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Refused& refused) {
+    return error_at(refused.where, refused.message);
+  } catch (const YAML::Exception& problem) {
+    return error_at(builder.span(problem.mark, 1), "not well-formed YAML: " + problem.msg);
+  }
+  if (!builder.problems().empty()) return builder.problems();
+  return builder.take();
+}
+
+}  // namespace rehearse::yaml

@@ -1,0 +1,155 @@
+#include "sim/machine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+namespace rehearse::sim {
+namespace {
+
+double capacity_of(const Device& device, int busy) {
+  const auto last = device.capacity.size() - 1;
+  return device.capacity[std::min(last, static_cast<std::size_t>(std::max(busy, 1) - 1))];
+}
+
+}  // namespace
+
+Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine)
+    : cluster_(cluster), messaging_(messaging), engine_(engine),
+      activities_of_rank_(cluster.rank_count(), 0), busy_ranks_of_node_(cluster.node_count(), 0),
+      link_bytes_(cluster.links().size()) {
+  for (const Link& link : cluster.links()) links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
+  if (!is_cpu()) return;
+  const Device& device = cluster.device();
+  for (std::size_t r = 0; r < cluster.rank_count(); ++r) threads_.push_back(shares_.add_resource(1));
+  for (std::size_t n = 0; n < cluster.node_count(); ++n) {
+    if (!device.capacity.empty()) cores_.push_back(shares_.add_resource(capacity_of(device, 1)));
+    memories_.push_back(shares_.add_resource(device.memory_bandwidth.bytes_per_second()));
+  }
+}
+
+// ---- what runs ---------------------------------------------------------------------------------
+
+void Machine::compute(RankId rank, const OpPrice& price, Done done) {
+  if (price.seconds <= Seconds{}) return done();
+  if (!is_cpu()) return engine_.schedule(engine_.now() + Time::from(price.seconds), std::move(done));
+  std::vector<Use> uses;
+  use_thread(uses, rank, 1);
+  const double traffic = static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
+  if (traffic > 0) uses.push_back({memories_[cluster_.node_of(rank).index()], traffic});
+  begin(price.seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
+}
+
+void Machine::reduce(RankId rank, Bytes bytes, Done done) {
+  thread_work(rank, messaging_.reduce_per_byte * static_cast<double>(bytes.bytes()), std::move(done));
+}
+
+// Time of a rank's own thread; on a GPU, where another engine does it, plain time.
+void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
+  compute(rank, {seconds, Bytes{}, Provenance::assumed}, std::move(done));
+}
+
+// Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
+void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
+  Seconds latency = messaging_.latency;
+  for (const LinkId link : route(from, to)) {
+    latency += cluster_.links()[link.index()].latency;
+    link_bytes_[link.index()] += bytes;
+  }
+  auto missing = std::make_shared<int>(2);
+  const auto prepared = [this, from, to, bytes, latency, missing, done = std::move(done)] {
+    if (--*missing > 0) return;
+    engine_.schedule(engine_.now() + Time::from(latency), [this, from, to, bytes, done] { carry(from, to, bytes, done); });
+  };
+  thread_work(from, messaging_.per_message, prepared);
+  thread_work(to, messaging_.per_message, prepared);
+}
+
+void Machine::carry(RankId from, RankId to, Bytes bytes, Done done) {
+  std::vector<Use> uses;
+  for (const LinkId link : route(from, to)) uses.push_back({links_[link.index()], 1});
+  const double sending = messaging_.send_per_byte.seconds(), receiving = messaging_.receive_per_byte.seconds();
+  std::vector<RankId> busy;
+  double weight = 1;
+  if (is_cpu()) {
+    if (sending > 0) use_thread(uses, from, sending), busy.push_back(from);
+    if (receiving > 0) use_thread(uses, to, receiving), busy.push_back(to);
+    // Shares of a thread are compared as shares of time.
+    if (std::max(sending, receiving) > 0) weight = 1 / std::max(sending, receiving);
+  }
+  if (uses.empty() || bytes == Bytes{}) return done();
+  begin(static_cast<double>(bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded, std::move(busy), std::move(done));
+}
+
+// A rank's thread and its node's cores; two uses of one resource by one flow become one.
+void Machine::use_thread(std::vector<Use>& uses, RankId rank, double amount) const {
+  const auto add = [&](ResourceId resource) {
+    const auto known = std::find_if(uses.begin(), uses.end(), [&](const Use& use) { return use.resource == resource; });
+    if (known != uses.end()) {
+      known->amount += amount;
+    } else {
+      uses.push_back({resource, amount});
+    }
+  };
+  add(threads_[rank.index()]);
+  if (!cores_.empty()) add(cores_[cluster_.node_of(rank).index()]);
+}
+
+const Route& Machine::route(RankId from, RankId to) {
+  const auto [known, is_new] = routes_.try_emplace({from, to});
+  if (is_new) known->second = cluster_.route(from, to);
+  return known->second;
+}
+
+// ---- activities --------------------------------------------------------------------------------
+
+void Machine::begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done) {
+  for (const RankId rank : busy) set_busy(rank, +1);
+  const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
+  if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
+  Activity& activity = activities_[flow.index()];
+  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done)};
+}
+
+void Machine::set_busy(RankId rank, int change) {
+  int& own = activities_of_rank_[rank.index()];
+  const bool was = own > 0;
+  own += change;
+  if (was == (own > 0) || cores_.empty()) return;
+  const std::size_t node = cluster_.node_of(rank).index();
+  busy_ranks_of_node_[node] += change > 0 ? 1 : -1;
+  shares_.set_capacity(cores_[node], capacity_of(cluster_.device(), busy_ranks_of_node_[node]));
+}
+
+void Machine::settle() {
+  for (const FlowId flow : shares_.solve()) {
+    Activity& activity = activities_[flow.index()];
+    const double rate = shares_.rate(flow);
+    if (rate == activity.rate) continue;
+    const double seconds = (engine_.now() - activity.since).seconds().seconds();
+    activity.left = std::max(0.0, activity.left - seconds * activity.rate);
+    activity.since = engine_.now();
+    activity.rate = rate;
+    plan_end(activity);
+  }
+}
+
+void Machine::plan_end(Activity& activity) {
+  const std::uint64_t version = ++activity.version;
+  const std::size_t slot = activity.flow.index();
+  const Time end_at = activity.since + Time::from(Seconds::seconds(activity.left / activity.rate));
+  engine_.schedule(end_at, [this, slot, version] {
+    if (activities_[slot].version == version) end(slot);
+  });
+}
+
+void Machine::end(std::size_t slot) {
+  Activity& activity = activities_[slot];
+  ++activity.version;
+  shares_.remove_flow(activity.flow);
+  for (const RankId rank : activity.busy) set_busy(rank, -1);
+  const Done done = std::move(activity.done);
+  done();
+}
+
+}  // namespace rehearse::sim

@@ -1,0 +1,71 @@
+// The cluster as shared resources, and the work that runs on them.
+//
+// GPUs compute beside each other: a compute op takes its price. CPUs share: the ranks of a node share
+// its cores (whose joint capacity depends on how many are busy) and its memory bandwidth, and what a
+// rank computes, sends and receives shares its one thread. All of it is flows in one max-min system
+// with the links, so that a rank that waits gives its core away.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "model/cluster/cluster.h"
+#include "model/plan/prices.h"
+#include "sim/engine.h"
+#include "sim/fair_share.h"
+
+namespace rehearse::sim {
+
+class Machine {
+ public:
+  using Done = std::function<void()>;
+
+  Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine);
+
+  // Work on a rank's device that takes `price` if it has it to itself.
+  void compute(RankId rank, const OpPrice& price, Done done);
+  // A message between two ranks that are both ready for it.
+  void transfer(RankId from, RankId to, Bytes bytes, Done done);
+  // Adds received bytes to the rank's own.
+  void reduce(RankId rank, Bytes bytes, Done done);
+
+  // Gives every flow its rate; before time goes on.
+  void settle();
+
+  const std::vector<Bytes>& link_bytes() const { return link_bytes_; }
+
+ private:
+  // Work under way: `left` of it at the time `since`, done at `rate` per second.
+  struct Activity {
+    FlowId flow;
+    double left = 0, rate = 0;
+    Time since;
+    std::uint64_t version = 0;  // of its planned end; older ends are void
+    std::vector<RankId> busy;   // ranks whose thread it keeps busy
+    Done done;
+  };
+
+  bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
+  void begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done);
+  void thread_work(RankId rank, Seconds seconds, Done done);
+  void carry(RankId from, RankId to, Bytes bytes, Done done);
+  void plan_end(Activity& activity);
+  void end(std::size_t slot);
+  void set_busy(RankId rank, int change);
+  void use_thread(std::vector<Use>& uses, RankId rank, double amount) const;
+  const Route& route(RankId from, RankId to);
+
+  const Cluster& cluster_;
+  const Messaging messaging_;
+  Engine& engine_;
+  FairShare shares_;
+  std::vector<ResourceId> links_, threads_, cores_, memories_;
+  std::vector<int> activities_of_rank_, busy_ranks_of_node_;
+  std::vector<Activity> activities_;  // by flow
+  std::map<std::pair<RankId, RankId>, Route> routes_;
+  std::vector<Bytes> link_bytes_;
+};
+
+}  // namespace rehearse::sim

@@ -1,0 +1,220 @@
+#include "sim/player.h"
+
+#include <algorithm>
+
+#include "model/base/check.h"
+#include "model/plan/verify.h"
+
+namespace rehearse::sim {
+
+Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine, Machine& machine)
+    : sent(plan.ranks.size()), received(plan.ranks.size()), plan_(plan), prices_(prices), steps_(steps),
+      engine_(engine), machine_(machine), gradient_bytes_(state_sizes(plan.training).gradient),
+      ranks_(plan.ranks.size()) {
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const RankProgram& program = program_of(plan, RankId(r));
+    ranks_[r].lanes.resize(program.lanes.size());
+    for (std::size_t op = 0; op < program.ops.size(); ++op) {
+      ranks_[r].lanes[program.ops[op].lane.index()].push_back(OpId(op));
+    }
+    ranks_[r].spans.resize(program.ops.size() * static_cast<std::size_t>(steps));
+  }
+}
+
+// ---- lanes -------------------------------------------------------------------------------------
+
+void Player::begin() {
+  for (std::size_t r = 0; r < ranks_.size(); ++r) begin_step(RankId(r));
+}
+
+void Player::begin_step(RankId rank) {
+  Rank& state = ranks_[rank.index()];
+  const std::size_t ops = program_of(plan_, rank).ops.size();
+  state.next.assign(state.lanes.size(), 0);
+  state.issued.assign(ops, false);
+  state.ended.assign(ops, false);
+  state.ended_count = 0;
+  state.reductions.clear();
+  advance(rank);
+}
+
+// Issues whatever can be; ops that take no time end at once and may let others go.
+void Player::advance(RankId rank) {
+  const std::int64_t step = ranks_[rank.index()].step;
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (std::size_t lane = 0; lane < ranks_[rank.index()].lanes.size(); ++lane) {
+      moved = issue_head(rank, lane) || moved;
+      // An op that took no time may have ended the step and begun the next one.
+      if (ranks_[rank.index()].step != step) return;
+    }
+  }
+}
+
+bool Player::issue_head(RankId rank, std::size_t lane) {
+  Rank& state = ranks_[rank.index()];
+  if (state.next[lane] == state.lanes[lane].size()) return false;
+  const OpId id = state.lanes[lane][state.next[lane]];
+  if (state.issued[id.index()]) return false;
+  const Op& op = program_of(plan_, rank).ops[id.index()];
+  const bool ready = std::all_of(op.after.begin(), op.after.end(), [&](OpId before) { return state.ended[before.index()]; });
+  if (!ready) return false;
+  state.issued[id.index()] = true;
+  span(rank, id) = {rank, id, state.step, engine_.now(), engine_.now(), engine_.now()};
+  start(rank, id);
+  return true;
+}
+
+Span& Player::span(RankId rank, OpId id) {
+  Rank& state = ranks_[rank.index()];
+  return state.spans[static_cast<std::size_t>(state.step) * program_of(plan_, rank).ops.size() + id.index()];
+}
+
+void Player::start(RankId rank, OpId id) {
+  const Op& op = program_of(plan_, rank).ops[id.index()];
+  switch (op.kind) {
+    case OpKind::load_batch:
+    case OpKind::forward:
+    case OpKind::backward:
+    case OpKind::optimizer_step: {
+      const std::size_t program = plan_.ranks[rank.index()].program.index();
+      return machine_.compute(rank, prices_.ops[program][id.index()], [this, rank, id] { end(rank, id); });
+    }
+    case OpKind::send:
+    case OpKind::receive: return meet_transfer(rank, id);
+    case OpKind::all_reduce: return meet_reduction(rank, id);
+  }
+}
+
+void Player::end(RankId rank, OpId id) {
+  Rank& state = ranks_[rank.index()];
+  span(rank, id).end = engine_.now();
+  state.ended[id.index()] = true;
+  const Op& op = program_of(plan_, rank).ops[id.index()];
+  ++state.next[op.lane.index()];
+  if (++state.ended_count < state.ended.size()) return advance(rank);
+  if (++state.step < steps_) begin_step(rank);
+}
+
+// ---- messages ----------------------------------------------------------------------------------
+
+void Player::meet_transfer(RankId rank, OpId id) {
+  const Op& op = program_of(plan_, rank).ops[id.index()];
+  const Transfer& transfer = transfer_of(op);
+  const RankId peer = plan_.ranks[rank.index()].peers[transfer.peer];
+  const bool sends = op.kind == OpKind::send;
+  const RankId from = sends ? rank : peer, to = sends ? peer : rank;
+  const TransferKey key{from, to, transfer.tag, ranks_[rank.index()].step};
+  const auto [other, is_first] = transfers_.try_emplace(key, id);
+  if (is_first) return;
+  const OpId peer_op = other->second;
+  transfers_.erase(other);
+  span(rank, id).start = span(peer, peer_op).start = engine_.now();
+  sent[from.index()] += transfer.bytes;
+  received[to.index()] += transfer.bytes;
+  machine_.transfer(from, to, transfer.bytes, [this, rank, id, peer, peer_op] {
+    end(rank, id);
+    end(peer, peer_op);
+  });
+}
+
+// ---- collectives -------------------------------------------------------------------------------
+
+void Player::meet_reduction(RankId rank, OpId id) {
+  const Op& op = program_of(plan_, rank).ops[id.index()];
+  const Collective& detail = collective_of(op);
+  const Group& group = group_of(plan_, rank, op);
+  const auto slot = program_of(plan_, rank).parameter_classes[detail.parameter_class.index()].group;
+  const GroupId group_id = plan_.ranks[rank.index()].groups[*slot];
+  Rank& state = ranks_[rank.index()];
+  const ReductionKey key{group_id, state.step, state.reductions[group_id]++};
+  Reduction& reduction = reductions_[key];
+  reduction.group = group_id;
+  reduction.members.resize(group.members.size());
+  const auto member = static_cast<std::size_t>(std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
+  Reduction::Member& own = reduction.members[member];
+  own = {id, steps_of(detail.algorithm, member, group.members.size(), detail.end - detail.begin), 0, 0, true};
+  // The last one to come is when it really begins, for all.
+  if (++reduction.issued == group.members.size()) {
+    for (std::size_t m = 0; m < group.members.size(); ++m) {
+      span(group.members[m], reduction.members[m].op).start = engine_.now();
+    }
+  }
+  next_step(key, member);
+}
+
+// The member sends and receives what its current step says; either may wait for the neighbour.
+void Player::next_step(const ReductionKey& key, std::size_t member) {
+  Reduction::Member& own = reductions_[key].members[member];
+  if (own.step == own.steps.size()) return finish_member(key, member);
+  const CollectiveStep step = own.steps[own.step];
+  const std::size_t number = own.step;
+  own.pending = 2;
+  offer(key, number, member, step.to, step.send);
+  offer(key, number, step.from, member, step.receive);
+}
+
+// One end of the message of step `number` is there. When both are, it goes.
+void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from, std::size_t to, const ElementRange& range) {
+  Reduction& reduction = reductions_[key];
+  if (++reduction.ends[{number, from}] < 2) return;
+  reduction.ends.erase({number, from});
+  const auto& members = plan_.groups[reduction.group.index()].members;
+  const RankId sender = members[from], receiver = members[to];
+  const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
+  const auto done = [this, key, from, to, bytes, receiver] {
+    part_done(key, from);
+    const Reduction::Member& taker = reductions_[key].members[to];
+    if (!taker.steps[taker.step].reduce || bytes == Bytes{}) return part_done(key, to);
+    machine_.reduce(receiver, bytes, [this, key, to] { part_done(key, to); });
+  };
+  // Nothing to send: nobody sends it.
+  if (bytes == Bytes{}) return engine_.schedule(engine_.now(), done);
+  sent[sender.index()] += bytes;
+  received[receiver.index()] += bytes;
+  machine_.transfer(sender, receiver, bytes, done);
+}
+
+void Player::part_done(const ReductionKey& key, std::size_t member) {
+  Reduction::Member& own = reductions_[key].members[member];
+  if (--own.pending > 0) return;
+  ++own.step;
+  next_step(key, member);
+}
+
+void Player::finish_member(const ReductionKey& key, std::size_t member) {
+  Reduction& reduction = reductions_[key];
+  const RankId rank = plan_.groups[reduction.group.index()].members[member];
+  const OpId op = reduction.members[member].op;
+  if (++reduction.finished == reduction.members.size()) reductions_.erase(key);
+  end(rank, op);
+}
+
+// ---- results -----------------------------------------------------------------------------------
+
+std::vector<std::string> Player::waiting() const {
+  std::vector<std::string> lines;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const Rank& state = ranks_[r];
+    if (state.step == steps_) continue;
+    for (std::size_t lane = 0; lane < state.lanes.size(); ++lane) {
+      if (state.next[lane] == state.lanes[lane].size()) continue;
+      const OpId id = state.lanes[lane][state.next[lane]];
+      lines.push_back(fmt::format("rank {} waits in {}", r, describe_op(program_of(plan_, RankId(r)), id)));
+    }
+  }
+  return lines;
+}
+
+Timeline Player::take_timeline() {
+  Timeline timeline;
+  timeline.steps = steps_;
+  for (Rank& rank : ranks_) {
+    timeline.spans.insert(timeline.spans.end(), rank.spans.begin(), rank.spans.end());
+    rank.spans.clear();
+  }
+  return timeline;
+}
+
+}  // namespace rehearse::sim

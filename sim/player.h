@@ -1,0 +1,84 @@
+// The ranks' programs in motion: lanes, dependencies, and meetings of ranks.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "model/collective/steps.h"
+#include "model/plan/plan.h"
+#include "model/plan/prices.h"
+#include "model/plan/timeline.h"
+#include "sim/engine.h"
+#include "sim/machine.h"
+
+namespace rehearse::sim {
+
+class Player {
+ public:
+  Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine, Machine& machine);
+
+  // Issues everything that can be issued at the beginning.
+  void begin();
+  // "rank 1 waits in op 3 (receive, tag 0)" for every rank that has not finished.
+  std::vector<std::string> waiting() const;
+  Timeline take_timeline();
+
+  std::vector<Bytes> sent, received;  // by rank
+
+ private:
+  struct Rank {
+    std::vector<std::vector<OpId>> lanes;  // ops in order
+    std::vector<std::size_t> next;         // by lane
+    std::vector<bool> issued, ended;       // by op
+    std::size_t ended_count = 0;
+    std::int64_t step = 0;
+    std::vector<Span> spans;  // of all steps
+    std::map<GroupId, std::size_t> reductions;  // issued in this step, by group
+  };
+  // An all-reduce of one group in one step. Two members exchange a step's message when both are there.
+  struct Reduction {
+    GroupId group;
+    std::size_t issued = 0, finished = 0;
+    struct Member {
+      OpId op;
+      std::vector<CollectiveStep> steps;
+      std::size_t step = 0;
+      int pending = 0;  // parts of the current step that are under way
+      bool here = false;
+    };
+    std::vector<Member> members;
+    // Messages whose one end is there: by step and sender, ends that have come.
+    std::map<std::pair<std::size_t, std::size_t>, int> ends;
+    Bytes element;
+  };
+  using ReductionKey = std::tuple<GroupId, std::int64_t, std::size_t>;
+  using TransferKey = std::tuple<RankId, RankId, std::int64_t, std::int64_t>;
+
+  void advance(RankId rank);
+  bool issue_head(RankId rank, std::size_t lane);
+  void start(RankId rank, OpId id);
+  void end(RankId rank, OpId id);
+  void begin_step(RankId rank);
+  Span& span(RankId rank, OpId id);
+  void meet_transfer(RankId rank, OpId id);
+  void meet_reduction(RankId rank, OpId id);
+  void next_step(const ReductionKey& key, std::size_t member);
+  void offer(const ReductionKey& key, std::size_t step, std::size_t from, std::size_t to, const ElementRange& range);
+  void arrived(const ReductionKey& key, std::size_t member, const CollectiveStep& step);
+  void part_done(const ReductionKey& key, std::size_t member);
+  void finish_member(const ReductionKey& key, std::size_t member);
+
+  const Plan& plan_;
+  const Prices& prices_;
+  const std::int64_t steps_;
+  Engine& engine_;
+  Machine& machine_;
+  const std::int64_t gradient_bytes_;
+  std::vector<Rank> ranks_;
+  std::map<TransferKey, OpId> transfers_;  // whose first end is there
+  std::map<ReductionKey, Reduction> reductions_;
+};
+
+}  // namespace rehearse::sim

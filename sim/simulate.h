@@ -1,0 +1,25 @@
+// Plays a priced plan on a cluster.
+#pragma once
+
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/cluster/cluster.h"
+#include "model/plan/plan.h"
+#include "model/plan/prices.h"
+#include "model/plan/timeline.h"
+
+namespace rehearse::sim {
+
+struct Outcome {
+  Timeline timeline;
+  std::vector<Bytes> link_bytes;      // by link, over all steps
+  std::vector<Bytes> sent, received;  // by rank, over all steps: payload
+};
+
+// The plan must be verified and have as many ranks as the cluster devices. Ops are issued as the
+// executor issues them (plan.h); messages are rendezvous; an all-reduce is the messages of its step
+// list. Errors: ranks that wait for ever, which a verified plan's do not.
+Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices, std::int64_t steps);
+
+}  // namespace rehearse::sim
