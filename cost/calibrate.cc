@@ -153,14 +153,15 @@ void fit_messages(const Samples& samples, Calibration& calibration) {
   const Line send = fit_line(alone, [](const MessageSample& s) { return s.send; });
   const Line receive = fit_line(alone, [](const MessageSample& s) { return s.receive; });
   Messaging& messaging = calibration.device.messaging;
-  // Threads can be busy no longer than the message takes.
-  const double threads = std::min(one_way.fixed, send.fixed + receive.fixed);
-  messaging.per_message = Seconds::seconds(threads / 2);
-  messaging.latency = Seconds::seconds(one_way.fixed - threads);
-  const double both = send.per_byte + receive.per_byte;
-  const double share = both > 0 ? send.per_byte / both : 0.5;
-  messaging.send_per_byte = Seconds::seconds(one_way.per_byte * share);
-  messaging.receive_per_byte = Seconds::seconds(one_way.per_byte * (1 - share));
+  // Both threads prepare a message at the same time, and no longer than it takes.
+  const double each = std::min(one_way.fixed, (send.fixed + receive.fixed) / 2);
+  messaging.per_message = Seconds::seconds(each);
+  messaging.latency = Seconds::seconds(one_way.fixed - each);
+  const double threads = send.per_byte + receive.per_byte;
+  const double share = threads > 0 ? send.per_byte / threads : 0.5;
+  const double per_byte = std::max(one_way.per_byte, threads);
+  messaging.send_per_byte = Seconds::seconds(per_byte * share);
+  messaging.receive_per_byte = Seconds::seconds(per_byte * (1 - share));
   std::vector<double> errors;
   for (const MessageSample& sample : alone) {
     errors.push_back(relative_error(2 * one_way.at(sample.bytes), sample.round_trip.seconds()));

@@ -35,9 +35,10 @@ struct Calibration {
 // is of second order in the errors of the kernels. (Least relative error would let the many small
 // kernels, which run in cache, set the rate of the few large ones, which are the step.) A
 // coefficient of 0 becomes kFastest, or no overhead.
-// Messages: half a round trip = latency + 2 per_message + (send_per_byte + receive_per_byte) bytes
-// is fitted as a line of least relative error; what the threads measured of themselves says how it
-// divides.
+// Messages: half a round trip and what each thread measured of itself are lines in the bytes, of
+// least relative error. per_message is a thread's mean fixed part, the latency what is left of the
+// message's; per byte, the threads' parts are what they measured, scaled up to fill the message's
+// time where they fall short of it.
 // Capacity: how the most compute-bound class measured scales with busy ranks. Memory bandwidth: the
 // fastest copying, read and written. Peak, unless base has it: the fastest kernel.
 // Errors: no class has kFewestSamples samples.
