@@ -72,14 +72,27 @@ std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel)
 
 double rate(double seconds_per_unit) { return 1 / std::max(seconds_per_unit, 1 / kFastest); }
 
+// The weights are those of the prices themselves, so they are improved in turn (iteratively
+// reweighted least squares); a few rounds settle what matters of them.
 KernelRate fit_rate(const std::vector<KernelSample>& samples) {
+  constexpr int kRounds = 50;
+  // A kernel priced at next to nothing would weigh without bound.
+  constexpr double kLeastPrice = 0.01;
   std::vector<Equation> equations;
   for (const KernelSample& sample : samples) {
     const auto bytes = static_cast<double>(sample.traffic.bytes());
     const double seconds = sample.seconds.seconds();
     equations.push_back({{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
   }
-  const Eigen::VectorXd x = solve(equations);
+  Eigen::VectorXd x = solve(equations);
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      Equation& equation = equations[i];
+      const double priced = equation.terms[0] * x(0) + equation.terms[1] * x(1) + x(2);
+      equation.weight = static_cast<double>(samples[i].calls) / std::max(priced, kLeastPrice * equation.measured);
+    }
+    x = solve(equations);
+  }
   return {FlopsPerSecond::flops_per_second(rate(x(0))),
           BytesPerSecond::bytes_per_second(rate(x(1))), Seconds::seconds(x(2))};
 }

@@ -28,11 +28,11 @@ struct Calibration {
 
 // base: what samples do not say, such as the name and datasheet peaks; the rest is overwritten.
 //
-// Each kernel class: seconds = F / compute + B / memory + overhead, with the non-negative coefficients
-// that minimise the sum over its samples of calls (priced - measured)^2 / measured. Weighted so, a
-// kernel counts by the time it takes in a step, and the error of the class's total,
-//   sum calls (measured - priced) = that minimum,
-// is of second order in the errors of the kernels. (Least relative error would let the many small
+// Each kernel class: seconds = F / compute + B / memory + overhead, with non-negative coefficients
+// under which the sum over its samples of calls (measured - priced)^2 / priced is stationary in the
+// numerator (Poisson quasi-likelihood; McCullagh and Nelder, "Generalized Linear Models", 1989,
+// chapter 9). Weighted so, a kernel counts by the time it takes in a step, and the class's total is
+// right: sum calls measured = sum calls priced. (Least relative error would let the many small
 // kernels, which run in cache, set the rate of the few large ones, which are the step.) A
 // coefficient of 0 becomes kFastest, or no overhead.
 // Messages: half a round trip and what each thread measured of itself are lines in the bytes, of

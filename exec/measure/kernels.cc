@@ -17,13 +17,12 @@ constexpr Bytes kWorkingSet = Bytes::mib(64);
 
 KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times,
                        std::int64_t calls) {
-  return {work.kernel, what, work.flops, work.traffic, least(times), lower_quartile(times),
+  return {work.kernel, what, work.flops, work.traffic, least(times), quiet_median(times),
           static_cast<std::int64_t>(times.size()), calls};
 }
 
 KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
-  Training training;
-  training.optimizer = {1e-6, 0.9, 0};
+  const Training training = usual_training();
   const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
   const auto times = repeat(budget, kLeastRuns, [&] {
     std::byte* weights = memory.take(size);
@@ -57,21 +56,23 @@ std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& 
   };
   const NetWalk walk(measured, backend);
   std::map<std::string, Kernel> kernels;
-  const auto run = [&](bool is_timed) {
-    for (const NetWalk::Step& step : walk.steps()) {
-      const Stopwatch watch;
-      step.run();
-      const Seconds elapsed = watch.elapsed();
-      if (!is_timed) continue;
-      Kernel& kernel = kernels[step.what];
-      kernel.work = step.work;
-      kernel.times.push_back(elapsed);
-    }
+  const auto time = [&](const std::string& what, const StepWork& work, const auto& run) {
+    const Stopwatch watch;
+    run();
+    const Seconds elapsed = watch.elapsed();
+    Kernel& kernel = kernels[what];
+    kernel.work = work;
+    kernel.times.push_back(elapsed);
   };
-  run(false);
+  const auto step = [&] {
+    for (const NetWalk::Step& step : walk.steps()) time(step.what, step.work, [&] { step.run(); });
+    time("optimizer_step of " + measured.net.name, walk.update_work(), [&] { walk.update(); });
+  };
+  step();
+  kernels.clear();  // the first step warmed up
   const Stopwatch all;
   std::size_t steps = 0;
-  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) run(true);
+  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) step();
   std::vector<KernelSample> samples;
   for (const auto& [what, kernel] : kernels) {
     samples.push_back(sample_of(what, kernel.work, kernel.times,
@@ -103,7 +104,7 @@ std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget) {
     const Seconds share = budget * (1.0 / static_cast<double>(std::size(kElements)));
     const auto times =
         repeat(share, kLeastRuns, [&] { backend.add(memory.take(size), received.data(), n); });
-    samples.push_back({size, lower_quartile(times)});
+    samples.push_back({size, quiet_median(times)});
   }
   return samples;
 }

@@ -88,7 +88,7 @@ MessageSample summarize(Bytes size, std::int64_t pairs, const std::vector<Round>
     sends.push_back(round.send.busy(empty_poll));
     receives.push_back(round.receive.busy(empty_poll));
   }
-  return {size, lower_quartile(durations), lower_quartile(sends), lower_quartile(receives), pairs};
+  return {size, quiet_median(durations), quiet_median(sends), quiet_median(receives), pairs};
 }
 
 // Ranks 2 p and 2 p + 1 of the first `pairs` pairs; the others rest.

@@ -18,12 +18,12 @@ constexpr std::size_t kMostErrors = 20;
 Json to_json(const KernelSample& s) {
   return {{"class", to_string(s.kernel)},     {"what", s.what},
           {"flops", s.flops.flops()},         {"traffic_bytes", s.traffic.bytes()},
-          {"best_s", s.best.seconds()},       {"quartile_s", s.seconds.seconds()},
+          {"best_s", s.best.seconds()},       {"median_s", s.seconds.seconds()},
           {"runs", s.runs},                   {"calls", s.calls}};
 }
 
 Json to_json(const CopySample& s) {
-  return {{"bytes", s.bytes.bytes()}, {"quartile_s", s.seconds.seconds()}, {"ranks", s.ranks}};
+  return {{"bytes", s.bytes.bytes()}, {"median_s", s.seconds.seconds()}, {"ranks", s.ranks}};
 }
 
 Json to_json(const MessageSample& s) {
@@ -35,7 +35,7 @@ Json to_json(const MessageSample& s) {
 }
 
 Json to_json(const ReduceSample& s) {
-  return {{"bytes", s.bytes.bytes()}, {"quartile_s", s.seconds.seconds()}};
+  return {{"bytes", s.bytes.bytes()}, {"median_s", s.seconds.seconds()}};
 }
 
 Json to_json(const CapacitySample& s) {
@@ -152,11 +152,11 @@ class Reader {
   KernelSample kernel_sample(const Json& o, const std::string& at) {
     return {kernel(o, at),           text(o, at, "what"),
             Flops::flops(amount(o, at, "flops")), bytes(o, at, "traffic_bytes"),
-            seconds(o, at, "best_s"), seconds(o, at, "quartile_s"),
+            seconds(o, at, "best_s"), seconds(o, at, "median_s"),
             count(o, at, "runs", 1), count(o, at, "calls", 1)};
   }
   CopySample copy_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "quartile_s"), count(o, at, "ranks", 1)};
+    return {bytes(o, at, "bytes"), seconds(o, at, "median_s"), count(o, at, "ranks", 1)};
   }
   MessageSample message_sample(const Json& o, const std::string& at) {
     return {bytes(o, at, "bytes"), seconds(o, at, "round_trip_s"),
@@ -164,7 +164,7 @@ class Reader {
             count(o, at, "pairs", 1)};
   }
   ReduceSample reduce_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "quartile_s")};
+    return {bytes(o, at, "bytes"), seconds(o, at, "median_s")};
   }
   CapacitySample capacity_sample(const Json& o, const std::string& at) {
     return {kernel(o, at), count(o, at, "busy_ranks", 1), positive(o, at, "work")};

@@ -52,7 +52,7 @@ TEST(Samples, ErrorsPointAtTheValue) {
   EXPECT_THAT(first_error(replaced(good, "\"version\": 1", "\"version\": 2")),
               HasSubstr("s.json: /version: expected 1, got 2"));
   EXPECT_THAT(first_error(replaced(good, "0.0042", "-1")),
-              HasSubstr("s.json: /kernels/0/quartile_s: expected a positive number, got -1"));
+              HasSubstr("s.json: /kernels/0/median_s: expected a positive number, got -1"));
   EXPECT_THAT(first_error(replaced(good, "\"cores\": 2", "\"cores\": 0")),
               HasSubstr("s.json: /host/cores: expected a whole number from 1, got 0"));
   EXPECT_THAT(first_error(replaced(good, "\"flops\"", "\"flop\"")),

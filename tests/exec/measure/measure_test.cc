@@ -90,10 +90,15 @@ TEST_P(Measure, SurvivesItsFileAndAFit) {
   const Result<Calibration> calibration = calibrate(read, {});
   ASSERT_TRUE(calibration);
   EXPECT_EQ(calibration->device.capacity.size(), 2u);
+  Seconds measured_total, priced_total;
+  for (const KernelSample& s : read.kernels) {
+    const auto calls = static_cast<double>(s.calls);
+    measured_total += calls * s.seconds;
+    priced_total += calls * price(calibration->device, s.kernel, s.flops, s.traffic);
+  }
+  EXPECT_NEAR(priced_total / measured_total, 1, 0.25) << "the fit keeps totals, see calibrate.h";
   for (const ClassFit& fit : calibration->classes) {
-    EXPECT_FALSE(fit.borrowed_from && fit.kernel == KernelClass::convolution);
-    // A row that is off by more does not describe its own class.
-    EXPECT_LT(fit.median_error, 1.0) << to_string(fit.kernel);
+    EXPECT_FALSE(fit.borrowed_from) << to_string(fit.kernel);
   }
 }
 
