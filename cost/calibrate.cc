@@ -17,15 +17,24 @@ using Eigen::Index;
 std::vector<KernelClass> neighbours(KernelClass kernel) {
   using enum KernelClass;
   switch (kernel) {
-    case convolution: return {matrix_product, attention};
-    case matrix_product: return {convolution, attention};
-    case attention: return {matrix_product, convolution};
-    case normalization: return {elementwise, reduction, copy};
-    case elementwise: return {optimizer, copy, normalization};
-    case reduction: return {elementwise, normalization, copy};
-    case embedding: return {copy, elementwise};
-    case optimizer: return {elementwise, copy, normalization};
-    case copy: return {elementwise, optimizer, normalization};
+    case convolution:
+      return {matrix_product, attention};
+    case matrix_product:
+      return {convolution, attention};
+    case attention:
+      return {matrix_product, convolution};
+    case normalization:
+      return {elementwise, reduction, copy};
+    case elementwise:
+      return {optimizer, copy, normalization};
+    case reduction:
+      return {elementwise, normalization, copy};
+    case embedding:
+      return {copy, elementwise};
+    case optimizer:
+      return {elementwise, copy, normalization};
+    case copy:
+      return {elementwise, optimizer, normalization};
   }
   REHEARSE_UNREACHABLE("kernel class");
 }
@@ -45,7 +54,8 @@ Eigen::VectorXd solve(const std::vector<Equation>& equations) {
   for (Index r = 0; r < rows; ++r) {
     const Equation& equation = equations[static_cast<std::size_t>(r)];
     const double scale = std::sqrt(equation.weight);
-    for (Index c = 0; c < columns; ++c) a(r, c) = scale * equation.terms[static_cast<std::size_t>(c)];
+    for (Index c = 0; c < columns; ++c)
+      a(r, c) = scale * equation.terms[static_cast<std::size_t>(c)];
     b(r) = scale * equation.measured;
   }
   return nonnegative_least_squares(a, b);
@@ -58,7 +68,9 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-double relative_error(double priced, double measured) { return std::abs(priced / measured - 1); }
+double relative_error(double priced, double measured) {
+  return std::abs(priced / measured - 1);
+}
 
 // ---- kernels ---------------------------------------------------------------------------------
 
@@ -70,7 +82,9 @@ std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel)
   return own;
 }
 
-double rate(double seconds_per_unit) { return 1 / std::max(seconds_per_unit, 1 / kFastest); }
+double rate(double seconds_per_unit) {
+  return 1 / std::max(seconds_per_unit, 1 / kFastest);
+}
 
 // The weights are those of the prices themselves, so they are improved in turn (iteratively
 // reweighted least squares); a few rounds settle what matters of them.
@@ -82,14 +96,16 @@ KernelRate fit_rate(const std::vector<KernelSample>& samples) {
   for (const KernelSample& sample : samples) {
     const auto bytes = static_cast<double>(sample.traffic.bytes());
     const double seconds = sample.seconds.seconds();
-    equations.push_back({{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
+    equations.push_back(
+        {{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
   }
   Eigen::VectorXd x = solve(equations);
   for (int round = 0; round < kRounds; ++round) {
     for (std::size_t i = 0; i < samples.size(); ++i) {
       Equation& equation = equations[i];
       const double priced = equation.terms[0] * x(0) + equation.terms[1] * x(1) + x(2);
-      equation.weight = static_cast<double>(samples[i].calls) / std::max(priced, kLeastPrice * equation.measured);
+      equation.weight =
+          static_cast<double>(samples[i].calls) / std::max(priced, kLeastPrice * equation.measured);
     }
     x = solve(equations);
   }
@@ -104,13 +120,16 @@ ClassFit judge(const Device& device, KernelClass kernel, const std::vector<Kerne
     errors.push_back(relative_error(priced.seconds(), sample.seconds.seconds()));
   }
   ClassFit fit{kernel, samples.size(), std::nullopt, median(errors), 0};
-  for (const double error : errors) fit.worst_error = std::max(fit.worst_error, error);
+  for (const double error : errors)
+    fit.worst_error = std::max(fit.worst_error, error);
   return fit;
 }
 
 // The nearest class with enough samples; any of them if none is near.
 std::optional<KernelClass> lender(const Samples& samples, KernelClass kernel) {
-  const auto has_enough = [&](KernelClass k) { return samples_of(samples, k).size() >= kFewestSamples; };
+  const auto has_enough = [&](KernelClass k) {
+    return samples_of(samples, k).size() >= kFewestSamples;
+  };
   for (const KernelClass neighbour : neighbours(kernel)) {
     if (has_enough(neighbour)) return neighbour;
   }
@@ -150,7 +169,8 @@ Line fit_line(const std::vector<MessageSample>& samples, Measured measured) {
   for (const MessageSample& sample : samples) {
     const double seconds = measured(sample).seconds();
     if (seconds <= 0) continue;
-    equations.push_back({{1, static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
+    equations.push_back(
+        {{1, static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   if (equations.empty()) return {};
   const Eigen::VectorXd x = solve(equations);
@@ -187,7 +207,8 @@ Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
   std::vector<Equation> equations;
   for (const ReduceSample& sample : samples) {
     const double seconds = sample.seconds.seconds();
-    equations.push_back({{static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
+    equations.push_back(
+        {{static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   return equations.empty() ? Seconds{} : Seconds::seconds(solve(equations)(0));
 }
@@ -196,14 +217,17 @@ Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
 
 BytesPerSecond node_bandwidth(const std::vector<CopySample>& copies) {
   BytesPerSecond most;
-  for (const CopySample& copy : copies) most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
+  for (const CopySample& copy : copies)
+    most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
   return most;
 }
 
 // Of the most compute-bound class there is: how memory-bound ones scale is the memory's doing.
 std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
   if (samples.empty()) return {};
-  const auto by_class = [](const CapacitySample& a, const CapacitySample& b) { return a.kernel < b.kernel; };
+  const auto by_class = [](const CapacitySample& a, const CapacitySample& b) {
+    return a.kernel < b.kernel;
+  };
   const KernelClass kernel = std::min_element(samples.begin(), samples.end(), by_class)->kernel;
   std::vector<double> capacity;
   for (const CapacitySample& sample : samples) {
@@ -217,7 +241,8 @@ std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
 
 FlopsPerSecond fastest(const std::vector<KernelSample>& kernels) {
   FlopsPerSecond most;
-  for (const KernelSample& sample : kernels) most = std::max(most, sample.flops / sample.best);
+  for (const KernelSample& sample : kernels)
+    most = std::max(most, sample.flops / sample.best);
   return most;
 }
 
@@ -227,8 +252,9 @@ Result<Calibration> calibrate(const Samples& samples, Device base) {
   Calibration calibration;
   calibration.device = std::move(base);
   Device& device = calibration.device;
-  device.source = fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
-                              samples.host.cores, samples.host.ranks, samples.host.backend);
+  device.source =
+      fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
+                  samples.host.cores, samples.host.ranks, samples.host.backend);
   device.provenance = Provenance::measured;
   device.combine = Combine::additive;
   device.memory = samples.host.memory;

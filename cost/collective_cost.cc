@@ -7,7 +7,9 @@
 namespace rehearse {
 namespace {
 
-Seconds times(Seconds per_byte, Bytes bytes) { return per_byte * static_cast<double>(bytes.bytes()); }
+Seconds times(Seconds per_byte, Bytes bytes) {
+  return per_byte * static_cast<double>(bytes.bytes());
+}
 
 // How much slower each of so many busy threads of a node is than one alone.
 double slowdown(const Device& device, std::int64_t busy) {
@@ -29,7 +31,8 @@ MessageCost message_cost(const Device& device, const Path& path) {
   const double sharing = path.bandwidth ? 1 : slowdown(device, 2);
   const Seconds longer = std::max(m.send_per_byte, m.receive_per_byte);
   // Two threads on the cores of a node get at most capacity(2) = 2 / sharing of a core's time.
-  const Seconds together = (m.send_per_byte + m.receive_per_byte) * (path.bandwidth ? 0.0 : sharing / 2);
+  const Seconds together =
+      (m.send_per_byte + m.receive_per_byte) * (path.bandwidth ? 0.0 : sharing / 2);
   return {m.latency + path.latency + m.per_message * sharing,
           beta(device, path, std::max(longer, together)), m.reduce_per_byte};
 }
@@ -57,8 +60,8 @@ Seconds ring_all_reduce_seconds(const MessageCost& cost, std::size_t members, st
   return 2 * steps * send_seconds(cost, chunk) + steps * times(cost.gamma_per_byte, chunk);
 }
 
-Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost, std::size_t members,
-                           std::int64_t elements, std::int64_t element_bytes) {
+Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost,
+                           std::size_t members, std::int64_t elements, std::int64_t element_bytes) {
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
       return ring_all_reduce_seconds(cost, members, elements, element_bytes);

@@ -17,7 +17,7 @@
 namespace rehearse {
 
 struct MessageCost {
-  Seconds alpha;           // per message
+  Seconds alpha;  // per message
   Seconds beta_per_byte;
   Seconds gamma_per_byte;  // of a reduction
 };
@@ -46,7 +46,7 @@ Seconds send_seconds(const MessageCost& cost, Bytes bytes);
 Seconds ring_all_reduce_seconds(const MessageCost& cost, std::size_t members, std::int64_t elements,
                                 std::int64_t element_bytes);
 
-Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost, std::size_t members,
-                           std::int64_t elements, std::int64_t element_bytes);
+Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost,
+                           std::size_t members, std::int64_t elements, std::int64_t element_bytes);
 
 }  // namespace rehearse

@@ -15,13 +15,20 @@ constexpr std::size_t kLeastRuns = 3;
 // as well.
 constexpr Bytes kWorkingSet = Bytes::mib(64);
 
-KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times,
-                       std::int64_t calls) {
-  return {work.kernel, what, work.flops, work.traffic, least(times), quiet_median(times),
-          static_cast<std::int64_t>(times.size()), calls};
+KernelSample sample_of(const std::string& what, const StepWork& work,
+                       const std::vector<Seconds>& times, std::int64_t calls) {
+  return {work.kernel,
+          what,
+          work.flops,
+          work.traffic,
+          least(times),
+          quiet_median(times),
+          static_cast<std::int64_t>(times.size()),
+          calls};
 }
 
-KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
+KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n,
+                               Seconds budget) {
   const Training training = usual_training();
   const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
   const auto times = repeat(budget, kLeastRuns, [&] {
@@ -32,7 +39,8 @@ KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::in
   return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
 }
 
-KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
+KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n,
+                          Seconds budget) {
   KernelRequest request{};
   request.kind = KernelKind::copy;
   request.elements = n;
@@ -49,7 +57,8 @@ KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t
 
 }  // namespace
 
-std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget) {
+std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
+                                          Seconds budget) {
   struct Kernel {
     StepWork work;
     std::vector<Seconds> times;
@@ -65,14 +74,16 @@ std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& 
     kernel.times.push_back(elapsed);
   };
   const auto step = [&] {
-    for (const NetWalk::Step& step : walk.steps()) time(step.what, step.work, [&] { step.run(); });
+    for (const NetWalk::Step& step : walk.steps())
+      time(step.what, step.work, [&] { step.run(); });
     time("optimizer_step of " + measured.net.name, walk.update_work(), [&] { walk.update(); });
   };
   step();
   kernels.clear();  // the first step warmed up
   const Stopwatch all;
   std::size_t steps = 0;
-  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) step();
+  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps)
+    step();
   std::vector<KernelSample> samples;
   for (const auto& [what, kernel] : kernels) {
     samples.push_back(sample_of(what, kernel.work, kernel.times,

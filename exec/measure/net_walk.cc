@@ -18,7 +18,9 @@ Lowering lower_whole(const Net& net, Pass pass, std::int64_t samples, const Elem
 }
 
 Bytes scratch_of(const MeasuredNet& measured, const ElementSizes& sizes) {
-  const auto of = [&](Pass pass) { return lower_whole(measured.net, pass, measured.samples, sizes).scratch; };
+  const auto of = [&](Pass pass) {
+    return lower_whole(measured.net, pass, measured.samples, sizes).scratch;
+  };
   return std::max(of(Pass::forward), of(Pass::backward));
 }
 
@@ -29,7 +31,8 @@ Bytes parameter_bytes(const Net& net, const ElementSizes& sizes) {
 std::vector<double> normal_values(std::int64_t n, double deviation, std::uint64_t stream) {
   Random random(1, stream);
   std::vector<double> values(static_cast<std::size_t>(n));
-  for (double& value : values) value = deviation * random.normal();
+  for (double& value : values)
+    value = deviation * random.normal();
   return values;
 }
 
@@ -45,7 +48,8 @@ std::int64_t bound_of(const Net& net, ValueId value) {
 
 // What the shapes leave open and the time depends on.
 std::string details(const LayerSpec& spec) {
-  if (const auto* c = std::get_if<Conv2d>(&spec)) return fmt::format(" k{} s{}", c->kernel, c->stride);
+  if (const auto* c = std::get_if<Conv2d>(&spec))
+    return fmt::format(" k{} s{}", c->kernel, c->stride);
   if (const auto* a = std::get_if<Attention>(&spec)) {
     return fmt::format(" h{}{}{}", a->heads, a->causal ? " causal" : "", a->fused ? " fused" : "");
   }
@@ -65,9 +69,10 @@ std::string kernel_text(const KernelRequest& request) {
     return fmt::format("{} {}", to_string(request.kind), request.elements);
   }
   std::string inputs;
-  for (const Shape& input : request.inputs) inputs += " " + to_string(input);
-  return fmt::format("{}{}{} -> {} n{} {}", kind_name(request.layer), details(request.layer), inputs,
-                     to_string(request.output), request.samples, to_string(request.kind));
+  for (const Shape& input : request.inputs)
+    inputs += " " + to_string(input);
+  return fmt::format("{}{}{} -> {} n{} {}", kind_name(request.layer), details(request.layer),
+                     inputs, to_string(request.output), request.samples, to_string(request.kind));
 }
 
 NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend)
@@ -116,7 +121,9 @@ void NetWalk::update() const {
   }
 }
 
-StepWork NetWalk::update_work() const { return optimizer_work(training_, parameter_count(net_)); }
+StepWork NetWalk::update_work() const {
+  return optimizer_work(training_, parameter_count(net_));
+}
 
 void NetWalk::fill_loaded_values() {
   for (const ValueId id : {net_.input, net_.labels}) {
@@ -160,10 +167,14 @@ NetWalk::Step NetWalk::prepare(const KernelStep& step) {
 
 std::byte* NetWalk::address(const Place& place) const {
   switch (place.space) {
-    case Space::value: return values_.at(place.value).data();
-    case Space::saved: return saved_.data() + place.offset.bytes();
-    case Space::scratch: return scratch_.data() + place.offset.bytes();
-    case Space::gradient: break;  // only at cuts, and a whole network has none
+    case Space::value:
+      return values_.at(place.value).data();
+    case Space::saved:
+      return saved_.data() + place.offset.bytes();
+    case Space::scratch:
+      return scratch_.data() + place.offset.bytes();
+    case Space::gradient:
+      break;  // only at cuts, and a whole network has none
   }
   REHEARSE_UNREACHABLE("a gradient at the boundary of a whole network");
 }

@@ -25,10 +25,10 @@ Seconds median(std::vector<Seconds> durations) {
   return *middle;
 }
 
-
 Seconds quiet_median(const std::vector<Seconds>& durations) {
   constexpr std::size_t kMostParts = 4, kFewestInPart = 3;
-  const std::size_t parts = std::clamp<std::size_t>(durations.size() / kFewestInPart, 1, kMostParts);
+  const std::size_t parts =
+      std::clamp<std::size_t>(durations.size() / kFewestInPart, 1, kMostParts);
   Seconds quietest = median(durations);
   for (std::size_t part = 0; part < parts; ++part) {
     const auto at = [&](std::size_t p) {

@@ -1,9 +1,9 @@
 // What was measured on a machine: `rehearse-exec measure` writes it, `rehearse calibrate` fits a
 // device profile to it.
 //
-// The file is JSON with a version, base units and the unit in every key. Each duration is the median
-// of the runs of the quietest stretch of the measurement, so that bursts of other programs count
-// little.
+// The file is JSON with a version, base units and the unit in every key. Each duration is the
+// median of the runs of the quietest stretch of the measurement, so that bursts of other programs
+// count little.
 #pragma once
 
 #include <cstdint>

@@ -13,8 +13,8 @@ namespace {
 
 using testing::simple_device;
 
-KernelSample kernel_sample(const Device& device, KernelClass kernel, double flops, std::int64_t bytes,
-                           double factor = 1) {
+KernelSample kernel_sample(const Device& device, KernelClass kernel, double flops,
+                           std::int64_t bytes, double factor = 1) {
   const Seconds seconds = factor * price(device, kernel, Flops::flops(flops), Bytes::bytes(bytes));
   return {kernel, "synthetic", Flops::flops(flops), Bytes::bytes(bytes), seconds, seconds, 1, 1};
 }
@@ -30,13 +30,16 @@ Samples samples_on(const Device& device, double noise = 0) {
       const double flops = std::exp(random.uniform() * 12) * 1e3;
       const auto bytes = static_cast<std::int64_t>(std::exp(random.uniform() * 12) * 1e3);
       const double factor = 1 + noise * random.normal();
-      samples.kernels.push_back(kernel_sample(device, static_cast<KernelClass>(k), flops, bytes, factor));
+      samples.kernels.push_back(
+          kernel_sample(device, static_cast<KernelClass>(k), flops, bytes, factor));
     }
   }
   return samples;
 }
 
-double off(double got, double expected) { return std::abs(got / expected - 1); }
+double off(double got, double expected) {
+  return std::abs(got / expected - 1);
+}
 
 void expect_near(const Device& got, const Device& expected, double tolerance) {
   for (std::size_t k = 0; k < got.kernels.size(); ++k) {
@@ -58,33 +61,40 @@ TEST(Calibrate, RecoversTheRates) {
   }
 }
 
-// The fit is stationary: sum of calls x (measured - priced) / priced is 0 for each term x of the price,
-// so for their sum as well, the price itself, whatever the kernels' own errors are.
+// The fit is stationary: sum of calls x (measured - priced) / priced is 0 for each term x of the
+// price, so for their sum as well, the price itself, whatever the kernels' own errors are.
 TEST(Calibrate, KeepsTotals) {
   Samples samples = samples_on(simple_device(), 0.2);
   Random random(5);
-  for (KernelSample& s : samples.kernels) s.calls = static_cast<std::int64_t>(1 + random.below(9));
+  for (KernelSample& s : samples.kernels)
+    s.calls = static_cast<std::int64_t>(1 + random.below(9));
   const Device fitted = calibrate(samples, {}).value().device;
   std::array<double, kKernelClassCount> measured{}, priced{};
   for (const KernelSample& s : samples.kernels) {
     const auto k = static_cast<std::size_t>(s.kernel);
     measured[k] += static_cast<double>(s.calls) * s.seconds.seconds();
-    priced[k] += static_cast<double>(s.calls) * price(fitted, s.kernel, s.flops, s.traffic).seconds();
+    priced[k] +=
+        static_cast<double>(s.calls) * price(fitted, s.kernel, s.flops, s.traffic).seconds();
   }
-  for (std::size_t k = 0; k < measured.size(); ++k) EXPECT_NEAR(priced[k] / measured[k], 1, 1e-6);
+  for (std::size_t k = 0; k < measured.size(); ++k)
+    EXPECT_NEAR(priced[k] / measured[k], 1, 1e-6);
 }
 
-// The rates are near the truth, and nearer with less noise: errors of the rates that the kernels'
-// time depends on are of the order of the noise over the square root of the samples.
+// Kernels that take long have the weight, and few coefficients average over many of them: they are
+// priced better than each of them was measured.
 TEST(Calibrate, WithstandsNoise) {
   const Device device = simple_device();
   for (const double noise : {0.01, 0.1}) {
     const Samples samples = samples_on(device, noise);
     const Device fitted = calibrate(samples, {}).value().device;
+    int long_ones = 0;
     for (const KernelSample& s : samples.kernels) {
-      if (s.flops < Flops::flops(1e8) || s.traffic < Bytes::mib(50)) continue;
-      EXPECT_LT(off(price(fitted, s.kernel, s.flops, s.traffic) / price(device, s.kernel, s.flops, s.traffic), 1), noise);
+      const Seconds truth = price(device, s.kernel, s.flops, s.traffic);
+      if (truth < Seconds::seconds(1e-3)) continue;
+      ++long_ones;
+      EXPECT_LT(off(price(fitted, s.kernel, s.flops, s.traffic) / truth, 1), noise);
     }
+    EXPECT_GT(long_ones, 50);
   }
 }
 
@@ -93,7 +103,8 @@ TEST(Calibrate, HasNoNegativeRates) {
   Samples samples;
   for (int i = 1; i <= 4; ++i) {
     const Seconds seconds = Seconds::microseconds(100.0 / i);
-    samples.kernels.push_back({KernelClass::copy, "odd", Flops{}, Bytes::kib(i), seconds, seconds, 1, 1});
+    samples.kernels.push_back(
+        {KernelClass::copy, "odd", Flops{}, Bytes::kib(i), seconds, seconds, 1, 1});
   }
   const Device device = calibrate(samples, {}).value().device;
   const KernelRate& rate = rate_of(device, KernelClass::copy);
@@ -133,11 +144,14 @@ Messaging fitted_messaging(double fixed, double per_byte) {
   for (const std::int64_t bytes : {0, 1000, 100000, 4000000}) {
     const auto b = static_cast<double>(bytes);
     samples.messages.push_back({Bytes::bytes(bytes), Seconds::seconds(2 * (fixed + per_byte * b)),
-                                Seconds::seconds(0.5e-6 + 0.5e-10 * b), Seconds::seconds(1.5e-6 + 1.5e-10 * b), 1});
+                                Seconds::seconds(0.5e-6 + 0.5e-10 * b),
+                                Seconds::seconds(1.5e-6 + 1.5e-10 * b), 1});
   }
   // Two pairs share the cores: not what one message costs.
-  samples.messages.push_back({Bytes::bytes(1000), Seconds::seconds(1), Seconds::seconds(1), Seconds::seconds(1), 2});
-  samples.reductions = {{Bytes::bytes(1000), Seconds::seconds(1e-7)}, {Bytes::bytes(4000), Seconds::seconds(4e-7)}};
+  samples.messages.push_back(
+      {Bytes::bytes(1000), Seconds::seconds(1), Seconds::seconds(1), Seconds::seconds(1), 2});
+  samples.reductions = {{Bytes::bytes(1000), Seconds::seconds(1e-7)},
+                        {Bytes::bytes(4000), Seconds::seconds(4e-7)}};
   const Calibration calibration = calibrate(samples, {}).value();
   EXPECT_LT(calibration.message_error, 1e-9);
   return calibration.device.messaging;
@@ -170,9 +184,12 @@ TEST(Calibrate, LetsThreadsWorkSideBySide) {
 
 TEST(Calibrate, KnowsTheNode) {
   Samples samples = samples_on(simple_device());
-  samples.copies = {{Bytes::mib(8), Seconds::seconds(1e-3), 1}, {Bytes::mib(8), Seconds::seconds(2e-3), 4}};
-  samples.capacity = {{KernelClass::elementwise, 1, 1.0}, {KernelClass::elementwise, 2, 1.1},
-                      {KernelClass::convolution, 1, 1.0}, {KernelClass::convolution, 2, 1.9}};
+  samples.copies = {{Bytes::mib(8), Seconds::seconds(1e-3), 1},
+                    {Bytes::mib(8), Seconds::seconds(2e-3), 4}};
+  samples.capacity = {{KernelClass::elementwise, 1, 1.0},
+                      {KernelClass::elementwise, 2, 1.1},
+                      {KernelClass::convolution, 1, 1.0},
+                      {KernelClass::convolution, 2, 1.9}};
   Device base;
   base.name = "box";
   base.peak[DataType::bf16] = FlopsPerSecond::teraflops_per_second(1);

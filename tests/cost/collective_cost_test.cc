@@ -12,11 +12,12 @@ namespace {
 constexpr std::int64_t kElementBytes = 4;
 const MessageCost kCost{Seconds::microseconds(5), Seconds::seconds(2e-10), Seconds::seconds(1e-10)};
 
-// Plays the step lists on an idle network: a step begins when this member's last one and that of the
-// member it receives from have ended, and ends when its message has arrived and is added.
+// Plays the step lists on an idle network: a step begins when this member's last one and that of
+// the member it receives from have ended, and ends when its message has arrived and is added.
 Seconds played(std::size_t members, std::int64_t n) {
   std::vector<std::vector<CollectiveStep>> lists;
-  for (std::size_t m = 0; m < members; ++m) lists.push_back(ring_all_reduce(m, members, n));
+  for (std::size_t m = 0; m < members; ++m)
+    lists.push_back(ring_all_reduce(m, members, n));
   std::vector<Seconds> now(members);
   for (std::size_t s = 0; s < lists[0].size(); ++s) {
     const std::vector<Seconds> before = now;
