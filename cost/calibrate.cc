@@ -86,10 +86,11 @@ double rate(double seconds_per_unit) {
   return 1 / std::max(seconds_per_unit, 1 / kFastest);
 }
 
-// The weights are those of the prices themselves, so they are improved in turn (iteratively
-// reweighted least squares); a few rounds settle what matters of them.
+// The weights are those of the prices themselves, so they are improved in turn. With prices p0 of
+// the last round, this round's normal equations, multiplied by last round's coefficients, read sum
+// calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has settled.
 KernelRate fit_rate(const std::vector<KernelSample>& samples) {
-  constexpr int kRounds = 50;
+  constexpr int kRounds = 5;
   // A kernel priced at next to nothing would weigh without bound.
   constexpr double kLeastPrice = 0.01;
   std::vector<Equation> equations;
