@@ -3,52 +3,68 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/graph/breadth_first_search.hpp>
-#include <boost/graph/compressed_sparse_row_graph.hpp>
-#include <boost/range/iterator_range.hpp>
+#include <cmath>
 
-#include "model/cluster/topologies.h"
+#include "model/cluster/networks/networks.h"
+#include "model/cluster/wiring.h"
 
 namespace rehearse {
 namespace {
 
-using Wire = Status (*)(const NetworkSpec&, const std::vector<VertexId>&, Wiring&);
+constexpr std::int64_t kMostDevices = 1'000'000;  // ids and memory; far above any cluster there is
 
-struct Topology {
-  NetworkKindRow row;
-  Wire wire;
-};
-
-const std::vector<Topology>& topologies() {
-  static const std::vector<Topology> table = {
-      {{NetworkKind::crossbar, "one non-blocking switch with a link per node"}, wire_crossbar},
-      {{NetworkKind::fat_tree, "leaf switches of nodes_per_leaf nodes under spines"}, wire_fat_tree},
-      {{NetworkKind::none, "no network: one node"}, wire_none},
-  };
-  return table;
+Status check_size(const ClusterSpec& spec) {
+  if (spec.nodes < 1) return error(fmt::format("{} nodes: a cluster has one or more", spec.nodes));
+  if (spec.devices_per_node < 1) {
+    return error(fmt::format("{} devices per node: a node has one or more", spec.devices_per_node));
+  }
+  if (spec.devices_per_node <= kMostDevices / spec.nodes) return success();
+  return error(fmt::format("{} nodes of {} devices: a cluster has at most {} devices", spec.nodes,
+                           spec.devices_per_node, kMostDevices));
 }
 
-Status check(const ClusterSpec& spec) {
-  if (spec.nodes < 1) return error(fmt::format("{} nodes: a cluster has one or more", spec.nodes));
-  if (spec.devices_per_node < 1) return error(fmt::format("{} devices per node: a node has one or more", spec.devices_per_node));
-  if (spec.network.kind != NetworkKind::none && spec.network.link.bandwidth <= BytesPerSecond{}) {
-    return error("the network's link needs a bandwidth above 0");
+Status check_link(std::string_view name, const LinkSpec& link) {
+  if (!(link.bandwidth > BytesPerSecond{})) {
+    return error(fmt::format("the {} needs a bandwidth above 0", name));
   }
-  if (spec.network.kind != NetworkKind::fat_tree) return success();
-  if (spec.network.oversubscription < 1) {
-    return error(fmt::format("oversubscription {:g}: a leaf has at most the bandwidth of its nodes upwards, which is 1",
-                             spec.network.oversubscription));
+  if (link.latency >= Seconds{}) return success();
+  return error(fmt::format("the {} has a latency below 0", name));
+}
+
+Status check_network(const NetworkSpec& network) {
+  if (network.kind == NetworkKind::none) return success();
+  const Status link = check_link("network's link", network.link);
+  if (!link || network.kind != NetworkKind::fat_tree) return link;
+  if (!(network.oversubscription >= 1) || !std::isfinite(network.oversubscription)) {
+    return error(
+        fmt::format("oversubscription {:g}: a leaf has at most the bandwidth of its nodes "
+                    "upwards, which is 1",
+                    network.oversubscription));
   }
-  if (spec.network.nodes_per_leaf < 1) return error("a leaf switch has one node or more");
+  if (network.nodes_per_leaf < 1) return error("a leaf switch has one node or more");
   return success();
 }
 
-}  // namespace
+Status check(const ClusterSpec& spec) {
+  const Status size = check_size(spec);
+  if (!size) return size;
+  const Status interconnect =
+      spec.interconnect ? check_link("interconnect", *spec.interconnect) : success();
+  if (!interconnect) return interconnect;
+  return check_network(spec.network);
+}
 
-struct Cluster::Graph {
-  using Type = boost::compressed_sparse_row_graph<boost::directedS, boost::no_property, LinkId>;
-  Type graph;
-};
+Status wire(const ClusterSpec& spec, const std::vector<VertexId>& nodes, Wiring& wiring) {
+  const auto& table = networks::table();
+  const auto network = std::find_if(table.begin(), table.end(), [&](const auto& candidate) {
+    return candidate.row.kind == spec.network.kind;
+  });
+  REHEARSE_CHECK(network != table.end(), "no row for network kind {}",
+                 to_string(spec.network.kind));
+  return network->wire(spec.network, nodes, wiring);
+}
+
+}  // namespace
 
 std::string_view to_string(NetworkKind kind) {
   switch (kind) {
@@ -62,7 +78,8 @@ std::string_view to_string(NetworkKind kind) {
 const std::vector<NetworkKindRow>& network_kinds() {
   static const std::vector<NetworkKindRow> rows = [] {
     std::vector<NetworkKindRow> list;
-    for (const Topology& topology : topologies()) list.push_back(topology.row);
+    for (const networks::Network& network : networks::table())
+      list.push_back(network.row);
     return list;
   }();
   return rows;
@@ -74,26 +91,21 @@ Result<Cluster> Cluster::build(const ClusterSpec& spec) {
   Cluster cluster(spec);
   Wiring wiring;
   std::vector<VertexId> nodes;
-  for (std::int64_t n = 0; n < spec.nodes; ++n) nodes.push_back(wiring.add_vertex(fmt::format("node{}", n)));
-  for (std::int64_t r = 0; r < spec.nodes * spec.devices_per_node; ++r) {
-    const VertexId node = nodes[static_cast<std::size_t>(r / spec.devices_per_node)];
-    cluster.rank_vertices_.push_back(spec.interconnect ? wiring.add_vertex(fmt::format("device{}", r)) : node);
-    if (spec.interconnect) wiring.join(cluster.rank_vertices_.back(), node, *spec.interconnect);
+  for (std::int64_t n = 0; n < spec.nodes; ++n) {
+    nodes.push_back(wiring.add_vertex(fmt::format("node{}", n)));
+    for (std::int64_t d = 0; d < spec.devices_per_node; ++d) {
+      const auto rank = n * spec.devices_per_node + d;
+      cluster.rank_vertices_.push_back(
+          spec.interconnect ? wiring.add_vertex(fmt::format("device{}", rank)) : nodes.back());
+      if (!spec.interconnect) continue;
+      wiring.join(cluster.rank_vertices_.back(), nodes.back(), *spec.interconnect);
+    }
   }
-  const auto topology = std::find_if(topologies().begin(), topologies().end(),
-                                     [&](const Topology& t) { return t.row.kind == spec.network.kind; });
-  const Status wired = topology->wire(spec.network, nodes, wiring);
+  const Status wired = wire(spec, nodes, wiring);
   if (!wired) return wired.errors();
   cluster.vertices_ = std::move(wiring.vertices);
   cluster.links_ = std::move(wiring.links);
-  std::vector<std::pair<std::size_t, std::size_t>> edges;
-  std::vector<LinkId> ids;
-  for (std::size_t l = 0; l < cluster.links_.size(); ++l) {
-    edges.emplace_back(cluster.links_[l].from.index(), cluster.links_[l].to.index());
-    ids.emplace_back(l);
-  }
-  cluster.graph_ = std::make_shared<Graph>(Graph{Graph::Type(boost::edges_are_unsorted_multi_pass, edges.begin(),
-                                                             edges.end(), ids.begin(), cluster.vertices_.size())});
+  cluster.uplinks_ = std::move(wiring.uplinks);
   return cluster;
 }
 
@@ -102,27 +114,25 @@ NodeId Cluster::node_of(RankId rank) const {
 }
 
 Route Cluster::route(RankId from, RankId to) const {
-  const std::size_t goal = rank_vertices_[to.index()].index();
-  std::size_t at = rank_vertices_[from.index()].index();
-  if (at == goal) return {};
-  // Every cable is two links, so distances from the goal are distances to it.
-  const Graph::Type& graph = graph_->graph;
-  std::vector<std::size_t> distance(vertices_.size(), vertices_.size());
-  distance[goal] = 0;
-  boost::breadth_first_search(
-      graph, goal,
-      boost::visitor(boost::make_bfs_visitor(boost::record_distances(distance.data(), boost::on_tree_edge()))));
-  Route route;
-  while (at != goal) {
-    std::vector<LinkId> nearer;
-    for (const auto edge : boost::make_iterator_range(boost::out_edges(at, graph))) {
-      if (distance[boost::target(edge, graph)] + 1 == distance[at]) nearer.push_back(graph[edge]);
-    }
-    std::sort(nearer.begin(), nearer.end());
-    route.push_back(nearer[node_of(to).index() % nearer.size()]);
-    at = links_[route.back().index()].to.index();
+  const std::size_t choice = node_of(to).index();
+  VertexId left = rank_vertices_[from.index()], right = rank_vertices_[to.index()];
+  Route route, down;
+  // Both ends stand on one tier and climb together, choosing alike, until they meet.
+  while (left != right) {
+    const LinkId up = uplink(left, choice), back = reverse(uplink(right, choice));
+    route.push_back(up);
+    down.push_back(back);
+    left = links_[up.index()].to;
+    right = links_[back.index()].from;
   }
+  route.insert(route.end(), down.rbegin(), down.rend());
   return route;
+}
+
+LinkId Cluster::uplink(VertexId vertex, std::size_t choice) const {
+  const std::vector<LinkId>& up = uplinks_[vertex.index()];
+  REHEARSE_CHECK(!up.empty(), "no way up from {}", vertices_[vertex.index()].name);
+  return up[choice % up.size()];
 }
 
 }  // namespace rehearse

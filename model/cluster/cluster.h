@@ -4,9 +4,9 @@
 // r mod devices_per_node of node r / devices_per_node. Routes are fixed when the cluster is built.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/base/diagnostic.h"
@@ -77,19 +77,22 @@ class Cluster {
   NodeId node_of(RankId rank) const;
   const std::vector<Vertex>& vertices() const { return vertices_; }
   const std::vector<Link>& links() const { return links_; }
-  // Fewest links; where several spines serve, the destination node's number picks one (D-mod-k).
-  // Empty from a rank to itself and inside a node without an interconnect. O(vertices + links).
+  // Up to the first switch that leads to both and down again, which is fewest links. Where several
+  // spines serve, the destination node's number picks one (D-mod-k: Zahavi, "D-Mod-K routing
+  // providing non-blocking traffic for shift permutations on real life fat trees", 2010), as a
+  // switch's forwarding table does. Empty from a rank to itself and inside a node without an
+  // interconnect. O(links of the route).
   Route route(RankId from, RankId to) const;
 
  private:
-  struct Graph;  // of Boost
   explicit Cluster(ClusterSpec spec) : spec_(std::move(spec)) {}
+  LinkId uplink(VertexId vertex, std::size_t choice) const;
 
   ClusterSpec spec_;
   std::vector<Vertex> vertices_;
   std::vector<Link> links_;
   std::vector<VertexId> rank_vertices_;
-  std::shared_ptr<const Graph> graph_;
+  std::vector<std::vector<LinkId>> uplinks_;  // of every vertex, to the tier above it
 };
 
 }  // namespace rehearse

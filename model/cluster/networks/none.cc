@@ -1,0 +1,19 @@
+#include <fmt/format.h>
+
+#include "model/cluster/networks/networks.h"
+
+namespace rehearse::networks {
+namespace {
+
+Status wire(const NetworkSpec&, const std::vector<VertexId>& nodes, Wiring&) {
+  if (nodes.size() == 1) return success();
+  return error(fmt::format("{} nodes need a network", nodes.size()));
+}
+
+}  // namespace
+
+Network none() {
+  return {{NetworkKind::none, "no network: one node"}, wire};
+}
+
+}  // namespace rehearse::networks
