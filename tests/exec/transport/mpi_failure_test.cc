@@ -54,6 +54,10 @@ TEST(MpiFailureText, NamesRankOperationAndCall) {
                  "rank 1: MPI_Isend to rank 9, tag 3: MPI_ERR_RANK: invalid rank");
 }
 
+TEST(MpiFailureText, NamesTheRankThatLeft) {
+  expect_failure("leave_by_an_exception", "rank 1: left by an exception");
+}
+
 // MPI_TAG_UB of Open MPI is 2^31 - 1 = 2147483647; three tags are the transport's own.
 TEST(MpiFailureText, NamesTheLargestTag) {
   expect_failure("tag_is_too_large",
