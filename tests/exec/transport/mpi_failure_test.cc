@@ -17,7 +17,9 @@ struct Outcome {
 };
 
 Outcome run_job(std::string_view name) {
-  const std::string command = REHEARSE_SOURCE_DIR "/tools/mpirun -np 2 " REHEARSE_FAILING_JOB " " +
+  // A job that hangs must not hang the tests: timeout ends mpirun, and mpirun the ranks.
+  const std::string command = "timeout 60 " REHEARSE_SOURCE_DIR
+                              "/tools/mpirun -np 2 " REHEARSE_FAILING_JOB " " +
                               std::string(name) + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
