@@ -17,36 +17,48 @@ using Eigen::Index;
 std::vector<KernelClass> neighbours(KernelClass kernel) {
   using enum KernelClass;
   switch (kernel) {
-    case convolution: return {matrix_product, attention};
-    case matrix_product: return {convolution, attention};
-    case attention: return {matrix_product, convolution};
-    case normalization: return {elementwise, reduction, copy};
-    case elementwise: return {optimizer, copy, normalization};
-    case reduction: return {elementwise, normalization, copy};
-    case embedding: return {copy, elementwise};
-    case optimizer: return {elementwise, copy, normalization};
-    case copy: return {elementwise, optimizer, normalization};
+    case convolution:
+      return {matrix_product, attention};
+    case matrix_product:
+      return {convolution, attention};
+    case attention:
+      return {matrix_product, convolution};
+    case normalization:
+      return {elementwise, reduction, copy};
+    case elementwise:
+      return {optimizer, copy, normalization};
+    case reduction:
+      return {elementwise, normalization, copy};
+    case embedding:
+      return {copy, elementwise};
+    case optimizer:
+      return {elementwise, copy, normalization};
+    case copy:
+      return {elementwise, optimizer, normalization};
   }
   REHEARSE_UNREACHABLE("kernel class");
 }
 
-// A line of the least-squares problem, divided by what was measured so that errors are relative.
+// A line of the least-squares problem: the sum of the terms is to be what was measured.
 struct Equation {
   std::vector<double> terms;
   double measured = 1;
+  double weight = 1;  // of the square of what is missing
 };
 
 Eigen::VectorXd solve(const std::vector<Equation>& equations) {
   const auto rows = static_cast<Index>(equations.size());
   const auto columns = static_cast<Index>(equations.front().terms.size());
   Eigen::MatrixXd a(rows, columns);
+  Eigen::VectorXd b(rows);
   for (Index r = 0; r < rows; ++r) {
     const Equation& equation = equations[static_cast<std::size_t>(r)];
-    for (Index c = 0; c < columns; ++c) {
-      a(r, c) = equation.terms[static_cast<std::size_t>(c)] / equation.measured;
-    }
+    const double scale = std::sqrt(equation.weight);
+    for (Index c = 0; c < columns; ++c)
+      a(r, c) = scale * equation.terms[static_cast<std::size_t>(c)];
+    b(r) = scale * equation.measured;
   }
-  return nonnegative_least_squares(a, Eigen::VectorXd::Ones(rows));
+  return nonnegative_least_squares(a, b);
 }
 
 double median(std::vector<double> values) {
@@ -56,7 +68,9 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-double relative_error(double priced, double measured) { return std::abs(priced / measured - 1); }
+double relative_error(double priced, double measured) {
+  return std::abs(priced / measured - 1);
+}
 
 // ---- kernels ---------------------------------------------------------------------------------
 
@@ -68,15 +82,34 @@ std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel)
   return own;
 }
 
-double rate(double seconds_per_unit) { return 1 / std::max(seconds_per_unit, 1 / kFastest); }
+double rate(double seconds_per_unit) {
+  return 1 / std::max(seconds_per_unit, 1 / kFastest);
+}
 
+// The weights are those of the prices themselves, so they are improved in turn. With prices p0 of
+// the last round, this round's normal equations, multiplied by last round's coefficients, read sum
+// calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has settled.
 KernelRate fit_rate(const std::vector<KernelSample>& samples) {
+  constexpr int kRounds = 5;
+  // A kernel priced at next to nothing would weigh without bound.
+  constexpr double kLeastPrice = 0.01;
   std::vector<Equation> equations;
   for (const KernelSample& sample : samples) {
     const auto bytes = static_cast<double>(sample.traffic.bytes());
-    equations.push_back({{sample.flops.flops(), bytes, 1}, sample.seconds.seconds()});
+    const double seconds = sample.seconds.seconds();
+    equations.push_back(
+        {{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
   }
-  const Eigen::VectorXd x = solve(equations);
+  Eigen::VectorXd x = solve(equations);
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      Equation& equation = equations[i];
+      const double priced = equation.terms[0] * x(0) + equation.terms[1] * x(1) + x(2);
+      equation.weight =
+          static_cast<double>(samples[i].calls) / std::max(priced, kLeastPrice * equation.measured);
+    }
+    x = solve(equations);
+  }
   return {FlopsPerSecond::flops_per_second(rate(x(0))),
           BytesPerSecond::bytes_per_second(rate(x(1))), Seconds::seconds(x(2))};
 }
@@ -88,13 +121,16 @@ ClassFit judge(const Device& device, KernelClass kernel, const std::vector<Kerne
     errors.push_back(relative_error(priced.seconds(), sample.seconds.seconds()));
   }
   ClassFit fit{kernel, samples.size(), std::nullopt, median(errors), 0};
-  for (const double error : errors) fit.worst_error = std::max(fit.worst_error, error);
+  for (const double error : errors)
+    fit.worst_error = std::max(fit.worst_error, error);
   return fit;
 }
 
 // The nearest class with enough samples; any of them if none is near.
 std::optional<KernelClass> lender(const Samples& samples, KernelClass kernel) {
-  const auto has_enough = [&](KernelClass k) { return samples_of(samples, k).size() >= kFewestSamples; };
+  const auto has_enough = [&](KernelClass k) {
+    return samples_of(samples, k).size() >= kFewestSamples;
+  };
   for (const KernelClass neighbour : neighbours(kernel)) {
     if (has_enough(neighbour)) return neighbour;
   }
@@ -134,7 +170,8 @@ Line fit_line(const std::vector<MessageSample>& samples, Measured measured) {
   for (const MessageSample& sample : samples) {
     const double seconds = measured(sample).seconds();
     if (seconds <= 0) continue;
-    equations.push_back({{1, static_cast<double>(sample.bytes.bytes())}, seconds});
+    equations.push_back(
+        {{1, static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   if (equations.empty()) return {};
   const Eigen::VectorXd x = solve(equations);
@@ -150,14 +187,15 @@ void fit_messages(const Samples& samples, Calibration& calibration) {
   const Line send = fit_line(alone, [](const MessageSample& s) { return s.send; });
   const Line receive = fit_line(alone, [](const MessageSample& s) { return s.receive; });
   Messaging& messaging = calibration.device.messaging;
-  // Threads can be busy no longer than the message takes.
-  const double threads = std::min(one_way.fixed, send.fixed + receive.fixed);
-  messaging.per_message = Seconds::seconds(threads / 2);
-  messaging.latency = Seconds::seconds(one_way.fixed - threads);
-  const double both = send.per_byte + receive.per_byte;
-  const double share = both > 0 ? send.per_byte / both : 0.5;
-  messaging.send_per_byte = Seconds::seconds(one_way.per_byte * share);
-  messaging.receive_per_byte = Seconds::seconds(one_way.per_byte * (1 - share));
+  // Both threads prepare a message at the same time, and no longer than it takes.
+  const double each = std::min(one_way.fixed, (send.fixed + receive.fixed) / 2);
+  messaging.per_message = Seconds::seconds(each);
+  messaging.latency = Seconds::seconds(one_way.fixed - each);
+  const double threads = send.per_byte + receive.per_byte;
+  const double share = threads > 0 ? send.per_byte / threads : 0.5;
+  const double per_byte = std::max(one_way.per_byte, threads);
+  messaging.send_per_byte = Seconds::seconds(per_byte * share);
+  messaging.receive_per_byte = Seconds::seconds(per_byte * (1 - share));
   std::vector<double> errors;
   for (const MessageSample& sample : alone) {
     errors.push_back(relative_error(2 * one_way.at(sample.bytes), sample.round_trip.seconds()));
@@ -165,12 +203,13 @@ void fit_messages(const Samples& samples, Calibration& calibration) {
   calibration.message_error = median(errors);
 }
 
-// Rounds of one size differ less than sizes do: a line through the origin, since a chunk's fixed
-// cost is in the message's.
+// A line through the origin: what a chunk costs whatever its size is part of its message's cost.
 Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
   std::vector<Equation> equations;
   for (const ReduceSample& sample : samples) {
-    equations.push_back({{static_cast<double>(sample.bytes.bytes())}, sample.seconds.seconds()});
+    const double seconds = sample.seconds.seconds();
+    equations.push_back(
+        {{static_cast<double>(sample.bytes.bytes())}, seconds, 1 / (seconds * seconds)});
   }
   return equations.empty() ? Seconds{} : Seconds::seconds(solve(equations)(0));
 }
@@ -179,14 +218,17 @@ Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
 
 BytesPerSecond node_bandwidth(const std::vector<CopySample>& copies) {
   BytesPerSecond most;
-  for (const CopySample& copy : copies) most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
+  for (const CopySample& copy : copies)
+    most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
   return most;
 }
 
 // Of the most compute-bound class there is: how memory-bound ones scale is the memory's doing.
 std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
   if (samples.empty()) return {};
-  const auto by_class = [](const CapacitySample& a, const CapacitySample& b) { return a.kernel < b.kernel; };
+  const auto by_class = [](const CapacitySample& a, const CapacitySample& b) {
+    return a.kernel < b.kernel;
+  };
   const KernelClass kernel = std::min_element(samples.begin(), samples.end(), by_class)->kernel;
   std::vector<double> capacity;
   for (const CapacitySample& sample : samples) {
@@ -200,7 +242,8 @@ std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
 
 FlopsPerSecond fastest(const std::vector<KernelSample>& kernels) {
   FlopsPerSecond most;
-  for (const KernelSample& sample : kernels) most = std::max(most, sample.flops / sample.best);
+  for (const KernelSample& sample : kernels)
+    most = std::max(most, sample.flops / sample.best);
   return most;
 }
 
@@ -210,8 +253,9 @@ Result<Calibration> calibrate(const Samples& samples, Device base) {
   Calibration calibration;
   calibration.device = std::move(base);
   Device& device = calibration.device;
-  device.source = fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
-                              samples.host.cores, samples.host.ranks, samples.host.backend);
+  device.source =
+      fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
+                  samples.host.cores, samples.host.ranks, samples.host.backend);
   device.provenance = Provenance::measured;
   device.combine = Combine::additive;
   device.memory = samples.host.memory;

@@ -28,10 +28,16 @@ struct Calibration {
 
 // base: what samples do not say, such as the name and datasheet peaks; the rest is overwritten.
 //
-// Each kernel class: seconds = F / compute + B / memory + overhead, the non-negative coefficients of
-// least relative error over its samples; a coefficient of 0 becomes kFastest (or no overhead).
-// Messages: half a round trip = latency + 2 per_message + (send_per_byte + receive_per_byte) bytes
-// is fitted as a line; what the threads measured of themselves says how it divides.
+// Each kernel class: seconds = F / compute + B / memory + overhead, with non-negative coefficients
+// from least squares in which each sample has the weight calls / priced (as in quasi-likelihood
+// with a variance that grows with the mean: McCullagh and Nelder, "Generalized Linear Models",
+// 1989, chapter 9). So a kernel counts by the time it takes in a step, and the class's total is
+// right: sum calls measured = sum calls priced. (Least relative error would let the many small
+// kernels, which run in cache, set the rate of the few large ones, which are the step.) A
+// coefficient of 0 becomes kFastest, or no overhead. Messages: half a round trip and what each
+// thread measured of itself are lines in the bytes, of least relative error. per_message is a
+// thread's mean fixed part, the latency what is left of the message's; per byte, the threads' parts
+// are what they measured, scaled up to fill the message's time where they fall short of it.
 // Capacity: how the most compute-bound class measured scales with busy ranks. Memory bandwidth: the
 // fastest copying, read and written. Peak, unless base has it: the fastest kernel.
 // Errors: no class has kFewestSamples samples.

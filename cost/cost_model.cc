@@ -40,16 +40,21 @@ class NetPrices {
 OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, NetPrices& net,
                  const Device& device) {
   switch (op.kind) {
-    case OpKind::forward: return net.at(compute_of(op), Pass::forward);
-    case OpKind::backward: return net.at(compute_of(op), Pass::backward);
-    case OpKind::load_batch: return price_work(load_work(program, op), device);
+    case OpKind::forward:
+      return net.at(compute_of(op), Pass::forward);
+    case OpKind::backward:
+      return net.at(compute_of(op), Pass::backward);
+    case OpKind::load_batch:
+      return price_work(load_work(program, op), device);
     case OpKind::optimizer_step: {
       const std::size_t c = optimize_of(op).parameter_class.index();
-      return price_work(optimizer_work(plan.training, program.parameter_classes[c].elements), device);
+      return price_work(optimizer_work(plan.training, program.parameter_classes[c].elements),
+                        device);
     }
     case OpKind::send:
     case OpKind::receive:
-    case OpKind::all_reduce: return {Seconds{}, Bytes{}, device.provenance};
+    case OpKind::all_reduce:
+      return {Seconds{}, Bytes{}, device.provenance};
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -78,7 +83,8 @@ Prices make_prices(const Plan& plan, const Net& full, const Device& device) {
     if (!net) net = std::make_unique<NetPrices>(net_of(plan, full, program), plan, device);
     auto& ops = prices.ops.emplace_back();
     ops.reserve(program.ops.size());
-    for (const Op& op : program.ops) ops.push_back(price_op(plan, program, op, *net, device));
+    for (const Op& op : program.ops)
+      ops.push_back(price_op(plan, program, op, *net, device));
   }
   return prices;
 }

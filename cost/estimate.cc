@@ -28,7 +28,8 @@ Flops model_flops(const Plan& plan, const Net& full) {
     by_program.push_back(micro_batch * static_cast<double>(program.micro_batches));
   }
   Flops total;
-  for (const RankBinding& rank : plan.ranks) total += by_program[rank.program.index()];
+  for (const RankBinding& rank : plan.ranks)
+    total += by_program[rank.program.index()];
   return total;
 }
 

@@ -27,7 +27,8 @@ std::vector<Index> columns_of(unsigned support) {
 // Fewest columns first, then the leftmost.
 std::vector<unsigned> supports(Index columns) {
   std::vector<unsigned> all(1u << columns);
-  for (unsigned s = 0; s < all.size(); ++s) all[s] = s;
+  for (unsigned s = 0; s < all.size(); ++s)
+    all[s] = s;
   std::stable_sort(all.begin(), all.end(),
                    [](unsigned x, unsigned y) { return std::popcount(x) < std::popcount(y); });
   return all;
@@ -40,7 +41,8 @@ Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& a, const Eigen:
                  a.rows(), a.cols(), b.size());
   // Columns are seconds per FLOP, per byte and per call: of one size before they are compared.
   Eigen::VectorXd scale = a.colwise().norm().transpose();
-  for (double& s : scale) s = s > 0 ? s : 1;
+  for (double& s : scale)
+    s = s > 0 ? s : 1;
   const Eigen::MatrixXd scaled = a * scale.cwiseInverse().asDiagonal();
   Eigen::VectorXd best = Eigen::VectorXd::Zero(a.cols());
   double error = b.norm();

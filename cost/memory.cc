@@ -11,14 +11,19 @@ namespace {
 
 Bytes& pool_of(RankMemory& memory, BufferKind kind) {
   switch (kind) {
-    case BufferKind::parameters: return memory.parameters;
-    case BufferKind::gradients: return memory.gradients;
-    case BufferKind::optimizer_state: return memory.optimizer_state;
+    case BufferKind::parameters:
+      return memory.parameters;
+    case BufferKind::gradients:
+      return memory.gradients;
+    case BufferKind::optimizer_state:
+      return memory.optimizer_state;
     case BufferKind::value:
     case BufferKind::gradient:
     case BufferKind::saved:
-    case BufferKind::scratch: return memory.activations;
-    case BufferKind::communication: return memory.communication;
+    case BufferKind::scratch:
+      return memory.activations;
+    case BufferKind::communication:
+      return memory.communication;
   }
   REHEARSE_UNREACHABLE("buffer kind");
 }
@@ -75,7 +80,8 @@ PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t device
     memory.programs.push_back(memory_of(program, device));
   }
   // A CPU's memory is its node's; a GPU's is its own.
-  const auto sharers = static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
+  const auto sharers =
+      static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
   for (std::size_t first = 0; first < plan.ranks.size(); first += sharers) {
     Bytes shared;
     for (std::size_t r = first; r < std::min(first + sharers, plan.ranks.size()); ++r) {
@@ -88,8 +94,12 @@ PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t device
   return memory;
 }
 
-Bytes RankTraffic::total_sent() const { return sum_of(sent); }
-Bytes RankTraffic::total_received() const { return sum_of(received); }
+Bytes RankTraffic::total_sent() const {
+  return sum_of(sent);
+}
+Bytes RankTraffic::total_received() const {
+  return sum_of(received);
+}
 
 RankTraffic traffic_of(const Plan& plan, RankId rank) {
   RankTraffic traffic;

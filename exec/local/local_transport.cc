@@ -2,6 +2,7 @@
 // its receive has been posted, so a plan that needs buffering deadlocks here and not only at scale.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <thread>
 

@@ -15,7 +15,8 @@ std::string processor_name() {
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("model name", 0) != 0) continue;
     const std::size_t colon = line.find(':');
-    if (colon != std::string::npos) return std::string(trim(std::string_view(line).substr(colon + 1)));
+    if (colon != std::string::npos)
+      return std::string(trim(std::string_view(line).substr(colon + 1)));
   }
   return "unknown";
 }

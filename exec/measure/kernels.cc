@@ -15,24 +15,32 @@ constexpr std::size_t kLeastRuns = 3;
 // as well.
 constexpr Bytes kWorkingSet = Bytes::mib(64);
 
-KernelSample sample_of(const std::string& what, const StepWork& work, const std::vector<Seconds>& times) {
-  return {work.kernel, what, work.flops, work.traffic, least(times), lower_quartile(times),
-          static_cast<std::int64_t>(times.size())};
+KernelSample sample_of(const std::string& what, const StepWork& work,
+                       const std::vector<Seconds>& times, std::int64_t calls) {
+  return {work.kernel,
+          what,
+          work.flops,
+          work.traffic,
+          least(times),
+          quiet_median(times),
+          static_cast<std::int64_t>(times.size()),
+          calls};
 }
 
-KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
-  Training training;
-  training.optimizer = {1e-6, 0.9, 0};
+KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n,
+                               Seconds budget) {
+  const Training training = usual_training();
   const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
   const auto times = repeat(budget, kLeastRuns, [&] {
     std::byte* weights = memory.take(size);
     const std::byte* gradients = memory.take(size);
     backend.step(training.optimizer, weights, gradients, memory.take(size), n, true);
   });
-  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times);
+  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
 }
 
-KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n, Seconds budget) {
+KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n,
+                          Seconds budget) {
   KernelRequest request{};
   request.kind = KernelKind::copy;
   request.elements = n;
@@ -44,30 +52,43 @@ KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t
     arguments.sum = memory.take(size);
     kernel->run(arguments);
   });
-  return sample_of(kernel_text(request), {KernelClass::copy, Flops{}, 2 * size}, times);
+  return sample_of(kernel_text(request), {KernelClass::copy, Flops{}, 2 * size}, times, 1);
 }
 
 }  // namespace
 
-std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget) {
-  const NetWalk walk(measured, backend);
-  std::map<std::string, std::pair<StepWork, std::vector<Seconds>>> kernels;
-  const auto run = [&](bool is_timed) {
-    for (const NetWalk::Step& step : walk.steps()) {
-      const Stopwatch watch;
-      step.run();
-      const Seconds elapsed = watch.elapsed();
-      if (!is_timed) continue;
-      auto& [work, times] = kernels[step.what];
-      work = step.work;
-      times.push_back(elapsed);
-    }
+std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
+                                          Seconds budget) {
+  struct Kernel {
+    StepWork work;
+    std::vector<Seconds> times;
   };
-  run(false);
+  const NetWalk walk(measured, backend);
+  std::map<std::string, Kernel> kernels;
+  const auto time = [&](const std::string& what, const StepWork& work, const auto& run) {
+    const Stopwatch watch;
+    run();
+    const Seconds elapsed = watch.elapsed();
+    Kernel& kernel = kernels[what];
+    kernel.work = work;
+    kernel.times.push_back(elapsed);
+  };
+  const auto step = [&] {
+    for (const NetWalk::Step& step : walk.steps())
+      time(step.what, step.work, [&] { step.run(); });
+    time("optimizer_step of " + measured.net.name, walk.update_work(), [&] { walk.update(); });
+  };
+  step();
+  kernels.clear();  // the first step warmed up
   const Stopwatch all;
-  for (std::size_t runs = 0; runs < kLeastRuns || all.elapsed() < budget; ++runs) run(true);
+  std::size_t steps = 0;
+  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps)
+    step();
   std::vector<KernelSample> samples;
-  for (const auto& [what, kernel] : kernels) samples.push_back(sample_of(what, kernel.first, kernel.second));
+  for (const auto& [what, kernel] : kernels) {
+    samples.push_back(sample_of(what, kernel.work, kernel.times,
+                                static_cast<std::int64_t>(kernel.times.size() / steps)));
+  }
   return samples;
 }
 
@@ -94,7 +115,7 @@ std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget) {
     const Seconds share = budget * (1.0 / static_cast<double>(std::size(kElements)));
     const auto times =
         repeat(share, kLeastRuns, [&] { backend.add(memory.take(size), received.data(), n); });
-    samples.push_back({size, lower_quartile(times)});
+    samples.push_back({size, quiet_median(times)});
   }
   return samples;
 }

@@ -20,19 +20,24 @@ void append(std::vector<KernelSample>& all, const std::vector<KernelSample>& som
 }
 
 // How the time is divided; message rounds have fixed numbers, well below what is left.
-constexpr double kNetworksShare = 0.5, kStreamsShare = 0.08, kReductionsShare = 0.02, kCopiesShare = 0.05,
-                 kCapacityShare = 0.3;
+constexpr double kNetworksShare = 0.5, kStreamsShare = 0.08, kReductionsShare = 0.02,
+                 kCopiesShare = 0.05, kCapacityShare = 0.3;
 
 }  // namespace
 
 std::vector<MeasuredNet> default_networks() {
   const ModelSpec resnet{"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}};
-  const ModelSpec mlp{"mlp", {{"image", {28, 28, 1}}, {"hidden", {512, 256, 128}}, {"classes", {10}}}};
+  const ModelSpec mlp{"mlp",
+                      {{"image", {28, 28, 1}}, {"hidden", {512, 256, 128}}, {"classes", {10}}}};
   const ModelSpec gpt{"gpt",
-                      {{"layers", {2}}, {"width", {128}}, {"heads", {4}}, {"vocabulary", {256}},
-                       {"sequence", {64}}, {"positions", {64}}}};
-  return {build(resnet, 64), build(resnet, 16), build(resnet, 4), build(mlp, 64), build(mlp, 256),
-          build(gpt, 2),     build(gpt, 8)};
+                      {{"layers", {2}},
+                       {"width", {128}},
+                       {"heads", {4}},
+                       {"vocabulary", {256}},
+                       {"sequence", {64}},
+                       {"positions", {64}}}};
+  return {build(resnet, 64), build(resnet, 16), build(resnet, 4), build(mlp, 64),
+          build(mlp, 256),   build(gpt, 2),     build(gpt, 8)};
 }
 
 Samples measure(Transport& transport, Backend& backend, const MeasureOptions& options) {
@@ -61,7 +66,8 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
   say("copies on all ranks");
   samples.copies = measure_copies(transport, share(kCopiesShare));
   say(fmt::format("capacity of 1 to {} ranks", transport.size()));
-  samples.capacity = measure_capacity(options.networks.front(), transport, backend, share(kCapacityShare));
+  samples.capacity =
+      measure_capacity(options.networks.front(), transport, backend, share(kCapacityShare));
   samples.workspace = backend.workspace();
   return is_first ? samples : Samples{};
 }

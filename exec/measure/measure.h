@@ -30,8 +30,9 @@ struct MeasuredNet {
 std::vector<MeasuredNet> default_networks();
 
 struct MeasureOptions {
-  Seconds budget = Seconds::seconds(15);  // of the whole; small networks and sizes get their turn anyway
-  std::vector<MeasuredNet> networks;      // the first one's kernels measure the capacity
+  Seconds budget =
+      Seconds::seconds(15);  // of the whole; small networks and sizes get their turn anyway
+  std::vector<MeasuredNet> networks;                 // the first one's kernels measure the capacity
   std::function<void(const std::string&)> progress;  // called on rank 0
 };
 

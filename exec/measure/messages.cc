@@ -8,12 +8,14 @@ namespace rehearse::exec {
 namespace {
 
 constexpr std::int64_t kTag = 0;
-constexpr Bytes kSizes[] = {Bytes{},         Bytes::bytes(256), Bytes::kib(1),  Bytes::kib(4),  Bytes::kib(16),
-                            Bytes::kib(64), Bytes::kib(256),   Bytes::mib(1), Bytes::mib(4)};
+constexpr Bytes kSizes[] = {Bytes{},         Bytes::bytes(256), Bytes::kib(1),
+                            Bytes::kib(4),   Bytes::kib(16),    Bytes::kib(64),
+                            Bytes::kib(256), Bytes::mib(1),     Bytes::mib(4)};
 
 // Enough rounds to be robust, few enough bytes to be quick: both sides must know the number.
 std::int64_t rounds_of(Bytes size) {
-  return std::clamp<std::int64_t>(Bytes::mib(16).bytes() / std::max<std::int64_t>(size.bytes(), 1), 16, 200);
+  return std::clamp<std::int64_t>(Bytes::mib(16).bytes() / std::max<std::int64_t>(size.bytes(), 1),
+                                  16, 200);
 }
 
 // Time a thread spends in the transport's calls for one message. A poll that finds nothing only
@@ -79,7 +81,8 @@ MessageSample summarize(Bytes size, std::int64_t pairs, const std::vector<Round>
   std::vector<Seconds> empty_polls, durations, sends, receives;
   for (const Round& round : rounds) {
     for (const MessageClock* clock : {&round.send, &round.receive}) {
-      empty_polls.insert(empty_polls.end(), clock->empty_polls().begin(), clock->empty_polls().end());
+      empty_polls.insert(empty_polls.end(), clock->empty_polls().begin(),
+                         clock->empty_polls().end());
     }
   }
   const Seconds empty_poll = empty_polls.empty() ? Seconds{} : median(empty_polls);
@@ -88,7 +91,7 @@ MessageSample summarize(Bytes size, std::int64_t pairs, const std::vector<Round>
     sends.push_back(round.send.busy(empty_poll));
     receives.push_back(round.receive.busy(empty_poll));
   }
-  return {size, lower_quartile(durations), lower_quartile(sends), lower_quartile(receives), pairs};
+  return {size, quiet_median(durations), quiet_median(sends), quiet_median(receives), pairs};
 }
 
 // Ranks 2 p and 2 p + 1 of the first `pairs` pairs; the others rest.

@@ -8,6 +8,7 @@
 #include "exec/bind.h"
 #include "model/base/check.h"
 #include "model/base/random.h"
+#include "model/plan/op_work.h"
 
 namespace rehearse::exec {
 namespace {
@@ -17,14 +18,21 @@ Lowering lower_whole(const Net& net, Pass pass, std::int64_t samples, const Elem
 }
 
 Bytes scratch_of(const MeasuredNet& measured, const ElementSizes& sizes) {
-  const auto of = [&](Pass pass) { return lower_whole(measured.net, pass, measured.samples, sizes).scratch; };
+  const auto of = [&](Pass pass) {
+    return lower_whole(measured.net, pass, measured.samples, sizes).scratch;
+  };
   return std::max(of(Pass::forward), of(Pass::backward));
+}
+
+Bytes parameter_bytes(const Net& net, const ElementSizes& sizes) {
+  return Bytes::bytes(parameter_count(net) * sizes.activation_bytes);
 }
 
 std::vector<double> normal_values(std::int64_t n, double deviation, std::uint64_t stream) {
   Random random(1, stream);
   std::vector<double> values(static_cast<std::size_t>(n));
-  for (double& value : values) value = deviation * random.normal();
+  for (double& value : values)
+    value = deviation * random.normal();
   return values;
 }
 
@@ -40,7 +48,8 @@ std::int64_t bound_of(const Net& net, ValueId value) {
 
 // What the shapes leave open and the time depends on.
 std::string details(const LayerSpec& spec) {
-  if (const auto* c = std::get_if<Conv2d>(&spec)) return fmt::format(" k{} s{}", c->kernel, c->stride);
+  if (const auto* c = std::get_if<Conv2d>(&spec))
+    return fmt::format(" k{} s{}", c->kernel, c->stride);
   if (const auto* a = std::get_if<Attention>(&spec)) {
     return fmt::format(" h{}{}{}", a->heads, a->causal ? " causal" : "", a->fused ? " fused" : "");
   }
@@ -49,28 +58,40 @@ std::string details(const LayerSpec& spec) {
 
 }  // namespace
 
+Training usual_training() {
+  Training training;
+  training.optimizer = {1e-9, 0.9, 0};
+  return training;
+}
+
 std::string kernel_text(const KernelRequest& request) {
   if (request.kind == KernelKind::accumulate || request.kind == KernelKind::copy) {
     return fmt::format("{} {}", to_string(request.kind), request.elements);
   }
   std::string inputs;
-  for (const Shape& input : request.inputs) inputs += " " + to_string(input);
-  return fmt::format("{}{}{} -> {} n{} {}", kind_name(request.layer), details(request.layer), inputs,
-                     to_string(request.output), request.samples, to_string(request.kind));
+  for (const Shape& input : request.inputs)
+    inputs += " " + to_string(input);
+  return fmt::format("{}{}{} -> {} n{} {}", kind_name(request.layer), details(request.layer),
+                     inputs, to_string(request.output), request.samples, to_string(request.kind));
 }
 
 NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend)
     : net_(measured.net),
       samples_(measured.samples),
       backend_(backend),
+      training_(usual_training()),
+      offsets_(net_.parameters.size()),
+      weights_(parameter_bytes(net_, backend.sizes())),
+      weight_gradients_(parameter_bytes(net_, backend.sizes())),
+      momentum_(parameter_bytes(net_, backend.sizes())),
       saved_(lower_whole(net_, Pass::forward, samples_, backend.sizes()).saved),
       scratch_(scratch_of(measured, backend.sizes())) {
-  for (std::size_t p = 0; p < net_.parameters.size(); ++p) {
+  std::int64_t end = 0;
+  for (std::size_t p = net_.parameters.size(); p-- > 0;) {
     const std::int64_t n = net_.parameters[p].shape.elements();
-    const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
-    weights_.emplace_back(size);
-    weight_gradients_.emplace_back(size);
-    backend.store(weights_.back().data(), normal_values(n, 0.05, p));
+    offsets_[p] = end;
+    end += n;
+    backend.store(in(weights_, ParameterId(p)), normal_values(n, 0.05, p));
   }
   for (const ValueId value : {net_.input, net_.labels, net_.loss}) {
     values_.emplace(value, size_of(net_, value, samples_, backend.sizes()));
@@ -78,6 +99,30 @@ NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend)
   fill_loaded_values();
   add_pass(Pass::forward);
   add_pass(Pass::backward);
+}
+
+std::byte* NetWalk::in(const Slab& flat, ParameterId parameter) const {
+  return flat.data() + offsets_[parameter.index()] * backend_.sizes().activation_bytes;
+}
+
+void NetWalk::update() const {
+  // Neighbours that decay alike are one call.
+  for (std::size_t last = net_.parameters.size(); last > 0;) {
+    std::size_t first = last - 1;
+    const bool decays = net_.parameters[first].decays;
+    std::int64_t n = net_.parameters[first].shape.elements();
+    while (first > 0 && net_.parameters[first - 1].decays == decays) {
+      n += net_.parameters[--first].shape.elements();
+    }
+    const ParameterId begin(last - 1);
+    backend_.step(training_.optimizer, in(weights_, begin), in(weight_gradients_, begin),
+                  in(momentum_, begin), n, decays);
+    last = first;
+  }
+}
+
+StepWork NetWalk::update_work() const {
+  return optimizer_work(training_, parameter_count(net_));
 }
 
 void NetWalk::fill_loaded_values() {
@@ -113,8 +158,8 @@ NetWalk::Step NetWalk::prepare(const KernelStep& step) {
   result.arguments = bind(step, [this](const Place& place) { return address(place); });
   if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) return result;
   for (const ParameterId parameter : net_.layers[step.layer.index()].parameters) {
-    result.arguments.parameters.push_back(weights_[parameter.index()].data());
-    result.arguments.parameter_gradients.push_back(weight_gradients_[parameter.index()].data());
+    result.arguments.parameters.push_back(in(weights_, parameter));
+    result.arguments.parameter_gradients.push_back(in(weight_gradients_, parameter));
   }
   result.arguments.loss_scale = 1 / static_cast<double>(samples_ * labels_per_sample(net_));
   return result;
@@ -122,10 +167,14 @@ NetWalk::Step NetWalk::prepare(const KernelStep& step) {
 
 std::byte* NetWalk::address(const Place& place) const {
   switch (place.space) {
-    case Space::value: return values_.at(place.value).data();
-    case Space::saved: return saved_.data() + place.offset.bytes();
-    case Space::scratch: return scratch_.data() + place.offset.bytes();
-    case Space::gradient: break;  // only at cuts, and a whole network has none
+    case Space::value:
+      return values_.at(place.value).data();
+    case Space::saved:
+      return saved_.data() + place.offset.bytes();
+    case Space::scratch:
+      return scratch_.data() + place.offset.bytes();
+    case Space::gradient:
+      break;  // only at cuts, and a whole network has none
   }
   REHEARSE_UNREACHABLE("a gradient at the boundary of a whole network");
 }

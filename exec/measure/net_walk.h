@@ -10,6 +10,7 @@
 #include "exec/backend.h"
 #include "exec/measure/measure.h"
 #include "exec/measure/memory.h"
+#include "model/plan/training.h"
 
 namespace rehearse::exec {
 
@@ -29,21 +30,33 @@ class NetWalk {
   // Forward, then backward: in this order operands hold what they hold in training.
   const std::vector<Step>& steps() const { return steps_; }
 
+  // The optimizer step, as the executor does it.
+  void update() const;
+  StepWork update_work() const;
+
  private:
   void add_pass(Pass pass);
   Step prepare(const KernelStep& step);
   void fill_loaded_values();
   std::byte* address(const Place& place) const;
+  // Of the parameter in a flat buffer of all of them.
+  std::byte* in(const Slab& flat, ParameterId parameter) const;
 
   const Net& net_;
   std::int64_t samples_;
   Backend& backend_;
+  Training training_;
   std::map<ValueId, Slab> values_;
-  std::vector<Slab> weights_, weight_gradients_;  // by parameter
+  // Flat without padding, the last parameter first: backward's order, as plans have it.
+  std::vector<std::int64_t> offsets_;  // elements, by parameter
+  Slab weights_, weight_gradients_, momentum_;
   Slab saved_, scratch_;
   std::map<std::pair<std::string, std::vector<bool>>, std::unique_ptr<Kernel>> kernels_;
   std::vector<Step> steps_;
 };
+
+// With momentum, and a rate so small that the weights stay near what they were.
+Training usual_training();
 
 // "conv2d k3 s1 28x28x16 -> 28x28x16 n64 backward_input"
 std::string kernel_text(const KernelRequest& request);

@@ -18,7 +18,8 @@ constexpr int kWindows = 3;
 // The sum over all ranks of what each has, on rank 0.
 double sum_over_ranks(Transport& transport, double mine) {
   double sum = 0;
-  for (const std::string& text : transport.gather(exact(mine))) sum += parse_number(text).value_or(0);
+  for (const std::string& text : transport.gather(exact(mine)))
+    sum += parse_number(text).value_or(0);
   return sum;
 }
 
@@ -32,7 +33,8 @@ double throughput(Transport& transport, std::size_t busy, Seconds window, Work w
     if (transport.rank().index() < busy) {
       const Stopwatch watch;
       double runs = 0;
-      for (; runs == 0 || watch.elapsed() < window; ++runs) work();
+      for (; runs == 0 || watch.elapsed() < window; ++runs)
+        work();
       mine = runs / watch.elapsed().seconds();
     }
     best = std::max(best, sum_over_ranks(transport, mine));
@@ -43,8 +45,9 @@ double throughput(Transport& transport, std::size_t busy, Seconds window, Work w
 // The step of which this measure of its work is largest.
 template <class Measure>
 const NetWalk::Step& largest(const NetWalk& walk, Measure measure) {
-  return *std::max_element(walk.steps().begin(), walk.steps().end(),
-                           [&](const auto& a, const auto& b) { return measure(a.work) < measure(b.work); });
+  return *std::max_element(
+      walk.steps().begin(), walk.steps().end(),
+      [&](const auto& a, const auto& b) { return measure(a.work) < measure(b.work); });
 }
 
 }  // namespace
@@ -72,7 +75,8 @@ std::vector<CapacitySample> measure_capacity(const MeasuredNet& measured, Transp
                                              Backend& backend, Seconds budget) {
   const NetWalk walk(measured, backend);
   // Whole steps once, so that no operand holds numbers that training never sees.
-  for (const NetWalk::Step& step : walk.steps()) step.run();
+  for (const NetWalk::Step& step : walk.steps())
+    step.run();
   const NetWalk::Step& busiest = largest(walk, [](const StepWork& w) { return w.flops.flops(); });
   const NetWalk::Step& widest = largest(walk, [&](const StepWork& w) {
     return w.kernel == busiest.work.kernel ? 0.0 : static_cast<double>(w.traffic.bytes());

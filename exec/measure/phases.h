@@ -11,7 +11,8 @@ namespace rehearse::exec {
 Host describe_host(const Transport& transport, const Backend& backend);
 
 // The kernels of one training step of the network.
-std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend, Seconds budget);
+std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
+                                          Seconds budget);
 // Optimizer steps and copies (as a batch is loaded) of several sizes.
 std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget);
 std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget);

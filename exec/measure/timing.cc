@@ -7,17 +7,6 @@
 #include "model/base/check.h"
 
 namespace rehearse::exec {
-namespace {
-
-Seconds quantile(std::vector<Seconds>& durations, std::size_t parts_below, std::size_t parts) {
-  REHEARSE_CHECK(!durations.empty(), "no durations");
-  const auto at = static_cast<std::ptrdiff_t>((durations.size() - 1) * parts_below / parts);
-  std::nth_element(durations.begin(), durations.begin() + at, durations.end());
-  return durations[static_cast<std::size_t>(at)];
-}
-
-}  // namespace
-
 std::int64_t Stopwatch::now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -29,7 +18,25 @@ Seconds least(const std::vector<Seconds>& durations) {
   return *std::min_element(durations.begin(), durations.end());
 }
 
-Seconds lower_quartile(std::vector<Seconds> durations) { return quantile(durations, 1, 4); }
-Seconds median(std::vector<Seconds> durations) { return quantile(durations, 1, 2); }
+Seconds median(std::vector<Seconds> durations) {
+  REHEARSE_CHECK(!durations.empty(), "no durations");
+  const auto middle = durations.begin() + static_cast<std::ptrdiff_t>((durations.size() - 1) / 2);
+  std::nth_element(durations.begin(), middle, durations.end());
+  return *middle;
+}
+
+Seconds quiet_median(const std::vector<Seconds>& durations) {
+  constexpr std::size_t kMostParts = 4, kFewestInPart = 3;
+  const std::size_t parts =
+      std::clamp<std::size_t>(durations.size() / kFewestInPart, 1, kMostParts);
+  Seconds quietest = median(durations);
+  for (std::size_t part = 0; part < parts; ++part) {
+    const auto at = [&](std::size_t p) {
+      return durations.begin() + static_cast<std::ptrdiff_t>(p * durations.size() / parts);
+    };
+    quietest = std::min(quietest, median({at(part), at(part + 1)}));
+  }
+  return quietest;
+}
 
 }  // namespace rehearse::exec

@@ -11,7 +11,9 @@ namespace rehearse::exec {
 class Stopwatch {
  public:
   Stopwatch() : start_ns_(now_ns()) {}
-  Seconds elapsed() const { return Seconds::seconds(static_cast<double>(now_ns() - start_ns_) * 1e-9); }
+  Seconds elapsed() const {
+    return Seconds::seconds(static_cast<double>(now_ns() - start_ns_) * 1e-9);
+  }
 
  private:
   static std::int64_t now_ns();
@@ -20,8 +22,12 @@ class Stopwatch {
 
 // Of a set of durations that is not empty.
 Seconds least(const std::vector<Seconds>& durations);
-Seconds lower_quartile(std::vector<Seconds> durations);
 Seconds median(std::vector<Seconds> durations);
+// Of durations in the order they were measured: the least of the medians of up to four equal parts.
+// Other programs come and go in bursts, and only ever add time; within the quietest part the median
+// is what the step time's definition asks for, while the least duration may be a run that was
+// lucky.
+Seconds quiet_median(const std::vector<Seconds>& durations);
 
 // Runs work until the time is up, but so many times at least; the first run only warms up. Returns
 // the durations of the others.

@@ -23,7 +23,11 @@
 namespace rehearse::exec {
 
 struct ExecutorOptions {
-  bool poison = false;          // freed tensors become NaNs
+#ifdef NDEBUG
+  bool poison = false;  // freed tensors become NaNs
+#else
+  bool poison = true;
+#endif
   Seconds hang = Seconds::seconds(300);  // without any progress for this long, the job ends
 };
 

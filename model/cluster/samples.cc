@@ -16,14 +16,18 @@ constexpr std::size_t kMostErrors = 20;
 // ---- writing ---------------------------------------------------------------------------------
 
 Json to_json(const KernelSample& s) {
-  return {{"class", to_string(s.kernel)},     {"what", s.what},
-          {"flops", s.flops.flops()},         {"traffic_bytes", s.traffic.bytes()},
-          {"best_s", s.best.seconds()},       {"quartile_s", s.seconds.seconds()},
-          {"runs", s.runs}};
+  return {{"class", to_string(s.kernel)},
+          {"what", s.what},
+          {"flops", s.flops.flops()},
+          {"traffic_bytes", s.traffic.bytes()},
+          {"best_s", s.best.seconds()},
+          {"median_s", s.seconds.seconds()},
+          {"runs", s.runs},
+          {"calls", s.calls}};
 }
 
 Json to_json(const CopySample& s) {
-  return {{"bytes", s.bytes.bytes()}, {"quartile_s", s.seconds.seconds()}, {"ranks", s.ranks}};
+  return {{"bytes", s.bytes.bytes()}, {"median_s", s.seconds.seconds()}, {"ranks", s.ranks}};
 }
 
 Json to_json(const MessageSample& s) {
@@ -35,7 +39,7 @@ Json to_json(const MessageSample& s) {
 }
 
 Json to_json(const ReduceSample& s) {
-  return {{"bytes", s.bytes.bytes()}, {"quartile_s", s.seconds.seconds()}};
+  return {{"bytes", s.bytes.bytes()}, {"median_s", s.seconds.seconds()}};
 }
 
 Json to_json(const CapacitySample& s) {
@@ -45,7 +49,8 @@ Json to_json(const CapacitySample& s) {
 template <class Sample>
 Json list(const std::vector<Sample>& samples) {
   Json array = Json::array();
-  for (const Sample& sample : samples) array.push_back(to_json(sample));
+  for (const Sample& sample : samples)
+    array.push_back(to_json(sample));
   return array;
 }
 
@@ -72,7 +77,8 @@ class Reader {
 
   const Json* find(const Json& object, const std::string& pointer, const char* key) {
     if (!object.is_object()) {
-      fail(pointer.empty() ? "/" : pointer, fmt::format("expected an object, got {}", object.dump()));
+      fail(pointer.empty() ? "/" : pointer,
+           fmt::format("expected an object, got {}", object.dump()));
       return nullptr;
     }
     const auto found = object.find(key);
@@ -83,7 +89,8 @@ class Reader {
 
   std::string text(const Json& object, const std::string& pointer, const char* key) {
     const Json* node = find(object, pointer, key);
-    if (node == nullptr || node->is_string()) return node == nullptr ? "" : node->get<std::string>();
+    if (node == nullptr || node->is_string())
+      return node == nullptr ? "" : node->get<std::string>();
     expected("a text", *node, pointer, key);
     return "";
   }
@@ -150,13 +157,17 @@ class Reader {
             count(o, at, "ranks", 1), text(o, at, "backend")};
   }
   KernelSample kernel_sample(const Json& o, const std::string& at) {
-    return {kernel(o, at),           text(o, at, "what"),
-            Flops::flops(amount(o, at, "flops")), bytes(o, at, "traffic_bytes"),
-            seconds(o, at, "best_s"), seconds(o, at, "quartile_s"),
-            count(o, at, "runs", 1)};
+    return {kernel(o, at),
+            text(o, at, "what"),
+            Flops::flops(amount(o, at, "flops")),
+            bytes(o, at, "traffic_bytes"),
+            seconds(o, at, "best_s"),
+            seconds(o, at, "median_s"),
+            count(o, at, "runs", 1),
+            count(o, at, "calls", 1)};
   }
   CopySample copy_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "quartile_s"), count(o, at, "ranks", 1)};
+    return {bytes(o, at, "bytes"), seconds(o, at, "median_s"), count(o, at, "ranks", 1)};
   }
   MessageSample message_sample(const Json& o, const std::string& at) {
     return {bytes(o, at, "bytes"), seconds(o, at, "round_trip_s"),
@@ -164,7 +175,7 @@ class Reader {
             count(o, at, "pairs", 1)};
   }
   ReduceSample reduce_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "quartile_s")};
+    return {bytes(o, at, "bytes"), seconds(o, at, "median_s")};
   }
   CapacitySample capacity_sample(const Json& o, const std::string& at) {
     return {kernel(o, at), count(o, at, "busy_ranks", 1), positive(o, at, "work")};

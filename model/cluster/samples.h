@@ -1,9 +1,9 @@
 // What was measured on a machine: `rehearse-exec measure` writes it, `rehearse calibrate` fits a
 // device profile to it.
 //
-// The file is JSON with a version, base units and the unit in every key. Each duration is a lower
-// quartile of many runs: other programs only ever add time, so what is low is near the truth, and
-// the very lowest may be a run that found more in its caches than training will.
+// The file is JSON with a version, base units and the unit in every key. Each duration is the
+// median of the runs of the quietest stretch of the measurement, so that bursts of other programs
+// count little.
 #pragma once
 
 #include <cstdint>
@@ -31,9 +31,10 @@ struct KernelSample {
   std::string what;  // "conv2d 28x28x16 -> 28x28x16 n64 forward"
   Flops flops;       // as model/net/lowering.h counts them
   Bytes traffic;
-  Seconds best;
-  Seconds seconds;  // lower quartile
-  std::int64_t runs = 1;
+  Seconds best;            // of all runs
+  Seconds seconds;         // typical
+  std::int64_t runs = 1;   // that were timed
+  std::int64_t calls = 1;  // of one training step
 };
 
 // Bytes copied from one place to another by each of so many ranks at once.
@@ -80,7 +81,7 @@ struct Samples {
 std::string print(const Samples& samples);
 
 // name: the file's. Errors give the file and the JSON pointer of the value:
-//   samples.json: error: /kernels/3/seconds: expected a positive number, got -1
+//   samples.json: error: /kernels/3/median_s: expected a positive number, got -1
 Result<Samples> parse_samples(const std::string& text, const std::string& name);
 
 }  // namespace rehearse

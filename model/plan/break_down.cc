@@ -94,9 +94,8 @@ class BreakDown {
     const std::vector<Interval> compute = within_window(rank, false);
     const Time busy = length(compute);
     const Time either = length(join_lists(compute, within_window(rank, true)));
-    const Seconds step = (window_.end - window_.begin).seconds();
-    const Seconds exposed = (either - busy).seconds();
-    return {busy.seconds(), exposed, step - busy.seconds() - exposed};
+    const Time step = window_.end - window_.begin;
+    return {busy.seconds(), (either - busy).seconds(), (step - either).seconds()};
   }
 
   double bubble() const {

@@ -4,7 +4,8 @@ namespace rehearse {
 
 StepWork load_work(const RankProgram& program, const Op& op) {
   Bytes loaded;
-  for (const Operand& operand : op.operands) loaded += program.buffers[operand.buffer.index()].size;
+  for (const Operand& operand : op.operands)
+    loaded += program.buffers[operand.buffer.index()].size;
   return {KernelClass::copy, Flops{}, 2 * loaded};
 }
 

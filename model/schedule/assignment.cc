@@ -15,8 +15,8 @@ namespace {
 
 // Streams of the scenario's seed that no parameter and no epoch uses.
 constexpr std::uint64_t kAssignmentStream = 0x61737369676e0000;
-// Beyond this many workers equal moves are not told apart by their spectral gap: O(N^3) each.
-constexpr std::int64_t kLargestGap = 64;
+// Beyond this many workers the spectral gap, O(N^3) for each of many moves, is not looked at.
+constexpr std::int64_t kLargestGap = 16;
 
 std::vector<std::size_t> starting_order(const Net& net, const std::vector<double>& loads,
                                         std::uint64_t seed) {
@@ -77,66 +77,120 @@ Peak peak_of(const std::vector<double>& loads) {
   return peak;
 }
 
+// Local search: first the largest load as low as it goes, then the spectral gap as wide as it goes while
+// loads stay nearly level. Without the second, a per cent of load decides, and may leave two halves of
+// the workers that hold different halves of the network (ResNet-20 on Fashion-MNIST, 4 workers, c = 2,
+// 300 steps, one seed: 68 % test accuracy instead of 80 %).
 class Leveller {
  public:
   Leveller(Assignment assignment, const std::vector<double>& loads)
-      : assignment_(std::move(assignment)), unit_loads_(loads) {}
+      : assignment_(std::move(assignment)), unit_loads_(loads), minds_gap_(assignment_.workers <= kLargestGap) {}
 
   Assignment run() {
-    while (const std::optional<Move> move = best_move()) apply(assignment_, *move);
+    while (lower_peak()) {
+    }
+    const double limit = peak_.load * (1 + kNearlyLevel);
+    while (minds_gap_ && widen_gap(limit)) {
+    }
     return std::move(assignment_);
   }
 
  private:
-  std::optional<Move> best_move() {
+  void look() {
     loads_ = worker_loads(assignment_, unit_loads_);
-    best_peak_ = peak_of(loads_);
-    best_.reset();
-    const auto from = static_cast<std::size_t>(
-        std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
-    for (std::size_t unit = 0; unit < unit_loads_.size(); ++unit) {
-      if (assignment_.holders[unit][from]) try_unit(from, unit);
-    }
-    return best_;
+    peak_ = peak_of(loads_);
+    connected_ = is_connected(assignment_);
   }
 
-  void try_unit(std::size_t from, std::size_t unit) {
-    for (std::size_t to = 0; to < loads_.size(); ++to) {
-      if (assignment_.holders[unit][to]) continue;
-      consider({from, to, unit, std::nullopt});
-      for (std::size_t back = 0; back < unit_loads_.size(); ++back) {
-        if (assignment_.holders[back][to] && !assignment_.holders[back][from]) {
-          consider({from, to, unit, back});
+  // Makes the move away from the most loaded worker that lowers the peak most, if any does.
+  bool lower_peak() {
+    look();
+    best_peak_ = peak_;
+    best_.reset();
+    const auto heaviest = static_cast<std::size_t>(std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
+    each_move(heaviest, [&](const Move& move) { return consider(move), false; });
+    if (best_) apply(assignment_, *best_);
+    return best_.has_value();
+  }
+
+  // Makes the first move between any two workers that widens the gap and keeps loads below the limit.
+  bool widen_gap(double limit) {
+    look();
+    gap_ = spectral_gap(assignment_);
+    for (std::size_t from = 0; from < loads_.size(); ++from) {
+      if (each_move(from, [&](const Move& move) { return widens(move, limit); })) return true;
+    }
+    return false;
+  }
+
+  // Calls visit for every move of a unit away from this worker, until it returns true.
+  template <class Visit>
+  bool each_move(std::size_t from, Visit visit) {
+    for (std::size_t unit = 0; unit < unit_loads_.size(); ++unit) {
+      if (!assignment_.holders[unit][from]) continue;
+      for (std::size_t to = 0; to < loads_.size(); ++to) {
+        if (assignment_.holders[unit][to]) continue;
+        if (visit(Move{from, to, unit, std::nullopt})) return true;
+        for (std::size_t back = 0; back < unit_loads_.size(); ++back) {
+          if (!assignment_.holders[back][to] || assignment_.holders[back][from]) continue;
+          if (visit(Move{from, to, unit, back})) return true;
         }
       }
     }
+    return false;
   }
 
-  void consider(const Move& move) {
+  Peak peak_after(const Move& move) const {
     std::vector<double> loads = loads_;
     const double shift = unit_loads_[move.given] - (move.taken ? unit_loads_[*move.taken] : 0);
     loads[move.from] -= shift;
     loads[move.to] += shift;
-    const Peak peak = peak_of(loads);
-    if (best_peak_ < peak) return;
-    const bool better = peak < best_peak_;
-    if (!better && (!best_ || assignment_.workers > kLargestGap)) return;
+    return peak_of(loads);
+  }
+
+  // The assignment after the move, unless it cuts the workers apart.
+  std::optional<Assignment> after(const Move& move) const {
     Assignment moved = assignment_;
     apply(moved, move);
-    if (is_connected(assignment_) && !is_connected(moved)) return;
-    const double gap = assignment_.workers > kLargestGap ? 0 : spectral_gap(moved);
-    if (!better && gap <= best_gap_ + 1e-9) return;
+    if (connected_ && !is_connected(moved)) return std::nullopt;
+    return moved;
+  }
+
+  void consider(const Move& move) {
+    const Peak peak = peak_after(move);
+    const bool better = peak < best_peak_;
+    const bool equal = best_ && !better && !(best_peak_ < peak);
+    if (!better && !(equal && minds_gap_)) return;
+    const std::optional<Assignment> moved = after(move);
+    if (!moved) return;
+    const double gap = minds_gap_ ? spectral_gap(*moved) : 0;
+    if (equal && gap <= best_gap_ + kSameGap) return;
     best_ = move;
     best_peak_ = peak;
     best_gap_ = gap;
   }
 
+  bool widens(const Move& move, double limit) {
+    if (peak_after(move).load > limit) return false;
+    const std::optional<Assignment> moved = after(move);
+    if (!moved || spectral_gap(*moved) <= gap_ + kSameGap) return false;
+    assignment_ = *moved;
+    return true;
+  }
+
+  // Gaps that differ by less are equal: eigenvalues are rounded, and compilers round differently.
+  static constexpr double kSameGap = 1e-9;
+  // The largest load may be this much above the lowest possible for a wider gap's sake.
+  static constexpr double kNearlyLevel = 0.05;
+
   Assignment assignment_;
   const std::vector<double>& unit_loads_;
+  const bool minds_gap_;
   std::vector<double> loads_;
+  bool connected_ = false;
+  Peak peak_, best_peak_;
   std::optional<Move> best_;
-  Peak best_peak_;
-  double best_gap_ = 0;
+  double gap_ = 0, best_gap_ = 0;
 };
 
 double saved_bytes(const Net& net) {

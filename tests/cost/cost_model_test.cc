@@ -40,7 +40,8 @@ TEST(PriceWork, IsARooflineOrASum) {
   EXPECT_NEAR(roofline.seconds.seconds(), 2e-6 + 2e-6, 1e-15);
   // Without FLOPs only the bytes count, and the other way round; without either, the call.
   const auto seconds = [](Flops flops, Bytes bytes) {
-    return price_work({KernelClass::matrix_product, flops, bytes}, simple_device(Combine::roofline)).seconds;
+    return price_work({KernelClass::matrix_product, flops, bytes}, simple_device(Combine::roofline))
+        .seconds;
   };
   EXPECT_NEAR(seconds({}, work.traffic).seconds(), 1e-6 + 2e-6, 1e-15);
   EXPECT_NEAR(seconds(work.flops, {}).seconds(), 2e-6 + 2e-6, 1e-15);
@@ -68,7 +69,8 @@ TEST(PricePass, IsTheHandSumOfASegment) {
 
 TEST(PricePass, OfNothingIsNothing) {
   const Net net = build_net(testing::resnet20()).value();
-  const OpPrice price = price_pass(net, SegmentId(2), SegmentId(2), Pass::forward, 64, {}, simple_device());
+  const OpPrice price =
+      price_pass(net, SegmentId(2), SegmentId(2), Pass::forward, 64, {}, simple_device());
   EXPECT_EQ(price.seconds, Seconds{});
   EXPECT_EQ(price.memory_traffic, Bytes{});
 }
@@ -77,7 +79,8 @@ TEST(MakePrices, PricesLoadingByItsBytes) {
   const auto [plan, net] = planned(kOne);
   const std::size_t op = find_op(plan.programs[0], OpKind::load_batch);
   const OpPrice price = make_prices(plan, net, simple_device()).ops[0][op];
-  // 256 images of 4x4 floats and a label of 4 bytes each, read and written; class copy (8): 90 GB/s, 9 us.
+  // 256 images of 4x4 floats and a label of 4 bytes each, read and written; class copy (8): 90
+  // GB/s, 9 us.
   const double bytes = 2 * 256 * (16 * 4 + 4);
   EXPECT_NEAR(price.seconds.seconds(), bytes / 90e9 + 9e-6, 1e-15);
 }
@@ -87,8 +90,8 @@ TEST(MakePrices, PricesTheOptimizerByItsParameters) {
   const RankProgram& program = plan.programs[0];
   const std::size_t op = find_op(program, OpKind::optimizer_step);
   const OpPrice price = make_prices(plan, net, simple_device()).ops[0][op];
-  // With momentum, without decay: 4 operations; reads w, g, v, writes w, v: 20 bytes. Class optimizer
-  // (7): 8 GFLOP/s, 80 GB/s, 8 us.
+  // With momentum, without decay: 4 operations; reads w, g, v, writes w, v: 20 bytes. Class
+  // optimizer (7): 8 GFLOP/s, 80 GB/s, 8 us.
   const auto n = static_cast<double>(program.parameter_classes[0].elements);
   EXPECT_NEAR(price.seconds.seconds(), 4 * n / 8e9 + 20 * n / 80e9 + 8e-6, 1e-15);
 }
@@ -111,8 +114,9 @@ TEST(MakePrices, AreThoseOfEachOpAlone) {
         }
         if (op.kind != OpKind::forward && op.kind != OpKind::backward) continue;
         const Pass pass = op.kind == OpKind::forward ? Pass::forward : Pass::backward;
-        const OpPrice alone = price_pass(net, compute_of(op).begin, compute_of(op).end, pass,
-                                         plan.micro_batch_samples, element_sizes(plan.training), device);
+        const OpPrice alone =
+            price_pass(net, compute_of(op).begin, compute_of(op).end, pass,
+                       plan.micro_batch_samples, element_sizes(plan.training), device);
         EXPECT_EQ(prices.ops[p][i].seconds, alone.seconds) << c.name;
         EXPECT_EQ(prices.ops[p][i].memory_traffic, alone.memory_traffic) << c.name;
       }

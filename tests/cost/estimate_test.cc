@@ -43,7 +43,8 @@ TEST(ModelFlops, AreTheSameForEveryStrategyThatTrainsTheWholeModel) {
 // Each unit of resnet20 has 2 of 4 workers: what lies outside the units is run by all.
 TEST(ModelFlops, LeaveOutDroppedBlocks) {
   const Net net = build_net(testing::resnet20()).value();
-  const Plan plan = testing::plan_of({"sub", testing::subnetwork({1, 2}), testing::resnet20(), 4}).value();
+  const Plan plan =
+      testing::plan_of({"sub", testing::subnetwork({1, 2}), testing::resnet20(), 4}).value();
   Subnetwork none = full_subnetwork(net);
   none.holds.assign(none.holds.size(), false);
   const double outside = flops_of(restrict(net, none), 256).total().flops();

@@ -9,7 +9,8 @@ namespace {
 
 Eigen::MatrixXd random_matrix(Random& random, Eigen::Index rows, Eigen::Index columns) {
   Eigen::MatrixXd a(rows, columns);
-  for (double& entry : a.reshaped()) entry = random.normal();
+  for (double& entry : a.reshaped())
+    entry = random.normal();
   return a;
 }
 

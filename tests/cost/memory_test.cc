@@ -32,8 +32,8 @@ TEST(MemoryOf, PoolsAddUpToTheLayout) {
   }
 }
 
-// fp32 weights, gradients and momentum: 4 bytes each per parameter on every replica; a quarter of it
-// all on the four stages of a pipeline together with the rest.
+// fp32 weights, gradients and momentum: 4 bytes each per parameter on every replica; a quarter of
+// it all on the four stages of a pipeline together with the rest.
 TEST(MemoryOf, HoldsTheParametersOfTheModel) {
   const std::int64_t parameters = parameter_count(build_net(testing::resnet20()).value());
   for (const testing::PlanCase& c : testing::all_cases()) {
@@ -53,7 +53,8 @@ TEST(MemoryOf, HoldsTheParametersOfTheModel) {
 }
 
 TEST(PlanMemory, FitsToTheByte) {
-  const Plan plan = testing::plan_of({"1f1b", testing::pipeline("1f1b", 4, 8), testing::resnet20(), 4}).value();
+  const Plan plan =
+      testing::plan_of({"1f1b", testing::pipeline("1f1b", 4, 8), testing::resnet20(), 4}).value();
   Device device = simple_device();
   const PlanMemory memory = memory_of(plan, device, 4);
   Bytes all, worst;
@@ -93,9 +94,11 @@ TEST(TrafficOf, IsConserved) {
 
 // Ring all-reduce over 4: everybody together sends 2 (4 - 1) times the gradients.
 TEST(TrafficOf, OfDataParallelismIsTheRings) {
-  const Plan plan = testing::plan_of({"ddp", testing::data_parallel(), testing::resnet20(), 4}).value();
+  const Plan plan =
+      testing::plan_of({"ddp", testing::data_parallel(), testing::resnet20(), 4}).value();
   Bytes sent;
-  for (std::size_t r = 0; r < 4; ++r) sent += traffic_of(plan, RankId(r)).sent[static_cast<std::size_t>(OpKind::all_reduce)];
+  for (std::size_t r = 0; r < 4; ++r)
+    sent += traffic_of(plan, RankId(r)).sent[static_cast<std::size_t>(OpKind::all_reduce)];
   EXPECT_EQ(sent.bytes(), 2 * 3 * 4 * parameter_count(build_net(testing::resnet20()).value()));
 }
 

@@ -12,8 +12,9 @@ Samples example() {
   Samples s;
   s.host = {"Zen \"3\"", 2, Bytes::gib(24), 4, "onednn"};
   s.workspace = Bytes::mib(2);
-  s.kernels = {{KernelClass::convolution, "conv2d 28x28x16 -> 28x28x16 n64 forward", Flops::flops(2.3e8),
-                Bytes::bytes(6431616), Seconds::seconds(0.0041), Seconds::seconds(0.0042), 17}};
+  s.kernels = {{KernelClass::convolution, "conv2d 28x28x16 -> 28x28x16 n64 forward",
+                Flops::flops(2.3e8), Bytes::bytes(6431616), Seconds::seconds(0.0041),
+                Seconds::seconds(0.0042), 17, 6}};
   s.copies = {{Bytes::mib(8), Seconds::seconds(0.001), 4}};
   s.messages = {{Bytes{}, Seconds::microseconds(2), Seconds{}, Seconds::seconds(1.1e-7), 1}};
   s.reductions = {{Bytes::kib(64), Seconds::microseconds(9)}};
@@ -52,7 +53,7 @@ TEST(Samples, ErrorsPointAtTheValue) {
   EXPECT_THAT(first_error(replaced(good, "\"version\": 1", "\"version\": 2")),
               HasSubstr("s.json: /version: expected 1, got 2"));
   EXPECT_THAT(first_error(replaced(good, "0.0042", "-1")),
-              HasSubstr("s.json: /kernels/0/quartile_s: expected a positive number, got -1"));
+              HasSubstr("s.json: /kernels/0/median_s: expected a positive number, got -1"));
   EXPECT_THAT(first_error(replaced(good, "\"cores\": 2", "\"cores\": 0")),
               HasSubstr("s.json: /host/cores: expected a whole number from 1, got 0"));
   EXPECT_THAT(first_error(replaced(good, "\"flops\"", "\"flop\"")),

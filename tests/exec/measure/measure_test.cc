@@ -15,10 +15,17 @@ namespace {
 std::vector<MeasuredNet> small_networks() {
   const ModelSpec resnet{"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
   const ModelSpec gpt{"gpt",
-                      {{"layers", {1}}, {"width", {16}}, {"heads", {2}}, {"vocabulary", {32}},
-                       {"sequence", {8}}, {"positions", {8}}}};
-  return {{build_net(resnet).value(), 2}, {build_net(resnet).value(), 8},
-          {build_net(gpt).value(), 1},    {build_net(gpt).value(), 4}, {build_net(gpt).value(), 16}};
+                      {{"layers", {1}},
+                       {"width", {16}},
+                       {"heads", {2}},
+                       {"vocabulary", {32}},
+                       {"sequence", {8}},
+                       {"positions", {8}}}};
+  return {{build_net(resnet).value(), 2},
+          {build_net(resnet).value(), 8},
+          {build_net(gpt).value(), 1},
+          {build_net(gpt).value(), 4},
+          {build_net(gpt).value(), 16}};
 }
 
 Samples measured(std::size_t ranks, std::string_view backend_name) {
@@ -50,14 +57,19 @@ TEST_P(Measure, HasPositiveSamplesOfEverything) {
     EXPECT_GE(s.runs, 3) << s.what;
   }
   EXPECT_EQ(classes.size(), static_cast<std::size_t>(kKernelClassCount));
-  for (const char* kernel : {"conv2d k3 s1 8x8x16 -> 8x8x16 n8 forward", "conv2d k3 s1 8x8x16 -> 8x8x16 n8 backward_input",
+  for (const char* kernel : {"conv2d k3 s1 8x8x16 -> 8x8x16 n8 forward",
+                             "conv2d k3 s1 8x8x16 -> 8x8x16 n8 backward_input",
                              "conv2d k3 s1 8x8x16 -> 8x8x16 n8 backward_weight"}) {
     EXPECT_EQ(kernels.count(kernel), 1u) << kernel;
   }
-  for (const MessageSample& s : samples.messages) EXPECT_GT(s.round_trip, Seconds{});
-  for (const ReduceSample& s : samples.reductions) EXPECT_GT(s.seconds, Seconds{});
-  for (const CopySample& s : samples.copies) EXPECT_GT(s.seconds, Seconds{});
-  for (const CapacitySample& s : samples.capacity) EXPECT_GT(s.work, 0);
+  for (const MessageSample& s : samples.messages)
+    EXPECT_GT(s.round_trip, Seconds{});
+  for (const ReduceSample& s : samples.reductions)
+    EXPECT_GT(s.seconds, Seconds{});
+  for (const CopySample& s : samples.copies)
+    EXPECT_GT(s.seconds, Seconds{});
+  for (const CapacitySample& s : samples.capacity)
+    EXPECT_GT(s.work, 0);
   EXPECT_FALSE(samples.reductions.empty());
   EXPECT_EQ(samples.host.ranks, 4);
   EXPECT_EQ(samples.host.backend, GetParam());
@@ -69,8 +81,10 @@ TEST_P(Measure, HasPositiveSamplesOfEverything) {
 TEST_P(Measure, CountsRanks) {
   const Samples samples = measured(4, GetParam());
   std::set<std::int64_t> pairs, copying;
-  for (const MessageSample& s : samples.messages) pairs.insert(s.pairs);
-  for (const CopySample& s : samples.copies) copying.insert(s.ranks);
+  for (const MessageSample& s : samples.messages)
+    pairs.insert(s.pairs);
+  for (const CopySample& s : samples.copies)
+    copying.insert(s.ranks);
   EXPECT_EQ(pairs, (std::set<std::int64_t>{1, 2}));
   EXPECT_EQ(copying, (std::set<std::int64_t>{1, 4}));
   ASSERT_EQ(samples.capacity.size(), 8u);
@@ -90,10 +104,15 @@ TEST_P(Measure, SurvivesItsFileAndAFit) {
   const Result<Calibration> calibration = calibrate(read, {});
   ASSERT_TRUE(calibration);
   EXPECT_EQ(calibration->device.capacity.size(), 2u);
+  Seconds measured_total, priced_total;
+  for (const KernelSample& s : read.kernels) {
+    const auto calls = static_cast<double>(s.calls);
+    measured_total += calls * s.seconds;
+    priced_total += calls * price(calibration->device, s.kernel, s.flops, s.traffic);
+  }
+  EXPECT_NEAR(priced_total / measured_total, 1, 0.25) << "the fit keeps totals, see calibrate.h";
   for (const ClassFit& fit : calibration->classes) {
-    EXPECT_FALSE(fit.borrowed_from && fit.kernel == KernelClass::convolution);
-    // A row that is off by more does not describe its own class.
-    EXPECT_LT(fit.median_error, 1.0) << to_string(fit.kernel);
+    EXPECT_FALSE(fit.borrowed_from) << to_string(fit.kernel);
   }
 }
 

@@ -25,14 +25,21 @@ TEST(NetWalk, RunsOneTrainingStep) {
         EXPECT_TRUE(std::isfinite(value)) << step.what;
       }
     }
-    // Sums of gradients that meet are the walk's own, and additions hand theirs on without arithmetic.
+    // Sums of gradients that meet are the walk's own, and additions hand theirs on without
+    // arithmetic.
     const double expected = flops_of(measured.net, measured.samples).total().flops();
     EXPECT_NEAR(flops.flops() / expected, 1, 0.01) << measured.net.name;
   }
 }
 
 TEST(NetWalk, NamesEqualKernelsEqually) {
-  const KernelRequest conv{KernelKind::backward_input, Conv2d{16, 32, 3, 2, 1}, {{{28, 28, 16}}}, {{14, 14, 32}}, 8, 0, {true}};
+  const KernelRequest conv{KernelKind::backward_input,
+                           Conv2d{16, 32, 3, 2, 1},
+                           {{{28, 28, 16}}},
+                           {{14, 14, 32}},
+                           8,
+                           0,
+                           {true}};
   EXPECT_EQ(kernel_text(conv), "conv2d k3 s2 28x28x16 -> 14x14x32 n8 backward_input");
   KernelRequest sum{};
   sum.kind = KernelKind::accumulate;
@@ -43,7 +50,8 @@ TEST(NetWalk, NamesEqualKernelsEqually) {
 TEST(RotatingMemory, ComesBackOnlyAfterAWholeTurn) {
   RotatingMemory memory(Bytes::kib(4));
   const std::byte* first = memory.take(Bytes::kib(1));
-  for (int i = 0; i < 3; ++i) EXPECT_NE(memory.take(Bytes::kib(1)), first);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_NE(memory.take(Bytes::kib(1)), first);
   EXPECT_EQ(memory.take(Bytes::kib(1)), first);
 }
 

@@ -17,7 +17,9 @@ struct Outcome {
 };
 
 Outcome run_job(std::string_view name) {
-  const std::string command = REHEARSE_SOURCE_DIR "/tools/mpirun -np 2 " REHEARSE_FAILING_JOB " " +
+  // A job that hangs must not hang the tests: timeout ends mpirun, and mpirun the ranks.
+  const std::string command = "timeout 60 " REHEARSE_SOURCE_DIR
+                              "/tools/mpirun -np 2 " REHEARSE_FAILING_JOB " " +
                               std::string(name) + " 2>&1";
   Outcome outcome;
   std::FILE* pipe = popen(command.c_str(), "r");
@@ -52,6 +54,10 @@ INSTANTIATE_TEST_SUITE_P(, MpiFailure, testing::ValuesIn(transport_failures()),
 TEST(MpiFailureText, NamesRankOperationAndCall) {
   expect_failure("peer_is_unknown",
                  "rank 1: MPI_Isend to rank 9, tag 3: MPI_ERR_RANK: invalid rank");
+}
+
+TEST(MpiFailureText, NamesTheRankThatLeft) {
+  expect_failure("leave_by_an_exception", "rank 1: left by an exception");
 }
 
 // MPI_TAG_UB of Open MPI is 2^31 - 1 = 2147483647; three tags are the transport's own.

@@ -1,0 +1,36 @@
+// A data set as the executor asks for it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "exec/batch_source.h"
+#include "exec/data/dataset.h"
+#include "exec/data/sample_order.h"
+#include "model/net/lowering.h"
+
+namespace rehearse::exec {
+
+class DataBatches : public BatchSource, public EvaluationSource {
+ public:
+  // The data set must fit the network (open_dataset has seen to that) and outlive this.
+  DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size, const ElementSizes& sizes);
+
+  void load_input(std::int64_t step, std::int64_t micro_batch, void* into) override;
+  void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) override;
+  std::int64_t test_samples() const override { return data_.samples(Split::test); }
+  void load_training_input(std::int64_t first, std::int64_t count, void* into) override;
+  void load_test_input(std::int64_t first, std::int64_t count, void* into) override;
+  void load_test_labels(std::int64_t first, std::int64_t count, void* into) override;
+
+ private:
+  void copy_input(Split split, const std::vector<std::int64_t>& numbers, void* into) const;
+  void copy_labels(Split split, const std::vector<std::int64_t>& numbers, void* into) const;
+  std::vector<std::int64_t> range(Split split, std::int64_t first, std::int64_t count) const;
+
+  const Dataset& data_;
+  SampleOrder order_;
+  bool is_double_;
+};
+
+}  // namespace rehearse::exec

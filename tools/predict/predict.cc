@@ -1,0 +1,113 @@
+#include "tools/predict/predict.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cost/cost_model.h"
+#include "cost/estimate.h"
+#include "model/base/text.h"
+#include "model/plan/verify.h"
+#include "model/schedule/build_plan.h"
+#include "sim/simulate.h"
+
+namespace rehearse {
+namespace {
+
+void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& memory) {
+  const RankMemory* worst = nullptr;
+  for (RankSummary& rank : summary.ranks) {
+    const RankMemory& own = memory.programs[plan.ranks[static_cast<std::size_t>(rank.rank)].program.index()];
+    rank.peak_memory = own.peak();
+    rank.arena = own.arena;
+    rank.arena_live = own.arena_live;
+    if (worst == nullptr || own.peak() > worst->peak()) worst = &own;
+  }
+  take_worst_memory(summary);
+  summary.fits = memory.fits;
+  if (worst == nullptr) return;
+  summary.pools = {{"parameters", worst->parameters},       {"gradients", worst->gradients},
+                   {"optimizer_state", worst->optimizer_state}, {"activations", worst->activations},
+                   {"communication", worst->communication}, {"workspace", worst->workspace}};
+}
+
+void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluster, const sim::Outcome& outcome) {
+  for (RankSummary& rank : summary.ranks) {
+    const RankTraffic traffic = traffic_of(plan, RankId(rank.rank));
+    rank.sent = traffic.total_sent();
+    rank.received = traffic.total_received();
+  }
+  for (std::size_t l = 0; l < cluster.links().size(); ++l) {
+    const Link& link = cluster.links()[l];
+    const Bytes per_step = Bytes::bytes(outcome.link_bytes[l].bytes() / outcome.timeline.steps);
+    if (per_step == Bytes{}) continue;
+    summary.links.push_back({link.name, per_step, (per_step / link.bandwidth) / summary.step_time});
+  }
+}
+
+std::optional<double> mfu(const Plan& plan, const Net& net, const Device& device, Seconds step) {
+  const auto peak = device.peak.find(plan.training.dtype);
+  if (peak == device.peak.end()) return std::nullopt;
+  const double ranks = static_cast<double>(plan.ranks.size());
+  return (model_flops(plan, net) / (peak->second * ranks)) / step;
+}
+
+Diagnostics located(Diagnostics errors, const ScenarioStrategy& strategy) {
+  for (Diagnostic& error : errors) {
+    if (!error.where) error.where = strategy.where;
+  }
+  return errors;
+}
+
+}  // namespace
+
+ProfilePath profile_path(const std::string& scenario_path) {
+  ProfilePath path;
+  path.directories.push_back((std::filesystem::path(scenario_path).parent_path() / "devices").string());
+  if (const char* directory = std::getenv("REHEARSE_PROFILES")) path.directories.emplace_back(directory);
+  path.directories.emplace_back(REHEARSE_PROFILE_DIRECTORY);
+  return path;
+}
+
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::string& name) {
+  std::vector<std::string> names;
+  for (const ScenarioStrategy& strategy : scenario.strategies) {
+    if (strategy.spec.name == name) return strategy;
+    names.push_back(strategy.spec.name);
+  }
+  const auto guess = nearest(name, names);
+  return error(guess ? fmt::format("{} has no strategy '{}'; did you mean '{}'?", scenario.path, name, *guess)
+                     : fmt::format("{} has no strategy '{}'; it has {}", scenario.path, name, join(names, ", ")));
+}
+
+Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  const Net net = *build_net(scenario.model);
+  const auto samples = micro_batch_samples(strategy.spec, strategy.mesh, scenario.training.batch);
+  if (!samples) return located(samples.errors(), strategy);
+  const std::vector<double> costs = block_seconds(net, *samples, scenario.training, scenario.cluster.device);
+  Result<Plan> plan = build_plan(strategy.spec, scenario.model, scenario.training,
+                                 scenario.cluster.nodes * scenario.cluster.devices_per_node, costs);
+  if (!plan) return located(plan.errors(), strategy);
+  const Status good = verify(*plan);
+  // Strategies that were read without errors build plans that verify: anything else is ours to mend.
+  REHEARSE_CHECK(good.ok(), "the plan of strategy '{}' is wrong:\n{}", strategy.spec.name, format(good.errors()));
+  return plan;
+}
+
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<Plan> plan = plan_of(scenario, strategy);
+  if (!plan) return plan.errors();
+  const Net net = *build_net(scenario.model);
+  const Device& device = scenario.cluster.device;
+  const Result<Cluster> cluster = Cluster::build(scenario.cluster);
+  if (!cluster) return cluster.errors();
+  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, make_prices(*plan, net, device), kSimulatedSteps);
+  if (!outcome) return located(outcome.errors(), strategy);
+  StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
+  summary.mfu = mfu(*plan, net, device, summary.step_time);
+  add_memory(summary, *plan, memory_of(*plan, device, scenario.cluster.devices_per_node));
+  add_bytes(summary, *plan, *cluster, *outcome);
+  return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
+}
+
+}  // namespace rehearse

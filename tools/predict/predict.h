@@ -1,0 +1,38 @@
+// From a scenario to predictions: the one way from text to plan to price to timeline.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cost/memory.h"
+#include "model/base/diagnostic.h"
+#include "model/net/net.h"
+#include "model/plan/plan.h"
+#include "model/plan/timeline.h"
+#include "model/scenario/scenario.h"
+#include "tools/summary/summary.h"
+
+namespace rehearse {
+
+// Steps that are simulated, and how many of them count as warm-up: pipelines fill in the first, ranks
+// drift apart in the second.
+inline constexpr std::int64_t kSimulatedSteps = 6, kWarmUp = 2;
+
+// The device profiles that come with rehearse, those beside the scenario, and those in the directory
+// that the environment variable REHEARSE_PROFILES names.
+ProfilePath profile_path(const std::string& scenario_path);
+
+// The strategy's plan, verified. Errors are located at the strategy.
+Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy);
+// The strategy with this name, or an error that lists them.
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::string& name);
+
+struct Prediction {
+  Plan plan;
+  Timeline timeline;
+  StrategySummary summary;
+};
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy);
+
+}  // namespace rehearse

@@ -1,0 +1,16 @@
+// The commands of `rehearse`, one file each.
+#pragma once
+
+#include "tools/cli/cli.h"
+
+namespace rehearse::cli {
+
+Command calibrate_command();
+Command diff_command();
+Command plan_command();
+Command report_command();
+Command simulate_command();
+Command trace_command();
+Command verify_command();
+
+}  // namespace rehearse::cli

@@ -1,0 +1,10 @@
+#include "tools/rehearse/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace rehearse::cli;
+  const std::vector<Command> commands = {
+      calibrate_command(), diff_command(),  plan_command(),   report_command(),
+      simulate_command(),  trace_command(), verify_command(),
+  };
+  return run_program("rehearse", "Plans and predicts distributed training before the money is spent.", commands, argc, argv);
+}

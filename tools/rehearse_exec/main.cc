@@ -1,0 +1,7 @@
+#include "tools/rehearse_exec/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace rehearse::cli;
+  return run_program("rehearse-exec", "Measures machines and trains with plans, over MPI or on threads.",
+                     {measure_command(), train_command()}, argc, argv);
+}

@@ -1,0 +1,70 @@
+#include "exec/measure/measure.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+#include <set>
+
+#include "tools/predict/predict.h"
+#include "tools/rehearse_exec/commands.h"
+#include "tools/rehearse_exec/ranks.h"
+
+namespace rehearse::cli {
+namespace {
+
+Syntax syntax() {
+  Syntax syntax{{}, rank_options()};
+  syntax.options.push_back({"scenario", "SCENARIO", "measure the kernels of this scenario's model (default: a mixture)"});
+  syntax.options.push_back({"budget", "SECONDS", "time to take (default 15)"});
+  syntax.options.push_back({"out", "SAMPLES", "file for the samples (default: samples.json)"});
+  return syntax;
+}
+
+// The scenario's network at every micro-batch size of its strategies.
+Result<std::vector<exec::MeasuredNet>> networks_of(const std::string& path) {
+  const Result<Scenario> scenario = read_scenario(path, profile_path(path));
+  if (!scenario) return scenario.errors();
+  std::set<std::int64_t> sizes;
+  for (const ScenarioStrategy& strategy : scenario->strategies) {
+    sizes.insert(*micro_batch_samples(strategy.spec, strategy.mesh, scenario->training.batch));
+  }
+  std::vector<exec::MeasuredNet> networks;
+  for (const std::int64_t samples : sizes) networks.push_back({*build_net(scenario->model), samples});
+  return networks;
+}
+
+int run_rank(const Arguments& arguments, exec::Transport& transport, const std::string& backend_name,
+             const exec::MeasureOptions& options) {
+  const auto backend = exec::make_backend(backend_name);
+  const Samples samples = exec::measure(transport, *backend, options);
+  if (transport.rank() != RankId(0)) return kDone;
+  const std::string out = arguments.get("out").value_or("samples.json");
+  const Status written = write_file(out, print(samples));
+  if (!written) return fail(written.errors());
+  std::cout << fmt::format("{} kernels, {} message sizes and {} ranks at once measured on '{}', written to {}\n",
+                           samples.kernels.size(), samples.messages.size(), samples.host.ranks, samples.host.processor, out);
+  return kDone;
+}
+
+int run(const Arguments& arguments) {
+  const Result<std::string> backend = backend_of(arguments);
+  if (!backend) return fail(backend.errors());
+  const Result<std::int64_t> budget = arguments.count("budget", 15, 1);
+  if (!budget) return fail(budget.errors());
+  exec::MeasureOptions options;
+  options.budget = Seconds::seconds(static_cast<double>(*budget));
+  options.progress = [](const std::string& text) { std::cerr << text << std::endl; };
+  options.networks = exec::default_networks();
+  if (const auto scenario = arguments.get("scenario")) {
+    auto networks = networks_of(*scenario);
+    if (!networks) return fail(networks.errors());
+    options.networks = std::move(*networks);
+  }
+  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport, *backend, options); });
+}
+
+}  // namespace
+
+Command measure_command() { return {"measure", "measure this machine's kernels, memory and messages", syntax, run}; }
+
+}  // namespace rehearse::cli

@@ -1,0 +1,59 @@
+#include "tools/rehearse_exec/measured.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exec/backend.h"
+
+namespace rehearse {
+namespace {
+
+constexpr std::int64_t kWarmUpSteps = 3;
+constexpr std::int64_t kTracedSteps = 10;
+
+Bytes per_step(Bytes total, std::int64_t steps) { return Bytes::bytes(total.bytes() / steps); }
+
+}  // namespace
+
+StrategySummary summarize_run(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
+  const std::int64_t steps = run.timeline.steps;
+  StrategySummary summary = summarize(plan, net, run.timeline, std::min(kWarmUpSteps, steps - 1));
+  Bytes arena, workspace;
+  for (std::size_t r = 0; r < run.ranks.size(); ++r) {
+    const exec::RankMeasurement& measured = run.ranks[r];
+    RankSummary& rank = summary.ranks[r];
+    rank.sent = per_step(measured.traffic.sent, steps);
+    rank.received = per_step(measured.traffic.received, steps);
+    rank.arena = measured.arena_extent;
+    rank.arena_live = measured.arena_live;
+    rank.peak_memory = measured.arena_extent + measured.workspace;
+    arena = std::max(arena, measured.arena_extent);
+    workspace = std::max(workspace, measured.workspace);
+  }
+  take_worst_memory(summary);
+  summary.pools = {{"arena", arena}, {"workspace", workspace}};
+  summary.losses = run.losses;
+  for (const exec::EvaluationAt& at : run.evaluations) {
+    summary.evaluations.push_back({at.step, at.evaluation.accuracy, at.evaluation.loss});
+  }
+  return summary;
+}
+
+std::string last_steps_trace(const Plan& plan, const Timeline& timeline) {
+  Timeline last;
+  last.steps = timeline.steps;
+  for (const Span& span : timeline.spans) {
+    if (span.step >= timeline.steps - kTracedSteps) last.spans.push_back(span);
+  }
+  return chrome_trace(plan, {{"measured", &last}});
+}
+
+Status check_runs(const Plan& plan, const std::string& backend) {
+  const std::int64_t bytes = exec::make_backend(backend)->sizes().activation_bytes;
+  if (bytes == bytes_of(plan.training.dtype)) return success();
+  return error(fmt::format("the plan trains in {}, the backend '{}' computes with {} bytes per value",
+                           to_string(plan.training.dtype), backend, bytes));
+}
+
+}  // namespace rehearse

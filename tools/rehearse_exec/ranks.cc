@@ -1,0 +1,83 @@
+#include "tools/rehearse_exec/ranks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <iostream>
+
+#include "exec/backend.h"
+#include "model/base/text.h"
+#ifdef REHEARSE_HAVE_MPI
+#include "exec/mpi/mpi_transport.h"
+#endif
+
+namespace rehearse::cli {
+namespace {
+
+int run_on_threads(std::size_t ranks, const std::function<int(exec::Transport&)>& body) {
+  std::atomic<int> code{kDone};
+  try {
+    exec::run_local(ranks, [&](exec::Transport& transport) {
+      const int own = body(transport);
+      int known = code.load();
+      while (own > known && !code.compare_exchange_weak(known, own)) {
+      }
+    });
+  } catch (const exec::JobAborted& aborted) {
+    std::cerr << fmt::format("error: {}\n", aborted.what());
+    return kWrongInput;
+  }
+  return code;
+}
+
+int run_on_processes(const std::function<int(exec::Transport&)>& body) {
+#ifdef REHEARSE_HAVE_MPI
+  int code = kDone;
+  exec::run_mpi([&](exec::Transport& transport) { code = body(transport); });
+  return code;
+#else
+  (void)body;
+  return fail(error("this build has no MPI: run on threads with --local N"));
+#endif
+}
+
+}  // namespace
+
+std::vector<Option> rank_options() {
+  return {{"local", "N", "N ranks as threads of this process, without MPI"},
+          {"device", "KIND", "cpu (default) or cuda"},
+          {"backend", "NAME", "kernels: onednn (default) or reference"}};
+}
+
+int run_ranks(const Arguments& arguments, const std::function<int(exec::Transport&)>& body) {
+  if (!arguments.has("local")) return run_on_processes(body);
+  const Result<std::int64_t> ranks = arguments.count("local", 1, 1);
+  if (!ranks) return fail(ranks.errors());
+  return run_on_threads(static_cast<std::size_t>(*ranks), body);
+}
+
+Result<std::string> backend_of(const Arguments& arguments) {
+  const std::string device = arguments.get("device").value_or("cpu");
+  if (device == "cuda") return error("this build has no CUDA backend");
+  if (device != "cpu") return error(fmt::format("--device expects cpu or cuda, got '{}'", device));
+  const std::string name = arguments.get("backend").value_or("onednn");
+  std::vector<std::string> names;
+  for (const std::string_view known : exec::backend_names()) names.emplace_back(known);
+  if (std::find(names.begin(), names.end(), name) != names.end()) return name;
+  return error(fmt::format("--backend expects {}, got '{}'", join(names, " or "), name));
+}
+
+std::optional<std::string> from_rank_0(exec::Transport& transport, const std::function<Result<std::string>()>& make) {
+  std::string message;
+  if (transport.rank() == RankId(0)) {
+    const Result<std::string> text = make();
+    if (!text) std::cerr << format(text.errors()) << std::flush;
+    if (text) message = "+" + *text;
+  }
+  message = transport.broadcast(message, RankId(0));
+  if (message.empty()) return std::nullopt;
+  return message.substr(1);
+}
+
+}  // namespace rehearse::cli

@@ -1,0 +1,168 @@
+#include "exec/run/train.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <iostream>
+
+#include "exec/data/batches.h"
+#include "model/plan/plan_text.h"
+#include "model/plan/verify.h"
+#include "tools/predict/predict.h"
+#include "tools/rehearse_exec/commands.h"
+#include "tools/rehearse_exec/measured.h"
+#include "tools/rehearse_exec/ranks.h"
+
+namespace rehearse::cli {
+namespace {
+
+Syntax syntax() {
+  Syntax syntax{{"SCENARIO|PLAN"}, rank_options()};
+  syntax.options.push_back({"strategy", "NAME", "which of the scenario's strategies"});
+  syntax.options.push_back({"profile", "FILE", "device profile instead of the scenario's: stages are cut by its prices"});
+  syntax.options.push_back({"steps", "N", "steps to train (default: the scenario's)"});
+  syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
+  syntax.options.push_back({"data-directory", "DIR", "where the data set's files are"});
+  syntax.options.push_back({"out", "DIR", "write plan.txt, measured.json and trace.json there"});
+  return syntax;
+}
+
+// The plan's text and its scenario's name.
+struct PlanSource {
+  std::string scenario;
+  Plan plan;
+};
+
+Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::string& path) {
+  const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  if (!scenario) return scenario.errors();
+  const auto name = arguments.get("strategy");
+  if (!name && scenario->strategies.size() > 1) {
+    return error("the scenario has several strategies: say which with --strategy");
+  }
+  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, name.value_or(scenario->strategies[0].spec.name));
+  if (!strategy) return strategy.errors();
+  Result<Plan> plan = plan_of(*scenario, *strategy);
+  if (!plan) return plan.errors();
+  return PlanSource{scenario->name, std::move(*plan)};
+}
+
+Result<PlanSource> plan_from_text(const std::string& text, const std::string& path) {
+  Result<ParsedPlan> parsed = parse_plan(text, path);
+  if (!parsed) return parsed.errors();
+  const Status good = verify(parsed->plan, &parsed->places);
+  if (!good) return good.errors();
+  return PlanSource{path, std::move(parsed->plan)};
+}
+
+Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
+  const std::string& path = arguments.at("SCENARIO|PLAN");
+  const Result<std::string> text = read_file(path);
+  if (!text) return text.errors();
+  const bool is_plan = text->find("rehearse plan ") != std::string::npos;
+  const Result<PlanSource> source = is_plan ? plan_from_text(*text, path) : plan_from_scenario(arguments, path);
+  if (!source) return source.errors();
+  if (source->plan.ranks.size() != ranks) {
+    return error(fmt::format("the plan has {} ranks, {} were started", source->plan.ranks.size(), ranks));
+  }
+  return source->scenario + "\n" + print(source->plan);
+}
+
+// A line on stderr every few seconds.
+class Progress {
+ public:
+  Progress(std::string what, std::int64_t steps) : what_(std::move(what)), steps_(steps) {}
+  void operator()(std::int64_t step, double loss) {
+    const auto now = std::chrono::steady_clock::now();
+    if (step != 1 && step != steps_ && now - last_ < std::chrono::seconds(5)) return;
+    last_ = now;
+    std::cerr << fmt::format("{}: step {}/{}, loss {:.3f}", what_, step, steps_, loss) << std::endl;
+  }
+
+ private:
+  std::string what_;
+  std::int64_t steps_;
+  std::chrono::steady_clock::time_point last_;
+};
+
+struct Settings {
+  std::string backend;
+  std::optional<std::int64_t> steps;
+  std::int64_t evaluate_every = 0;
+};
+
+Result<Settings> settings_of(const Arguments& arguments) {
+  const Result<std::string> backend = backend_of(arguments);
+  if (!backend) return backend.errors();
+  Settings settings{*backend, std::nullopt, 0};
+  // A step's time is the difference of two ends.
+  const Result<std::int64_t> steps = arguments.count("steps", 0, 2);
+  if (!steps) return steps.errors();
+  if (arguments.has("steps")) settings.steps = *steps;
+  const Result<std::int64_t> every = arguments.count("evaluate-every", 0, 1);
+  if (!every) return every.errors();
+  settings.evaluate_every = *every;
+  return settings;
+}
+
+int finish(const Arguments& arguments, const Plan& plan, const Net& net, const exec::TrainingRun& run, Summary summary) {
+  const std::string differing = exec::differing_copies(run.ranks);
+  REHEARSE_CHECK(differing.empty(), "{}", differing);
+  summary.strategies.push_back(summarize_run(plan, net, run));
+  std::cout << print_table(summary);
+  for (const exec::EvaluationAt& at : run.evaluations) {
+    std::cout << fmt::format("{}: after {} steps test accuracy {:.1f} %, loss {:.3f}\n", plan.strategy, at.step,
+                             100 * at.evaluation.accuracy, at.evaluation.loss);
+  }
+  const auto out = arguments.get("out");
+  if (!out) return kDone;
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"plan.txt", print(plan)}, {"measured.json", print_json(summary)}, {"trace.json", last_steps_trace(plan, run.timeline)}};
+  for (const auto& [name, text] : files) {
+    const Status written = write_file(*out + "/" + name, text);
+    if (!written) return fail(written.errors());
+  }
+  return kDone;
+}
+
+int run_rank(const Arguments& arguments, const Settings& settings, exec::Transport& transport) {
+  const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
+  if (!text) return kWrongInput;
+  const std::size_t name_end = text->find('\n');
+  const Plan plan = parse_plan(text->substr(name_end + 1), "plan")->plan;
+  const Net net = *build_net(plan.model);
+  const auto backend = exec::make_backend(settings.backend);
+  const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed, arguments.get("data-directory")};
+  // Rank 0 first: what is wrong with the files is said once.
+  if (!from_rank_0(transport, [&]() -> Result<std::string> {
+        const auto data = exec::open_dataset(request);
+        if (!data) return data.errors();
+        const auto fits = check_runs(plan, settings.backend);
+        if (!fits) return fits.errors();
+        return std::string();
+      })) {
+    return kWrongInput;
+  }
+  const auto data = exec::open_dataset(request);
+  if (!data) transport.abort(format(data.errors()));
+  exec::DataBatches batches(**data, plan.training.seed, {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
+  exec::TrainOptions options;
+  options.steps = settings.steps.value_or(plan.training.steps);
+  options.evaluate_every = settings.evaluate_every;
+  options.progress = Progress(plan.strategy, options.steps);
+  const exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
+  if (transport.rank() != RankId(0)) return kDone;
+  return finish(arguments, plan, net, run, {text->substr(0, name_end), "measured", settings.backend, {}});
+}
+
+int run(const Arguments& arguments) {
+  const Result<Settings> settings = settings_of(arguments);
+  if (!settings) return fail(settings.errors());
+  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, *settings, transport); });
+}
+
+}  // namespace
+
+Command train_command() { return {"train", "train with a plan and measure it", syntax, run}; }
+
+}  // namespace rehearse::cli
