@@ -10,6 +10,8 @@ using yaml::Kind;
 using yaml::Map;
 using yaml::Problems;
 
+constexpr auto kUnused = yaml::Unused::fine_unless_misspelt;
+
 KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSpan where,
                      Problems& problems) {
   KernelRate rate;
@@ -17,6 +19,7 @@ KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSp
   yaml::read_needed(map, "compute", rate.compute, yaml::read_flop_rate);
   yaml::read_needed(map, "memory", rate.memory, yaml::read_bandwidth);
   yaml::read(map, "overhead", rate.overhead, yaml::read_seconds);
+  map.finish(kUnused);
   return rate;
 }
 
@@ -31,6 +34,7 @@ void read_kernels(Map& profile, Device& device) {
       device.kernels[static_cast<std::size_t>(k)] =
           read_rate(*rate, name, map.where(name), profile.problems());
   }
+  map.finish(kUnused);
 }
 
 void read_peak(Map& profile, Device& device) {
@@ -52,6 +56,7 @@ void read_messaging(Map& profile, Messaging& messaging) {
   yaml::read(map, "send_per_byte", messaging.send_per_byte, yaml::read_seconds);
   yaml::read(map, "receive_per_byte", messaging.receive_per_byte, yaml::read_seconds);
   yaml::read(map, "reduce_per_byte", messaging.reduce_per_byte, yaml::read_seconds);
+  map.finish(kUnused);
 }
 
 void read_capacity(Map& profile, Device& device) {
@@ -112,6 +117,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   read_messaging(map, device.messaging);
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
+  map.finish(kUnused);
   if (problems.empty()) check(device, map);
   if (!problems.empty()) return problems.take();
   return device;

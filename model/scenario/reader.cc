@@ -108,13 +108,14 @@ SourceSpan Map::where(std::string_view key) const {
   return found == nullptr ? where_ : found->key_where;
 }
 
-void Map::finish() {
+void Map::finish(Unused unused) {
   if (map_ == nullptr) return;
   std::sort(asked_.begin(), asked_.end());
   asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
   for (const Entry& e : map_->entries) {
     if (std::binary_search(asked_.begin(), asked_.end(), e.key)) continue;
     const auto guess = nearest(e.key, asked_);
+    if (unused == Unused::fine_unless_misspelt && !guess) continue;
     problems_.add(e.key_where, fmt::format("unknown key '{}' in '{}'; {}", printable(e.key), name_,
                                            guess ? fmt::format("did you mean '{}'?", *guess)
                                                  : "it takes " + join(asked_, ", ")));

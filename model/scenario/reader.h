@@ -29,6 +29,10 @@ class Problems {
   Diagnostics list_;
 };
 
+// What becomes of keys that nobody asked for. A profile may carry notes and what other tools measured,
+// but not a known key misspelt: that would be a rate of zero which nobody meant.
+enum class Unused { refused, fine_unless_misspelt };
+
 // One map. Keys are read by name; at the end finish() reports those that nobody asked for.
 class Map {
  public:
@@ -45,7 +49,7 @@ class Map {
   const std::string& name() const { return name_; }
   Problems& problems() { return problems_; }
 
-  void finish();
+  void finish(Unused unused = Unused::refused);
 
  private:
   const Entry* entry(std::string_view key) const;
