@@ -11,8 +11,6 @@
 namespace rehearse {
 namespace {
 
-constexpr std::int64_t kMostDevices = 1'000'000;  // ids and memory; far above any cluster there is
-
 Status check_size(const ClusterSpec& spec) {
   if (spec.nodes < 1) return error(fmt::format("{} nodes: a cluster has one or more", spec.nodes));
   if (spec.devices_per_node < 1) {

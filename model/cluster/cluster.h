@@ -42,6 +42,9 @@ struct NetworkSpec {
   std::int64_t nodes_per_leaf = 16;
 };
 
+// What ids and memory are made for; far above any cluster there is.
+inline constexpr std::int64_t kMostDevices = 1'000'000;
+
 struct ClusterSpec {
   Device device;
   std::int64_t nodes = 1;

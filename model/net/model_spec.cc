@@ -36,6 +36,15 @@ const ModelBuilder* find_model_builder(std::string_view kind) {
   return row == table.end() ? nullptr : &*row;
 }
 
+Status check_field(const ModelField& field, const std::vector<std::int64_t>& value) {
+  if (!holds_kind(field.kind, value)) {
+    return error(fmt::format("field '{}' expects {}", field.name, describe(field.kind)));
+  }
+  const std::int64_t largest = *std::max_element(value.begin(), value.end());
+  if (largest <= field.most) return success();
+  return error(fmt::format("field '{}' is at most {}, got {}", field.name, field.most, largest));
+}
+
 Result<ModelSpec> resolve(const ModelSpec& spec) {
   const ModelBuilder* builder = find_model_builder(spec.kind);
   if (builder == nullptr) return error(fmt::format("there is no model kind '{}'", spec.kind));
@@ -47,9 +56,8 @@ Result<ModelSpec> resolve(const ModelSpec& spec) {
       return error(fmt::format("model kind '{}' needs '{}': {}", spec.kind, field.name, field.help));
     }
     const auto& value = missing ? field.preset : given->second;
-    if (!holds_kind(field.kind, value)) {
-      return error(fmt::format("field '{}' expects {}", field.name, describe(field.kind)));
-    }
+    const Status good = check_field(field, value);
+    if (!good) return good.errors();
     resolved.fields.emplace(field.name, value);
   }
   for (const auto& [name, value] : spec.fields) {

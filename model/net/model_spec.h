@@ -30,7 +30,10 @@ struct ModelField {
   FieldKind kind;
   std::vector<std::int64_t> preset;  // empty: the user must give it
   std::string_view help;
+  std::int64_t most = 1 << 20;  // of each number, so that sizes and products stay countable
 };
+// Errors: the value is not of the field's kind, or too large.
+Status check_field(const ModelField& field, const std::vector<std::int64_t>& value);
 
 struct ModelBuilder {
   std::string_view kind;

@@ -1,6 +1,22 @@
 #include "model/scenario/sections.h"
 
 namespace rehearse::yaml {
+namespace {
+
+void read_field(const ModelField& field, Map& model, ModelSpec& spec) {
+  Problems& problems = model.problems();
+  const Value* given = field.preset.empty() ? model.need(field.name) : model.find(field.name);
+  if (given == nullptr) return;
+  const auto value = given->kind == Kind::scalar && !given->quoted
+                         ? parse_field(field.kind, given->text)
+                         : std::nullopt;
+  if (!value) return expected(describe(field.kind), *given, problems);
+  const Status good = check_field(field, *value);
+  if (!good) return problems.add(given->where, good.errors().front().message);
+  spec.fields.emplace(field.name, *value);
+}
+
+}  // namespace
 
 ModelSpec read_model(Map& scenario) {
   ModelSpec spec;
@@ -13,27 +29,16 @@ ModelSpec read_model(Map& scenario) {
   const ModelBuilder* builder = find_model_builder(spec.kind);
   if (builder == nullptr) {
     std::vector<std::string> names;
-    for (const ModelBuilder& row : model_builders()) names.emplace_back(row.kind);
+    for (const ModelBuilder& row : model_builders())
+      names.emplace_back(row.kind);
     unknown_name("model kind", *map.find("kind"), names, problems);
     return {};
   }
-  bool complete = true;
-  for (const ModelField& field : builder->fields) {
-    const Value* given = field.preset.empty() ? map.need(field.name) : map.find(field.name);
-    if (given == nullptr) {
-      complete = complete && !field.preset.empty();
-      continue;
-    }
-    const auto parsed = given->kind == Kind::scalar ? parse_field(field.kind, given->text) : std::nullopt;
-    if (parsed) {
-      spec.fields.emplace(field.name, *parsed);
-    } else {
-      expected(describe(field.kind), *given, problems);
-      complete = false;
-    }
-  }
+  const std::size_t before = problems.size();
+  for (const ModelField& field : builder->fields)
+    read_field(field, map, spec);
   map.finish();
-  if (!complete) return {};
+  if (problems.size() > before) return {};
   Result<ModelSpec> resolved = resolve(spec);
   if (!resolved) return problems.add(map.where(), resolved.errors().front().message), ModelSpec{};
   const Result<Net> net = build_net(*resolved);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "model/base/text.h"
 
@@ -14,20 +15,45 @@ Note units_note() {
   return {std::nullopt, "units are required in every quantity; see README, \"Scenario files\""};
 }
 
+std::string got(const Value& value) {
+  if (value.kind != Kind::scalar) return std::string(describe(value.kind));
+  return fmt::format("{}'{}'", value.quoted ? "the quoted text " : "", printable(value.text));
+}
+
 const Value* scalar(const Value& value, std::string_view what, Problems& problems) {
   if (value.kind == Kind::scalar) return &value;
   expected(what, value, problems);
   return nullptr;
 }
 
+// YAML 1.1 reads 010 as 8, people as 10.
+bool has_leading_zero(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return text.size() > 1 && text[0] == '0' &&
+         std::isdigit(static_cast<unsigned char>(text[1])) != 0;
+}
+
 template <class T>
-std::optional<T> quantity(const Value& value, std::optional<T> (*parse)(std::string_view), std::string_view what, Problems& problems) {
+std::optional<T> quantity(const Value& value, std::optional<T> (*parse)(std::string_view),
+                          std::string_view what, Problems& problems) {
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
-  const auto parsed = parse(value.text);
-  if (parsed) return parsed;
+  const auto parsed = has_leading_zero(value.text) ? std::nullopt : parse(value.text);
+  const bool finite = parsed && *parsed - *parsed == T{};  // infinity less itself is not a number
+  if (finite && *parsed >= T{}) return parsed;
   const bool bare = parse_number(value.text).has_value();
-  problems.add(value.where, fmt::format("expected {}, got '{}'", what, value.text),
+  problems.add(value.where,
+               finite ? fmt::format("'{}' is below 0", printable(value.text))
+                      : fmt::format("expected {}, got {}", what, got(value)),
                bare ? std::vector<Note>{units_note()} : std::vector<Note>{});
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<T> rate(const Value& value, std::optional<T> (*parse)(std::string_view),
+                      std::string_view what, Problems& problems) {
+  const auto parsed = quantity(value, parse, what, problems);
+  if (!parsed || *parsed > T{}) return parsed;
+  problems.add(value.where, fmt::format("a rate is above 0, got '{}'", value.text));
   return std::nullopt;
 }
 
@@ -36,7 +62,9 @@ std::optional<T> quantity(const Value& value, std::optional<T> (*parse)(std::str
 Diagnostics Problems::take() {
   std::stable_sort(list_.begin(), list_.end(), [](const Diagnostic& a, const Diagnostic& b) {
     const auto place = [](const Diagnostic& d) {
-      return d.where ? std::pair(d.where->line, d.where->column) : std::pair(0, 0);
+      return d.where ? std::tuple<std::string_view, int, int>(d.where->source->name(),
+                                                              d.where->line, d.where->column)
+                     : std::tuple<std::string_view, int, int>();
     };
     return place(a) < place(b);
   });
@@ -57,7 +85,8 @@ Map::Map(const Value& value, std::string name, SourceSpan where, Problems& probl
 
 const Entry* Map::entry(std::string_view key) const {
   if (map_ == nullptr) return nullptr;
-  const auto found = std::find_if(map_->entries.begin(), map_->entries.end(), [&](const Entry& e) { return e.key == key; });
+  const auto found = std::find_if(map_->entries.begin(), map_->entries.end(),
+                                  [&](const Entry& e) { return e.key == key; });
   return found == map_->entries.end() ? nullptr : &*found;
 }
 
@@ -69,7 +98,8 @@ const Value* Map::find(std::string_view key) {
 
 const Value* Map::need(std::string_view key) {
   const Value* value = find(key);
-  if (value == nullptr && !broken_) problems_.add(where_, fmt::format("'{}' needs the key '{}'", name_, key));
+  if (value == nullptr && !broken_)
+    problems_.add(where_, fmt::format("'{}' needs the key '{}'", name_, key));
   return value;
 }
 
@@ -78,27 +108,30 @@ SourceSpan Map::where(std::string_view key) const {
   return found == nullptr ? where_ : found->key_where;
 }
 
-void Map::finish() {
+void Map::finish(Unused unused) {
   if (map_ == nullptr) return;
+  std::sort(asked_.begin(), asked_.end());
+  asked_.erase(std::unique(asked_.begin(), asked_.end()), asked_.end());
   for (const Entry& e : map_->entries) {
-    if (std::find(asked_.begin(), asked_.end(), e.key) != asked_.end()) continue;
+    if (std::binary_search(asked_.begin(), asked_.end(), e.key)) continue;
     const auto guess = nearest(e.key, asked_);
-    std::vector<std::string> known = asked_;
-    std::sort(known.begin(), known.end());
-    problems_.add(e.key_where, guess ? fmt::format("unknown key '{}' in '{}'; did you mean '{}'?", e.key, name_, *guess)
-                                     : fmt::format("unknown key '{}' in '{}'; it takes {}", e.key, name_, join(known, ", ")));
+    if (unused == Unused::fine_unless_misspelt && !guess) continue;
+    problems_.add(e.key_where, fmt::format("unknown key '{}' in '{}'; {}", printable(e.key), name_,
+                                           guess ? fmt::format("did you mean '{}'?", *guess)
+                                                 : "it takes " + join(asked_, ", ")));
   }
 }
 
 void expected(std::string_view what, const Value& value, Problems& problems) {
-  const std::string got = value.kind == Kind::scalar ? fmt::format("'{}'", value.text) : std::string(describe(value.kind));
-  problems.add(value.where, fmt::format("expected {}, got {}", what, got));
+  problems.add(value.where, fmt::format("expected {}, got {}", what, got(value)));
 }
 
-void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names, Problems& problems) {
+void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names,
+                  Problems& problems) {
   const auto guess = nearest(value.text, names);
-  problems.add(value.where, guess ? fmt::format("there is no {} '{}'; did you mean '{}'?", what, value.text, *guess)
-                                  : fmt::format("there is no {} '{}'; there are {}", what, value.text, join(names, ", ")));
+  problems.add(value.where, fmt::format("there is no {} '{}'; {}", what, printable(value.text),
+                                        guess ? fmt::format("did you mean '{}'?", *guess)
+                                              : "there are " + join(names, ", ")));
 }
 
 std::optional<std::string> read_text(const Value& value, Problems& problems) {
@@ -119,19 +152,22 @@ std::optional<std::string> read_name(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> read_count(const Value& value, Problems& problems, std::int64_t least) {
-  const std::string what = fmt::format("a whole number of at least {}", least);
+std::optional<std::int64_t> read_count(const Value& value, Problems& problems, Range range) {
+  const std::string what = fmt::format("a whole number of at least {}", range.least);
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
   const auto number = value.quoted ? std::nullopt : parse_integer(value.text);
-  if (number && *number >= least) return number;
-  expected(what, value, problems);
+  if (number && *number >= range.least && *number <= range.most) return number;
+  expected(number && *number > range.most ? fmt::format("a whole number of at most {}", range.most)
+                                          : what,
+           value, problems);
   return std::nullopt;
 }
 
 std::optional<double> read_number(const Value& value, Problems& problems, double least) {
   const std::string what = fmt::format("a number of at least {:g}", least);
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
-  const auto number = value.quoted ? std::nullopt : parse_number(value.text);
+  const auto number =
+      value.quoted || has_leading_zero(value.text) ? std::nullopt : parse_number(value.text);
   if (number && *number >= least) return number;
   expected(what, value, problems);
   return std::nullopt;
@@ -146,11 +182,11 @@ std::optional<Seconds> read_seconds(const Value& value, Problems& problems) {
 }
 
 std::optional<BytesPerSecond> read_bandwidth(const Value& value, Problems& problems) {
-  return quantity(value, parse_bandwidth, "a bandwidth such as '400 Gb/s' or '50 GB/s'", problems);
+  return rate(value, parse_bandwidth, "a bandwidth such as '400 Gb/s' or '50 GB/s'", problems);
 }
 
 std::optional<FlopsPerSecond> read_flop_rate(const Value& value, Problems& problems) {
-  return quantity(value, parse_flop_rate, "a rate such as '312 TFLOP/s'", problems);
+  return rate(value, parse_flop_rate, "a rate such as '312 TFLOP/s'", problems);
 }
 
 }  // namespace rehearse::yaml

@@ -21,18 +21,23 @@ class Problems {
   }
   void add(Diagnostics errors) { list_.insert(list_.end(), errors.begin(), errors.end()); }
   bool empty() const { return list_.empty(); }
-  // Sorted by place, at most 20.
+  std::size_t size() const { return list_.size(); }
+  // Sorted by file and place, at most 20.
   Diagnostics take();
 
  private:
   Diagnostics list_;
 };
 
+// What becomes of keys that nobody asked for. A profile may carry notes and what other tools measured,
+// but not a known key misspelt: that would be a rate of zero which nobody meant.
+enum class Unused { refused, fine_unless_misspelt };
+
 // One map. Keys are read by name; at the end finish() reports those that nobody asked for.
 class Map {
  public:
-  // name: what the map is, for messages: "cluster". A value that is no map is a problem, and reads as
-  // if every key were missing, silently.
+  // name: what the map is, for messages: "cluster". A value that is no map is a problem, and reads
+  // as if every key were missing, silently.
   Map(const Value& value, std::string name, SourceSpan where, Problems& problems);
 
   // The value, or null; `need` reports what is missing.
@@ -44,7 +49,7 @@ class Map {
   const std::string& name() const { return name_; }
   Problems& problems() { return problems_; }
 
-  void finish();
+  void finish(Unused unused = Unused::refused);
 
  private:
   const Entry* entry(std::string_view key) const;
@@ -58,11 +63,18 @@ class Map {
 
 // ---- scalars: empty, with a problem noted, if the text is not such a value ---------------------
 
+// Of whole numbers; the end is there so that products of a few of them fit 64 bits.
+struct Range {
+  std::int64_t least = 1, most = 1'000'000'000;
+};
+
 std::optional<std::string> read_text(const Value& value, Problems& problems);
 // One printable word.
 std::optional<std::string> read_name(const Value& value, Problems& problems);
-std::optional<std::int64_t> read_count(const Value& value, Problems& problems, std::int64_t least = 1);
+// Whole numbers and numbers are decimal: '010' is neither 8 nor 10 but an error.
+std::optional<std::int64_t> read_count(const Value& value, Problems& problems, Range range);
 std::optional<double> read_number(const Value& value, Problems& problems, double least);
+// Quantities have a unit, are finite and not below 0; rates are above 0, since they divide.
 std::optional<Bytes> read_bytes(const Value& value, Problems& problems);
 std::optional<Seconds> read_seconds(const Value& value, Problems& problems);
 std::optional<BytesPerSecond> read_bandwidth(const Value& value, Problems& problems);
@@ -70,7 +82,8 @@ std::optional<FlopsPerSecond> read_flop_rate(const Value& value, Problems& probl
 // "expected <what>, got ..."
 void expected(std::string_view what, const Value& value, Problems& problems);
 // "there is no <what> 'x'; did you mean ...?" with all names.
-void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names, Problems& problems);
+void unknown_name(std::string_view what, const Value& value, const std::vector<std::string>& names,
+                  Problems& problems);
 
 // ---- keys --------------------------------------------------------------------------------------
 
@@ -91,7 +104,8 @@ void read_needed(Map& map, std::string_view key, T& into, Read read_value, Rest.
 
 // One of some enumerators, by name.
 template <class Enum>
-std::optional<Enum> read_enum(const Value& value, std::string_view what, const std::vector<Enum>& all, Problems& problems) {
+std::optional<Enum> read_enum(const Value& value, std::string_view what,
+                              const std::vector<Enum>& all, Problems& problems) {
   const auto text = read_text(value, problems);
   if (!text) return std::nullopt;
   std::vector<std::string> names;

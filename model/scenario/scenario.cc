@@ -17,18 +17,26 @@ using yaml::StrategyEntry;
 // What the numbers of a strategy have to do with the model, the batch and the cluster.
 class StrategyCheck {
  public:
-  StrategyCheck(const Scenario& scenario, std::size_t blocks, SourceSpan batch, SourceSpan cluster, Problems& problems)
-      : scenario_(scenario), blocks_(blocks), batch_(std::move(batch)), cluster_(std::move(cluster)), problems_(problems) {}
+  StrategyCheck(const Scenario& scenario, std::size_t blocks, SourceSpan batch, SourceSpan cluster,
+                Problems& problems)
+      : scenario_(scenario),
+        blocks_(blocks),
+        batch_(std::move(batch)),
+        cluster_(std::move(cluster)),
+        problems_(problems) {}
 
   ScenarioStrategy run(const StrategyEntry& entry) {
     const StrategySpec& spec = entry.spec;
     ScenarioStrategy strategy{spec, {}, entry.places.entry};
     const std::int64_t devices = scenario_.cluster.nodes * scenario_.cluster.devices_per_node;
     const Result<Mesh> mesh = resolve_mesh(spec, devices);
-    if (!report(mesh, entry.places.entry, {{cluster_, fmt::format("the cluster has {} devices", devices)}})) return strategy;
+    if (!report(mesh, entry.places.entry,
+                {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
+      return strategy;
     strategy.mesh = *mesh;
     report(check_stages(*mesh, blocks_), entry.places.stages);
-    report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches, {{batch_, "the batch is here"}});
+    report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
+           {{batch_, "the batch is here"}});
     if (spec.subnetwork) report(holders_of(*spec.subnetwork, mesh->workers), entry.places.coverage);
     return strategy;
   }
@@ -61,10 +69,12 @@ SourceSpan place_in(const yaml::Value& root, const std::string& section, const s
 Result<Scenario> read(const std::string& text, const std::string& path, const ProfilePath& profiles,
                       const std::optional<std::string>& device) {
   const auto source = std::make_shared<SourceText>(path, text);
-  const Result<yaml::Value> root = yaml::parse(source);
-  if (!root) return root.errors();
+  Result<yaml::Document> document = yaml::parse(source);
+  if (!document) return document.errors();
   Problems problems;
-  Map map(*root, "scenario", {source, 1, 1, 0}, problems);
+  problems.add(std::move(document->duplicates));
+  const yaml::Value& root = document->root;
+  Map map(root, "scenario", {source, 1, 1, 0}, problems);
   Scenario scenario;
   scenario.path = path;
   yaml::read_needed(map, "name", scenario.name, yaml::read_text);
@@ -75,9 +85,10 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   map.finish();
   if (!problems.empty()) return problems.take();
   const Net net = *build_net(scenario.model);
-  StrategyCheck check(scenario, net.blocks.size(), place_in(*root, "training", "batch"),
-                      place_in(*root, "cluster", "devices_per_node"), problems);
-  for (const StrategyEntry& entry : entries) scenario.strategies.push_back(check.run(entry));
+  StrategyCheck check(scenario, net.blocks.size(), place_in(root, "training", "batch"),
+                      place_in(root, "cluster", "devices_per_node"), problems);
+  for (const StrategyEntry& entry : entries)
+    scenario.strategies.push_back(check.run(entry));
   if (!problems.empty()) return problems.take();
   return scenario;
 }
@@ -87,15 +98,19 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
 Result<std::string> read_text_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) return error(fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
-  return text.str();
+  // Copying nothing counts as a failure of the copy: an empty file has to be asked for.
+  const bool is_empty = file && file.peek() == std::ifstream::traits_type::eof() && !file.bad();
+  if (is_empty || (file && text << file.rdbuf())) return text.str();
+  return error(fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
 }
 
-Result<Scenario> parse_scenario(const std::string& text, const std::string& path, const ProfilePath& profiles) {
+Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
+                                const ProfilePath& profiles) {
   return read(text, path, profiles, std::nullopt);
 }
 
-Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles, const std::optional<std::string>& device) {
+Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles,
+                               const std::optional<std::string>& device) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
   return read(*text, path, profiles, device);

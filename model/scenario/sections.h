@@ -13,8 +13,8 @@ namespace rehearse::yaml {
 ModelSpec read_model(Map& scenario);
 Training read_training(Map& scenario);
 // device: the profile that replaces the file's.
-ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path, const ProfilePath& profiles,
-                         const std::optional<std::string>& device);
+ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
+                         const ProfilePath& profiles, const std::optional<std::string>& device);
 
 // A strategy and where its keys stand, for errors found when everything has been read.
 struct StrategyPlaces {

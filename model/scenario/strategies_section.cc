@@ -1,7 +1,7 @@
 #include <map>
 
-#include "model/schedule/pipeline.h"
 #include "model/scenario/sections.h"
+#include "model/schedule/pipeline.h"
 
 namespace rehearse::yaml {
 namespace {
@@ -9,39 +9,44 @@ namespace {
 // A number of ranks, or auto.
 std::optional<AxisSize> read_axis(const Value& value, Problems& problems) {
   if (value.kind == Kind::scalar && value.text == "auto") return AxisSize{};
-  if (value.kind != Kind::scalar) return expected("a number of ranks or 'auto'", value, problems), std::nullopt;
-  const auto number = read_count(value, problems, 1);
+  if (value.kind != Kind::scalar)
+    return expected("a number of ranks or 'auto'", value, problems), std::nullopt;
+  const auto number = read_count(value, problems, {1, kMostDevices});
   return number ? std::optional(AxisSize(*number)) : std::nullopt;
 }
 
 std::optional<Fraction> read_fraction(const Value& value, Problems& problems) {
   const auto fraction = value.kind == Kind::scalar ? parse_fraction(value.text) : std::nullopt;
-  if (!fraction) expected("a fraction above 0 and up to 1, such as 0.5 or 2/3", value, problems);
-  return fraction;
+  if (fraction && fraction->denominator <= kMostDevices) return fraction;
+  expected("a fraction above 0 and up to 1, such as 0.5 or 2/3", value, problems);
+  return std::nullopt;
 }
 
 std::optional<std::string> read_schedule(const Value& value, Problems& problems) {
   const auto name = read_text(value, problems);
   if (!name || find_pipeline_schedule(*name) != nullptr) return name;
   std::vector<std::string> names;
-  for (const PipelineSchedule& row : pipeline_schedules()) names.emplace_back(row.name);
+  for (const PipelineSchedule& row : pipeline_schedules())
+    names.emplace_back(row.name);
   unknown_name("pipeline schedule", value, names, problems);
   return std::nullopt;
 }
 
-PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& problems, StrategyPlaces& places) {
+PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& problems,
+                           StrategyPlaces& places) {
   PipelineSpec spec;
   Map map(value, "pipeline", std::move(where), problems);
   read_needed(map, "stages", spec.stages, read_axis);
   read(map, "schedule", spec.schedule, read_schedule);
-  read_needed(map, "micro_batches", spec.micro_batches, read_count, 1);
+  read_needed(map, "micro_batches", spec.micro_batches, read_count, Range{});
   places.stages = map.where("stages");
   places.micro_batches = map.where("micro_batches");
   map.finish();
   return spec;
 }
 
-SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems, StrategyPlaces& places) {
+SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems,
+                               StrategyPlaces& places) {
   SubnetworkSpec spec;
   Map map(value, "subnetwork", std::move(where), problems);
   read_needed(map, "workers", spec.workers, read_axis);
@@ -56,7 +61,7 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
                  {{map.where("coverage"), "'coverage' is here"}});
   }
   if (holders != nullptr) {
-    if (const auto count = read_count(*holders, problems, 1)) spec.holders = *count;
+    if (const auto count = read_count(*holders, problems, Range{})) spec.holders = *count;
   } else if (coverage != nullptr) {
     if (const auto fraction = read_fraction(*coverage, problems)) spec.coverage = *fraction;
   }
@@ -64,14 +69,29 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
     return read_enum<Masking>(v, "masking", {Masking::forward}, p);
   });
   read(map, "scaling", spec.scaling, [](const Value& v, Problems& p) {
-    return read_enum<Scaling>(v, "scaling", {Scaling::at_test, Scaling::in_training, Scaling::none}, p);
+    return read_enum<Scaling>(v, "scaling", {Scaling::at_test, Scaling::in_training, Scaling::none},
+                              p);
   });
   read(map, "balance", spec.balance, [](const Value& v, Problems& p) {
-    return read_enum<Balance>(v, "balance", {Balance::flops, Balance::parameters, Balance::saved}, p);
+    return read_enum<Balance>(v, "balance", {Balance::flops, Balance::parameters, Balance::saved},
+                              p);
   });
   places.workers = map.where("workers");
   map.finish();
   return spec;
+}
+
+// Micro-batches without a pipeline.
+void read_accumulation(Map& strategy, StrategyEntry& entry) {
+  if (strategy.find("micro_batches") == nullptr) return;
+  const SourceSpan where = strategy.where("micro_batches");
+  if (entry.spec.pipeline) {
+    strategy.problems().add(where, "with a pipeline, 'micro_batches' stands in it",
+                            {{strategy.where("pipeline"), "the pipeline is here"}});
+    return;
+  }
+  entry.places.micro_batches = where;
+  read(strategy, "micro_batches", entry.spec.micro_batches, read_count, Range{});
 }
 
 StrategyEntry read_strategy(const Value& value, Problems& problems) {
@@ -83,17 +103,18 @@ StrategyEntry read_strategy(const Value& value, Problems& problems) {
   read(map, "data", entry.spec.data, read_axis);
   read(map, "bucket", entry.spec.bucket, read_bytes);
   entry.places.data = map.where("data");
-  entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage = entry.places.entry;
+  entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
+      entry.places.entry;
   if (const Value* pipeline = map.find("pipeline")) {
     entry.spec.pipeline = read_pipeline(*pipeline, map.where("pipeline"), problems, entry.places);
-  } else if (map.find("micro_batches") != nullptr) {
-    entry.places.micro_batches = map.where("micro_batches");
-    read(map, "micro_batches", entry.spec.micro_batches, read_count, 1);
   }
+  read_accumulation(map, entry);
   if (const Value* subnetwork = map.find("subnetwork")) {
-    entry.spec.subnetwork = read_subnetwork(*subnetwork, map.where("subnetwork"), problems, entry.places);
+    entry.spec.subnetwork =
+        read_subnetwork(*subnetwork, map.where("subnetwork"), problems, entry.places);
   }
-  if (entry.spec.bucket <= Bytes{}) problems.add(map.where("bucket"), "a bucket holds one byte or more");
+  if (entry.spec.bucket <= Bytes{})
+    problems.add(map.where("bucket"), "a bucket holds one byte or more");
   map.finish();
   return entry;
 }
@@ -106,8 +127,9 @@ std::vector<StrategyEntry> read_strategies(Map& scenario) {
   if (list == nullptr) return entries;
   Problems& problems = scenario.problems();
   if (list->kind != Kind::list || list->items.empty()) {
-    problems.add(scenario.where("strategies"), fmt::format("'strategies' expects a list with one strategy or more, got {}",
-                                                           list->kind == Kind::list ? "an empty one" : describe(list->kind)));
+    problems.add(scenario.where("strategies"),
+                 fmt::format("'strategies' expects a list with one strategy or more, got {}",
+                             list->kind == Kind::list ? "an empty one" : describe(list->kind)));
     return entries;
   }
   std::map<std::string, SourceSpan> names;
@@ -116,7 +138,8 @@ std::vector<StrategyEntry> read_strategies(Map& scenario) {
     const StrategyEntry& entry = entries.back();
     const auto [known, is_new] = names.try_emplace(entry.spec.name, entry.places.entry);
     if (is_new || entry.spec.name.empty()) continue;
-    problems.add(entry.places.entry, fmt::format("there are two strategies '{}'", entry.spec.name), {{known->second, "the first is here"}});
+    problems.add(entry.places.entry, fmt::format("there are two strategies '{}'", entry.spec.name),
+                 {{known->second, "the first is here"}});
   }
   return entries;
 }

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "model/scenario/sections.h"
 
 namespace rehearse::yaml {
@@ -31,12 +33,12 @@ Training read_training(Map& scenario) {
   if (value == nullptr) return training;
   Map map(*value, "training", scenario.where("training"), scenario.problems());
   read_needed(map, "data", training.data, read_name);
-  read_needed(map, "batch", training.batch, read_count, 1);
+  read_needed(map, "batch", training.batch, read_count, Range{});
   training.optimizer = read_optimizer(map);
   read(map, "dtype", training.dtype, read_data_type);
-  read(map, "steps", training.steps, read_count, 1);
+  read(map, "steps", training.steps, read_count, Range{});
   std::int64_t seed = 1;
-  read(map, "seed", seed, read_count, 0);
+  read(map, "seed", seed, read_count, Range{0, std::numeric_limits<std::int64_t>::max()});
   training.seed = static_cast<std::uint64_t>(seed);
   map.finish();
   return training;

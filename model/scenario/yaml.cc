@@ -23,38 +23,44 @@ class Builder : public YAML::EventHandler {
  public:
   explicit Builder(std::shared_ptr<const SourceText> source) : source_(std::move(source)) {}
 
-  Value take() { return std::move(root_); }
-  const Diagnostics& problems() const { return problems_; }
+  Document take() { return {std::move(root_), std::move(duplicates_)}; }
   SourceSpan span(const YAML::Mark& mark, std::size_t length) const {
-    return {source_, mark.line + 1, mark.column + 1, static_cast<int>(std::max<std::size_t>(length, 1))};
+    return {source_, mark.line + 1, mark.column + 1,
+            static_cast<int>(std::max<std::size_t>(length, 1))};
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) throw Refused{span(mark, 1), "a file holds one document, this begins a second one"};
+    if (documents_++ > 0)
+      throw Refused{span(mark, 1), "a file holds one document, this begins a second one"};
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     refuse_anchor(mark, anchor);
-    // The library's mark of an empty value is where the next thing stands: its key's place is better.
+    // The library's mark of an empty value is where the next thing stands: what it belongs to is
+    // the better place.
     Value value;
-    value.where = key_where_ ? *key_where_ : span(mark, 1);
+    value.where = open_.empty() ? span(mark, 1) : place_of_next(open_.back());
     add(std::move(value));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw Refused{span(mark, 1), "aliases are not supported: write the value out"};
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
     refuse_anchor(mark, anchor);
     const bool quoted = tag == "!";
-    if (!quoted && tag != "?" && !tag.empty()) throw Refused{span(mark, 1), "tags are not supported"};
+    if (!quoted && tag != "?" && !tag.empty())
+      throw Refused{span(mark, 1), "tags are not supported"};
     Value value{Kind::scalar, span(mark, length_of(text, quoted)), text, quoted, {}, {}};
     add(std::move(value));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Kind::list);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Kind::map);
   }
   void OnMapEnd() override { close(); }
@@ -64,11 +70,14 @@ class Builder : public YAML::EventHandler {
     Value value;
     bool has_key = false;  // of a map: a key that waits for its value
     Entry entry;
-    std::optional<SourceSpan> key_where;  // that stood before this value
   };
 
   static std::size_t length_of(const std::string& text, bool quoted) {
     return std::min(text.find('\n'), text.size()) + (quoted ? 2 : 0);
+  }
+
+  static const SourceSpan& place_of_next(const Open& level) {
+    return level.has_key ? level.entry.key_where : level.value.where;
   }
 
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
@@ -104,7 +113,6 @@ class Builder : public YAML::EventHandler {
     } else {
       level.entry.value = std::move(value);
       level.has_key = false;
-      key_where_.reset();
       level.value.entries.push_back(std::move(level.entry));
     }
   }
@@ -112,21 +120,23 @@ class Builder : public YAML::EventHandler {
   void take_key(Open& level, Value key) {
     if (key.kind != Kind::scalar) throw Refused{key.where, "a key is a plain word"};
     if (key.text == "<<" && !key.quoted) throw Refused{key.where, "merge keys are not supported"};
-    for (const Entry& known : level.value.entries) {
-      if (known.key != key.text) continue;
-      problems_.push_back({key.where, fmt::format("duplicate key '{}'", key.text), {{known.key_where, "first here"}}});
+    const auto& entries = level.value.entries;
+    const auto first = std::find_if(entries.begin(), entries.end(),
+                                    [&](const Entry& known) { return known.key == key.text; });
+    if (first != entries.end()) {
+      duplicates_.push_back({key.where,
+                             fmt::format("duplicate key '{}'", printable(key.text)),
+                             {{first->key_where, "first here"}}});
     }
     level.entry = {key.text, key.where, {}};
     level.has_key = true;
-    key_where_ = key.where;
   }
 
   std::shared_ptr<const SourceText> source_;
   Value root_;
   std::vector<Open> open_;
-  std::optional<SourceSpan> key_where_;  // of the key whose value comes next
   int documents_ = 0;
-  Diagnostics problems_;
+  Diagnostics duplicates_;
 };
 
 }  // namespace
@@ -141,7 +151,15 @@ std::string_view describe(Kind kind) {
   REHEARSE_UNREACHABLE("kind");
 }
 
-Result<Value> parse(std::shared_ptr<const SourceText> source) {
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string result(text.substr(0, kLongest));
+  for (char& c : result)
+    c = static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  return text.size() > kLongest ? result + "..." : result;
+}
+
+Result<Document> parse(std::shared_ptr<const SourceText> source) {
   Builder builder(source);
   try {
     std::istringstream stream(source->text());
@@ -151,9 +169,11 @@ Result<Value> parse(std::shared_ptr<const SourceText> source) {
   } catch (const Refused& refused) {
     return error_at(refused.where, refused.message);
   } catch (const YAML::Exception& problem) {
-    return error_at(builder.span(problem.mark, 1), "not well-formed YAML: " + problem.msg);
+    // Some of the library's errors have no mark: line and column are -1 then.
+    const bool placed = problem.mark.line >= 0 && problem.mark.column >= 0;
+    return error_at(builder.span(placed ? problem.mark : YAML::Mark(), 1),
+                    "not well-formed YAML: " + problem.msg);
   }
-  if (!builder.problems().empty()) return builder.problems();
   return builder.take();
 }
 

@@ -1,11 +1,13 @@
 // YAML as a tree in which everything knows where it stands.
 //
 // Built from yaml-cpp's events, not its nodes: those lose duplicate keys and the places of empty
-// values. Anchors, aliases, merge keys, tags and several documents are refused: a scenario says what
-// it means in one place.
+// values. Anchors, aliases, merge keys, tags and several documents are refused: a scenario says
+// what it means in one place.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/base/diagnostic.h"
@@ -20,10 +22,10 @@ struct Entry;
 struct Value {
   Kind kind = Kind::empty;
   SourceSpan where;
-  std::string text;           // of a scalar
+  std::string text;  // of a scalar
   bool quoted = false;
-  std::vector<Value> items;   // of a list
-  std::vector<Entry> entries; // of a map, in the order they are written; keys are unique
+  std::vector<Value> items;    // of a list
+  std::vector<Entry> entries;  // of a map, in the order they are written
 };
 
 struct Entry {
@@ -32,7 +34,15 @@ struct Entry {
   Value value;
 };
 
-// Errors: what the YAML is not well-formed in, what is refused, and every duplicate key.
-Result<Value> parse(std::shared_ptr<const SourceText> source);
+// As messages quote it: on one line, and not without end.
+std::string printable(std::string_view text);
+
+struct Document {
+  Value root;
+  Diagnostics duplicates;  // every key that a map has twice; the first one counts
+};
+
+// Errors: what is not well-formed, or refused; there is no tree then.
+Result<Document> parse(std::shared_ptr<const SourceText> source);
 
 }  // namespace rehearse::yaml

@@ -66,9 +66,9 @@ Result<Net> build(const ModelSpec& spec) {
 ModelBuilder gpt() {
   return {"gpt",
           "GPT-2 decoder; the defaults are the 124M model",
-          {{"layers", FieldKind::count, {12}, "decoder blocks"},
+          {{"layers", FieldKind::count, {12}, "decoder blocks", 10'000},
            {"width", FieldKind::count, {768}, "width of the residual stream"},
-           {"heads", FieldKind::count, {12}, "attention heads"},
+           {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
            {"sequence", FieldKind::count, {1024}, "tokens per sample"},
            {"positions", FieldKind::count, {1024}, "learned positions"},
            {"vocabulary", FieldKind::count, {50257}, "token numbers"},

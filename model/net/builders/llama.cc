@@ -66,11 +66,11 @@ Result<Net> build(const ModelSpec& spec) {
 ModelBuilder llama() {
   return {"llama",
           "LLaMA decoder; the defaults are a 134M model",
-          {{"layers", FieldKind::count, {12}, "decoder blocks"},
+          {{"layers", FieldKind::count, {12}, "decoder blocks", 10'000},
            {"width", FieldKind::count, {768}, "width of the residual stream"},
            {"hidden", FieldKind::count, {2048}, "width of the feed-forward part"},
-           {"heads", FieldKind::count, {12}, "attention heads"},
-           {"kv_heads", FieldKind::count, {12}, "heads of keys and values"},
+           {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
+           {"kv_heads", FieldKind::count, {12}, "heads of keys and values", 1 << 14},
            {"sequence", FieldKind::count, {1024}, "tokens per sample"},
            {"vocabulary", FieldKind::count, {32000}, "token numbers"}},
           build};

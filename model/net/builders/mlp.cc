@@ -33,7 +33,7 @@ Result<Net> build(const ModelSpec& spec) {
 ModelBuilder mlp() {
   return {"mlp",
           "linear layers with ReLU between them",
-          {{"image", FieldKind::image, {}, "the input, height x width x channels"},
+          {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
            {"hidden", FieldKind::counts, {256, 256}, "widths of the hidden layers"},
            {"classes", FieldKind::count, {}, "number of classes"}},
           build};

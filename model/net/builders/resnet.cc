@@ -74,7 +74,7 @@ Result<Net> build_resnet20(const ModelSpec& spec) {
 }
 
 std::vector<ModelField> fields() {
-  return {{"image", FieldKind::image, {}, "the input, height x width x channels"},
+  return {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
           {"classes", FieldKind::count, {}, "number of classes"}};
 }
 

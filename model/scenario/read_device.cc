@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+
+#include "model/scenario/reader.h"
+#include "model/scenario/scenario.h"
+
+namespace rehearse {
+namespace {
+
+using yaml::Kind;
+using yaml::Map;
+using yaml::Problems;
+
+constexpr auto kUnused = yaml::Unused::fine_unless_misspelt;
+
+KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSpan where,
+                     Problems& problems) {
+  KernelRate rate;
+  Map map(value, name, std::move(where), problems);
+  yaml::read_needed(map, "compute", rate.compute, yaml::read_flop_rate);
+  yaml::read_needed(map, "memory", rate.memory, yaml::read_bandwidth);
+  yaml::read(map, "overhead", rate.overhead, yaml::read_seconds);
+  map.finish(kUnused);
+  return rate;
+}
+
+void read_kernels(Map& profile, Device& device) {
+  const yaml::Value* value = profile.need("kernels");
+  if (value == nullptr) return;
+  Map map(*value, "kernels", profile.where("kernels"), profile.problems());
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    const std::string name(to_string(static_cast<KernelClass>(k)));
+    const yaml::Value* rate = map.need(name);
+    if (rate != nullptr)
+      device.kernels[static_cast<std::size_t>(k)] =
+          read_rate(*rate, name, map.where(name), profile.problems());
+  }
+  map.finish(kUnused);
+}
+
+void read_peak(Map& profile, Device& device) {
+  const yaml::Value* value = profile.find("peak");
+  if (value == nullptr) return;
+  Map map(*value, "peak", profile.where("peak"), profile.problems());
+  for (const DataType type : data_types()) {
+    if (map.find(to_string(type)) != nullptr)
+      yaml::read(map, to_string(type), device.peak[type], yaml::read_flop_rate);
+  }
+}
+
+void read_messaging(Map& profile, Messaging& messaging) {
+  const yaml::Value* value = profile.find("messaging");
+  if (value == nullptr) return;
+  Map map(*value, "messaging", profile.where("messaging"), profile.problems());
+  yaml::read(map, "latency", messaging.latency, yaml::read_seconds);
+  yaml::read(map, "per_message", messaging.per_message, yaml::read_seconds);
+  yaml::read(map, "send_per_byte", messaging.send_per_byte, yaml::read_seconds);
+  yaml::read(map, "receive_per_byte", messaging.receive_per_byte, yaml::read_seconds);
+  yaml::read(map, "reduce_per_byte", messaging.reduce_per_byte, yaml::read_seconds);
+  map.finish(kUnused);
+}
+
+void read_capacity(Map& profile, Device& device) {
+  const yaml::Value* value = profile.find("capacity");
+  if (value == nullptr) return;
+  if (value->kind != Kind::list)
+    return yaml::expected("a list of numbers", *value, profile.problems());
+  for (const yaml::Value& item : value->items) {
+    if (const auto number = yaml::read_number(item, profile.problems(), 0))
+      device.capacity.push_back(*number);
+  }
+}
+
+// What reading each key cannot see: quantities that are 0 because their key is missing or says so.
+void check(const Device& device, Map& profile) {
+  Problems& problems = profile.problems();
+  if (device.memory <= Bytes{}) problems.add(profile.where("memory"), "a device has memory");
+  for (const double capacity : device.capacity) {
+    if (capacity <= 0) problems.add(profile.where("capacity"), "capacities have to be above 0");
+  }
+}
+
+std::optional<DeviceKind> read_kind(const yaml::Value& value, Problems& problems) {
+  return yaml::read_enum<DeviceKind>(value, "kind of device", {DeviceKind::cpu, DeviceKind::gpu},
+                                     problems);
+}
+
+std::optional<Provenance> read_provenance(const yaml::Value& value, Problems& problems) {
+  return yaml::read_enum<Provenance>(
+      value, "provenance", {Provenance::assumed, Provenance::measured, Provenance::published},
+      problems);
+}
+
+std::optional<Combine> read_combine(const yaml::Value& value, Problems& problems) {
+  return yaml::read_enum<Combine>(value, "way to combine", {Combine::additive, Combine::roofline},
+                                  problems);
+}
+
+}  // namespace
+
+Result<Device> parse_device(const std::string& text, const std::string& path) {
+  const auto source = std::make_shared<SourceText>(path, text);
+  Result<yaml::Document> document = yaml::parse(source);
+  if (!document) return document.errors();
+  Problems problems;
+  problems.add(std::move(document->duplicates));
+  Map map(document->root, "device profile", {source, 1, 1, 0}, problems);
+  Device device;
+  yaml::read_needed(map, "name", device.name, yaml::read_name);
+  yaml::read_needed(map, "kind", device.kind, read_kind);
+  yaml::read(map, "source", device.source, yaml::read_text);
+  yaml::read(map, "provenance", device.provenance, read_provenance);
+  yaml::read_needed(map, "memory", device.memory, yaml::read_bytes);
+  yaml::read_needed(map, "memory_bandwidth", device.memory_bandwidth, yaml::read_bandwidth);
+  read_peak(map, device);
+  yaml::read(map, "combine", device.combine, read_combine);
+  read_kernels(map, device);
+  read_messaging(map, device.messaging);
+  read_capacity(map, device);
+  yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
+  map.finish(kUnused);
+  if (problems.empty()) check(device, map);
+  if (!problems.empty()) return problems.take();
+  return device;
+}
+
+Result<Device> read_device(const std::string& path) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return parse_device(*text, path);
+}
+
+}  // namespace rehearse

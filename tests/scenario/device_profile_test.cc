@@ -1,0 +1,116 @@
+// Device profiles: every number arrives, and what is printed reads back as the same device.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/scenario/files.h"
+
+namespace rehearse {
+namespace {
+
+Device read(const std::filesystem::path& path) {
+  const Result<Device> device = read_device(path.string());
+  EXPECT_TRUE(device.ok()) << format(device.errors());
+  return device.ok() ? *device : Device{};
+}
+
+void expect_equal(const Device& a, const Device& b) {
+  EXPECT_EQ(a.name, b.name);
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.source, b.source);
+  EXPECT_EQ(a.provenance, b.provenance);
+  EXPECT_EQ(a.memory, b.memory);
+  EXPECT_EQ(a.memory_bandwidth, b.memory_bandwidth);
+  EXPECT_EQ(a.peak, b.peak);
+  EXPECT_EQ(a.combine, b.combine);
+  for (std::size_t k = 0; k < a.kernels.size(); ++k) {
+    SCOPED_TRACE(to_string(static_cast<KernelClass>(k)));
+    EXPECT_EQ(a.kernels[k].compute, b.kernels[k].compute);
+    EXPECT_EQ(a.kernels[k].memory, b.kernels[k].memory);
+    EXPECT_EQ(a.kernels[k].overhead, b.kernels[k].overhead);
+  }
+  EXPECT_EQ(a.messaging.latency, b.messaging.latency);
+  EXPECT_EQ(a.messaging.per_message, b.messaging.per_message);
+  EXPECT_EQ(a.messaging.send_per_byte, b.messaging.send_per_byte);
+  EXPECT_EQ(a.messaging.receive_per_byte, b.messaging.receive_per_byte);
+  EXPECT_EQ(a.messaging.reduce_per_byte, b.messaging.reduce_per_byte);
+  EXPECT_EQ(a.capacity, b.capacity);
+  EXPECT_EQ(a.workspace, b.workspace);
+}
+
+Device printed_and_read(const Device& device) {
+  const Result<Device> again = parse_device(print_device(device), "printed.yaml");
+  EXPECT_TRUE(again.ok()) << format(again.errors());
+  return again.ok() ? *again : Device{};
+}
+
+// A device as a calibration might find it: no number is round.
+Device odd_device() {
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> number(1e-3, 1e3);
+  const auto seconds = [&](double unit) { return Seconds::seconds(number(random) * unit); };
+  const auto flops = [&] { return FlopsPerSecond::flops_per_second(number(random) * 1e9); };
+  const auto bytes = [&] { return BytesPerSecond::bytes_per_second(number(random) * 1e9); };
+  Device device;
+  device.name = "odd";
+  device.kind = DeviceKind::cpu;
+  device.source = "a \"quoted\" word, a back\\slash: and # no comment";
+  device.provenance = Provenance::measured;
+  device.memory = Bytes::bytes(123456789);
+  device.memory_bandwidth = bytes();
+  device.peak[DataType::fp32] = flops();
+  device.combine = Combine::additive;
+  for (KernelRate& rate : device.kernels)
+    rate = {flops(), bytes(), seconds(1e-9)};
+  device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12)};
+  device.capacity = {1, number(random)};
+  device.workspace = Bytes::bytes(4097);
+  return device;
+}
+
+TEST(DeviceProfile, ReadsBackAsPrinted) {
+  expect_equal(odd_device(), printed_and_read(odd_device()));
+}
+
+TEST(DeviceProfile, NumbersArrive) {
+  const Device device = read(testing::kSource / "scenarios/devices/a100-sxm-80gb.yaml");
+  EXPECT_EQ(device.kind, DeviceKind::gpu);
+  EXPECT_EQ(device.memory, Bytes::gib(80));
+  EXPECT_EQ(device.peak.at(DataType::bf16).flops_per_second(), 312e12);
+  EXPECT_EQ(device.combine, Combine::roofline);
+  EXPECT_EQ(device.provenance, Provenance::published);
+  EXPECT_DOUBLE_EQ(rate_of(device, KernelClass::matrix_product).overhead.seconds(), 5e-6);
+}
+
+class ShippedProfile : public ::testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(ShippedProfile, ReadsBackAsPrinted) {
+  const Device device = read(GetParam());
+  expect_equal(device, printed_and_read(device));
+}
+
+TEST_P(ShippedProfile, IsNamedAsItsFileAndSaysItsSource) {
+  const Device device = read(GetParam());
+  EXPECT_EQ(device.name, GetParam().stem().string());
+  EXPECT_FALSE(device.source.empty());
+}
+
+// A kernel may be slower than the datasheet, not faster.
+TEST_P(ShippedProfile, StaysBelowItsPeaks) {
+  const Device device = read(GetParam());
+  ASSERT_FALSE(device.peak.empty());
+  FlopsPerSecond peak;
+  for (const auto& [type, rate] : device.peak)
+    peak = std::max(peak, rate);
+  for (const KernelRate& rate : device.kernels) {
+    EXPECT_LE(rate.compute, peak);
+    EXPECT_LE(rate.memory, device.memory_bandwidth);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, ShippedProfile,
+                         ::testing::ValuesIn(testing::yaml_files(testing::kSource / "scenarios/devices")),
+                         [](const auto& file) { return testing::test_name(file.param); });
+
+}  // namespace
+}  // namespace rehearse
