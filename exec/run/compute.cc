@@ -3,6 +3,7 @@
 #include <set>
 #include <tuple>
 
+#include "exec/bind.h"
 #include "model/base/check.h"
 
 namespace rehearse::exec {
@@ -28,7 +29,7 @@ class Operands {
     }
   }
 
-  void* at(const Place& place) const {
+  std::byte* at(const Place& place) const {
     switch (place.space) {
       case Space::value: return values_.at(place.value);
       case Space::gradient: return gradients_.at(place.value);
@@ -37,7 +38,6 @@ class Operands {
     }
     REHEARSE_UNREACHABLE("space");
   }
-  void* at(const std::optional<Place>& place) const { return place ? at(*place) : nullptr; }
 
   const void* value(ValueId value) const {
     const auto found = values_.find(value);
@@ -49,40 +49,15 @@ class Operands {
   std::byte *saved_ = nullptr, *scratch_ = nullptr;
 };
 
-KernelRequest request_of(const Net& net, const KernelStep& step, std::int64_t samples) {
-  const Layer& layer = net.layers[step.layer.index()];
-  KernelRequest request{step.kind, layer.spec, {}, {}, samples, 0, {}};
-  if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) {
-    request.elements = step.elements * samples;
-    return request;
-  }
-  for (const ValueId input : layer.inputs) request.inputs.push_back(net.values[input.index()].shape);
-  request.output = net.values[layer.output.index()].shape;
-  for (const auto& gradient : step.input_gradients) {
-    request.wants_input_gradient.push_back(gradient.has_value());
-  }
-  return request;
-}
-
-KernelArguments arguments_of(const Layer& layer, const KernelStep& step, const Operands& operands,
-                             const Parameters& parameters) {
-  KernelArguments arguments;
-  for (const auto& input : step.inputs) arguments.inputs.push_back(operands.at(input));
-  arguments.output = operands.at(step.output);
-  for (const Place& place : step.auxiliaries) arguments.auxiliaries.push_back(operands.at(place));
-  arguments.output_gradient = operands.at(step.output_gradient);
-  for (const auto& gradient : step.input_gradients) {
-    arguments.input_gradients.push_back(operands.at(gradient));
-  }
-  arguments.left = operands.at(step.left);
-  arguments.right = operands.at(step.right);
-  arguments.sum = operands.at(step.sum);
-  if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) return arguments;
+void add_parameters(const Layer& layer, const Parameters& parameters, KernelArguments& arguments) {
   for (const ParameterId id : layer.parameters) {
     arguments.parameters.push_back(parameters.weights(id));
     arguments.parameter_gradients.push_back(parameters.gradients(id));
   }
-  return arguments;
+}
+
+bool works_on_a_layer(KernelKind kind) {
+  return kind != KernelKind::accumulate && kind != KernelKind::copy;
 }
 
 bool writes_parameter_gradients(KernelKind kind) {
@@ -122,13 +97,14 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
     const Operands operands(program, op, arena);
     for (const KernelStep& step : lowering.steps) {
       const Layer& layer = net.layers[step.layer.index()];
-      const KernelRequest request = request_of(net, step, samples);
+      const KernelRequest request = request_for(net, step, samples);
       Kernel*& kernel = known[{step.layer, step.kind, request.wants_input_gradient}];
       if (kernel == nullptr) {
         kernels_.push_back(backend.prepare(request));
         kernel = kernels_.back().get();
       }
-      Launch launch{kernel, arguments_of(layer, step, operands, parameters)};
+      Launch launch{kernel, bind(step, [&](const Place& place) { return operands.at(place); })};
+      if (works_on_a_layer(step.kind)) add_parameters(layer, parameters, launch.arguments);
       launch.arguments.loss_scale = 1 / labels;
       if (writes_parameter_gradients(step.kind)) {
         launch.arguments.adds_to_parameter_gradients = add_to(written, layer);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "exec/bind.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
 
@@ -113,20 +114,13 @@ class Forward {
 
   void prepare(const KernelStep& step, const Weights& weights) {
     const Layer& layer = net_.layers[step.layer.index()];
-    KernelRequest request{step.kind, layer.spec, {}, layer.facts.output, kSamples, 0, {}};
-    KernelArguments arguments;
-    for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
-      request.inputs.push_back(net_.values[layer.inputs[i].index()].shape);
-      arguments.inputs.push_back(at(*step.inputs[i]));
-    }
-    arguments.output = at(*step.output);
-    for (const Place& place : step.auxiliaries) arguments.auxiliaries.push_back(at(place));
+    KernelArguments arguments = bind(step, [&](const Place& place) { return at(place); });
     for (const ParameterId id : layer.parameters) arguments.parameters.push_back(weights[id.index()].data());
     if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) {
       logits_ = arguments.inputs[0];
       classes_ = loss->classes;
     }
-    kernels_.push_back(backend_.prepare(request));
+    kernels_.push_back(backend_.prepare(request_for(net_, step, kSamples)));
     arguments_.push_back(std::move(arguments));
   }
 
