@@ -10,10 +10,6 @@
 namespace rehearse {
 namespace {
 
-OpPrice operator+(const OpPrice& a, const OpPrice& b) {
-  return {a.seconds + b.seconds, a.memory_traffic + b.memory_traffic, a.provenance};
-}
-
 // Prices of the ranges of one network, each lowered when it is first asked for.
 class NetPrices {
  public:
@@ -62,14 +58,19 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
 }  // namespace
 
 OpPrice price_work(const StepWork& work, const Device& device) {
-  return {price(device, work.kernel, work.flops, work.traffic), work.traffic, device.provenance};
+  const Seconds seconds = price(device, work.kernel, work.flops, work.traffic);
+  return {seconds, work.traffic, device.provenance, {seconds}};
 }
 
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                    const ElementSizes& sizes, const Device& device) {
   OpPrice sum{Seconds{}, Bytes{}, device.provenance};
   for (const KernelStep& step : lower(net, begin, end, pass, samples, sizes).steps) {
-    sum = sum + price_work(work_of(net, step, samples, sizes), device);
+    const StepWork work = work_of(net, step, samples, sizes);
+    const Seconds seconds = price(device, work.kernel, work.flops, work.traffic);
+    sum.seconds += seconds;
+    sum.memory_traffic += work.traffic;
+    sum.kernels.push_back(seconds);
   }
   return sum;
 }

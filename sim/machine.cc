@@ -7,6 +7,17 @@
 namespace rehearse::sim {
 namespace {
 
+// How long a moment at random waits, on average, for the end of the kernel that it falls into: long
+// kernels catch more moments (renewal theory: the mean residual life is E[d^2] / 2 E[d]).
+double mean_wait(const OpPrice& price) {
+  double sum = 0, squares = 0;
+  for (const Seconds kernel : price.kernels) {
+    sum += kernel.seconds();
+    squares += kernel.seconds() * kernel.seconds();
+  }
+  return sum > 0 ? squares / (2 * sum) : 0;
+}
+
 double capacity_of(const Device& device, int busy) {
   const auto last = device.capacity.size() - 1;
   return device.capacity[std::min(last, static_cast<std::size_t>(std::max(busy, 1) - 1))];
@@ -17,7 +28,7 @@ double capacity_of(const Device& device, int busy) {
 Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine)
     : cluster_(cluster), messaging_(messaging), engine_(engine),
       activities_of_rank_(cluster.rank_count(), 0), busy_ranks_of_node_(cluster.node_count(), 0),
-      link_bytes_(cluster.links().size()) {
+      computing_(cluster.rank_count()), link_bytes_(cluster.links().size()) {
   for (const Link& link : cluster.links()) links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
   if (!is_cpu()) return;
   const Device& device = cluster.device();
@@ -37,7 +48,26 @@ void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   use_thread(uses, rank, 1);
   const double traffic = static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
   if (traffic > 0) uses.push_back({memories_[cluster_.node_of(rank).index()], traffic});
-  begin(price.seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
+  Computing& computing = computing_[rank.index()];
+  const auto finished = [&computing, done = std::move(done)] {
+    computing.price = nullptr;
+    done();
+  };
+  computing = {begin(price.seconds.seconds(), std::move(uses), 1, 1, {rank}, finished), &price};
+}
+
+void Machine::attend(RankId rank, Done done) {
+  const Computing& computing = computing_[rank.index()];
+  const double wait = computing.price == nullptr ? 0 : mean_wait(*computing.price);
+  if (wait <= 0) return done();
+  Activity& activity = activities_[computing.flow.index()];
+  bring_up_to_now(activity);
+  const double left = std::max(0.0, activity.left - wait);
+  // Those who wait for the same moment are called in the order they came.
+  const auto later = std::find_if(activity.watchers.begin(), activity.watchers.end(),
+                                  [&](const Watcher& other) { return other.left >= left; });
+  activity.watchers.insert(later, {left, std::move(done)});
+  if (activity.rate > 0) plan_next(activity);
 }
 
 void Machine::reduce(RankId rank, Bytes bytes, Done done) {
@@ -46,7 +76,11 @@ void Machine::reduce(RankId rank, Bytes bytes, Done done) {
 
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
-  compute(rank, {seconds, Bytes{}, Provenance::assumed}, std::move(done));
+  if (seconds <= Seconds{}) return done();
+  if (!is_cpu()) return engine_.schedule(engine_.now() + Time::from(seconds), std::move(done));
+  std::vector<Use> uses;
+  use_thread(uses, rank, 1);
+  begin(seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
 }
 
 // Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
@@ -103,12 +137,13 @@ const Route& Machine::route(RankId from, RankId to) {
 
 // ---- activities --------------------------------------------------------------------------------
 
-void Machine::begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done) {
+FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done) {
   for (const RankId rank : busy) set_busy(rank, +1);
   const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
-  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done)};
+  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done), {}};
+  return flow;
 }
 
 void Machine::set_busy(RankId rank, int change) {
@@ -126,21 +161,38 @@ void Machine::settle() {
     Activity& activity = activities_[flow.index()];
     const double rate = shares_.rate(flow);
     if (rate == activity.rate) continue;
-    const double seconds = (engine_.now() - activity.since).seconds().seconds();
-    activity.left = std::max(0.0, activity.left - seconds * activity.rate);
-    activity.since = engine_.now();
+    bring_up_to_now(activity);
     activity.rate = rate;
-    plan_end(activity);
+    plan_next(activity);
   }
 }
 
-void Machine::plan_end(Activity& activity) {
+void Machine::bring_up_to_now(Activity& activity) {
+  const double seconds = (engine_.now() - activity.since).seconds().seconds();
+  activity.left = std::max(0.0, activity.left - seconds * activity.rate);
+  activity.since = engine_.now();
+}
+
+// Its end, or the point that somebody waits for before it.
+void Machine::plan_next(Activity& activity) {
   const std::uint64_t version = ++activity.version;
   const std::size_t slot = activity.flow.index();
-  const Time end_at = activity.since + Time::from(Seconds::seconds(activity.left / activity.rate));
-  engine_.schedule(end_at, [this, slot, version] {
-    if (activities_[slot].version == version) end(slot);
+  const double until = activity.watchers.empty() ? 0 : activity.watchers.back().left;
+  const Seconds away = Seconds::seconds(std::max(0.0, activity.left - until) / activity.rate);
+  engine_.schedule(engine_.now() + Time::from(away), [this, slot, version] {
+    if (activities_[slot].version == version) reach_next(slot);
   });
+}
+
+void Machine::reach_next(std::size_t slot) {
+  Activity& activity = activities_[slot];
+  if (activity.watchers.empty()) return end(slot);
+  activity.left = activity.watchers.back().left;
+  activity.since = engine_.now();
+  const Done done = std::move(activity.watchers.back().done);
+  activity.watchers.pop_back();
+  plan_next(activity);
+  done();
 }
 
 void Machine::end(std::size_t slot) {

@@ -24,10 +24,13 @@ class Machine {
 
   Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine);
 
-  // Work on a rank's device that takes `price` if it has it to itself.
+  // An op on a rank's device that takes `price` if it has it to itself. The price outlives it.
   void compute(RankId rank, const OpPrice& price, Done done);
   // A message between two ranks that are both ready for it.
   void transfer(RankId from, RankId to, Bytes bytes, Done done);
+  // Calls back when the rank's thread next looks after its messages: at once, or, where a CPU rank
+  // computes, after the mean wait for a kernel's end (ranks drift apart: no exact moment is known).
+  void attend(RankId rank, Done done);
   // Adds received bytes to the rank's own.
   void reduce(RankId rank, Bytes bytes, Done done);
 
@@ -37,21 +40,34 @@ class Machine {
   const std::vector<Bytes>& link_bytes() const { return link_bytes_; }
 
  private:
+  // Waits until no more than `left` of an activity's work is left.
+  struct Watcher {
+    double left = 0;
+    Done done;
+  };
   // Work under way: `left` of it at the time `since`, done at `rate` per second.
   struct Activity {
     FlowId flow;
     double left = 0, rate = 0;
     Time since;
-    std::uint64_t version = 0;  // of its planned end; older ends are void
+    std::uint64_t version = 0;  // of its planned event; older ones are void
     std::vector<RankId> busy;   // ranks whose thread it keeps busy
     Done done;
+    std::vector<Watcher> watchers;  // the next one last
+  };
+  // A rank's compute op under way.
+  struct Computing {
+    FlowId flow;
+    const OpPrice* price = nullptr;  // null: none
   };
 
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
-  void begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done);
+  FlowId begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done);
   void thread_work(RankId rank, Seconds seconds, Done done);
   void carry(RankId from, RankId to, Bytes bytes, Done done);
-  void plan_end(Activity& activity);
+  void bring_up_to_now(Activity& activity);
+  void plan_next(Activity& activity);
+  void reach_next(std::size_t slot);
   void end(std::size_t slot);
   void set_busy(RankId rank, int change);
   void use_thread(std::vector<Use>& uses, RankId rank, double amount) const;
@@ -64,6 +80,7 @@ class Machine {
   std::vector<ResourceId> links_, threads_, cores_, memories_;
   std::vector<int> activities_of_rank_, busy_ranks_of_node_;
   std::vector<Activity> activities_;  // by flow
+  std::vector<Computing> computing_;  // by rank
   std::map<std::pair<RankId, RankId>, Route> routes_;
   std::vector<Bytes> link_bytes_;
 };

@@ -113,9 +113,13 @@ void Player::meet_transfer(RankId rank, OpId id) {
   span(rank, id).start = span(peer, peer_op).start = engine_.now();
   sent[from.index()] += transfer.bytes;
   received[to.index()] += transfer.bytes;
-  machine_.transfer(from, to, transfer.bytes, [this, rank, id, peer, peer_op] {
-    end(rank, id);
-    end(peer, peer_op);
+  const OpId sending = sends ? id : peer_op, receiving = sends ? peer_op : id;
+  machine_.transfer(from, to, transfer.bytes, [this, from, sending, to, receiving] {
+    // The receiver fetches it when it looks, and tells the sender, who learns of it in turn.
+    machine_.attend(to, [this, from, sending, to, receiving] {
+      end(to, receiving);
+      machine_.attend(from, [this, from, sending] { end(from, sending); });
+    });
   });
 }
 
@@ -163,17 +167,25 @@ void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from
   const auto& members = plan_.groups[reduction.group.index()].members;
   const RankId sender = members[from], receiver = members[to];
   const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
-  const auto done = [this, key, from, to, bytes, receiver] {
-    part_done(key, from);
-    const Reduction::Member& taker = reductions_[key].members[to];
-    if (!taker.steps[taker.step].reduce || bytes == Bytes{}) return part_done(key, to);
-    machine_.reduce(receiver, bytes, [this, key, to] { part_done(key, to); });
-  };
   // Nothing to send: nobody sends it.
-  if (bytes == Bytes{}) return engine_.schedule(engine_.now(), done);
+  if (bytes == Bytes{}) {
+    return engine_.schedule(engine_.now(), [this, key, from, to] { part_done(key, from), part_done(key, to); });
+  }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
-  machine_.transfer(sender, receiver, bytes, done);
+  machine_.transfer(sender, receiver, bytes, [this, key, from, to, bytes, sender, receiver] {
+    machine_.attend(receiver, [this, key, from, to, bytes, sender, receiver] {
+      take(key, to, receiver, bytes);
+      machine_.attend(sender, [this, key, from] { part_done(key, from); });
+    });
+  });
+}
+
+// The message of the member's current step has come.
+void Player::take(const ReductionKey& key, std::size_t member, RankId rank, Bytes bytes) {
+  const Reduction::Member& own = reductions_[key].members[member];
+  if (!own.steps[own.step].reduce) return part_done(key, member);
+  machine_.reduce(rank, bytes, [this, key, member] { part_done(key, member); });
 }
 
 void Player::part_done(const ReductionKey& key, std::size_t member) {

@@ -66,7 +66,7 @@ class Player {
   void meet_reduction(RankId rank, OpId id);
   void next_step(const ReductionKey& key, std::size_t member);
   void offer(const ReductionKey& key, std::size_t step, std::size_t from, std::size_t to, const ElementRange& range);
-  void arrived(const ReductionKey& key, std::size_t member, const CollectiveStep& step);
+  void take(const ReductionKey& key, std::size_t member, RankId rank, Bytes bytes);
   void part_done(const ReductionKey& key, std::size_t member);
   void finish_member(const ReductionKey& key, std::size_t member);
 
