@@ -85,7 +85,10 @@ constexpr std::array kFlops{UnitName{"EFLOP", 1e18}, UnitName{"PFLOP", 1e15},
 }  // namespace
 
 std::string human(Bytes amount) { return scaled(static_cast<double>(amount.bytes()), kBytes); }
-std::string human(Seconds duration) { return scaled(duration.seconds(), kSeconds); }
+std::string human(Seconds duration) {
+  constexpr double kNothing = 5e-12;  // simulated instants are whole picoseconds: sums of them round
+  return scaled(std::fabs(duration.seconds()) < kNothing ? 0 : duration.seconds(), kSeconds);
+}
 std::string human(BytesPerSecond rate) { return scaled(rate.bytes_per_second(), kBandwidth); }
 std::string human(FlopsPerSecond rate) { return scaled(rate.flops_per_second(), kFlopRate); }
 std::string human(Flops amount) { return scaled(amount.flops(), kFlops); }

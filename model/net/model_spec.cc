@@ -99,7 +99,7 @@ std::string_view describe(FieldKind kind) {
     case FieldKind::count: return "a count of at least 1";
     case FieldKind::image: return "an image as height x width x channels, such as 28x28x1";
     case FieldKind::yes_no: return "true or false";
-    case FieldKind::counts: return "counts such as 256x128";
+    case FieldKind::counts: return "counts such as [256, 128] or 256x128";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

@@ -3,14 +3,33 @@
 namespace rehearse::yaml {
 namespace {
 
+std::optional<std::vector<std::int64_t>> read_counts(const Value& list, Problems& problems) {
+  std::vector<std::int64_t> counts;
+  for (const Value& item : list.items) {
+    const auto count = read_count(item, problems, Range{});
+    if (!count) return std::nullopt;
+    counts.push_back(*count);
+  }
+  return counts;
+}
+
+// As a word ('28x28x1'); several counts as a list, too.
+std::optional<std::vector<std::int64_t>> read_field_value(FieldKind kind, const Value& given,
+                                                          Problems& problems) {
+  const bool is_list = given.kind == Kind::list && !given.items.empty();
+  if (kind == FieldKind::counts && is_list) return read_counts(given, problems);
+  const bool is_word = given.kind == Kind::scalar && !given.quoted;
+  auto value = is_word ? parse_field(kind, given.text) : std::nullopt;
+  if (!value) expected(describe(kind), given, problems);
+  return value;
+}
+
 void read_field(const ModelField& field, Map& model, ModelSpec& spec) {
   Problems& problems = model.problems();
   const Value* given = field.preset.empty() ? model.need(field.name) : model.find(field.name);
   if (given == nullptr) return;
-  const auto value = given->kind == Kind::scalar && !given->quoted
-                         ? parse_field(field.kind, given->text)
-                         : std::nullopt;
-  if (!value) return expected(describe(field.kind), *given, problems);
+  const auto value = read_field_value(field.kind, *given, problems);
+  if (!value) return;
   const Status good = check_field(field, *value);
   if (!good) return problems.add(given->where, good.errors().front().message);
   spec.fields.emplace(field.name, *value);

@@ -86,8 +86,9 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
   const std::int64_t replicas = mesh.data * mesh.workers;
   const std::int64_t parts = replicas * micro_batches_of(strategy);
   if (batch % parts == 0) return batch / parts;
-  return error(fmt::format("a batch of {} does not divide into {} micro-batches ({} replicas with "
-                           "{} each)", batch, parts, replicas, micro_batches_of(strategy)));
+  return error(fmt::format("a batch of {} does not divide into {} micro-batches ({} {} with {} each)",
+                           batch, parts, replicas, strategy.subnetwork ? "workers" : "replicas",
+                           micro_batches_of(strategy)));
 }
 
 Status check_stages(const Mesh& mesh, std::size_t blocks) {

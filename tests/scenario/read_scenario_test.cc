@@ -142,6 +142,16 @@ TEST(ReadScenario, LaysOutAsItLikes) {
   EXPECT_EQ(parsed(windows).cluster.device.name, "tiny");
 }
 
+TEST(ReadScenario, SeveralCountsAreAListOrAWord) {
+  const auto hidden = [](const std::string& counts) {
+    const std::string model = "model: {kind: mlp, image: 28x28x1, classes: 10, hidden: " + counts + "}";
+    return parsed(replaced(kEverything, "model: {kind: resnet18, image: 28x28x3, classes: 100}", model))
+        .model.fields.at("hidden");
+  };
+  EXPECT_THAT(hidden("[128, 64, 32]"), ::testing::ElementsAre(128, 64, 32));
+  EXPECT_EQ(hidden("128x64x32"), hidden("[128, 64, 32]"));
+}
+
 TEST(ReadScenario, ADeviceGivenFromOutsideReplacesTheFiles) {
   const std::string file = (testing::kSource / "scenarios/resnet20_fashion_mnist.yaml").string();
   const std::string tiny = (testing::kHere / "devices/tiny.yaml").string();
