@@ -71,6 +71,13 @@ std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vec
   return all.empty() ? std::vector<double>{} : sums;
 }
 
+// The first rank with the network's end: in a pipeline rank 0 never sees the loss.
+RankId first_with_loss(const Plan& plan, const Net& net) {
+  std::size_t rank = 0;
+  while (program_of(plan, RankId(rank)).end != end_segment(net)) ++rank;
+  return RankId(rank);
+}
+
 }  // namespace
 
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
@@ -81,7 +88,7 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
   std::vector<double> losses;
   for (std::int64_t step = 0; step < options.steps; ++step) {
     losses.push_back(executor.run_step(step));
-    if (options.progress && transport.rank() == RankId(0)) options.progress(step + 1, losses.back());
+    if (options.progress && transport.rank() == first_with_loss(plan, net)) options.progress(step + 1, losses.back());
     const bool due = options.evaluate_every > 0 && (step + 1) % options.evaluate_every == 0;
     if (!due || evaluation == nullptr) continue;
     const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);

@@ -18,7 +18,7 @@ namespace rehearse::exec {
 struct TrainOptions {
   std::int64_t steps = 1;
   std::int64_t evaluate_every = 0;  // steps; 0: never
-  std::function<void(std::int64_t step, double loss)> progress;  // called on rank 0
+  std::function<void(std::int64_t step, double loss)> progress;  // on the first rank that has the loss
   ExecutorOptions executor;
 };
 

@@ -237,7 +237,7 @@ Result<Samples> parse_samples(const std::string& text, const std::string& name) 
   const std::string dtype = reader.text(*root, "", "dtype");
   if (const auto parsed = parse_data_type(dtype)) {
     samples.dtype = *parsed;
-  } else {
+  } else if (!dtype.empty()) {  // a missing one has been noted
     reader.fail("/dtype", fmt::format("no data type is called '{}'", dtype));
   }
   samples.workspace = reader.bytes(*root, "", "workspace_bytes");

@@ -168,7 +168,7 @@ class Parser {
   }
 
   Line next() {
-    if (!more()) throw Malformed{{source_, lines_, 1, 0}, "the plan ends too early"};
+    if (!more()) throw Malformed{{source_, std::max(lines_, 1), 1, 0}, "the plan ends too early"};
     return Line(source_, ++number_);
   }
 
@@ -229,6 +229,7 @@ class Parser {
 
   void mesh(Line line) {
     line.literal("mesh");
+    places_.mesh = number_;
     plan_.mesh.data = integer(line.field("data"));
     plan_.mesh.stages = integer(line.field("stages"));
     plan_.mesh.workers = integer(line.field("workers"));

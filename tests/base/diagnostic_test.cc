@@ -43,6 +43,8 @@ TEST(Nearest, SuggestsATypoButNotAStranger) {
   EXPECT_EQ(nearest("bandwith", names), "bandwidth");
   EXPECT_EQ(nearest("latncy", names), "latency");
   EXPECT_EQ(nearest("colour", names), std::nullopt);
+  // Two letters in the wrong order are one slip (gpt would be two substitutions).
+  EXPECT_EQ(nearest("mpl", {"gpt", "mlp"}), "mlp");
 }
 
 TEST(Result, HoldsAValueOrErrors) {

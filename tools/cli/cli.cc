@@ -59,6 +59,25 @@ std::string usage(std::string_view program, const Command& command) {
   return line + " [options]";
 }
 
+std::string suggestion(const po::unknown_option& problem, const Syntax& syntax) {
+  std::vector<std::string> names = {"--help"};
+  for (const Option& option : syntax.options) names.push_back("--" + option.name);
+  const auto guess = nearest(problem.get_option_name(), names);
+  return guess ? fmt::format("; did you mean '{}'?", *guess) : "";
+}
+
+int wrong_command_line(std::string_view program, const Command& command, const std::string& message) {
+  std::cerr << "error: " << message << "\n" << usage(program, command) << "\n";
+  return kWrongCommandLine;
+}
+
+// Results that did not reach their reader are no results.
+int flush_results(int code) {
+  if (std::cout.flush()) return code;
+  std::cerr << "error: cannot write to the standard output\n";
+  return std::max(code, kWrongInput);
+}
+
 int run_command(std::string_view program, const Command& command, const std::vector<std::string>& words) {
   const Syntax syntax = command.syntax();
   const po::options_description visible = Parser::describe(syntax);
@@ -76,11 +95,12 @@ int run_command(std::string_view program, const Command& command, const std::vec
       return kDone;
     }
     arguments = Parser::parse(syntax, values);
+  } catch (const po::unknown_option& problem) {
+    return wrong_command_line(program, command, problem.what() + suggestion(problem, syntax));
   } catch (const po::error& problem) {
-    std::cerr << "error: " << problem.what() << "\n" << usage(program, command) << "\n";
-    return kWrongCommandLine;
+    return wrong_command_line(program, command, problem.what());
   }
-  return command.run(arguments);
+  return flush_results(command.run(arguments));
 }
 
 std::string overview(std::string_view program, std::string_view help, const std::vector<Command>& commands) {

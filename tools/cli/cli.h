@@ -56,5 +56,7 @@ int fail(const Diagnostics& errors);
 Result<std::string> read_file(const std::string& path);
 // Makes the directories above it.
 Status write_file(const std::string& path, const std::string& text);
+// Whether write_file could: asked before work that would be lost. Leaves no file behind.
+Status check_writable(const std::string& path);
 
 }  // namespace rehearse::cli

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "tools/cli/cli.h"
 
@@ -17,9 +17,11 @@ Diagnostics cannot(std::string_view what, const std::string& path) {
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) return cannot("read", path);
-  return text.str();
+  // A folder opens, but cannot be read; an empty file has nothing to be read.
+  std::string text;
+  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file || file.bad()) return cannot("read", path);
+  return text;
 }
 
 Status write_file(const std::string& path, const std::string& text) {
@@ -28,6 +30,16 @@ Status write_file(const std::string& path, const std::string& text) {
   if (!directory.empty()) std::filesystem::create_directories(directory, ignored);
   std::ofstream file(path, std::ios::binary);
   if (!(file << text) || !file.flush()) return cannot("write", path);
+  return success();
+}
+
+Status check_writable(const std::string& path) {
+  std::error_code problem;
+  const bool existed = std::filesystem::exists(path, problem);
+  const auto directory = std::filesystem::path(path).parent_path();
+  if (!directory.empty()) std::filesystem::create_directories(directory, problem);
+  if (!std::ofstream(path, std::ios::binary | std::ios::app)) return cannot("write", path);
+  if (!existed) std::filesystem::remove(path, problem);
   return success();
 }
 

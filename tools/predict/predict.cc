@@ -69,15 +69,19 @@ ProfilePath profile_path(const std::string& scenario_path) {
   return path;
 }
 
-Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::string& name) {
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::optional<std::string>& name) {
+  if (!name && scenario.strategies.size() == 1) return scenario.strategies.front();
   std::vector<std::string> names;
   for (const ScenarioStrategy& strategy : scenario.strategies) {
     if (strategy.spec.name == name) return strategy;
     names.push_back(strategy.spec.name);
   }
-  const auto guess = nearest(name, names);
-  return error(guess ? fmt::format("{} has no strategy '{}'; did you mean '{}'?", scenario.path, name, *guess)
-                     : fmt::format("{} has no strategy '{}'; it has {}", scenario.path, name, join(names, ", ")));
+  if (!name) {
+    return error(fmt::format("{} has several strategies: say which with --strategy ({})", scenario.path, join(names, ", ")));
+  }
+  const auto guess = nearest(*name, names);
+  return error(guess ? fmt::format("{} has no strategy '{}'; did you mean '{}'?", scenario.path, *name, *guess)
+                     : fmt::format("{} has no strategy '{}'; it has {}", scenario.path, *name, join(names, ", ")));
 }
 
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {

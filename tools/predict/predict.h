@@ -25,8 +25,8 @@ ProfilePath profile_path(const std::string& scenario_path);
 
 // The strategy's plan, verified. Errors are located at the strategy.
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy);
-// The strategy with this name, or an error that lists them.
-Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::string& name);
+// The strategy with this name, or an error that lists them; without a name the only one there is.
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::optional<std::string>& name);
 
 struct Prediction {
   Plan plan;

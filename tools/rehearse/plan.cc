@@ -18,11 +18,7 @@ int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
   const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const auto name = arguments.get("strategy");
-  if (!name && scenario->strategies.size() > 1) {
-    return fail(error("the scenario has several strategies: say which with --strategy"));
-  }
-  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, name.value_or(scenario->strategies[0].spec.name));
+  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());

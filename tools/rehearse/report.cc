@@ -44,7 +44,7 @@ int run(const Arguments& arguments) {
   const std::string out = arguments.get("html").value_or((std::filesystem::path(directory) / "report.html").string());
   const Status written = write_file(out, print_report(*summaries));
   if (!written) return fail(written.errors());
-  std::cout << fmt::format("report of {} files written to {}\n", summaries->size(), out);
+  std::cout << fmt::format("report of {} written to {}\n", summaries->size() == 1 ? "1 file" : fmt::format("{} files", summaries->size()), out);
   return kDone;
 }
 

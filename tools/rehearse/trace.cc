@@ -8,7 +8,7 @@ namespace {
 
 Syntax syntax() {
   return {{"SCENARIO"},
-          {{"strategy", "NAME", "which strategy"},
+          {{"strategy", "NAME", "which strategy (needed if there are several)"},
            {"profile", "FILE", "device profile instead of the scenario's"},
            {"out", "FILE", "write the trace to this file instead of stdout"}}};
 }
@@ -17,8 +17,7 @@ int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
   const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const Result<ScenarioStrategy> strategy =
-      find_strategy(*scenario, arguments.get("strategy").value_or(scenario->strategies[0].spec.name));
+  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
   const Result<Prediction> prediction = predict(*scenario, *strategy);
   if (!prediction) return fail(prediction.errors());

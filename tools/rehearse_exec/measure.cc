@@ -33,12 +33,36 @@ Result<std::vector<exec::MeasuredNet>> networks_of(const std::string& path) {
   return networks;
 }
 
-int run_rank(const Arguments& arguments, exec::Transport& transport, const std::string& backend_name,
-             const exec::MeasureOptions& options) {
-  const auto backend = exec::make_backend(backend_name);
-  const Samples samples = exec::measure(transport, *backend, options);
-  if (transport.rank() != RankId(0)) return kDone;
+Result<exec::MeasureOptions> options_of(const Arguments& arguments) {
+  const Result<std::int64_t> budget = arguments.count("budget", 15, 1);
+  if (!budget) return budget.errors();
+  exec::MeasureOptions options;
+  options.budget = Seconds::seconds(static_cast<double>(*budget));
+  options.progress = [](const std::string& text) { std::cerr << text << std::endl; };
+  options.networks = exec::default_networks();
+  if (const auto scenario = arguments.get("scenario")) {
+    auto networks = networks_of(*scenario);
+    if (!networks) return networks.errors();
+    options.networks = std::move(*networks);
+  }
+  return options;
+}
+
+int run_rank(const Arguments& arguments, exec::Transport& transport) {
+  const Result<std::string> backend_name = backend_of(arguments);
+  if (!backend_name) return fail_once(transport, backend_name.errors());
+  const Result<exec::MeasureOptions> options = options_of(arguments);
+  if (!options) return fail_once(transport, options.errors());
   const std::string out = arguments.get("out").value_or("samples.json");
+  // Only rank 0 writes, so only it can tell whether it could.
+  const auto writable = [&]() -> Result<std::string> {
+    const Status can = check_writable(out);
+    return can ? Result<std::string>(std::string()) : can.errors();
+  };
+  if (!from_rank_0(transport, writable)) return kWrongInput;
+  const auto backend = exec::make_backend(*backend_name);
+  const Samples samples = exec::measure(transport, *backend, *options);
+  if (transport.rank() != RankId(0)) return kDone;
   const Status written = write_file(out, print(samples));
   if (!written) return fail(written.errors());
   std::cout << fmt::format("{} kernels, {} message sizes and {} ranks at once measured on '{}', written to {}\n",
@@ -47,20 +71,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport, const std::
 }
 
 int run(const Arguments& arguments) {
-  const Result<std::string> backend = backend_of(arguments);
-  if (!backend) return fail(backend.errors());
-  const Result<std::int64_t> budget = arguments.count("budget", 15, 1);
-  if (!budget) return fail(budget.errors());
-  exec::MeasureOptions options;
-  options.budget = Seconds::seconds(static_cast<double>(*budget));
-  options.progress = [](const std::string& text) { std::cerr << text << std::endl; };
-  options.networks = exec::default_networks();
-  if (const auto scenario = arguments.get("scenario")) {
-    auto networks = networks_of(*scenario);
-    if (!networks) return fail(networks.errors());
-    options.networks = std::move(*networks);
-  }
-  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport, *backend, options); });
+  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport); });
 }
 
 }  // namespace

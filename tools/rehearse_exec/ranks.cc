@@ -68,6 +68,10 @@ Result<std::string> backend_of(const Arguments& arguments) {
   return error(fmt::format("--backend expects {}, got '{}'", join(names, " or "), name));
 }
 
+int fail_once(exec::Transport& transport, const Diagnostics& errors) {
+  return transport.rank() == RankId(0) ? fail(errors) : kWrongInput;
+}
+
 std::optional<std::string> from_rank_0(exec::Transport& transport, const std::function<Result<std::string>()>& make) {
   std::string message;
   if (transport.rank() == RankId(0)) {

@@ -36,18 +36,17 @@ struct PlanSource {
 Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::string& path) {
   const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return scenario.errors();
-  const auto name = arguments.get("strategy");
-  if (!name && scenario->strategies.size() > 1) {
-    return error("the scenario has several strategies: say which with --strategy");
-  }
-  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, name.value_or(scenario->strategies[0].spec.name));
+  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return strategy.errors();
   Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return plan.errors();
   return PlanSource{scenario->name, std::move(*plan)};
 }
 
-Result<PlanSource> plan_from_text(const std::string& text, const std::string& path) {
+Result<PlanSource> plan_from_text(const Arguments& arguments, const std::string& text, const std::string& path) {
+  for (const char* option : {"strategy", "profile"}) {
+    if (arguments.has(option)) return error(fmt::format("{} is a plan: --{} goes with scenarios", path, option));
+  }
   Result<ParsedPlan> parsed = parse_plan(text, path);
   if (!parsed) return parsed.errors();
   const Status good = verify(parsed->plan, &parsed->places);
@@ -60,10 +59,12 @@ Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
   const Result<std::string> text = read_file(path);
   if (!text) return text.errors();
   const bool is_plan = text->find("rehearse plan ") != std::string::npos;
-  const Result<PlanSource> source = is_plan ? plan_from_text(*text, path) : plan_from_scenario(arguments, path);
+  const Result<PlanSource> source = is_plan ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
   if (!source) return source.errors();
   if (source->plan.ranks.size() != ranks) {
-    return error(fmt::format("the plan has {} ranks, {} were started", source->plan.ranks.size(), ranks));
+    const std::size_t needed = source->plan.ranks.size();
+    return error(fmt::format("the plan has {} ranks, {} were started: start it with 'tools/mpirun -np {}' or '--local {}'",
+                             needed, ranks, needed, needed));
   }
   return source->scenario + "\n" + print(source->plan);
 }
@@ -105,6 +106,12 @@ Result<Settings> settings_of(const Arguments& arguments) {
   return settings;
 }
 
+// A training is not begun whose results could not be kept.
+Status check_output(const Arguments& arguments) {
+  const auto out = arguments.get("out");
+  return out ? check_writable(*out + "/measured.json") : success();
+}
+
 int finish(const Arguments& arguments, const Plan& plan, const Net& net, const exec::TrainingRun& run, Summary summary) {
   const std::string differing = exec::differing_copies(run.ranks);
   REHEARSE_CHECK(differing.empty(), "{}", differing);
@@ -125,7 +132,10 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net, const e
   return kDone;
 }
 
-int run_rank(const Arguments& arguments, const Settings& settings, exec::Transport& transport) {
+int run_rank(const Arguments& arguments, exec::Transport& transport) {
+  const Result<Settings> given = settings_of(arguments);
+  if (!given) return fail_once(transport, given.errors());
+  const Settings& settings = *given;
   const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
   if (!text) return kWrongInput;
   const std::size_t name_end = text->find('\n');
@@ -139,6 +149,8 @@ int run_rank(const Arguments& arguments, const Settings& settings, exec::Transpo
         if (!data) return data.errors();
         const auto fits = check_runs(plan, settings.backend);
         if (!fits) return fits.errors();
+        const auto writable = check_output(arguments);
+        if (!writable) return writable.errors();
         return std::string();
       })) {
     return kWrongInput;
@@ -156,9 +168,7 @@ int run_rank(const Arguments& arguments, const Settings& settings, exec::Transpo
 }
 
 int run(const Arguments& arguments) {
-  const Result<Settings> settings = settings_of(arguments);
-  if (!settings) return fail(settings.errors());
-  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, *settings, transport); });
+  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport); });
 }
 
 }  // namespace

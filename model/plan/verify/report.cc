@@ -53,6 +53,10 @@ std::string Report::name(const At& at) const {
   return fmt::format("program {}, {}", program.name, op);
 }
 
+void Report::add_mesh(std::string message) {
+  errors_.push_back({line(places_ == nullptr ? 0 : places_->mesh), std::move(message), {}});
+}
+
 void Report::add(const At& at, std::string message, std::vector<Note> notes) {
   errors_.push_back({place(at), fmt::format("{}: {}", name(at), message), std::move(notes)});
 }

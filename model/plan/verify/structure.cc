@@ -191,7 +191,7 @@ void check_rank(Report& report, std::size_t r) {
 void check_structure(Report& report) {
   const Plan& plan = report.plan;
   if (plan.mesh.ranks() != static_cast<std::int64_t>(plan.ranks.size())) {
-    report.add(fmt::format("the mesh has {} ranks, the plan binds {}", plan.mesh.ranks(), plan.ranks.size()));
+    report.add_mesh(fmt::format("the mesh has {} ranks, the plan binds {}", plan.mesh.ranks(), plan.ranks.size()));
   }
   if (plan.micro_batch_samples < 1) report.add("micro-batches have no samples");
   check_groups(report);

@@ -1,0 +1,166 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tools/summary/summary.h"
+
+namespace rehearse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Thrown inside this file only. One is enough: these files are written by programs, so the first
+// thing that is wrong says that this is another kind of file or a damaged one.
+struct Wrong {
+  std::string pointer, message;
+};
+
+// A value and where it stands, as a JSON pointer.
+class Node {
+ public:
+  Node(const Json& json, std::string pointer) : json_(&json), pointer_(std::move(pointer)) {}
+
+  Node at(const std::string& key) const {
+    if (!json_->is_object()) expected("an object");
+    const auto found = json_->find(key);
+    if (found == json_->end()) throw Wrong{pointer_ + "/" + key, "is missing"};
+    return {*found, pointer_ + "/" + key};
+  }
+  Node at(std::size_t index) const {
+    if (!json_->is_array() || index >= json_->size()) expected(fmt::format("a list of more than {} items", index));
+    return {(*json_)[index], fmt::format("{}/{}", pointer_, index)};
+  }
+
+  std::string text() const {
+    if (!json_->is_string()) expected("a text");
+    return json_->get<std::string>();
+  }
+  std::int64_t count() const {
+    if (!json_->is_number_integer() || json_->get<std::int64_t>() < 0) expected("a whole number from 0");
+    return json_->get<std::int64_t>();
+  }
+  double number() const {
+    if (!json_->is_number()) expected("a number");
+    return json_->get<double>();
+  }
+  bool yes_or_no() const {
+    if (!json_->is_boolean()) expected("true or false");
+    return json_->get<bool>();
+  }
+  std::optional<double> maybe_number() const { return json_->is_null() ? std::nullopt : std::optional(number()); }
+  std::optional<bool> maybe() const { return json_->is_null() ? std::nullopt : std::optional(yes_or_no()); }
+  Bytes bytes() const { return Bytes::bytes(count()); }
+  Seconds seconds() const { return Seconds::seconds(number()); }
+
+  // The enumerator with this name, among all of them.
+  template <class Enum>
+  Enum named(Enum last) const {
+    const std::string name = text();
+    for (int k = 0; k <= static_cast<int>(last); ++k) {
+      if (to_string(static_cast<Enum>(k)) == name) return static_cast<Enum>(k);
+    }
+    throw Wrong{pointer_, fmt::format("unknown name '{}'", name)};
+  }
+
+  template <class T>
+  std::vector<T> list(T (*read)(const Node&)) const {
+    if (!json_->is_array()) expected("a list");
+    std::vector<T> items;
+    for (std::size_t i = 0; i < json_->size(); ++i) items.push_back(read(at(i)));
+    return items;
+  }
+  // The pairs of an object, in the file's order.
+  std::vector<std::pair<std::string, Node>> pairs() const {
+    if (!json_->is_object()) expected("an object");
+    std::vector<std::pair<std::string, Node>> result;
+    for (const auto& [key, value] : json_->items()) result.emplace_back(key, Node(value, pointer_ + "/" + key));
+    return result;
+  }
+
+ private:
+  [[noreturn]] void expected(const std::string& what) const {
+    constexpr std::size_t kQuoted = 40;
+    std::string got = json_->dump();
+    if (got.size() > kQuoted) got = got.substr(0, kQuoted) + "...";
+    throw Wrong{pointer_.empty() ? "/" : pointer_, fmt::format("expected {}, got {}", what, got)};
+  }
+  const Json* json_;
+  std::string pointer_;
+};
+
+RankSummary rank_of(const Node& n) {
+  return {n.at("rank").count(),          n.at("peak_memory_bytes").bytes(), n.at("arena_bytes").bytes(),
+          n.at("arena_live_bytes").bytes(), n.at("bytes_sent").bytes(),     n.at("bytes_received").bytes(),
+          n.at("compute_s").seconds(),   n.at("exposed_comm_s").seconds(),  n.at("idle_s").seconds()};
+}
+
+LinkSummary link_of(const Node& n) {
+  return {n.at("name").text(), n.at("bytes").bytes(), n.at("utilisation").number()};
+}
+
+KindSummary kind_of(const Node& n) {
+  return {n.at("kind").named(OpKind::optimizer_step), n.at("ops").count(), n.at("busy_s").seconds()};
+}
+
+AccuracyAt evaluation_of(const Node& n) {
+  return {n.at("step").count(), n.at("accuracy").number(), n.at("loss").number()};
+}
+
+PictureSpan span_of(const Node& n) {
+  return {n.at(0).count(), n.at(1).named(LaneKind::collective), n.at(2).named(OpKind::optimizer_step),
+          n.at(3).text(),  n.at(4).seconds(),                   n.at(5).seconds()};
+}
+
+StrategySummary strategy_of(const Node& n) {
+  StrategySummary s;
+  s.strategy = n.at("strategy").text();
+  s.plan_hash = n.at("plan_hash").text();
+  s.step_time = n.at("step_time_s").seconds();
+  s.samples_per_s = n.at("samples_per_s").number();
+  s.tokens_per_s = n.at("tokens_per_s").maybe_number();
+  s.mfu = n.at("mfu").maybe_number();
+  s.bubble_fraction = n.at("bubble_fraction").number();
+  s.compute = n.at("compute_s").seconds();
+  s.exposed_communication = n.at("exposed_comm_s").seconds();
+  s.idle = n.at("idle_s").seconds();
+  s.arena_live = n.at("arena_live_bytes").bytes();
+  s.arena = n.at("arena_bytes").bytes();
+  for (const auto& [name, size] : n.at("pool_bytes").pairs()) s.pools.push_back({name, size.bytes()});
+  s.peak_memory = n.at("peak_memory_bytes").bytes();
+  s.fits = n.at("fits").maybe();
+  s.ranks = n.at("ranks").list(rank_of);
+  s.links = n.at("links").list(link_of);
+  s.kinds = n.at("op_kinds").list(kind_of);
+  s.losses = n.at("losses").list<double>([](const Node& loss) { return loss.number(); });
+  s.evaluations = n.at("evaluations").list(evaluation_of);
+  s.picture = n.at("timeline").list(span_of);
+  return s;
+}
+
+// The place of the byte (from 1) at which the library gave up.
+SourceSpan place_of(const std::string& text, const std::string& path, std::size_t byte) {
+  const std::string_view before = std::string_view(text).substr(0, byte == 0 ? 0 : byte - 1);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t begin = before.find_last_of('\n') + 1;  // 0 where there is none
+  return {std::make_shared<SourceText>(path, text), static_cast<int>(line), static_cast<int>(before.size() - begin + 1), 1};
+}
+
+}  // namespace
+
+Result<Summary> parse_summary(const std::string& text, const std::string& path) {
+  try {
+    const Json json = Json::parse(text);
+    const Node root(json, "");
+    Summary summary{root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
+    summary.strategies = root.at("strategies").list(strategy_of);
+    return summary;
+  } catch (const Json::parse_error& problem) {
+    return error_at(place_of(text, path, problem.byte), "expected a summary as rehearse writes it, got what is not JSON");
+  } catch (const Wrong& wrong) {
+    return error(fmt::format("{}: {}: {}", path, wrong.pointer, wrong.message),
+                 {{{}, "expected a summary as 'rehearse simulate --out' or 'rehearse-exec train' writes it"}});
+  }
+}
+
+}  // namespace rehearse

@@ -1,0 +1,79 @@
+#include <nlohmann/json.hpp>
+
+#include "tools/summary/summary.h"
+
+namespace rehearse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(const std::optional<double>& x) { return x ? Json(*x) : Json(nullptr); }
+
+Json json_of(const RankSummary& r) {
+  return {{"rank", r.rank},
+          {"peak_memory_bytes", r.peak_memory.bytes()},
+          {"arena_bytes", r.arena.bytes()},
+          {"arena_live_bytes", r.arena_live.bytes()},
+          {"bytes_sent", r.sent.bytes()},
+          {"bytes_received", r.received.bytes()},
+          {"compute_s", r.compute.seconds()},
+          {"exposed_comm_s", r.exposed_communication.seconds()},
+          {"idle_s", r.idle.seconds()}};
+}
+
+Json json_of(const PictureSpan& s) {
+  return Json::array({s.rank, to_string(s.lane), to_string(s.kind), s.label, s.start.seconds(), s.end.seconds()});
+}
+
+template <class T>
+Json array_of(const std::vector<T>& items, Json (*to_json)(const T&)) {
+  Json array = Json::array();
+  for (const T& item : items) array.push_back(to_json(item));
+  return array;
+}
+
+Json json_of(const StrategySummary& s) {
+  Json pools = Json::object();
+  for (const PoolSummary& pool : s.pools) pools[pool.name] = pool.size.bytes();
+  return {
+      {"strategy", s.strategy},
+      {"plan_hash", s.plan_hash},
+      {"step_time_s", s.step_time.seconds()},
+      {"samples_per_s", s.samples_per_s},
+      {"tokens_per_s", number(s.tokens_per_s)},
+      {"mfu", number(s.mfu)},
+      {"bubble_fraction", s.bubble_fraction},
+      {"compute_s", s.compute.seconds()},
+      {"exposed_comm_s", s.exposed_communication.seconds()},
+      {"idle_s", s.idle.seconds()},
+      {"arena_live_bytes", s.arena_live.bytes()},
+      {"arena_bytes", s.arena.bytes()},
+      {"pool_bytes", pools},
+      {"peak_memory_bytes", s.peak_memory.bytes()},
+      {"fits", s.fits ? Json(*s.fits) : Json(nullptr)},
+      {"ranks", array_of<RankSummary>(s.ranks, json_of)},
+      {"links", array_of<LinkSummary>(s.links, [](const LinkSummary& l) {
+         return Json{{"name", l.name}, {"bytes", l.bytes.bytes()}, {"utilisation", l.utilisation}};
+       })},
+      {"op_kinds", array_of<KindSummary>(s.kinds, [](const KindSummary& k) {
+         return Json{{"kind", to_string(k.kind)}, {"ops", k.ops}, {"busy_s", k.busy.seconds()}};
+       })},
+      {"losses", s.losses},
+      {"evaluations", array_of<AccuracyAt>(s.evaluations, [](const AccuracyAt& e) {
+         return Json{{"step", e.step}, {"accuracy", e.accuracy}, {"loss", e.loss}};
+       })},
+      {"timeline", array_of<PictureSpan>(s.picture, json_of)},
+  };
+}
+
+}  // namespace
+
+std::string print_json(const Summary& summary) {
+  const Json json = {{"scenario", summary.scenario},
+                     {"source", summary.source},
+                     {"device", summary.device},
+                     {"strategies", array_of<StrategySummary>(summary.strategies, json_of)}};
+  return json.dump(1) + "\n";
+}
+
+}  // namespace rehearse
