@@ -82,8 +82,8 @@ class BreakDown {
   // Parts of a rank's compute (or communication) spans within the window.
   std::vector<Interval> within_window(RankId rank, bool communication) const {
     std::vector<Interval> parts;
-    for (const Span& span : timeline_.spans) {
-      if (span.rank != rank || is_communication(op_of(span).kind) != communication) continue;
+    for (const Span& span : std::ranges::equal_range(timeline_.spans, rank, {}, &Span::rank)) {
+      if (is_communication(op_of(span).kind) != communication) continue;
       const Interval part{std::max(span.start, window_.begin), std::min(span.end, window_.end)};
       if (part.begin < part.end) parts.push_back(part);
     }
