@@ -1,0 +1,114 @@
+// Shares of a step's time, on timelines drawn by hand.
+#include <gtest/gtest.h>
+
+#include "model/plan/timeline.h"
+
+namespace rehearse {
+namespace {
+
+// Two ranks that compute, reduce on a lane beside it, and update.
+Plan two_ranks() {
+  Plan plan;
+  plan.groups = {{{RankId(0), RankId(1)}}};
+  RankProgram program;
+  program.lanes = {LaneKind::compute, LaneKind::collective};
+  program.parameter_classes = {{{}, 8, 0}};
+  const auto op = [](OpKind kind, int lane, auto detail) { return Op{kind, LaneId(lane), {}, {}, detail}; };
+  program.ops = {op(OpKind::forward, 0, Compute{}), op(OpKind::backward, 0, Compute{}),
+                 op(OpKind::all_reduce, 1, Collective{ParameterClassId(0), 0, 8, 2}),
+                 op(OpKind::optimizer_step, 0, Optimize{ParameterClassId(0)})};
+  plan.programs = {program};
+  plan.ranks.resize(2);
+  for (RankBinding& rank : plan.ranks) rank.program = RankClassId(0), rank.groups = {GroupId(0)};
+  return plan;
+}
+
+struct Bar {
+  std::int64_t issue, start, end;  // seconds from the step's beginning
+};
+
+// The same bars in every step; steps of 20 s, but for the one that is `longer`.
+Timeline drawn(const std::vector<std::vector<Bar>>& ranks, std::int64_t steps, std::int64_t longer = -1) {
+  Timeline timeline;
+  timeline.steps = steps;
+  const auto at = [](std::int64_t s) { return Time::nanoseconds(s * 1'000'000'000); };
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    for (std::int64_t step = 0; step < steps; ++step) {
+      const std::int64_t base = 20 * step + (longer >= 0 && step > longer ? 5 : 0);
+      for (std::size_t op = 0; op < ranks[r].size(); ++op) {
+        const Bar& bar = ranks[r][op];
+        const bool stretched = step == longer && op + 1 == ranks[r].size();
+        timeline.spans.push_back({RankId(r), OpId(op), step, at(base + bar.issue), at(base + bar.start),
+                                  at(base + bar.end + (stretched ? 5 : 0))});
+      }
+    }
+  }
+  return timeline;
+}
+
+// Rank 0: forward 0..4, backward 4..10, update 16..20; rank 1 is late: backward 6..12.
+// Both reduce from 12, when the later one is there, to 16.
+const std::vector<std::vector<Bar>> kBars = {
+    {{0, 0, 4}, {4, 4, 10}, {10, 12, 16}, {16, 16, 20}},
+    {{0, 0, 6}, {6, 6, 12}, {12, 12, 16}, {16, 16, 20}},
+};
+
+TEST(BreakDown, AWaitIsIdleUntilEverybodyIsThereThenExposed) {
+  const Breakdown breakdown = break_down(two_ranks(), drawn(kBars, 4), 1);
+  EXPECT_EQ(breakdown.step_time.seconds(), 20);
+  EXPECT_EQ(breakdown.ranks[0].compute.seconds(), 14);
+  EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 2) << "from 10 to 12 rank 1 has not issued it";
+  EXPECT_EQ(breakdown.ranks[0].exposed_communication.seconds(), 4);
+  EXPECT_EQ(breakdown.ranks[1].compute.seconds(), 16);
+  EXPECT_EQ(breakdown.ranks[1].idle.seconds(), 0);
+  EXPECT_EQ(breakdown.ranks[1].exposed_communication.seconds(), 4);
+}
+
+TEST(BreakDown, CommunicationBeneathComputeIsNotExposed) {
+  auto bars = kBars;
+  for (auto& rank : bars) rank[2] = {4, 4, 14};
+  const Breakdown breakdown = break_down(two_ranks(), drawn(bars, 4), 1);
+  EXPECT_EQ(breakdown.ranks[0].exposed_communication.seconds(), 4) << "10 to 14";
+  EXPECT_EQ(breakdown.ranks[1].exposed_communication.seconds(), 2) << "12 to 14";
+  EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 2) << "14 to 16: the update waits for nothing that is drawn";
+}
+
+TEST(BreakDown, KindsAreBusyFromStartToEnd) {
+  const Breakdown breakdown = break_down(two_ranks(), drawn(kBars, 4), 1);
+  ASSERT_EQ(breakdown.kinds.size(), 4u);
+  for (const Breakdown::KindTime& kind : breakdown.kinds) EXPECT_EQ(kind.ops, 2);
+  EXPECT_EQ(breakdown.kinds[0].kind, OpKind::forward);
+  EXPECT_EQ(breakdown.kinds[0].busy.seconds(), 5) << "4 and 6";
+  EXPECT_EQ(breakdown.kinds[1].busy.seconds(), 6);
+  EXPECT_EQ(breakdown.kinds[2].kind, OpKind::all_reduce);
+  EXPECT_EQ(breakdown.kinds[2].busy.seconds(), 4);
+}
+
+// Of the longest stretch of passes, rank 1's: 12 s without a gap; rank 0 has one of 10 s.
+TEST(BreakDown, TheBubbleIsThatOfTheLongestStretchWithoutUpdates) {
+  EXPECT_EQ(break_down(two_ranks(), drawn(kBars, 4), 1).bubble_fraction, 0);
+  auto bars = kBars;
+  bars[1][1] = {6, 9, 12};
+  EXPECT_EQ(break_down(two_ranks(), drawn(bars, 4), 1).bubble_fraction, 0.25) << "6 to 9 of 12";
+}
+
+TEST(BreakDown, TakesTheMedianStepAndLeavesWarmUpOut) {
+  const Breakdown one_odd = break_down(two_ranks(), drawn(kBars, 5, 3), 1);
+  EXPECT_EQ(one_odd.step_time.seconds(), 20);
+  const Breakdown only_odd = break_down(two_ranks(), drawn(kBars, 3, 2), 2);
+  EXPECT_EQ(only_odd.step_time.seconds(), 25) << "one step is left, the long one";
+  const RankTime& rank = only_odd.ranks[0];
+  EXPECT_EQ((rank.compute + rank.exposed_communication + rank.idle).seconds(), 25);
+}
+
+TEST(BreakDown, CutsWhatCrossesTheStepsEnds) {
+  auto bars = kBars;
+  bars[0][3] = {16, 16, 18};  // rank 0 ends first and is idle until it begins anew
+  const Breakdown breakdown = break_down(two_ranks(), drawn(bars, 4), 1);
+  EXPECT_EQ(breakdown.step_time.seconds(), 20);
+  EXPECT_EQ(breakdown.ranks[0].compute.seconds(), 12);
+  EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 4);
+}
+
+}  // namespace
+}  // namespace rehearse

@@ -1,0 +1,156 @@
+#include "sim/fair_share.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace rehearse::sim {
+namespace {
+
+// What the test knows of a flow; the solver under test is asked for its rate only.
+struct KnownFlow {
+  FlowId id;
+  std::vector<Use> uses;
+  double weight, bound;
+};
+
+class System {
+ public:
+  ResourceId add_resource(double capacity) {
+    capacities_.push_back(capacity);
+    return shares.add_resource(capacity);
+  }
+  void set_capacity(ResourceId resource, double capacity) {
+    capacities_[resource.index()] = capacity;
+    shares.set_capacity(resource, capacity);
+  }
+  FlowId add_flow(std::vector<Use> uses, double weight = 1, double bound = FairShare::kUnbounded) {
+    flows_.push_back({shares.add_flow(uses, weight, bound), uses, weight, bound});
+    return flows_.back().id;
+  }
+  void remove_any(std::size_t choice) {
+    shares.remove_flow(flows_[choice % flows_.size()].id);
+    flows_.erase(flows_.begin() + static_cast<std::ptrdiff_t>(choice % flows_.size()));
+  }
+  std::size_t flow_count() const { return flows_.size(); }
+  std::size_t resource_count() const { return capacities_.size(); }
+
+  // No resource is over its capacity; each flow is at its bound, or crosses a full resource on which
+  // no flow's normalized rate is larger. Such rates are the max-min fair ones, and unique (Bertsekas
+  // and Gallager, section 6.5.2).
+  void expect_max_min() const {
+    std::vector<double> load(capacities_.size(), 0), largest(capacities_.size(), 0);
+    for (const KnownFlow& flow : flows_) {
+      const double rate = shares.rate(flow.id);
+      EXPECT_GT(rate, 0);
+      EXPECT_LE(rate, flow.bound * (1 + kSlack));
+      for (const Use& use : flow.uses) {
+        load[use.resource.index()] += use.amount * rate;
+        largest[use.resource.index()] = std::max(largest[use.resource.index()], rate / flow.weight);
+      }
+    }
+    for (std::size_t r = 0; r < load.size(); ++r) {
+      EXPECT_LE(load[r], capacities_[r] * (1 + kSlack));
+      EXPECT_NEAR(shares.load(ResourceId(r)), load[r], kSlack * capacities_[r]);
+    }
+    for (const KnownFlow& flow : flows_) {
+      const double rate = shares.rate(flow.id);
+      bool limited = rate >= flow.bound * (1 - kSlack);
+      for (const Use& use : flow.uses) {
+        const std::size_t r = use.resource.index();
+        limited = limited || (load[r] >= capacities_[r] * (1 - kSlack) &&
+                              rate / flow.weight >= largest[r] * (1 - kSlack));
+      }
+      EXPECT_TRUE(limited) << "flow " << flow.id.value() << " could go faster";
+    }
+  }
+
+  FairShare shares;
+
+ private:
+  static constexpr double kSlack = 1e-9;
+  std::vector<double> capacities_;
+  std::vector<KnownFlow> flows_;
+};
+
+TEST(FairShare, OneLinkIsSharedEqually) {
+  System system;
+  const ResourceId link = system.add_resource(12);
+  std::vector<FlowId> flows;
+  for (int i = 0; i < 3; ++i) flows.push_back(system.add_flow({{link}}));
+  system.shares.solve();
+  for (const FlowId flow : flows) EXPECT_DOUBLE_EQ(system.shares.rate(flow), 4);
+}
+
+// The textbook's example: a long flow over two links, and one more on each of them.
+TEST(FairShare, WhatABottleneckLeavesGoesToTheOthers) {
+  System system;
+  const ResourceId narrow = system.add_resource(2), wide = system.add_resource(10);
+  const FlowId both = system.add_flow({{narrow}, {wide}});
+  const FlowId on_narrow = system.add_flow({{narrow}}), on_wide = system.add_flow({{wide}});
+  system.shares.solve();
+  EXPECT_DOUBLE_EQ(system.shares.rate(both), 1);
+  EXPECT_DOUBLE_EQ(system.shares.rate(on_narrow), 1);
+  EXPECT_DOUBLE_EQ(system.shares.rate(on_wide), 9);
+}
+
+TEST(FairShare, WeightsAndBounds) {
+  System system;
+  const ResourceId link = system.add_resource(10);
+  const FlowId bounded = system.add_flow({{link}}, 1, 1);
+  const FlowId light = system.add_flow({{link}}, 1), heavy = system.add_flow({{link}}, 2);
+  system.shares.solve();
+  EXPECT_DOUBLE_EQ(system.shares.rate(bounded), 1);
+  EXPECT_DOUBLE_EQ(system.shares.rate(light), 3);
+  EXPECT_DOUBLE_EQ(system.shares.rate(heavy), 6);
+}
+
+TEST(FairShare, AFlowWithoutResourcesRunsAtItsBound) {
+  System system;
+  const FlowId alone = system.add_flow({}, 1, 7);
+  system.shares.solve();
+  EXPECT_DOUBLE_EQ(system.shares.rate(alone), 7);
+}
+
+TEST(FairShare, OnlyWhatIsConnectedIsSolvedAgain) {
+  System system;
+  const ResourceId here = system.add_resource(1), there = system.add_resource(1);
+  const FlowId old_here = system.add_flow({{here}});
+  system.add_flow({{there}});
+  system.shares.solve();
+  const FlowId new_here = system.add_flow({{here}});
+  EXPECT_EQ(system.shares.solve(), (std::vector<FlowId>{old_here, new_here}));
+  EXPECT_TRUE(system.shares.solve().empty()) << "nothing changed";
+}
+
+class RandomSystem : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RandomSystem, IsMaxMinFairWhateverChanges) {
+  std::mt19937_64 random(GetParam());
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  std::uniform_real_distribution<double> number(0.1, 10);
+  System system;
+  for (std::size_t r = 1 + below(12); r > 0; --r) system.add_resource(number(random));
+  const auto add = [&] {
+    std::vector<Use> uses;
+    for (std::size_t r = 0; r < system.resource_count(); ++r) {
+      if (below(3) == 0) uses.push_back({ResourceId(r), number(random)});
+    }
+    const bool bounded = uses.empty() || below(4) == 0;
+    system.add_flow(uses, number(random), bounded ? number(random) : FairShare::kUnbounded);
+  };
+  for (int change = 0; change < 60; ++change) {
+    const std::size_t what = below(4);
+    if (what < 2 || system.flow_count() == 0) add();
+    if (what == 2 && system.flow_count() > 0) system.remove_any(below(1000));
+    if (what == 3) system.set_capacity(ResourceId(below(system.resource_count())), number(random));
+    system.shares.solve();
+    system.expect_max_min();
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomSystem, ::testing::Range<std::uint64_t>(1, 41));
+
+}  // namespace
+}  // namespace rehearse::sim

@@ -1,0 +1,134 @@
+// What holds for every plan on every machine.
+#include <set>
+
+#include "cost/cost_model.h"
+#include "tests/cost/devices.h"
+#include "tests/sim/simulations.h"
+
+namespace rehearse {
+namespace {
+
+using testing::PlanCase;
+
+constexpr std::int64_t kSteps = 3;
+
+class Simulation : public ::testing::TestWithParam<PlanCase> {
+ protected:
+  void SetUp() override {
+    Result<Plan> plan = testing::plan_of(GetParam());
+    ASSERT_TRUE(plan.ok()) << format(plan.errors());
+    plan_ = *std::move(plan);
+  }
+
+  // Priced by the cost model, on CPUs that share two cores, or on GPUs under a switch.
+  sim::Outcome play(DeviceKind kind) const {
+    const auto ranks = static_cast<std::int64_t>(plan_.ranks.size());
+    ClusterSpec spec = kind == DeviceKind::cpu ? testing::cpu_node(ranks, {1, 2}) : testing::gpus(ranks, 1e9, 1e-6);
+    Device device = testing::simple_device();
+    device.kind = kind;
+    device.capacity = spec.device.capacity;
+    device.memory_bandwidth = BytesPerSecond::gigabytes_per_second(10);
+    if (kind == DeviceKind::cpu) {
+      device.messaging = {Seconds::microseconds(1), Seconds::microseconds(1), testing::seconds(1e-10),
+                          testing::seconds(1e-10), testing::seconds(1e-10)};
+    }
+    spec.device = device;
+    return testing::played(plan_, spec, make_prices(plan_, *build_net(plan_.model), device), kSteps);
+  }
+
+  Plan plan_;
+};
+
+// Payload bytes that a rank's program hands to the network in one step.
+Bytes bytes_of(const Plan& plan, RankId rank) {
+  Bytes sum;
+  for (const Op& op : program_of(plan, rank).ops) {
+    if (op.kind == OpKind::send) sum += transfer_of(op).bytes;
+    if (op.kind != OpKind::all_reduce) continue;
+    const Collective& detail = collective_of(op);
+    const Group& group = group_of(plan, rank, op);
+    const auto member = std::find(group.members.begin(), group.members.end(), rank) - group.members.begin();
+    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(member), group.members.size(),
+                                detail.end - detail.begin);
+    sum += Bytes::bytes(elements_sent(steps) * state_sizes(plan.training).gradient);
+  }
+  return sum;
+}
+
+TEST_P(Simulation, HasEveryOpOncePerStepAndInOrder) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const Timeline timeline = play(kind).timeline;
+    std::set<std::tuple<RankId, std::int64_t, OpId>> seen;
+    std::size_t expected = 0;
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+      expected += static_cast<std::size_t>(kSteps) * program_of(plan_, RankId(r)).ops.size();
+    }
+    for (const Span& span : timeline.spans) {
+      EXPECT_LE(span.issue, span.start);
+      EXPECT_LE(span.start, span.end);
+      seen.insert({span.rank, span.step, span.op});
+    }
+    EXPECT_EQ(timeline.spans.size(), expected);
+    EXPECT_EQ(seen.size(), expected);
+  }
+}
+
+TEST_P(Simulation, ObeysLanesAndDependencies) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const Timeline timeline = play(kind).timeline;
+    std::map<std::tuple<RankId, std::int64_t, OpId>, Span> spans;
+    for (const Span& span : timeline.spans) spans[{span.rank, span.step, span.op}] = span;
+    for (const Span& span : timeline.spans) {
+      const RankProgram& program = program_of(plan_, span.rank);
+      const Op& op = program.ops[span.op.index()];
+      for (const OpId before : op.after) {
+        EXPECT_LE((spans[{span.rank, span.step, before}].end), span.issue);
+      }
+      for (std::size_t other = 0; other < span.op.index(); ++other) {
+        if (program.ops[other].lane != op.lane) continue;
+        EXPECT_LE((spans[{span.rank, span.step, OpId(other)}].end), span.issue);
+      }
+    }
+  }
+}
+
+TEST_P(Simulation, MovesTheBytesOfThePlan) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const sim::Outcome outcome = play(kind);
+    Bytes sent, received, crossing;
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+      EXPECT_EQ(outcome.sent[r], bytes_of(plan_, RankId(r)) * kSteps) << "rank " << r;
+      sent += outcome.sent[r], received += outcome.received[r];
+    }
+    EXPECT_EQ(sent, received);
+    for (const Bytes bytes : outcome.link_bytes) crossing += bytes;
+    EXPECT_EQ(crossing, kind == DeviceKind::gpu ? sent * 2 : Bytes{}) << "up to the switch and down";
+  }
+}
+
+TEST_P(Simulation, RepeatsItselfExactly) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const Timeline first = play(kind).timeline, second = play(kind).timeline;
+    ASSERT_EQ(first.spans.size(), second.spans.size());
+    for (std::size_t s = 0; s < first.spans.size(); ++s) {
+      EXPECT_EQ(first.spans[s].start, second.spans[s].start);
+      EXPECT_EQ(first.spans[s].end, second.spans[s].end);
+    }
+  }
+}
+
+TEST_P(Simulation, SharesAddUpToTheStep) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const Breakdown breakdown = break_down(plan_, play(kind).timeline, 1);
+    for (const RankTime& rank : breakdown.ranks) {
+      const double sum = (rank.compute + rank.exposed_communication + rank.idle).seconds();
+      EXPECT_NEAR(sum, breakdown.step_time.seconds(), 1e-11);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, Simulation, ::testing::ValuesIn(testing::all_cases()),
+                         [](const auto& c) { return c.param.name; });
+
+}  // namespace
+}  // namespace rehearse

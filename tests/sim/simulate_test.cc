@@ -1,0 +1,113 @@
+// Strategies against their closed forms.
+#include "tests/sim/simulations.h"
+
+namespace rehearse {
+namespace {
+
+using testing::gpus;
+using testing::played;
+using testing::prices;
+using testing::seconds;
+
+constexpr double kInstant = 1e18;  // bytes per second of links that cost nothing
+
+Plan plan_of(const StrategySpec& strategy, const ModelSpec& model, std::int64_t devices) {
+  Result<Plan> plan = testing::plan_of({"", strategy, model, devices});
+  EXPECT_TRUE(plan.ok()) << format(plan.errors());
+  return *std::move(plan);
+}
+
+ModelSpec deep_mlp(std::int64_t hidden_layers) {
+  return {"mlp", {{"image", {4, 4, 1}},
+                  {"hidden", std::vector<std::int64_t>(static_cast<std::size_t>(hidden_layers), 16)},
+                  {"classes", {16}}}};
+}
+
+struct PipelineCase {
+  std::string schedule;
+  std::int64_t stages, micro_batches;
+};
+
+class PipelineBubble : public ::testing::TestWithParam<PipelineCase> {};
+
+// Huang et al. (GPipe, 2019), section 2.3; Narayanan et al. (2021), section 2.2: (p-1)/(m+p-1).
+TEST_P(PipelineBubble, IsTheTextbooks) {
+  const auto [schedule, stages, micro_batches] = GetParam();
+  const Plan plan = plan_of(testing::pipeline(schedule, stages, micro_batches), deep_mlp(8), stages);
+  const double forward = 1, backward = 2;
+  const sim::Outcome outcome = played(plan, gpus(stages, kInstant), prices(plan, seconds(forward), seconds(backward)));
+  const Breakdown breakdown = break_down(plan, outcome.timeline, 1);
+  const auto p = static_cast<double>(stages), m = static_cast<double>(micro_batches);
+  EXPECT_NEAR(breakdown.step_time.seconds(), (m + p - 1) * (forward + backward), 1e-9);
+  EXPECT_NEAR(breakdown.bubble_fraction, (p - 1) / (m + p - 1), 1e-9);
+  for (const RankTime& rank : breakdown.ranks) {
+    EXPECT_NEAR(rank.compute.seconds(), m * (forward + backward), 1e-9);
+    EXPECT_NEAR(rank.idle.seconds(), (p - 1) * (forward + backward), 1e-9);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, PipelineBubble,
+                         ::testing::Values(PipelineCase{"gpipe", 2, 1}, PipelineCase{"gpipe", 4, 4},
+                                           PipelineCase{"gpipe", 8, 16}, PipelineCase{"1f1b", 2, 1},
+                                           PipelineCase{"1f1b", 4, 8}, PipelineCase{"1f1b", 8, 16}),
+                         [](const auto& c) {
+                           return fmt::format("{}_{}_stages_{}", c.param.schedule == "gpipe" ? "gpipe" : "one_f_one_b",
+                                              c.param.stages, c.param.micro_batches);
+                         });
+
+class RingAllReduce : public ::testing::TestWithParam<std::int64_t> {};
+
+// Patarasuk and Yuan (2009): 2 (n-1) steps of 1/n of the bytes, and of the latency.
+TEST_P(RingAllReduce, TakesBandwidthAndLatencyInClosedForm) {
+  const std::int64_t ranks = GetParam();
+  const Plan plan = plan_of(testing::data_parallel("ddp", Bytes::gib(1)), deep_mlp(1), ranks);
+  const double bandwidth = 1e6, latency = 1e-4;
+  const sim::Outcome outcome = played(plan, gpus(ranks, bandwidth, latency), prices(plan, {}, {}));
+  const double bytes = 4 * (16 * 16 + 16 + 16 * 16 + 16);  // 544 parameters: 16 divides them
+  const auto n = static_cast<double>(ranks);
+  const double expected = 2 * (n - 1) * (bytes / n / bandwidth + 2 * latency);
+  EXPECT_NEAR(break_down(plan, outcome.timeline, 1).step_time.seconds() / expected, 1, 1e-9);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranks, RingAllReduce, ::testing::Values(2, 4, 8, 16));
+
+// Backward hides all buckets but those it produces last.
+TEST(Overlap, BucketsAreReducedBeneathBackward) {
+  const Plan plan = plan_of(testing::data_parallel("ddp", Bytes::bytes(1)), deep_mlp(8), 4);
+  const Prices costs = prices(plan, seconds(1), seconds(1));
+  std::int64_t compute = 0, reductions = 0;
+  for (const Op& op : plan.programs.front().ops) {
+    compute += op.kind == OpKind::forward || op.kind == OpKind::backward ? 1 : 0;
+    reductions += op.kind == OpKind::all_reduce ? 1 : 0;
+  }
+  ASSERT_GE(reductions, 4);
+  const auto time_of = [&](double bandwidth) {
+    return break_down(plan, played(plan, gpus(4, bandwidth), costs).timeline, 1);
+  };
+  const Breakdown free = time_of(kInstant), cheap = time_of(1e4);
+  EXPECT_NEAR(free.step_time.seconds(), static_cast<double>(compute), 1e-9);
+  const double exposed = cheap.step_time.seconds() - free.step_time.seconds();
+  EXPECT_GT(exposed, 0) << "the last bucket has nothing to hide beneath";
+  EXPECT_NEAR(cheap.ranks[0].exposed_communication.seconds(), exposed, 1e-9);
+  double busy = 0;
+  for (const Breakdown::KindTime& kind : cheap.kinds) {
+    if (kind.kind == OpKind::all_reduce) busy = kind.busy.seconds();
+  }
+  EXPECT_LT(exposed, 0.5 * busy);
+}
+
+TEST(Simulate, SaysWhoWaitsForEver) {
+  Plan plan = plan_of(testing::pipeline("gpipe", 2, 2), deep_mlp(2), 2);
+  for (Op& op : plan.programs.back().ops) {
+    if (op.kind == OpKind::receive) std::get<Transfer>(op.detail).tag += 100;
+  }
+  const Result<sim::Outcome> outcome =
+      sim::simulate(plan, testing::built(gpus(2)), prices(plan, seconds(1), seconds(1)), 2);
+  ASSERT_FALSE(outcome.ok());
+  const std::string text = format(outcome.errors());
+  EXPECT_NE(text.find("rank 0 waits in"), std::string::npos) << text;
+  EXPECT_NE(text.find("rank 1 waits in"), std::string::npos) << text;
+}
+
+}  // namespace
+}  // namespace rehearse
