@@ -1,0 +1,97 @@
+// How fast plans are built, verified and played. Counters: ops of all ranks and steps per second.
+#include <benchmark/benchmark.h>
+
+#include "model/plan/verify.h"
+#include "model/schedule/build_plan.h"
+#include "sim/simulate.h"
+
+namespace rehearse {
+namespace {
+
+constexpr std::int64_t kSteps = 3;
+
+ModelSpec small_gpt() {
+  return {"gpt", {{"layers", {24}}, {"width", {256}}, {"heads", {8}}, {"sequence", {128}}, {"positions", {128}}}};
+}
+
+StrategySpec data_parallel() {
+  StrategySpec strategy;
+  strategy.name = "ddp";
+  strategy.data = std::nullopt;
+  return strategy;
+}
+
+StrategySpec one_f_one_b(std::int64_t stages) {
+  StrategySpec strategy;
+  strategy.name = "1f1b";
+  strategy.data = std::nullopt;
+  strategy.pipeline = PipelineSpec{stages, "1f1b", 4 * stages};
+  return strategy;
+}
+
+Plan plan_of(const StrategySpec& strategy, std::int64_t ranks) {
+  const ModelSpec model = small_gpt();
+  Training training;
+  training.data = "synthetic";
+  training.batch = 64 * ranks;
+  return *build_plan(strategy, model, training, ranks, std::vector<double>(build_net(model)->blocks.size(), 1.0));
+}
+
+// Nodes of eight GPUs in a fat tree.
+ClusterSpec cluster_of(std::int64_t ranks) {
+  ClusterSpec spec;
+  spec.devices_per_node = std::min<std::int64_t>(ranks, 8);
+  spec.nodes = ranks / spec.devices_per_node;
+  spec.interconnect = LinkSpec{BytesPerSecond::gigabytes_per_second(300), Seconds::microseconds(2)};
+  spec.network = {NetworkKind::fat_tree, {BytesPerSecond::gigabytes_per_second(50), Seconds::microseconds(1)}, 1, 8};
+  return spec;
+}
+
+std::size_t ops_of(const Plan& plan) {
+  std::size_t ops = 0;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) ops += program_of(plan, RankId(r)).ops.size();
+  return ops;
+}
+
+// A millisecond forward, two backward.
+Prices prices_of(const Plan& plan) {
+  Prices prices;
+  for (const RankProgram& program : plan.programs) {
+    auto& ops = prices.ops.emplace_back();
+    for (const Op& op : program.ops) {
+      const double ms = op.kind == OpKind::forward ? 1 : op.kind == OpKind::backward ? 2 : 0;
+      ops.push_back({Seconds::microseconds(1000 * ms), {}, {}, {}});
+    }
+  }
+  return prices;
+}
+
+void play(benchmark::State& state, const Plan& plan) {
+  const auto ranks = static_cast<std::int64_t>(plan.ranks.size());
+  const Cluster cluster = *Cluster::build(cluster_of(ranks));
+  const Prices prices = prices_of(plan);
+  for (auto _ : state) {
+    const auto outcome = sim::simulate(plan, cluster, prices, kSteps);
+    benchmark::DoNotOptimize(break_down(plan, outcome->timeline, 1));
+  }
+  state.counters["ops/s"] = benchmark::Counter(static_cast<double>(ops_of(plan)) * kSteps,
+                                               benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void data_parallel_is_played(benchmark::State& state) { play(state, plan_of(data_parallel(), state.range(0))); }
+void pipelines_are_played(benchmark::State& state) { play(state, plan_of(one_f_one_b(8), state.range(0))); }
+
+void pipelines_are_built_and_verified(benchmark::State& state) {
+  for (auto _ : state) {
+    const Plan plan = plan_of(one_f_one_b(8), state.range(0));
+    benchmark::DoNotOptimize(verify(plan).ok());
+  }
+}
+
+BENCHMARK(data_parallel_is_played)->RangeMultiplier(4)->Range(4, 1024)->Unit(benchmark::kMillisecond);
+BENCHMARK(pipelines_are_played)->RangeMultiplier(4)->Range(8, 2048)->Unit(benchmark::kMillisecond);
+BENCHMARK(pipelines_are_built_and_verified)->RangeMultiplier(4)->Range(8, 2048)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace rehearse
+
