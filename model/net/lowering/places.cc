@@ -1,0 +1,119 @@
+#include "model/net/lowering/places.h"
+
+#include <algorithm>
+
+namespace rehearse::lowering {
+namespace {
+
+bool in_range(SegmentId segment, SegmentId begin, SegmentId end) {
+  return begin <= segment && segment < end;
+}
+
+}  // namespace
+
+void add_once(std::vector<ValueId>& list, ValueId value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+std::size_t Slab::add(Bytes size, std::size_t first) {
+  sizes_.push_back(size);
+  first_.push_back(first);
+  last_.push_back(first);
+  return sizes_.size() - 1;
+}
+
+void Slab::use(std::size_t tensor, std::size_t step) {
+  last_[tensor] = std::max(last_[tensor], step);
+}
+
+Packing Slab::packed() const {
+  return pack(sizes_, kAlignment, [&](std::size_t a, std::size_t b) {
+    return first_[a] <= last_[b] && first_[b] <= last_[a];
+  });
+}
+
+RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples,
+            const ElementSizes& sizes)
+    : net_(net), begin_(begin), end_(end), samples_(samples), sizes_(sizes) {
+  find_boundaries();
+  place_saved();
+}
+
+template <class Visit>
+void RangePlaces::each_layer(SegmentId begin, SegmentId end, Visit visit) const {
+  for (std::size_t s = begin.index(); s < end.index(); ++s) {
+    for (const LayerId id : net_.segments[s].layers) visit(id, net_.layers[id.index()]);
+  }
+}
+
+void RangePlaces::find_boundaries() {
+  each_layer(begin_, end_, [&](LayerId, const Layer& layer) {
+    for (const ValueId input : layer.inputs) {
+      const auto producer = net_.values[input.index()].producer;
+      if (!producer ||
+          !in_range(net_.layers[producer->index()].segment, begin_, end_)) {
+        boundary_.insert(input);
+      }
+    }
+    if (layer.output == net_.loss) boundary_.insert(layer.output);
+  });
+  each_layer(end_, end_segment(net_), [&](LayerId, const Layer& layer) {
+    for (const ValueId input : layer.inputs) {
+      const auto producer = net_.values[input.index()].producer;
+      if (producer && in_range(net_.layers[producer->index()].segment, begin_, end_)) {
+        boundary_.insert(input);
+      }
+    }
+  });
+}
+
+void RangePlaces::place_saved() {
+  Bytes end;
+  const auto take = [&](Bytes size) {
+    const Bytes offset = end;
+    end += align_up(size, kAlignment);
+    return offset;
+  };
+  const auto save = [&](ValueId value) {
+    if (!is_boundary(value) && !is_saved(value)) saved_[value] = take(size(value));
+  };
+  each_layer(begin_, end_, [&](LayerId id, const Layer& layer) {
+    for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
+      if (layer.facts.saves_input[i]) save(layer.inputs[i]);
+    }
+    if (layer.facts.saves_output) save(layer.output);
+    for (const Auxiliary& auxiliary : layer.facts.auxiliaries) {
+      const std::int64_t elements =
+          auxiliary.elements_per_sample * samples_ + auxiliary.elements_per_call;
+      auxiliaries_[id].push_back(take(Bytes::bytes(elements * sizes_.statistic_bytes)));
+    }
+  });
+  saved_size_ = end;
+}
+
+std::vector<Place> RangePlaces::auxiliaries(LayerId layer) const {
+  std::vector<Place> places;
+  const auto found = auxiliaries_.find(layer);
+  if (found == auxiliaries_.end()) return places;
+  for (const Bytes offset : found->second) places.push_back({Space::saved, {}, offset});
+  return places;
+}
+
+// Scratch places hold the tensor's number until the slab is packed.
+Place scratch_place(std::size_t tensor) {
+  return {Space::scratch, {}, Bytes::bytes(static_cast<std::int64_t>(tensor))};
+}
+
+// Replaces tensor numbers by offsets.
+void pack_scratch(Lowering& lowering, const Slab& slab) {
+  const Packing packing = slab.packed();
+  for (KernelStep& step : lowering.steps) {
+    each_place(step, [&](Place& place) {
+      if (place.space != Space::scratch) return;
+      place.offset = packing.offsets[static_cast<std::size_t>(place.offset.bytes())];
+    });
+  }
+  lowering.scratch = packing.extent;
+}
+
+}  // namespace rehearse::lowering
