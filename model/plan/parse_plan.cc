@@ -3,118 +3,27 @@
 #include <functional>
 
 #include "model/base/text.h"
+#include "model/plan/plan_line.h"
 #include "model/plan/plan_text.h"
 
 namespace rehearse {
 namespace {
 
-// Thrown inside this file only, where the first malformed field of a line is met.
-struct Malformed {
-  SourceSpan where;
-  std::string message;
-};
-
-struct Word {
-  std::string_view text;
-  SourceSpan where;
-};
-
-// The fields of one line, read from left to right.
-class Line {
- public:
-  Line(std::shared_ptr<const SourceText> source, int number) {
-    const std::string_view text = source->line(number);
-    const std::string_view content = text.substr(0, text.find('#'));
-    end_ = {source, number, static_cast<int>(content.size()) + 1, 1};
-    std::size_t at = 0;
-    while ((at = content.find_first_not_of(" \t\r", at)) != std::string_view::npos) {
-      const std::size_t stop = std::min(content.find_first_of(" \t\r", at), content.size());
-      words_.push_back({content.substr(at, stop - at), span(source, number, at, stop)});
-      at = stop;
-    }
-  }
-
-  bool empty() const { return words_.empty(); }
-  bool at_end() const { return next_ == words_.size(); }
-  std::string_view keyword() const { return words_.front().text; }
-
-  Word word(std::string_view what) {
-    if (next_ == words_.size()) throw Malformed{end_, fmt::format("expected {}, got the line's end", what)};
-    return words_[next_++];
-  }
-  void literal(std::string_view text) {
-    const Word got = word(fmt::format("'{}'", text));
-    if (got.text != text) throw Malformed{got.where, fmt::format("expected '{}', got '{}'", text, got.text)};
-  }
-  // The value of `key=value`.
-  Word field(std::string_view key) {
-    Word got = word(fmt::format("'{}='", key));
-    const bool matches = got.text.size() > key.size() && got.text.substr(0, key.size()) == key &&
-                         got.text[key.size()] == '=';
-    if (!matches) throw Malformed{got.where, fmt::format("expected '{}=', got '{}'", key, got.text)};
-    return tail(got, key.size() + 1);
-  }
-  void finish() const {
-    if (at_end()) return;
-    throw Malformed{words_[next_].where, fmt::format("expected the line's end, got '{}'", words_[next_].text)};
-  }
-
-  static Word tail(const Word& word, std::size_t from) {
-    return part(word, from, word.text.size() - from);
-  }
-  static Word part(const Word& word, std::size_t from, std::size_t length) {
-    Word result{word.text.substr(from, length), word.where};
-    result.where.column += static_cast<int>(from);
-    result.where.length = std::max(1, static_cast<int>(length));
-    return result;
-  }
-
- private:
-  static SourceSpan span(const std::shared_ptr<const SourceText>& source, int line, std::size_t begin,
-                         std::size_t end) {
-    return {source, line, static_cast<int>(begin) + 1, static_cast<int>(end - begin)};
-  }
-  std::vector<Word> words_;
-  std::size_t next_ = 0;
-  SourceSpan end_;
-};
-
-// ---- values ----------------------------------------------------------------------------------
-
-constexpr std::int64_t kLargestId = 0xFFFFFFFF;
-
-[[noreturn]] void expected(std::string_view what, const Word& got) {
-  throw Malformed{got.where, fmt::format("expected {}, got '{}'", what, got.text)};
-}
-
-std::int64_t integer(const Word& word) {
-  const auto number = parse_integer(word.text);
-  if (!number || *number < 0) expected("a number", word);
-  return *number;
-}
-
-double real(const Word& word) {
-  const auto number = parse_number(word.text);
-  if (!number) expected("a number", word);
-  return *number;
-}
+using plan_text::expected;
+using plan_text::id_number;
+using plan_text::integer;
+using plan_text::items;
+using plan_text::Line;
+using plan_text::Malformed;
+using plan_text::part;
+using plan_text::range;
+using plan_text::real;
+using plan_text::tail;
+using plan_text::Word;
 
 template <class T>
 T id(const Word& word) {
-  const std::int64_t number = integer(word);
-  if (number > kLargestId) expected("an id", word);
-  return T(number);
-}
-
-std::vector<Word> items(const Word& word) {
-  std::vector<Word> result;
-  if (word.text == "-") return result;
-  std::size_t at = 0;
-  for (const std::string_view part : split(word.text, ',')) {
-    result.push_back(Line::part(word, at, part.size()));
-    at += part.size() + 1;
-  }
-  return result;
+  return T(id_number(word));
 }
 
 template <class T>
@@ -122,12 +31,6 @@ std::vector<T> ids(const Word& word) {
   std::vector<T> result;
   for (const Word& item : items(word)) result.push_back(id<T>(item));
   return result;
-}
-
-std::pair<Word, Word> range(const Word& word) {
-  const std::size_t dots = word.text.find("..");
-  if (dots == std::string_view::npos) expected("a range such as 0..4", word);
-  return {Line::part(word, 0, dots), Line::tail(word, dots + 2)};
 }
 
 // The enumerator with this name; all of them are tried, so that there is no second list of names.
@@ -389,7 +292,7 @@ class Parser {
     const std::size_t access = text.empty() ? std::string_view::npos : kAccess.find(text[0]);
     if (access == std::string_view::npos) expected("an operand such as r3 or w4+", word);
     operand.access = static_cast<Access>(access);
-    operand.buffer = id<BufferId>(Line::part(word, 1, text.size() - 1));
+    operand.buffer = id<BufferId>(part(word, 1, text.size() - 1));
     return operand;
   }
 

@@ -1,0 +1,59 @@
+// One line of a plan's text, field by field.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+
+namespace rehearse::plan_text {
+
+// Thrown where the first malformed field of a line is met; parse_plan catches it.
+struct Malformed {
+  SourceSpan where;
+  std::string message;
+};
+
+struct Word {
+  std::string_view text;
+  SourceSpan where;
+};
+
+// The fields of one line, read from left to right.
+class Line {
+ public:
+  Line(std::shared_ptr<const SourceText> source, int number);
+
+  bool empty() const { return words_.empty(); }
+  bool at_end() const { return next_ == words_.size(); }
+  std::string_view keyword() const { return words_.front().text; }
+
+  Word word(std::string_view what);
+  void literal(std::string_view text);
+  // The value of `key=value`.
+  Word field(std::string_view key);
+  void finish() const;
+
+ private:
+  std::vector<Word> words_;
+  std::size_t next_ = 0;
+  SourceSpan end_;
+};
+
+// Parts of a word; they know their places.
+Word tail(const Word& word, std::size_t from);
+Word part(const Word& word, std::size_t from, std::size_t length);
+
+// ---- values ----------------------------------------------------------------------------------
+
+[[noreturn]] void expected(std::string_view what, const Word& got);
+std::int64_t integer(const Word& word);  // not below 0
+double real(const Word& word);
+std::int64_t id_number(const Word& word);
+std::vector<Word> items(const Word& word);  // "a,b,c", or "-" for none
+std::pair<Word, Word> range(const Word& word);  // "a..b"
+
+}  // namespace rehearse::plan_text
