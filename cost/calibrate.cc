@@ -82,37 +82,82 @@ std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel)
   return own;
 }
 
-double rate(double seconds_per_unit) {
-  return 1 / std::max(seconds_per_unit, 1 / kFastest);
+// Seconds per FLOP, per byte and per call below which no class goes.
+using Floor = std::array<double, 3>;
+
+Floor floor_of(const std::vector<KernelSample>& samples) {
+  double flops = 0, bytes = 0;  // per second, of the fastest kernels
+  for (const KernelSample& sample : samples) {
+    flops = std::max(flops, (sample.flops / sample.best).flops_per_second());
+    bytes = std::max(bytes, (sample.traffic / sample.best).bytes_per_second());
+  }
+  const auto least_seconds = [](double fastest) {
+    return 1 / (fastest > 0 ? kHeadroom * fastest : kFastest);
+  };
+  return {least_seconds(flops), least_seconds(bytes), 0};
 }
 
-// The weights are those of the prices themselves, so they are improved in turn. With prices p0 of
-// the last round, this round's normal equations, multiplied by last round's coefficients, read sum
-// calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has settled.
-KernelRate fit_rate(const std::vector<KernelSample>& samples) {
-  constexpr int kRounds = 5;
-  // A kernel priced at next to nothing would weigh without bound.
-  constexpr double kLeastPrice = 0.01;
-  std::vector<Equation> equations;
-  for (const KernelSample& sample : samples) {
-    const auto bytes = static_cast<double>(sample.traffic.bytes());
-    const double seconds = sample.seconds.seconds();
-    equations.push_back(
-        {{sample.flops.flops(), bytes, 1}, seconds, static_cast<double>(sample.calls) / seconds});
-  }
-  Eigen::VectorXd x = solve(equations);
-  for (int round = 0; round < kRounds; ++round) {
-    for (std::size_t i = 0; i < samples.size(); ++i) {
-      Equation& equation = equations[i];
-      const double priced = equation.terms[0] * x(0) + equation.terms[1] * x(1) + x(2);
-      equation.weight =
-          static_cast<double>(samples[i].calls) / std::max(priced, kLeastPrice * equation.measured);
+class RateFit {
+ public:
+  RateFit(const std::vector<KernelSample>& samples, const Floor& floor) : floor_(floor) {
+    for (const KernelSample& sample : samples) {
+      const auto bytes = static_cast<double>(sample.traffic.bytes());
+      terms_.push_back({sample.flops.flops(), bytes, 1});
+      measured_.push_back(sample.seconds.seconds());
+      calls_.push_back(static_cast<double>(sample.calls));
     }
-    x = solve(equations);
   }
-  return {FlopsPerSecond::flops_per_second(rate(x(0))),
-          BytesPerSecond::bytes_per_second(rate(x(1))), Seconds::seconds(x(2))};
-}
+
+  // The weights are those of the prices themselves, so they are improved in turn. With prices p0 of
+  // the last round, this round's normal equations, multiplied by last round's coefficients, read sum
+  // calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has settled, and
+  // where no coefficient is at its floor.
+  KernelRate run() {
+    constexpr int kRounds = 5;
+    priced_ = measured_;
+    for (int round = 0; round <= kRounds; ++round) improve();
+    keep_total();
+    return {FlopsPerSecond::flops_per_second(1 / (floor_[0] + above_(0))),
+            BytesPerSecond::bytes_per_second(1 / (floor_[1] + above_(1))),
+            Seconds::seconds(floor_[2] + above_(2))};
+  }
+
+ private:
+  void improve() {
+    // A kernel priced at next to nothing would weigh without bound.
+    constexpr double kLeastPrice = 0.01;
+    std::vector<Equation> equations;
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      const double weight = calls_[i] / std::max(priced_[i], kLeastPrice * measured_[i]);
+      equations.push_back({{terms_[i].begin(), terms_[i].end()}, measured_[i] - at_floor(i), weight});
+    }
+    above_ = solve(equations);
+    for (std::size_t i = 0; i < terms_.size(); ++i) priced_[i] = at_floor(i) + above_floor(i);
+  }
+
+  // What the floor takes is not the fit's to change; the rest is scaled.
+  void keep_total() {
+    double measured = 0, below = 0, above = 0;
+    for (std::size_t i = 0; i < terms_.size(); ++i) {
+      measured += calls_[i] * measured_[i];
+      below += calls_[i] * at_floor(i);
+      above += calls_[i] * above_floor(i);
+    }
+    if (above > 0 && measured > below) above_ *= (measured - below) / above;
+  }
+
+  double at_floor(std::size_t i) const {
+    return terms_[i][0] * floor_[0] + terms_[i][1] * floor_[1] + terms_[i][2] * floor_[2];
+  }
+  double above_floor(std::size_t i) const {
+    return terms_[i][0] * above_(0) + terms_[i][1] * above_(1) + terms_[i][2] * above_(2);
+  }
+
+  const Floor floor_;
+  std::vector<std::array<double, 3>> terms_;
+  std::vector<double> measured_, calls_, priced_;
+  Eigen::VectorXd above_;  // coefficients less their floors
+};
 
 ClassFit judge(const Device& device, KernelClass kernel, const std::vector<KernelSample>& samples) {
   std::vector<double> errors;
@@ -141,6 +186,7 @@ std::optional<KernelClass> lender(const Samples& samples, KernelClass kernel) {
 }
 
 Status fit_kernels(const Samples& samples, Calibration& calibration) {
+  const Floor floor = floor_of(samples.kernels);
   for (int k = 0; k < kKernelClassCount; ++k) {
     const auto kernel = static_cast<KernelClass>(k);
     const auto own = samples_of(samples, kernel);
@@ -150,7 +196,7 @@ Status fit_kernels(const Samples& samples, Calibration& calibration) {
       if (!borrowed) return error(fmt::format("no kernel class has {} samples", kFewestSamples));
     }
     calibration.device.kernels[static_cast<std::size_t>(k)] =
-        fit_rate(borrowed ? samples_of(samples, *borrowed) : own);
+        RateFit(borrowed ? samples_of(samples, *borrowed) : own, floor).run();
     calibration.classes.push_back(judge(calibration.device, kernel, own));
     calibration.classes.back().borrowed_from = borrowed;
   }

@@ -33,8 +33,9 @@ struct Calibration {
 // with a variance that grows with the mean: McCullagh and Nelder, "Generalized Linear Models",
 // 1989, chapter 9). So a kernel counts by the time it takes in a step, and the class's total is
 // right: sum calls measured = sum calls priced. (Least relative error would let the many small
-// kernels, which run in cache, set the rate of the few large ones, which are the step.) A
-// coefficient of 0 becomes kFastest, or no overhead. Messages: half a round trip and what each
+// kernels, which run in cache, set the rate of the few large ones, which are the step.) No
+// class is faster than kHeadroom times the fastest kernel measured: samples that do not tell its
+// FLOPs from its bytes would make one of them free, for kernels unlike these. Messages: half a round trip and what each
 // thread measured of itself are lines in the bytes, of least relative error. per_message is a
 // thread's mean fixed part, the latency what is left of the message's; per byte, the threads' parts
 // are what they measured, scaled up to fill the message's time where they fall short of it.
@@ -43,7 +44,8 @@ struct Calibration {
 // Errors: no class has kFewestSamples samples.
 Result<Calibration> calibrate(const Samples& samples, Device base);
 
-// FLOP/s or B/s beyond which a measurement cannot tell.
+inline constexpr double kHeadroom = 2;
+// FLOP/s or B/s where no kernel measured has any.
 inline constexpr double kFastest = 1e18;
 
 }  // namespace rehearse
