@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "exec/measure/phases.h"
 #include "exec/measure/timing.h"
 #include "model/base/check.h"
@@ -19,9 +21,23 @@ void append(std::vector<KernelSample>& all, const std::vector<KernelSample>& som
   all.insert(all.end(), some.begin(), some.end());
 }
 
+// Kernels of the classes that `known` has too few of to fit a rate to.
+std::vector<KernelSample> of_thin_classes(const std::vector<KernelSample>& candidates,
+                                          const std::vector<KernelSample>& known) {
+  constexpr std::ptrdiff_t kFew = 4;
+  std::vector<KernelSample> missing;
+  for (const KernelSample& candidate : candidates) {
+    const auto same = std::count_if(known.begin(), known.end(), [&](const KernelSample& sample) {
+      return sample.kernel == candidate.kernel;
+    });
+    if (same < kFew) missing.push_back(candidate);
+  }
+  return missing;
+}
+
 // How the time is divided; message rounds have fixed numbers, well below what is left.
-constexpr double kNetworksShare = 0.5, kStreamsShare = 0.08, kReductionsShare = 0.02,
-                 kCopiesShare = 0.05, kCapacityShare = 0.3;
+constexpr double kNetworksShare = 0.5, kOthersShare = 0.05, kStreamsShare = 0.08, kReductionsShare = 0.02,
+                 kCopiesShare = 0.05, kCapacityShare = 0.25;
 
 }  // namespace
 
@@ -36,8 +52,8 @@ std::vector<MeasuredNet> default_networks() {
                        {"vocabulary", {256}},
                        {"sequence", {64}},
                        {"positions", {64}}}};
-  return {build(resnet, 64), build(resnet, 16), build(resnet, 4), build(mlp, 64),
-          build(mlp, 256),   build(gpt, 2),     build(gpt, 8)};
+  return {build(resnet, 16), build(resnet, 4), build(mlp, 64),
+          build(mlp, 256),   build(gpt, 2),    build(gpt, 8)};
 }
 
 Samples measure(Transport& transport, Backend& backend, const MeasureOptions& options) {
@@ -56,6 +72,13 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
       say(fmt::format("kernels of {}, {} samples", measured.net.name, measured.samples));
       append(samples.kernels, measure_network(measured, backend, each));
     }
+    samples.workspace = backend.workspace();  // of these networks: training takes no other
+    std::vector<KernelSample> others;
+    for (const MeasuredNet& measured : options.others) {
+      const double part = kOthersShare / static_cast<double>(options.others.size());
+      append(others, measure_network(measured, backend, share(part)));
+    }
+    append(samples.kernels, of_thin_classes(others, samples.kernels));
     say("optimizer, copies, reductions");
     append(samples.kernels, measure_streams(backend, share(kStreamsShare)));
     samples.reductions = measure_reductions(backend, share(kReductionsShare));
@@ -68,7 +91,6 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
   say(fmt::format("capacity of 1 to {} ranks", transport.size()));
   samples.capacity =
       measure_capacity(options.networks.front(), transport, backend, share(kCapacityShare));
-  samples.workspace = backend.workspace();
   return is_first ? samples : Samples{};
 }
 

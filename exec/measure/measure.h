@@ -32,7 +32,10 @@ std::vector<MeasuredNet> default_networks();
 struct MeasureOptions {
   Seconds budget =
       Seconds::seconds(15);  // of the whole; small networks and sizes get their turn anyway
-  std::vector<MeasuredNet> networks;                 // the first one's kernels measure the capacity
+  std::vector<MeasuredNet> networks;  // the first one's kernels measure the capacity
+  // Measured for the classes that `networks` have hardly any kernels of, so that the profile is not
+  // absurd for other networks.
+  std::vector<MeasuredNet> others;
   std::function<void(const std::string&)> progress;  // called on rank 0
 };
 

@@ -43,6 +43,7 @@ Result<exec::MeasureOptions> options_of(const Arguments& arguments) {
   if (const auto scenario = arguments.get("scenario")) {
     auto networks = networks_of(*scenario);
     if (!networks) return networks.errors();
+    options.others = std::move(options.networks);
     options.networks = std::move(*networks);
   }
   return options;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "cost/calibrate.h"
@@ -33,7 +34,7 @@ Samples measured(std::size_t ranks, std::string_view backend_name) {
   run_local(ranks, [&](Transport& transport) {
     const auto backend = make_backend(backend_name);
     const Samples mine =
-        measure(transport, *backend, {Seconds::seconds(0.3), small_networks(), {}});
+        measure(transport, *backend, {Seconds::seconds(0.3), small_networks(), {}, {}});
     if (transport.rank().index() == 0) {
       samples = mine;
     } else {
@@ -41,6 +42,27 @@ Samples measured(std::size_t ranks, std::string_view backend_name) {
     }
   });
   return samples;
+}
+
+// resnet20 has no attention and one kind of matrix product; its convolutions are its own.
+TEST(MeasureOthers, FillInWhatTheNetworksHardlyHave) {
+  const std::vector<MeasuredNet> all = small_networks();
+  const auto samples_with = [&](std::vector<MeasuredNet> others) {
+    Samples samples;
+    run_local(1, [&](Transport& transport) {
+      const auto backend = make_onednn_backend();
+      samples = measure(transport, *backend, {Seconds::seconds(0.2), {all[1]}, std::move(others), {}});
+    });
+    std::map<KernelClass, int> counts;
+    for (const KernelSample& sample : samples.kernels) ++counts[sample.kernel];
+    return counts;
+  };
+  auto alone = samples_with({}), filled = samples_with({all[4]});
+  EXPECT_EQ(alone[KernelClass::attention], 0);
+  EXPECT_GT(filled[KernelClass::attention], 0);
+  EXPECT_GT(filled[KernelClass::matrix_product], alone[KernelClass::matrix_product]);
+  EXPECT_EQ(filled[KernelClass::convolution], alone[KernelClass::convolution]);
+  EXPECT_EQ(filled[KernelClass::normalization], alone[KernelClass::normalization]);
 }
 
 class Measure : public ::testing::TestWithParam<std::string_view> {};
