@@ -86,7 +86,9 @@ Result<std::string> print_diff(const Summary& predicted, const Summary& measured
     if (p == predicted.strategies.end()) continue;
     if (p->plan_hash != m.plan_hash) {
       return error(fmt::format("strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
-                               m.strategy, p->plan_hash, m.plan_hash));
+                               m.strategy, p->plan_hash, m.plan_hash),
+                   {{std::nullopt, "the plan follows from the scenario and, where stages are cut, from the device profile: "
+                                   "give both commands the same ones"}});
     }
     text += (text.empty() ? "" : "\n") + compare(*p, m);
   }
