@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "model/base/check.h"
 #include "model/plan/timeline.h"
@@ -79,10 +80,18 @@ class BreakDown {
 
   const Op& op_of(const Span& span) const { return program_of(plan_, span.rank).ops[span.op.index()]; }
 
+  std::span<const Span> spans_of(RankId rank) const {
+    const auto begin = std::partition_point(timeline_.spans.begin(), timeline_.spans.end(),
+                                            [&](const Span& span) { return span.rank < rank; });
+    const auto end = std::partition_point(begin, timeline_.spans.end(),
+                                          [&](const Span& span) { return span.rank == rank; });
+    return {begin, end};
+  }
+
   // Parts of a rank's compute (or communication) spans within the window.
   std::vector<Interval> within_window(RankId rank, bool communication) const {
     std::vector<Interval> parts;
-    for (const Span& span : std::ranges::equal_range(timeline_.spans, rank, {}, &Span::rank)) {
+    for (const Span& span : spans_of(rank)) {
       if (is_communication(op_of(span).kind) != communication) continue;
       const Interval part{std::max(span.start, window_.begin), std::min(span.end, window_.end)};
       if (part.begin < part.end) parts.push_back(part);

@@ -58,7 +58,7 @@ TEST(Assignment, LevelsResnet18) {
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(sorted, (std::vector<double>{73984, 73984, 221696, 295424, 885760, 1180672, 3540992, 4720640}));
   const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
-  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+  for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u}) {
     for (const double load : worker_loads(assign_units(net, loads, 8, 4, seed), loads)) {
       EXPECT_GE(load / total, 0.45) << "seed " << seed;
       EXPECT_LE(load / total, 0.55) << "seed " << seed;
