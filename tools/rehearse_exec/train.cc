@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "exec/data/batches.h"
+#include "model/base/text.h"
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 #include "tools/predict/predict.h"
@@ -54,12 +55,20 @@ Result<PlanSource> plan_from_text(const Arguments& arguments, const std::string&
   return PlanSource{path, std::move(parsed->plan)};
 }
 
+// By its first line that says anything.
+bool is_plan(std::string_view text) {
+  for (const std::string_view line : split(text, '\n')) {
+    const std::string_view content = trim(line);
+    if (!content.empty() && !content.starts_with('#')) return content.starts_with("rehearse plan ");
+  }
+  return false;
+}
+
 Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
   const std::string& path = arguments.at("SCENARIO|PLAN");
   const Result<std::string> text = read_file(path);
   if (!text) return text.errors();
-  const bool is_plan = text->find("rehearse plan ") != std::string::npos;
-  const Result<PlanSource> source = is_plan ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
+  const Result<PlanSource> source = is_plan(*text) ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
   if (!source) return source.errors();
   if (source->plan.ranks.size() != ranks) {
     const std::size_t needed = source->plan.ranks.size();
