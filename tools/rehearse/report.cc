@@ -15,25 +15,73 @@ Syntax syntax() {
   return {{"DIR"}, {{"html", "FILE", "the page to write (default: DIR/report.html)"}}};
 }
 
-// The summaries in a directory and below: files whose JSON says so; samples and the like are others.
-Result<std::vector<Summary>> read_summaries(const std::string& directory) {
+struct SummaryFile {
+  std::string path;
+  Summary summary;
+};
+
+Result<std::vector<std::string>> json_files(const std::string& directory) {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
   std::error_code problem;
   for (const auto& file : fs::recursive_directory_iterator(directory, problem)) {
-    if (file.path().filename() == "predicted.json" || file.path().filename() == "measured.json") paths.push_back(file.path().string());
+    if (file.is_regular_file() && file.path().extension() == ".json") paths.push_back(file.path().string());
   }
   if (problem) return error(fmt::format("cannot read '{}': {}", directory, problem.message()));
-  if (paths.empty()) return error(fmt::format("'{}' holds no predicted.json and no measured.json", directory));
   std::sort(paths.begin(), paths.end());
-  std::vector<Summary> summaries;
-  for (const std::string& path : paths) {
+  return paths;
+}
+
+// A run of a saved plan knows its plan, not the scenario's name.
+bool share_a_plan(const Summary& a, const Summary& b) {
+  return std::any_of(a.strategies.begin(), a.strategies.end(), [&](const StrategySummary& own) {
+    return std::any_of(b.strategies.begin(), b.strategies.end(),
+                       [&](const StrategySummary& other) { return other.plan_hash == own.plan_hash; });
+  });
+}
+
+// The page is about one scenario, and has one prediction and one run of each strategy.
+Status check_belongs(const SummaryFile& file, const std::vector<SummaryFile>& others) {
+  for (const SummaryFile& other : others) {
+    if (other.summary.scenario != file.summary.scenario && !share_a_plan(other.summary, file.summary)) {
+      return error(fmt::format("'{}' is about '{}', '{}' about '{}': a report is about one scenario", other.path,
+                               other.summary.scenario, file.path, file.summary.scenario));
+    }
+    if (other.summary.source != file.summary.source) continue;
+    for (const StrategySummary& strategy : file.summary.strategies) {
+      const auto& known = other.summary.strategies;
+      const bool twice = std::any_of(known.begin(), known.end(),
+                                     [&](const StrategySummary& s) { return s.strategy == strategy.strategy; });
+      if (!twice) continue;
+      return error(fmt::format("strategy '{}' is {} in '{}' and in '{}': a report has room for one of them",
+                               strategy.strategy, file.summary.source, other.path, file.path));
+    }
+  }
+  return success();
+}
+
+// The summaries in a directory and below. Traces, samples and what others put there are passed over.
+Result<std::vector<Summary>> read_summaries(const std::string& directory) {
+  const auto paths = json_files(directory);
+  if (!paths) return paths.errors();
+  std::vector<SummaryFile> files;
+  for (const std::string& path : *paths) {
+    const std::string name = std::filesystem::path(path).filename().string();
     const Result<std::string> text = read_file(path);
     if (!text) return text.errors();
-    const Result<Summary> summary = parse_summary(*text, path);
+    if (name != "predicted.json" && name != "measured.json" && !is_summary(*text)) continue;
+    Result<Summary> summary = parse_summary(*text, path);
     if (!summary) return summary.errors();
-    summaries.push_back(*summary);
+    SummaryFile file{path, std::move(*summary)};
+    const Status belongs = check_belongs(file, files);
+    if (!belongs) return belongs.errors();
+    files.push_back(std::move(file));
   }
+  if (files.empty()) {
+    return error(fmt::format("'{}' holds no results: 'rehearse simulate --out' and 'rehearse-exec train --out' write them", directory));
+  }
+  std::vector<Summary> summaries;
+  for (SummaryFile& file : files) summaries.push_back(std::move(file.summary));
   return summaries;
 }
 

@@ -148,6 +148,11 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
 
 }  // namespace
 
+bool is_summary(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  return json.is_object() && json.contains("source") && json.contains("strategies");
+}
+
 Result<Summary> parse_summary(const std::string& text, const std::string& path) {
   try {
     const Json json = Json::parse(text);

@@ -89,6 +89,8 @@ void take_worst_memory(StrategySummary& summary);
 
 std::string print_json(const Summary& summary);
 Result<Summary> parse_summary(const std::string& text, const std::string& path);
+// Whether a text is a summary, or means to be one, among other JSON files that rehearse writes.
+bool is_summary(const std::string& text);
 
 // The table people read.
 std::string print_table(const Summary& summary);
