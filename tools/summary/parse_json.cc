@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "tools/summary/summary.h"
@@ -50,6 +51,8 @@ class Node {
   }
   std::optional<double> maybe_number() const { return json_->is_null() ? std::nullopt : std::optional(number()); }
   std::optional<bool> maybe() const { return json_->is_null() ? std::nullopt : std::optional(yes_or_no()); }
+  // JSON has no NaN: the loss of a run that diverged is null.
+  double number_or_nan() const { return maybe_number().value_or(std::numeric_limits<double>::quiet_NaN()); }
   Bytes bytes() const { return Bytes::bytes(count()); }
   Seconds seconds() const { return Seconds::seconds(number()); }
 
@@ -104,7 +107,7 @@ KindSummary kind_of(const Node& n) {
 }
 
 AccuracyAt evaluation_of(const Node& n) {
-  return {n.at("step").count(), n.at("accuracy").number(), n.at("loss").number()};
+  return {n.at("step").count(), n.at("accuracy").number(), n.at("loss").number_or_nan()};
 }
 
 PictureSpan span_of(const Node& n) {
@@ -132,7 +135,7 @@ StrategySummary strategy_of(const Node& n) {
   s.ranks = n.at("ranks").list(rank_of);
   s.links = n.at("links").list(link_of);
   s.kinds = n.at("op_kinds").list(kind_of);
-  s.losses = n.at("losses").list<double>([](const Node& loss) { return loss.number(); });
+  s.losses = n.at("losses").list<double>([](const Node& loss) { return loss.number_or_nan(); });
   s.evaluations = n.at("evaluations").list(evaluation_of);
   s.picture = n.at("timeline").list(span_of);
   return s;

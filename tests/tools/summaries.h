@@ -1,0 +1,39 @@
+// A summary with something in every field.
+#pragma once
+
+#include "tools/summary/summary.h"
+
+namespace rehearse::testing {
+
+inline StrategySummary strategy_summary(std::string name, double step_ms) {
+  const auto ms = [](double x) { return Seconds::microseconds(1000 * x); };
+  StrategySummary s;
+  s.strategy = std::move(name);
+  s.plan_hash = "0123456789abcdef";
+  s.step_time = ms(step_ms);
+  s.samples_per_s = 256 / s.step_time.seconds();
+  s.tokens_per_s = 1e4;
+  s.mfu = 1.0 / 3;
+  s.bubble_fraction = 0.25;
+  s.compute = ms(step_ms / 2), s.exposed_communication = ms(step_ms / 4), s.idle = ms(step_ms / 4);
+  s.arena_live = Bytes::mib(10), s.arena = Bytes::mib(11), s.peak_memory = Bytes::mib(12);
+  s.pools = {{"parameters", Bytes::mib(4)}, {"workspace", Bytes::mib(1)}};
+  s.fits = true;
+  for (std::int64_t r = 0; r < 2; ++r) {
+    s.ranks.push_back({r, Bytes::mib(12), Bytes::mib(11), Bytes::mib(10), Bytes::kib(100 + r), Bytes::kib(100),
+                       s.compute, s.exposed_communication, s.idle});
+  }
+  s.links = {{"node0 - switch", Bytes::kib(7), 0.125}};
+  s.kinds = {{OpKind::forward, 2, ms(1)}, {OpKind::all_reduce, 4, ms(3)}};
+  s.picture = {{0, LaneKind::compute, OpKind::forward, "forward 0..3", Seconds{}, ms(1)},
+               {1, LaneKind::collective, OpKind::all_reduce, "all-reduce", ms(1), ms(2)}};
+  s.losses = {2.5, 2.25};
+  s.evaluations = {{2, 0.5, 1.5}};
+  return s;
+}
+
+inline Summary summary(std::string source) {
+  return {"two ranks", std::move(source), "tiny", {strategy_summary("ddp", 100), strategy_summary("pipe", 200)}};
+}
+
+}  // namespace rehearse::testing

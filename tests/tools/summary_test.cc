@@ -1,0 +1,78 @@
+// Summaries survive their JSON, whose keys others rely on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/tools/summaries.h"
+
+namespace rehearse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::vector<std::string> keys(const Json& object) {
+  std::vector<std::string> result;
+  for (const auto& [key, value] : object.items()) result.push_back(key);
+  return result;
+}
+
+TEST(SummaryJson, ReadsBackAsPrinted) {
+  const std::string text = print_json(testing::summary("predicted"));
+  const Result<Summary> again = parse_summary(text, "here.json");
+  ASSERT_TRUE(again.ok()) << format(again.errors());
+  EXPECT_EQ(print_json(*again), text);
+}
+
+TEST(SummaryJson, ReadsBackWhatWasNotTaken) {
+  Summary summary = testing::summary("measured");
+  for (StrategySummary& s : summary.strategies) s.tokens_per_s.reset(), s.mfu.reset(), s.fits.reset();
+  const std::string text = print_json(summary);
+  const Result<Summary> again = parse_summary(text, "here.json");
+  ASSERT_TRUE(again.ok()) << format(again.errors());
+  EXPECT_EQ(again->strategies[0].mfu, std::nullopt);
+  EXPECT_EQ(again->strategies[0].fits, std::nullopt);
+  EXPECT_EQ(print_json(*again), text);
+}
+
+// A run that diverges has a loss that is no number, and still a summary.
+TEST(SummaryJson, ReadsBackALossThatIsNoNumber) {
+  Summary summary = testing::summary("measured");
+  summary.strategies[0].losses = {2.5, std::nan("")};
+  const Result<Summary> again = parse_summary(print_json(summary), "here.json");
+  ASSERT_TRUE(again.ok()) << format(again.errors());
+  EXPECT_TRUE(std::isnan(again->strategies[0].losses[1]));
+}
+
+// design.md, "Command line": scripts of others rely on these names.
+TEST(SummaryJson, HasTheseKeys) {
+  const Json json = Json::parse(print_json(testing::summary("predicted")));
+  EXPECT_THAT(keys(json), ::testing::IsSupersetOf({"scenario", "strategies"}));
+  const Json& strategy = json["strategies"][0];
+  EXPECT_THAT(keys(strategy),
+              ::testing::IsSupersetOf({"strategy", "plan_hash", "step_time_s", "samples_per_s", "tokens_per_s", "mfu",
+                                       "bubble_fraction", "compute_s", "exposed_comm_s", "idle_s", "arena_live_bytes",
+                                       "arena_bytes", "pool_bytes", "peak_memory_bytes", "fits", "ranks", "links"}));
+  EXPECT_THAT(keys(strategy["ranks"][0]),
+              ::testing::IsSupersetOf({"rank", "peak_memory_bytes", "bytes_sent", "bytes_received", "compute_s", "idle_s"}));
+  EXPECT_THAT(keys(strategy["links"][0]), ::testing::ElementsAre("name", "bytes", "utilisation"));
+}
+
+TEST(SummaryJson, IsToldFromOtherJson) {
+  EXPECT_TRUE(is_summary(print_json(testing::summary("predicted"))));
+  EXPECT_FALSE(is_summary("{\"traceEvents\": []}"));
+  EXPECT_FALSE(is_summary("[]"));
+  EXPECT_FALSE(is_summary("not JSON"));
+}
+
+TEST(SummaryJson, SaysWhatIsMissing) {
+  Json json = Json::parse(print_json(testing::summary("predicted")));
+  json["strategies"][1]["ranks"][0].erase("bytes_sent");
+  const Result<Summary> broken = parse_summary(json.dump(), "here.json");
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(broken.errors()[0].message, "here.json: /strategies/1/ranks/0/bytes_sent: is missing");
+}
+
+}  // namespace
+}  // namespace rehearse
