@@ -59,13 +59,22 @@ Diagnostics located(Diagnostics errors, const ScenarioStrategy& strategy) {
   return errors;
 }
 
+// Where an installed program finds them from its own place, or else the source they were built from.
+std::string shipped_profiles() {
+  namespace fs = std::filesystem;
+  std::error_code problem;
+  const fs::path program = fs::read_symlink("/proc/self/exe", problem);
+  const fs::path installed = (program.parent_path() / REHEARSE_INSTALLED_PROFILES).lexically_normal();
+  return fs::is_directory(installed, problem) ? installed.string() : REHEARSE_PROFILE_DIRECTORY;
+}
+
 }  // namespace
 
 ProfilePath profile_path(const std::string& scenario_path) {
   ProfilePath path;
   path.directories.push_back((std::filesystem::path(scenario_path).parent_path() / "devices").string());
   if (const char* directory = std::getenv("REHEARSE_PROFILES")) path.directories.emplace_back(directory);
-  path.directories.emplace_back(REHEARSE_PROFILE_DIRECTORY);
+  path.directories.push_back(shipped_profiles());
   return path;
 }
 
