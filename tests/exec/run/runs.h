@@ -79,7 +79,8 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
 };
 
 // Trains on threads of this process with the reference backend; rank 0's result.
-inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64_t evaluate_every = 0) {
+inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64_t evaluate_every = 0,
+                                       Seconds hang = Seconds::seconds(300)) {
   const Net net = *build_net(plan.model);
   exec::TrainingRun result;
   exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
@@ -88,6 +89,7 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64
     options.steps = steps;
     options.evaluate_every = evaluate_every;
     options.executor.poison = true;
+    options.executor.hang = hang;
     const auto go = [&](auto batches) {
       exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
       if (transport.rank() == RankId(0)) result = std::move(run);

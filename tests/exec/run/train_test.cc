@@ -1,5 +1,6 @@
 #include "exec/run/train.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -167,6 +168,20 @@ TEST(Train, TimelineObeysThePlan) {
     }
   }
   EXPECT_EQ(at, run.timeline.spans.size());
+}
+
+// A plan that nobody verified: the second stage waits for messages that are never sent.
+TEST(Train, AHangEndsTheJobAndNamesWhatIsWaitedFor) {
+  Plan plan = plan_of(testing::pipeline("gpipe", 2, 2), 2);
+  for (Op& op : plan.programs.back().ops) {
+    if (op.kind == OpKind::receive) std::get<Transfer>(op.detail).tag += 100;
+  }
+  try {
+    train_locally(plan, 1, 0, Seconds::seconds(0.2));
+    FAIL() << "it ended";
+  } catch (const std::exception& problem) {
+    EXPECT_THAT(problem.what(), ::testing::MatchesRegex("rank . made no progress for 0.2 s in step 0: it waits in op .*"));
+  }
 }
 
 TEST(Train, LearnsAndEvaluates) {
