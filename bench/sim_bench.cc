@@ -11,7 +11,12 @@ namespace {
 constexpr std::int64_t kSteps = 3;
 
 ModelSpec small_gpt() {
-  return {"gpt", {{"layers", {24}}, {"width", {256}}, {"heads", {8}}, {"sequence", {128}}, {"positions", {128}}}};
+  return {"gpt",
+          {{"layers", {24}},
+           {"width", {256}},
+           {"heads", {8}},
+           {"sequence", {128}},
+           {"positions", {128}}}};
 }
 
 StrategySpec data_parallel() {
@@ -34,7 +39,8 @@ Plan plan_of(const StrategySpec& strategy, std::int64_t ranks) {
   Training training;
   training.data = "synthetic";
   training.batch = 64 * ranks;
-  return *build_plan(strategy, model, training, ranks, std::vector<double>(build_net(model)->blocks.size(), 1.0));
+  return *build_plan(strategy, model, training, ranks,
+                     std::vector<double>(build_net(model)->blocks.size(), 1.0));
 }
 
 // Nodes of eight GPUs in a fat tree.
@@ -43,13 +49,17 @@ ClusterSpec cluster_of(std::int64_t ranks) {
   spec.devices_per_node = std::min<std::int64_t>(ranks, 8);
   spec.nodes = ranks / spec.devices_per_node;
   spec.interconnect = LinkSpec{BytesPerSecond::gigabytes_per_second(300), Seconds::microseconds(2)};
-  spec.network = {NetworkKind::fat_tree, {BytesPerSecond::gigabytes_per_second(50), Seconds::microseconds(1)}, 1, 8};
+  spec.network = {NetworkKind::fat_tree,
+                  {BytesPerSecond::gigabytes_per_second(50), Seconds::microseconds(1)},
+                  1,
+                  8};
   return spec;
 }
 
 std::size_t ops_of(const Plan& plan) {
   std::size_t ops = 0;
-  for (std::size_t r = 0; r < plan.ranks.size(); ++r) ops += program_of(plan, RankId(r)).ops.size();
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+    ops += program_of(plan, RankId(r)).ops.size();
   return ops;
 }
 
@@ -78,8 +88,12 @@ void play(benchmark::State& state, const Plan& plan) {
                                                benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void data_parallel_is_played(benchmark::State& state) { play(state, plan_of(data_parallel(), state.range(0))); }
-void pipelines_are_played(benchmark::State& state) { play(state, plan_of(one_f_one_b(8), state.range(0))); }
+void data_parallel_is_played(benchmark::State& state) {
+  play(state, plan_of(data_parallel(), state.range(0)));
+}
+void pipelines_are_played(benchmark::State& state) {
+  play(state, plan_of(one_f_one_b(8), state.range(0)));
+}
 
 void pipelines_are_built_and_verified(benchmark::State& state) {
   for (auto _ : state) {
@@ -88,10 +102,15 @@ void pipelines_are_built_and_verified(benchmark::State& state) {
   }
 }
 
-BENCHMARK(data_parallel_is_played)->RangeMultiplier(4)->Range(4, 1024)->Unit(benchmark::kMillisecond);
+BENCHMARK(data_parallel_is_played)
+    ->RangeMultiplier(4)
+    ->Range(4, 1024)
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK(pipelines_are_played)->RangeMultiplier(4)->Range(8, 2048)->Unit(benchmark::kMillisecond);
-BENCHMARK(pipelines_are_built_and_verified)->RangeMultiplier(4)->Range(8, 2048)->Unit(benchmark::kMillisecond);
+BENCHMARK(pipelines_are_built_and_verified)
+    ->RangeMultiplier(4)
+    ->Range(8, 2048)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace rehearse
-

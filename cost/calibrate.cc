@@ -109,13 +109,14 @@ class RateFit {
   }
 
   // The weights are those of the prices themselves, so they are improved in turn. With prices p0 of
-  // the last round, this round's normal equations, multiplied by last round's coefficients, read sum
-  // calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has settled, and
-  // where no coefficient is at its floor.
+  // the last round, this round's normal equations, multiplied by last round's coefficients, read
+  // sum calls p0 (measured - priced) / p0 = 0: the total is right as soon as the support has
+  // settled, and where no coefficient is at its floor.
   KernelRate run() {
     constexpr int kRounds = 5;
     priced_ = measured_;
-    for (int round = 0; round <= kRounds; ++round) improve();
+    for (int round = 0; round <= kRounds; ++round)
+      improve();
     keep_total();
     return {FlopsPerSecond::flops_per_second(1 / (floor_[0] + above_(0))),
             BytesPerSecond::bytes_per_second(1 / (floor_[1] + above_(1))),
@@ -129,10 +130,12 @@ class RateFit {
     std::vector<Equation> equations;
     for (std::size_t i = 0; i < terms_.size(); ++i) {
       const double weight = calls_[i] / std::max(priced_[i], kLeastPrice * measured_[i]);
-      equations.push_back({{terms_[i].begin(), terms_[i].end()}, measured_[i] - at_floor(i), weight});
+      equations.push_back(
+          {{terms_[i].begin(), terms_[i].end()}, measured_[i] - at_floor(i), weight});
     }
     above_ = solve(equations);
-    for (std::size_t i = 0; i < terms_.size(); ++i) priced_[i] = at_floor(i) + above_floor(i);
+    for (std::size_t i = 0; i < terms_.size(); ++i)
+      priced_[i] = at_floor(i) + above_floor(i);
   }
 
   // What the floor takes is not the fit's to change; the rest is scaled.

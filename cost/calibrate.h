@@ -35,13 +35,13 @@ struct Calibration {
 // right: sum calls measured = sum calls priced. (Least relative error would let the many small
 // kernels, which run in cache, set the rate of the few large ones, which are the step.) No
 // class is faster than kHeadroom times the fastest kernel measured: samples that do not tell its
-// FLOPs from its bytes would make one of them free, for kernels unlike these. Messages: half a round trip and what each
-// thread measured of itself are lines in the bytes, of least relative error. per_message is a
-// thread's mean fixed part, the latency what is left of the message's; per byte, the threads' parts
-// are what they measured, scaled up to fill the message's time where they fall short of it.
-// Capacity: how the most compute-bound class measured scales with busy ranks. Memory bandwidth: the
-// fastest copying, read and written. Peak, unless base has it: the fastest kernel.
-// Errors: no class has kFewestSamples samples.
+// FLOPs from its bytes would make one of them free, for kernels unlike these. Messages: half a
+// round trip and what each thread measured of itself are lines in the bytes, of least relative
+// error. per_message is a thread's mean fixed part, the latency what is left of the message's; per
+// byte, the threads' parts are what they measured, scaled up to fill the message's time where they
+// fall short of it. Capacity: how the most compute-bound class measured scales with busy ranks.
+// Memory bandwidth: the fastest copying, read and written. Peak, unless base has it: the fastest
+// kernel. Errors: no class has kFewestSamples samples.
 Result<Calibration> calibrate(const Samples& samples, Device base);
 
 inline constexpr double kHeadroom = 2;

@@ -23,7 +23,7 @@ struct KernelRequest {
   std::vector<Shape> inputs;
   Shape output;
   std::int64_t samples = 1;
-  std::int64_t elements = 0;              // accumulate, copy: of the whole micro-batch
+  std::int64_t elements = 0;               // accumulate, copy: of the whole micro-batch
   std::vector<bool> wants_input_gradient;  // per input
 };
 
@@ -61,8 +61,8 @@ class Backend {
   virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
 
   // Elementwise work on flat buffers of n elements of the real type.
-  virtual void add(void* into, const void* from, std::int64_t n) = 0;       // into += from
-  virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;   // values /= by
+  virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from
+  virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
   virtual void fill_zero(void* values, std::int64_t n) = 0;
   // One optimizer step; state: momentum, n elements, unused (may be null) without momentum.
   virtual void step(const Sgd& sgd, void* parameters, const void* gradients, void* state,

@@ -17,8 +17,8 @@ class BatchSource {
   virtual void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) = 0;
 };
 
-// Samples that evaluation sees: some of the training set, by which batch norms are re-estimated, and
-// the test set.
+// Samples that evaluation sees: some of the training set, by which batch norms are re-estimated,
+// and the test set.
 class EvaluationSource {
  public:
   virtual ~EvaluationSource() = default;

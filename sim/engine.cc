@@ -5,7 +5,8 @@
 namespace rehearse::sim {
 
 void Engine::schedule(Time time, Action action) {
-  REHEARSE_CHECK(time >= now_, "an event at {} ps, now is {} ps", time.picoseconds(), now_.picoseconds());
+  REHEARSE_CHECK(time >= now_, "an event at {} ps, now is {} ps", time.picoseconds(),
+                 now_.picoseconds());
   queue_.push({time, sequence_++, std::move(action)});
 }
 

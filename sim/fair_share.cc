@@ -6,8 +6,8 @@
 
 namespace rehearse::sim {
 namespace {
-// Resources and bounds that are reached at nearly the same t are reached together: rounding must not
-// decide who goes first.
+// Resources and bounds that are reached at nearly the same t are reached together: rounding must
+// not decide who goes first.
 constexpr double kTogether = 1e-12;
 }  // namespace
 
@@ -128,18 +128,22 @@ void FairShare::fill() {
   for (const FlowId id : component_) {
     Flow& flow = flows_[id.index()];
     flow.fixed = false;
-    for (const Use& use : flow.uses) resources_[use.resource.index()].pull += use.amount * flow.weight;
+    for (const Use& use : flow.uses)
+      resources_[use.resource.index()].pull += use.amount * flow.weight;
   }
   std::vector<FlowId> open = component_;
   // t at which a resource is full if the open flows go on: left and pull leave out the fixed ones.
-  const auto full_at = [&](const Resource& resource) { return std::max(resource.left, 0.0) / resource.pull; };
+  const auto full_at = [&](const Resource& resource) {
+    return std::max(resource.left, 0.0) / resource.pull;
+  };
   double last = 0;  // t only grows, whatever rounding says
   while (!open.empty()) {
     double t = FairShare::kUnbounded;
     for (const FlowId id : open) {
       const Flow& flow = flows_[id.index()];
       t = std::min(t, flow.bound / flow.weight);
-      for (const Use& use : flow.uses) t = std::min(t, full_at(resources_[use.resource.index()]));
+      for (const Use& use : flow.uses)
+        t = std::min(t, full_at(resources_[use.resource.index()]));
     }
     t = last = std::max(t, last);
     const double reached = t * (1 + kTogether);
@@ -152,7 +156,8 @@ void FairShare::fill() {
                          });
       if (stops) now.push_back(id);
     }
-    for (const FlowId id : now) fix(flows_[id.index()], std::min(flows_[id.index()].weight * t, flows_[id.index()].bound));
+    for (const FlowId id : now)
+      fix(flows_[id.index()], std::min(flows_[id.index()].weight * t, flows_[id.index()].bound));
     std::erase_if(open, [&](FlowId id) { return flows_[id.index()].fixed; });
   }
 }

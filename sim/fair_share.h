@@ -1,16 +1,17 @@
 // Max-min fair sharing of resources.
 //
 // A flow f runs at a rate x_f and uses u_fr of resource r per unit of rate. It has a weight w_f, in
-// which unit rates are compared, and a bound b_f. Rates are weighted max-min fair: no flow's x_f / w_f
-// can grow without that of another flow shrinking which is no larger (Bertsekas and Gallager, Data
-// Networks, section 6.5.2):
+// which unit rates are compared, and a bound b_f. Rates are weighted max-min fair: no flow's x_f /
+// w_f can grow without that of another flow shrinking which is no larger (Bertsekas and Gallager,
+// Data Networks, section 6.5.2):
 //
 //   sum_f u_fr x_f <= C_r,   x_f <= b_f,
-//   and every flow is at its bound or crosses a full resource on which its x_f / w_f is the largest.
+//   and every flow is at its bound or crosses a full resource on which its x_f / w_f is the
+//   largest.
 //
 // Progressive filling: all rates grow as w_f t until a resource is full or a flow at its bound; the
-// flows concerned are fixed, the others go on. Only the connected part of the system that changed is
-// solved again.
+// flows concerned are fixed, the others go on. Only the connected part of the system that changed
+// is solved again.
 #pragma once
 
 #include <cstddef>

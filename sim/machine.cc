@@ -26,13 +26,19 @@ double capacity_of(const Device& device, int busy) {
 }  // namespace
 
 Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine)
-    : cluster_(cluster), messaging_(messaging), engine_(engine),
-      activities_of_rank_(cluster.rank_count(), 0), busy_ranks_of_node_(cluster.node_count(), 0),
-      computing_(cluster.rank_count()), link_bytes_(cluster.links().size()) {
-  for (const Link& link : cluster.links()) links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
+    : cluster_(cluster),
+      messaging_(messaging),
+      engine_(engine),
+      activities_of_rank_(cluster.rank_count(), 0),
+      busy_ranks_of_node_(cluster.node_count(), 0),
+      computing_(cluster.rank_count()),
+      link_bytes_(cluster.links().size()) {
+  for (const Link& link : cluster.links())
+    links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
   if (!is_cpu()) return;
   const Device& device = cluster.device();
-  for (std::size_t r = 0; r < cluster.rank_count(); ++r) threads_.push_back(shares_.add_resource(1));
+  for (std::size_t r = 0; r < cluster.rank_count(); ++r)
+    threads_.push_back(shares_.add_resource(1));
   for (std::size_t n = 0; n < cluster.node_count(); ++n) {
     if (!device.capacity.empty()) cores_.push_back(shares_.add_resource(capacity_of(device, 1)));
     memories_.push_back(shares_.add_resource(device.memory_bandwidth.bytes_per_second()));
@@ -43,10 +49,12 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
 
 void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   if (price.seconds <= Seconds{}) return done();
-  if (!is_cpu()) return engine_.schedule(engine_.now() + Time::from(price.seconds), std::move(done));
+  if (!is_cpu())
+    return engine_.schedule(engine_.now() + Time::from(price.seconds), std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
-  const double traffic = static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
+  const double traffic =
+      static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
   if (traffic > 0) uses.push_back({memories_[cluster_.node_of(rank).index()], traffic});
   Computing& computing = computing_[rank.index()];
   const auto finished = [&computing, done = std::move(done)] {
@@ -71,7 +79,8 @@ void Machine::attend(RankId rank, Done done) {
 }
 
 void Machine::reduce(RankId rank, Bytes bytes, Done done) {
-  thread_work(rank, messaging_.reduce_per_byte * static_cast<double>(bytes.bytes()), std::move(done));
+  thread_work(rank, messaging_.reduce_per_byte * static_cast<double>(bytes.bytes()),
+              std::move(done));
 }
 
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
@@ -93,7 +102,8 @@ void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
   auto missing = std::make_shared<int>(2);
   const auto prepared = [this, from, to, bytes, latency, missing, done = std::move(done)] {
     if (--*missing > 0) return;
-    engine_.schedule(engine_.now() + Time::from(latency), [this, from, to, bytes, done] { carry(from, to, bytes, done); });
+    engine_.schedule(engine_.now() + Time::from(latency),
+                     [this, from, to, bytes, done] { carry(from, to, bytes, done); });
   };
   thread_work(from, messaging_.per_message, prepared);
   thread_work(to, messaging_.per_message, prepared);
@@ -101,8 +111,10 @@ void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
 
 void Machine::carry(RankId from, RankId to, Bytes bytes, Done done) {
   std::vector<Use> uses;
-  for (const LinkId link : route(from, to)) uses.push_back({links_[link.index()], 1});
-  const double sending = messaging_.send_per_byte.seconds(), receiving = messaging_.receive_per_byte.seconds();
+  for (const LinkId link : route(from, to))
+    uses.push_back({links_[link.index()], 1});
+  const double sending = messaging_.send_per_byte.seconds(),
+               receiving = messaging_.receive_per_byte.seconds();
   std::vector<RankId> busy;
   double weight = 1;
   if (is_cpu()) {
@@ -112,13 +124,15 @@ void Machine::carry(RankId from, RankId to, Bytes bytes, Done done) {
     if (std::max(sending, receiving) > 0) weight = 1 / std::max(sending, receiving);
   }
   if (uses.empty() || bytes == Bytes{}) return done();
-  begin(static_cast<double>(bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded, std::move(busy), std::move(done));
+  begin(static_cast<double>(bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded,
+        std::move(busy), std::move(done));
 }
 
 // A rank's thread and its node's cores; two uses of one resource by one flow become one.
 void Machine::use_thread(std::vector<Use>& uses, RankId rank, double amount) const {
   const auto add = [&](ResourceId resource) {
-    const auto known = std::find_if(uses.begin(), uses.end(), [&](const Use& use) { return use.resource == resource; });
+    const auto known = std::find_if(uses.begin(), uses.end(),
+                                    [&](const Use& use) { return use.resource == resource; });
     if (known != uses.end()) {
       known->amount += amount;
     } else {
@@ -137,12 +151,15 @@ const Route& Machine::route(RankId from, RankId to) {
 
 // ---- activities --------------------------------------------------------------------------------
 
-FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done) {
-  for (const RankId rank : busy) set_busy(rank, +1);
+FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double bound,
+                      std::vector<RankId> busy, Done done) {
+  for (const RankId rank : busy)
+    set_busy(rank, +1);
   const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
-  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done), {}};
+  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done),
+              {}};
   return flow;
 }
 
@@ -199,7 +216,8 @@ void Machine::end(std::size_t slot) {
   Activity& activity = activities_[slot];
   ++activity.version;
   shares_.remove_flow(activity.flow);
-  for (const RankId rank : activity.busy) set_busy(rank, -1);
+  for (const RankId rank : activity.busy)
+    set_busy(rank, -1);
   const Done done = std::move(activity.done);
   done();
 }

@@ -1,9 +1,9 @@
 // The cluster as shared resources, and the work that runs on them.
 //
-// GPUs compute beside each other: a compute op takes its price. CPUs share: the ranks of a node share
-// its cores (whose joint capacity depends on how many are busy) and its memory bandwidth, and what a
-// rank computes, sends and receives shares its one thread. All of it is flows in one max-min system
-// with the links, so that a rank that waits gives its core away.
+// GPUs compute beside each other: a compute op takes its price. CPUs share: the ranks of a node
+// share its cores (whose joint capacity depends on how many are busy) and its memory bandwidth, and
+// what a rank computes, sends and receives shares its one thread. All of it is flows in one max-min
+// system with the links, so that a rank that waits gives its core away.
 #pragma once
 
 #include <functional>
@@ -62,7 +62,8 @@ class Machine {
   };
 
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
-  FlowId begin(double work, std::vector<Use> uses, double weight, double bound, std::vector<RankId> busy, Done done);
+  FlowId begin(double work, std::vector<Use> uses, double weight, double bound,
+               std::vector<RankId> busy, Done done);
   void thread_work(RankId rank, Seconds seconds, Done done);
   void carry(RankId from, RankId to, Bytes bytes, Done done);
   void bring_up_to_now(Activity& activity);

@@ -7,9 +7,16 @@
 
 namespace rehearse::sim {
 
-Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine, Machine& machine)
-    : sent(plan.ranks.size()), received(plan.ranks.size()), plan_(plan), prices_(prices), steps_(steps),
-      engine_(engine), machine_(machine), gradient_bytes_(state_sizes(plan.training).gradient),
+Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine,
+               Machine& machine)
+    : sent(plan.ranks.size()),
+      received(plan.ranks.size()),
+      plan_(plan),
+      prices_(prices),
+      steps_(steps),
+      engine_(engine),
+      machine_(machine),
+      gradient_bytes_(state_sizes(plan.training).gradient),
       ranks_(plan.ranks.size()) {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const RankProgram& program = program_of(plan, RankId(r));
@@ -24,7 +31,8 @@ Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engin
 // ---- lanes -------------------------------------------------------------------------------------
 
 void Player::begin() {
-  for (std::size_t r = 0; r < ranks_.size(); ++r) begin_step(RankId(r));
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    begin_step(RankId(r));
 }
 
 void Player::begin_step(RankId rank) {
@@ -58,7 +66,8 @@ bool Player::issue_head(RankId rank, std::size_t lane) {
   const OpId id = state.lanes[lane][state.next[lane]];
   if (state.issued[id.index()]) return false;
   const Op& op = program_of(plan_, rank).ops[id.index()];
-  const bool ready = std::all_of(op.after.begin(), op.after.end(), [&](OpId before) { return state.ended[before.index()]; });
+  const bool ready = std::all_of(op.after.begin(), op.after.end(),
+                                 [&](OpId before) { return state.ended[before.index()]; });
   if (!ready) return false;
   state.issued[id.index()] = true;
   span(rank, id) = {rank, id, state.step, engine_.now(), engine_.now(), engine_.now()};
@@ -68,7 +77,8 @@ bool Player::issue_head(RankId rank, std::size_t lane) {
 
 Span& Player::span(RankId rank, OpId id) {
   Rank& state = ranks_[rank.index()];
-  return state.spans[static_cast<std::size_t>(state.step) * program_of(plan_, rank).ops.size() + id.index()];
+  return state.spans[static_cast<std::size_t>(state.step) * program_of(plan_, rank).ops.size() +
+                     id.index()];
 }
 
 void Player::start(RankId rank, OpId id) {
@@ -79,11 +89,14 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::backward:
     case OpKind::optimizer_step: {
       const std::size_t program = plan_.ranks[rank.index()].program.index();
-      return machine_.compute(rank, prices_.ops[program][id.index()], [this, rank, id] { end(rank, id); });
+      return machine_.compute(rank, prices_.ops[program][id.index()],
+                              [this, rank, id] { end(rank, id); });
     }
     case OpKind::send:
-    case OpKind::receive: return meet_transfer(rank, id);
-    case OpKind::all_reduce: return meet_reduction(rank, id);
+    case OpKind::receive:
+      return meet_transfer(rank, id);
+    case OpKind::all_reduce:
+      return meet_reduction(rank, id);
   }
 }
 
@@ -136,9 +149,11 @@ void Player::meet_reduction(RankId rank, OpId id) {
   Reduction& reduction = reductions_[key];
   reduction.group = group_id;
   reduction.members.resize(group.members.size());
-  const auto member = static_cast<std::size_t>(std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
+  const auto member = static_cast<std::size_t>(
+      std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
   Reduction::Member& own = reduction.members[member];
-  own = {id, steps_of(detail.algorithm, member, group.members.size(), detail.end - detail.begin), 0, 0, true};
+  own = {id, steps_of(detail.algorithm, member, group.members.size(), detail.end - detail.begin), 0,
+         0, true};
   // The last one to come is when it really begins, for all.
   if (++reduction.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
@@ -160,7 +175,8 @@ void Player::next_step(const ReductionKey& key, std::size_t member) {
 }
 
 // One end of the message of step `number` is there. When both are, it goes.
-void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from, std::size_t to, const ElementRange& range) {
+void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from, std::size_t to,
+                   const ElementRange& range) {
   Reduction& reduction = reductions_[key];
   if (++reduction.ends[{number, from}] < 2) return;
   reduction.ends.erase({number, from});
@@ -169,7 +185,8 @@ void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from
   const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
   // Nothing to send: nobody sends it.
   if (bytes == Bytes{}) {
-    return engine_.schedule(engine_.now(), [this, key, from, to] { part_done(key, from), part_done(key, to); });
+    return engine_.schedule(engine_.now(),
+                            [this, key, from, to] { part_done(key, from), part_done(key, to); });
   }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
@@ -213,7 +230,8 @@ std::vector<std::string> Player::waiting() const {
     for (std::size_t lane = 0; lane < state.lanes.size(); ++lane) {
       if (state.next[lane] == state.lanes[lane].size()) continue;
       const OpId id = state.lanes[lane][state.next[lane]];
-      lines.push_back(fmt::format("rank {} waits in {}", r, describe_op(program_of(plan_, RankId(r)), id)));
+      lines.push_back(
+          fmt::format("rank {} waits in {}", r, describe_op(program_of(plan_, RankId(r)), id)));
     }
   }
   return lines;

@@ -17,7 +17,8 @@ namespace rehearse::sim {
 
 class Player {
  public:
-  Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine, Machine& machine);
+  Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine,
+         Machine& machine);
 
   // Issues everything that can be issued at the beginning.
   void begin();
@@ -34,10 +35,11 @@ class Player {
     std::vector<bool> issued, ended;       // by op
     std::size_t ended_count = 0;
     std::int64_t step = 0;
-    std::vector<Span> spans;  // of all steps
+    std::vector<Span> spans;                    // of all steps
     std::map<GroupId, std::size_t> reductions;  // issued in this step, by group
   };
-  // An all-reduce of one group in one step. Two members exchange a step's message when both are there.
+  // An all-reduce of one group in one step. Two members exchange a step's message when both are
+  // there.
   struct Reduction {
     GroupId group;
     std::size_t issued = 0, finished = 0;
@@ -65,7 +67,8 @@ class Player {
   void meet_transfer(RankId rank, OpId id);
   void meet_reduction(RankId rank, OpId id);
   void next_step(const ReductionKey& key, std::size_t member);
-  void offer(const ReductionKey& key, std::size_t step, std::size_t from, std::size_t to, const ElementRange& range);
+  void offer(const ReductionKey& key, std::size_t step, std::size_t from, std::size_t to,
+             const ElementRange& range);
   void take(const ReductionKey& key, std::size_t member, RankId rank, Bytes bytes);
   void part_done(const ReductionKey& key, std::size_t member);
   void finish_member(const ReductionKey& key, std::size_t member);

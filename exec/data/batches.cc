@@ -4,8 +4,11 @@
 
 namespace rehearse::exec {
 
-DataBatches::DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size, const ElementSizes& sizes)
-    : data_(data), order_(seed, data.samples(Split::train), size), is_double_(sizes.activation_bytes == sizeof(double)) {}
+DataBatches::DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
+                         const ElementSizes& sizes)
+    : data_(data),
+      order_(seed, data.samples(Split::train), size),
+      is_double_(sizes.activation_bytes == sizeof(double)) {}
 
 void DataBatches::load_input(std::int64_t step, std::int64_t micro_batch, void* into) {
   copy_input(Split::train, order_.micro_batch(step, micro_batch), into);
@@ -27,13 +30,16 @@ void DataBatches::load_test_labels(std::int64_t first, std::int64_t count, void*
   copy_labels(Split::test, range(Split::test, first, count), into);
 }
 
-std::vector<std::int64_t> DataBatches::range(Split split, std::int64_t first, std::int64_t count) const {
+std::vector<std::int64_t> DataBatches::range(Split split, std::int64_t first,
+                                             std::int64_t count) const {
   std::vector<std::int64_t> numbers;
-  for (std::int64_t k = first; k < first + count; ++k) numbers.push_back(k % data_.samples(split));
+  for (std::int64_t k = first; k < first + count; ++k)
+    numbers.push_back(k % data_.samples(split));
   return numbers;
 }
 
-void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbers, void* into) const {
+void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbers,
+                             void* into) const {
   const auto elements = numbers.size() * static_cast<std::size_t>(data_.format().input.elements());
   if (data_.format().input_type == ValueType::index) {
     return data_.copy_tokens(split, numbers, {static_cast<std::int32_t*>(into), elements});
@@ -44,7 +50,8 @@ void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbe
   std::copy(pixels.begin(), pixels.end(), static_cast<double*>(into));
 }
 
-void DataBatches::copy_labels(Split split, const std::vector<std::int64_t>& numbers, void* into) const {
+void DataBatches::copy_labels(Split split, const std::vector<std::int64_t>& numbers,
+                              void* into) const {
   const auto elements = numbers.size() * static_cast<std::size_t>(data_.format().labels.elements());
   data_.copy_labels(split, numbers, {static_cast<std::int32_t*>(into), elements});
 }

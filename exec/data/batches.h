@@ -14,7 +14,8 @@ namespace rehearse::exec {
 class DataBatches : public BatchSource, public EvaluationSource {
  public:
   // The data set must fit the network (open_dataset has seen to that) and outlive this.
-  DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size, const ElementSizes& sizes);
+  DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
+              const ElementSizes& sizes);
 
   void load_input(std::int64_t step, std::int64_t micro_batch, void* into) override;
   void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) override;

@@ -36,8 +36,8 @@ std::vector<KernelSample> of_thin_classes(const std::vector<KernelSample>& candi
 }
 
 // How the time is divided; message rounds have fixed numbers, well below what is left.
-constexpr double kNetworksShare = 0.5, kOthersShare = 0.05, kStreamsShare = 0.08, kReductionsShare = 0.02,
-                 kCopiesShare = 0.05, kCapacityShare = 0.25;
+constexpr double kNetworksShare = 0.5, kOthersShare = 0.05, kStreamsShare = 0.08,
+                 kReductionsShare = 0.02, kCopiesShare = 0.05, kCapacityShare = 0.25;
 
 }  // namespace
 

@@ -72,7 +72,8 @@ void AllReduce::finish_step() {
   if (step.reduce && step.receive.size() > 0) {
     std::byte* into = bytes(step.receive).data();
     backend_.add(into, room_.data(), step.receive.size());
-    // This chunk is complete and goes out to everybody from here: divided once, the same everywhere.
+    // This chunk is complete and goes out to everybody from here: divided once, the same
+    // everywhere.
     if (is_last_sum && divisor_ != 1) backend_.divide(into, step.receive.size(), divisor_);
   }
   ++step_;

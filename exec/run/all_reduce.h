@@ -14,8 +14,9 @@ namespace rehearse::exec {
 class AllReduce {
  public:
   // values: the range to reduce; room: for the longest received chunk.
-  AllReduce(Transport& transport, Backend& backend, const Group& group, const Collective& collective,
-            std::int64_t element_bytes, std::span<std::byte> values, std::span<std::byte> room);
+  AllReduce(Transport& transport, Backend& backend, const Group& group,
+            const Collective& collective, std::int64_t element_bytes, std::span<std::byte> values,
+            std::span<std::byte> room);
 
   // Does what can be done now; whether it is finished.
   bool advance();

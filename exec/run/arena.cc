@@ -15,7 +15,9 @@ constexpr int kPoison = 0xFF;
 
 }  // namespace
 
-void Arena::Release::operator()(std::byte* memory) const { std::free(memory); }
+void Arena::Release::operator()(std::byte* memory) const {
+  std::free(memory);
+}
 
 Arena::Arena(const RankProgram& program, bool poison)
     : program_(program), poison_(poison), layout_(lay_out(program)) {

@@ -27,8 +27,8 @@ std::map<ParameterId, Owner> owners_of(const Plan& plan) {
   return owners;
 }
 
-std::vector<std::byte> copy_class(const ParameterClass& held, ParameterClassId c, const Parameters& own,
-                                  std::int64_t element_bytes) {
+std::vector<std::byte> copy_class(const ParameterClass& held, ParameterClassId c,
+                                  const Parameters& own, std::int64_t element_bytes) {
   const std::byte* begin = own.weights(c);
   return {begin, begin + held.elements * element_bytes};
 }
@@ -36,11 +36,13 @@ std::vector<std::byte> copy_class(const ParameterClass& held, ParameterClassId c
 // The owner's flat buffer, on every rank.
 std::vector<std::byte> share(const Plan& plan, const Owner& owner, const Parameters& own,
                              std::int64_t element_bytes, Transport& transport) {
-  const ParameterClass& held = program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
+  const ParameterClass& held =
+      program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
   if (transport.rank() == owner.rank) {
     std::vector<std::byte> flat = copy_class(held, owner.parameter_class, own, element_bytes);
     for (std::size_t r = 0; r < transport.size(); ++r) {
-      if (RankId(r) != owner.rank) wait_for(transport, transport.send(RankId(r), kParameterTag, flat));
+      if (RankId(r) != owner.rank)
+        wait_for(transport, transport.send(RankId(r), kParameterTag, flat));
     }
     return flat;
   }
@@ -68,7 +70,8 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backen
   return weights;
 }
 
-std::string weight_hashes(const RankProgram& program, const Parameters& own, const StateSizes& sizes) {
+std::string weight_hashes(const RankProgram& program, const Parameters& own,
+                          const StateSizes& sizes) {
   std::string lines;
   for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
     const ParameterClass& held = program.parameter_classes[c];

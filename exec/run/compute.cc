@@ -17,24 +17,37 @@ class Operands {
       const Buffer& buffer = program.buffers[operand.buffer.index()];
       std::byte* memory = arena.at(operand.buffer).data();
       switch (buffer.kind) {
-        case BufferKind::value: values_[*buffer.value] = memory; break;
-        case BufferKind::gradient: gradients_[*buffer.value] = memory; break;
-        case BufferKind::saved: saved_ = memory; break;
-        case BufferKind::scratch: scratch_ = memory; break;
+        case BufferKind::value:
+          values_[*buffer.value] = memory;
+          break;
+        case BufferKind::gradient:
+          gradients_[*buffer.value] = memory;
+          break;
+        case BufferKind::saved:
+          saved_ = memory;
+          break;
+        case BufferKind::scratch:
+          scratch_ = memory;
+          break;
         case BufferKind::parameters:
         case BufferKind::gradients:
         case BufferKind::optimizer_state:
-        case BufferKind::communication: break;
+        case BufferKind::communication:
+          break;
       }
     }
   }
 
   std::byte* at(const Place& place) const {
     switch (place.space) {
-      case Space::value: return values_.at(place.value);
-      case Space::gradient: return gradients_.at(place.value);
-      case Space::saved: return saved_ + place.offset.bytes();
-      case Space::scratch: return scratch_ + place.offset.bytes();
+      case Space::value:
+        return values_.at(place.value);
+      case Space::gradient:
+        return gradients_.at(place.value);
+      case Space::saved:
+        return saved_ + place.offset.bytes();
+      case Space::scratch:
+        return scratch_ + place.offset.bytes();
     }
     REHEARSE_UNREACHABLE("space");
   }
@@ -67,10 +80,11 @@ bool writes_parameter_gradients(KernelKind kind) {
 // Whether the layer's gradients are there already; after the call they are.
 bool add_to(std::set<ParameterId>& written, const Layer& layer) {
   std::size_t known = 0;
-  for (const ParameterId parameter : layer.parameters) known += written.insert(parameter).second ? 0 : 1;
+  for (const ParameterId parameter : layer.parameters)
+    known += written.insert(parameter).second ? 0 : 1;
   REHEARSE_CHECK(known == 0 || known == layer.parameters.size(),
-                 "layer {} shares {} of its {} parameters with other layers: all or none", layer.name,
-                 known, layer.parameters.size());
+                 "layer {} shares {} of its {} parameters with other layers: all or none",
+                 layer.name, known, layer.parameters.size());
   return known > 0;
 }
 
@@ -83,8 +97,8 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
   const double labels = static_cast<double>(samples_per_rank(plan, rank) * labels_per_sample(net));
   // One kernel serves all ops that run the same step, whatever the addresses.
   std::map<std::tuple<LayerId, KernelKind, std::vector<bool>>, Kernel*> known;
-  // Backward ops stand on one lane: whoever is first in list order overwrites a gradient, the others
-  // add to it.
+  // Backward ops stand on one lane: whoever is first in list order overwrites a gradient, the
+  // others add to it.
   std::set<ParameterId> written;
   launches_.resize(program.ops.size());
   losses_.resize(program.ops.size(), nullptr);
@@ -93,7 +107,8 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
     if (op.kind != OpKind::forward && op.kind != OpKind::backward) continue;
     const Compute& compute = compute_of(op);
     const Pass pass = op.kind == OpKind::forward ? Pass::forward : Pass::backward;
-    const Lowering lowering = lower(net, compute.begin, compute.end, pass, samples, backend.sizes());
+    const Lowering lowering =
+        lower(net, compute.begin, compute.end, pass, samples, backend.sizes());
     const Operands operands(program, op, arena);
     for (const KernelStep& step : lowering.steps) {
       const Layer& layer = net.layers[step.layer.index()];

@@ -21,8 +21,8 @@ struct Launch {
 class ComputeProgram {
  public:
   // net: the rank's own, that of its program.
-  ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend, const Arena& arena,
-                 const Parameters& parameters);
+  ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend,
+                 const Arena& arena, const Parameters& parameters);
 
   // In the order they run; empty for ops that are neither forward nor backward.
   const std::vector<Launch>& launches(OpId op) const { return launches_[op.index()]; }

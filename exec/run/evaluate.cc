@@ -38,12 +38,14 @@ void normalize(const Statistics& statistics, const KernelArguments& arguments, s
     const double mean = statistics.mean[c] / statistics.passes;
     const double variance = statistics.variance[c] / statistics.passes;
     factor[c] = static_cast<Real>(static_cast<double>(scale[c]) / std::sqrt(variance + kEpsilon));
-    offset[c] = static_cast<Real>(static_cast<double>(shift[c]) - mean * static_cast<double>(factor[c]));
+    offset[c] =
+        static_cast<Real>(static_cast<double>(shift[c]) - mean * static_cast<double>(factor[c]));
   }
   const auto* x = static_cast<const Real*>(arguments.inputs[0]);
   auto* y = static_cast<Real*>(arguments.output);
   for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
-    for (std::size_t c = 0; c < channels; ++c) y[c] = x[c] * factor[c] + offset[c];
+    for (std::size_t c = 0; c < channels; ++c)
+      y[c] = x[c] * factor[c] + offset[c];
   }
 }
 
@@ -51,16 +53,20 @@ void normalize(const Statistics& statistics, const KernelArguments& arguments, s
 class Forward {
  public:
   Forward(const Net& net, const Weights& weights, Backend& backend)
-      : net_(net), backend_(backend),
-        lowering_(lower(net, SegmentId(0), end_segment(net), Pass::forward, kSamples, backend.sizes())) {
+      : net_(net),
+        backend_(backend),
+        lowering_(
+            lower(net, SegmentId(0), end_segment(net), Pass::forward, kSamples, backend.sizes())) {
     saved_.resize(static_cast<std::size_t>(lowering_.saved.bytes()));
     scratch_.resize(static_cast<std::size_t>(lowering_.scratch.bytes()));
     for (const auto* boundary : {&lowering_.reads_values, &lowering_.writes_values}) {
       for (const ValueId value : *boundary) {
-        values_[value].resize(static_cast<std::size_t>(size_of(net, value, kSamples, backend.sizes()).bytes()));
+        values_[value].resize(
+            static_cast<std::size_t>(size_of(net, value, kSamples, backend.sizes()).bytes()));
       }
     }
-    for (const KernelStep& step : lowering_.steps) prepare(step, weights);
+    for (const KernelStep& step : lowering_.steps)
+      prepare(step, weights);
   }
 
   void* input() { return values_.at(net_.input).data(); }
@@ -76,7 +82,8 @@ class Forward {
       if (!is_batch_norm(s)) continue;
       const auto& auxiliaries = arguments_[s].auxiliaries;
       const std::int64_t channels = layer_of(s).facts.parameters[0].shape.elements();
-      statistics_[s].add(backend_.load(auxiliaries[0], channels), backend_.load(auxiliaries[1], channels));
+      statistics_[s].add(backend_.load(auxiliaries[0], channels),
+                         backend_.load(auxiliaries[1], channels));
     }
   }
 
@@ -99,15 +106,23 @@ class Forward {
   }
 
  private:
-  const Layer& layer_of(std::size_t step) const { return net_.layers[lowering_.steps[step].layer.index()]; }
-  bool is_batch_norm(std::size_t step) const { return std::holds_alternative<BatchNorm>(layer_of(step).spec); }
+  const Layer& layer_of(std::size_t step) const {
+    return net_.layers[lowering_.steps[step].layer.index()];
+  }
+  bool is_batch_norm(std::size_t step) const {
+    return std::holds_alternative<BatchNorm>(layer_of(step).spec);
+  }
 
   std::byte* at(const Place& place) {
     switch (place.space) {
-      case Space::value: return values_.at(place.value).data();
-      case Space::saved: return saved_.data() + place.offset.bytes();
-      case Space::scratch: return scratch_.data() + place.offset.bytes();
-      case Space::gradient: break;
+      case Space::value:
+        return values_.at(place.value).data();
+      case Space::saved:
+        return saved_.data() + place.offset.bytes();
+      case Space::scratch:
+        return scratch_.data() + place.offset.bytes();
+      case Space::gradient:
+        break;
     }
     REHEARSE_UNREACHABLE("a gradient in a forward pass");
   }
@@ -115,7 +130,8 @@ class Forward {
   void prepare(const KernelStep& step, const Weights& weights) {
     const Layer& layer = net_.layers[step.layer.index()];
     KernelArguments arguments = bind(step, [&](const Place& place) { return at(place); });
-    for (const ParameterId id : layer.parameters) arguments.parameters.push_back(weights[id.index()].data());
+    for (const ParameterId id : layer.parameters)
+      arguments.parameters.push_back(weights[id.index()].data());
     if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) {
       logits_ = arguments.inputs[0];
       classes_ = loss->classes;
@@ -157,13 +173,15 @@ void score(Forward& forward, Backend& backend, std::int64_t labels, Sums& sums) 
 
 Sums add_up(const Sums& own, Transport& transport) {
   Sums total;
-  for (const std::string& part : transport.gather(fmt::format("{} {} {}", exact(own.loss), own.right, own.labels))) {
+  for (const std::string& part :
+       transport.gather(fmt::format("{} {} {}", exact(own.loss), own.right, own.labels))) {
     const auto words = split(part, ' ');
     total.loss += *parse_number(words[0]);
     total.right += *parse_integer(words[1]);
     total.labels += *parse_integer(words[2]);
   }
-  const std::string text = transport.broadcast(fmt::format("{} {} {}", exact(total.loss), total.right, total.labels), RankId(0));
+  const std::string text = transport.broadcast(
+      fmt::format("{} {} {}", exact(total.loss), total.right, total.labels), RankId(0));
   const auto words = split(text, ' ');
   return {*parse_number(words[0]), *parse_integer(words[1]), *parse_integer(words[2])};
 }

@@ -27,7 +27,9 @@ std::int64_t Executor::now_ns() {
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
-Time Executor::now() const { return Time::nanoseconds(now_ns() - origin_ns_); }
+Time Executor::now() const {
+  return Time::nanoseconds(now_ns() - origin_ns_);
+}
 
 Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                    BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns)
@@ -59,12 +61,14 @@ double Executor::run_step(std::int64_t step) {
   loss_ = 0;
   ended_.assign(program_.ops.size(), false);
   ended_count_ = 0;
-  for (Lane& lane : lanes_) lane.next = 0;
+  for (Lane& lane : lanes_)
+    lane.next = 0;
   spans_.resize(spans_.size() + program_.ops.size());
   std::int64_t idle_since = 0;
   while (ended_count_ < program_.ops.size()) {
     bool moved = false;
-    for (Lane& lane : lanes_) moved = poll(lane) || moved;
+    for (Lane& lane : lanes_)
+      moved = poll(lane) || moved;
     if (moved) {
       transport_.reset_idle();
       idle_since = 0;
@@ -89,7 +93,8 @@ bool Executor::poll(Lane& lane) {
 }
 
 bool Executor::is_ready(const Op& op) const {
-  return std::all_of(op.after.begin(), op.after.end(), [&](OpId before) { return ended_[before.index()]; });
+  return std::all_of(op.after.begin(), op.after.end(),
+                     [&](OpId before) { return ended_[before.index()]; });
 }
 
 void Executor::issue(Lane& lane, OpId id) {
@@ -122,15 +127,16 @@ void Executor::begin_transfer(Running& running, const Op& op) {
 
 void Executor::begin_all_reduce(Running& running, const Op& op) {
   const Collective& collective = collective_of(op);
-  const auto bytes = static_cast<std::size_t>((collective.end - collective.begin) * sizes_.gradient);
+  const auto bytes =
+      static_cast<std::size_t>((collective.end - collective.begin) * sizes_.gradient);
   std::span<std::byte> room;
   for (const Operand& operand : op.operands) {
     const bool is_room = program_.buffers[operand.buffer.index()].kind == BufferKind::communication;
     if (is_room) room = arena_.at(operand.buffer);
   }
-  running.all_reduce.emplace(transport_, backend_, group_of(plan_, rank_, op), collective, sizes_.gradient,
-                             std::span(parameters_.gradients(collective.parameter_class, collective.begin), bytes),
-                             room);
+  running.all_reduce.emplace(
+      transport_, backend_, group_of(plan_, rank_, op), collective, sizes_.gradient,
+      std::span(parameters_.gradients(collective.parameter_class, collective.begin), bytes), room);
 }
 
 // Whether the op is finished.
@@ -139,16 +145,22 @@ bool Executor::advance(Running& running) {
   const Op& op = program_.ops[running.op.index()];
   switch (op.kind) {
     case OpKind::send:
-    case OpKind::receive: return transport_.test(*running.message);
+    case OpKind::receive:
+      return transport_.test(*running.message);
     case OpKind::all_reduce: {
       const bool done = running.all_reduce->advance();
       running.moved = running.all_reduce->moved();
       return done;
     }
     case OpKind::forward:
-    case OpKind::backward: return advance_compute(running);
-    case OpKind::load_batch: load(op); return true;
-    case OpKind::optimizer_step: update(op); return true;
+    case OpKind::backward:
+      return advance_compute(running);
+    case OpKind::load_batch:
+      load(op);
+      return true;
+    case OpKind::optimizer_step:
+      update(op);
+      return true;
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -197,8 +209,9 @@ void Executor::update(const Op& op) {
     const bool more = p + 1 < parameters.size() &&
                       net_.parameters[parameters[p + 1].index()].decays == parameter.decays;
     if (more) continue;
-    backend_.step(plan_.training.optimizer, parameters_.weights(c, begin), parameters_.gradients(c, begin),
-                  parameters_.optimizer_state(c, begin), end - begin, parameter.decays);
+    backend_.step(plan_.training.optimizer, parameters_.weights(c, begin),
+                  parameters_.gradients(c, begin), parameters_.optimizer_state(c, begin),
+                  end - begin, parameter.decays);
     begin = end;
   }
 }
@@ -210,8 +223,8 @@ void Executor::finish(Lane& lane) {
     if (operand.frees) arena_.free(operand.buffer);
   }
   if (running.all_reduce) count(op, *running.all_reduce);
-  spans_[spans_.size() - program_.ops.size() + running.op.index()] = {rank_, running.op, step_, running.issue,
-                                                                       running.issue, now()};
+  spans_[spans_.size() - program_.ops.size() + running.op.index()] = {
+      rank_, running.op, step_, running.issue, running.issue, now()};
   ended_[running.op.index()] = true;
   ++ended_count_;
   ++lane.next;
@@ -230,14 +243,15 @@ void Executor::count(const Op& op, const AllReduce& all_reduce) {
 void Executor::wait(std::int64_t& idle_since) {
   const std::int64_t now = now_ns();
   if (idle_since == 0) idle_since = now;
-  if (static_cast<double>(now - idle_since) * 1e-9 > options_.hang.seconds()) transport_.abort(describe_wait());
+  if (static_cast<double>(now - idle_since) * 1e-9 > options_.hang.seconds())
+    transport_.abort(describe_wait());
   transport_.idle();
 }
 
 // "rank 3 made no progress for 300 s: it waits in op 17 (receive, tag 4)"
 std::string Executor::describe_wait() const {
-  std::string text = fmt::format("rank {} made no progress for {} s in step {}: it waits in", rank_.value(),
-                                 options_.hang.seconds(), step_);
+  std::string text = fmt::format("rank {} made no progress for {} s in step {}: it waits in",
+                                 rank_.value(), options_.hang.seconds(), step_);
   for (const Lane& lane : lanes_) {
     if (lane.running) text += " " + describe_op(program_, lane.running->op);
   }

@@ -1,8 +1,8 @@
 // Trains with a plan: issues its ops as their lanes and dependencies say, and measures them.
 //
-// One thread per rank. Messages are non-blocking; between any two kernels the executor looks whether
-// a message has arrived and issues what has become ready, so that communication overlaps compute as
-// far as the plan lets it. All decisions are the plan's.
+// One thread per rank. Messages are non-blocking; between any two kernels the executor looks
+// whether a message has arrived and issues what has become ready, so that communication overlaps
+// compute as far as the plan lets it. All decisions are the plan's.
 #pragma once
 
 #include <memory>
@@ -40,7 +40,8 @@ struct Traffic {
 
 class Executor {
  public:
-  // The plan must be verified; net: the whole network of plan.model; origin: zero of the spans' clock.
+  // The plan must be verified; net: the whole network of plan.model; origin: zero of the spans'
+  // clock.
   Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
            BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns);
   ~Executor();

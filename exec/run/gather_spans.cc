@@ -40,7 +40,8 @@ using Meeting = std::tuple<std::int64_t, std::uint32_t, std::uint32_t, std::int6
 class Meetings {
  public:
   explicit Meetings(const Plan& plan) : plan_(plan) {
-    for (std::size_t r = 0; r < plan.ranks.size(); ++r) name_ops(RankId(r));
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+      name_ops(RankId(r));
   }
 
   void set_starts(std::vector<Span>& spans) const {
@@ -52,13 +53,16 @@ class Meetings {
     }
     for (Span& span : spans) {
       if (!is_communication(op_of(span).kind)) continue;
-      // A rank may see the end of its own part before another has begun its last: never after its end.
+      // A rank may see the end of its own part before another has begun its last: never after its
+      // end.
       span.start = std::min(last_issue.at(meeting_of(span)), span.end);
     }
   }
 
  private:
-  const Op& op_of(const Span& span) const { return program_of(plan_, span.rank).ops[span.op.index()]; }
+  const Op& op_of(const Span& span) const {
+    return program_of(plan_, span.rank).ops[span.op.index()];
+  }
 
   // Collectives of a group are numbered in issue order, which is the same on all members.
   void name_ops(RankId rank) {
@@ -69,13 +73,15 @@ class Meetings {
     for (std::size_t op = 0; op < program.ops.size(); ++op) {
       const Op& it = program.ops[op];
       if (it.kind == OpKind::all_reduce) {
-        const auto slot = program.parameter_classes[collective_of(it).parameter_class.index()].group;
+        const auto slot =
+            program.parameter_classes[collective_of(it).parameter_class.index()].group;
         const GroupId group = binding.groups[*slot];
         names[op] = {0, group.value(), kCollective, reductions[group]++};
       } else if (it.kind == OpKind::send || it.kind == OpKind::receive) {
         const RankId peer = binding.peers[transfer_of(it).peer];
         const bool sends = it.kind == OpKind::send;
-        names[op] = {0, (sends ? rank : peer).value(), (sends ? peer : rank).value(), transfer_of(it).tag};
+        names[op] = {0, (sends ? rank : peer).value(), (sends ? peer : rank).value(),
+                     transfer_of(it).tag};
       }
     }
   }
@@ -86,7 +92,8 @@ class Meetings {
     return meeting;
   }
 
-  static constexpr std::uint32_t kCollective = 0xFFFFFFFF;  // no rank: a group's number stands first
+  static constexpr std::uint32_t kCollective =
+      0xFFFFFFFF;  // no rank: a group's number stands first
   const Plan& plan_;
   std::vector<std::vector<Meeting>> names_;  // by rank and op
 };

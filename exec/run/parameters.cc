@@ -8,7 +8,8 @@
 
 namespace rehearse::exec {
 
-Parameters::Parameters(const Plan& plan, const RankProgram& program, const Net& net, const Arena& arena)
+Parameters::Parameters(const Plan& plan, const RankProgram& program, const Net& net,
+                       const Arena& arena)
     : net_(net), sizes_(state_sizes(plan.training)), flat_(program.parameter_classes.size()) {
   for (std::size_t c = 0; c < flat_.size(); ++c) {
     std::int64_t offset = 0;
@@ -65,19 +66,26 @@ std::vector<double> initial_values(const Parameter& parameter, ParameterId id, s
   Random random(seed, id.value());
   const auto fill = [&](auto draw) { std::generate(values.begin(), values.end(), draw); };
   switch (parameter.init) {
-    case Init::zeros: fill([] { return 0.0; }); break;
-    case Init::ones: fill([] { return 1.0; }); break;
+    case Init::zeros:
+      fill([] { return 0.0; });
+      break;
+    case Init::ones:
+      fill([] { return 1.0; });
+      break;
     case Init::he_normal: {
       const double deviation = std::sqrt(2.0 / static_cast<double>(parameter.fan_in));
       fill([&] { return deviation * random.normal(); });
       break;
     }
     case Init::glorot_uniform: {
-      const double limit = std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out));
+      const double limit =
+          std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out));
       fill([&] { return limit * (2 * random.uniform() - 1); });
       break;
     }
-    case Init::normal_002: fill([&] { return 0.02 * random.normal(); }); break;
+    case Init::normal_002:
+      fill([&] { return 0.02 * random.normal(); });
+      break;
   }
   return values;
 }

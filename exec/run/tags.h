@@ -1,5 +1,6 @@
-// Message tags of the executor. Messages of one tag between two ranks arrive in order, and a rank runs
-// its collectives one after another in an order that all ranks share, so that one tag serves them all.
+// Message tags of the executor. Messages of one tag between two ranks arrive in order, and a rank
+// runs its collectives one after another in an order that all ranks share, so that one tag serves
+// them all.
 #pragma once
 
 #include <cstdint>

@@ -17,19 +17,22 @@ std::int64_t common_origin(Transport& transport) {
 
 std::string print_bytes(const std::vector<Bytes>& amounts) {
   std::vector<std::string> parts;
-  for (const Bytes amount : amounts) parts.push_back(std::to_string(amount.bytes()));
+  for (const Bytes amount : amounts)
+    parts.push_back(std::to_string(amount.bytes()));
   return join(parts, ",");
 }
 
 std::vector<Bytes> parse_byte_list(std::string_view text) {
   std::vector<Bytes> amounts;
-  for (const std::string_view part : split(text, ',')) amounts.push_back(Bytes::bytes(parse_integer(part).value()));
+  for (const std::string_view part : split(text, ','))
+    amounts.push_back(Bytes::bytes(parse_integer(part).value()));
   return amounts;
 }
 
 RankMeasurement measure(const Executor& executor, const RankProgram& program, const Plan& plan,
                         const Backend& backend) {
-  return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(), backend.workspace(),
+  return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(),
+          backend.workspace(),
           weight_hashes(program, executor.parameters(), state_sizes(plan.training))};
 }
 
@@ -37,7 +40,8 @@ RankMeasurement measure(const Executor& executor, const RankProgram& program, co
 std::string print_measurement(const RankMeasurement& m) {
   return fmt::format("{} {} {} {} {} {} {}\n{}", m.traffic.sent.bytes(), m.traffic.received.bytes(),
                      print_bytes(m.traffic.sent_by_kind), print_bytes(m.traffic.sent_by_group),
-                     m.arena_extent.bytes(), m.arena_live.bytes(), m.workspace.bytes(), m.weight_hashes);
+                     m.arena_extent.bytes(), m.arena_live.bytes(), m.workspace.bytes(),
+                     m.weight_hashes);
 }
 
 RankMeasurement parse_measurement(const std::string& text) {
@@ -57,7 +61,8 @@ RankMeasurement parse_measurement(const std::string& text) {
 std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vector<double>& own,
                                 Transport& transport) {
   std::vector<std::string> parts;
-  for (const double loss : own) parts.push_back(exact(loss));
+  for (const double loss : own)
+    parts.push_back(exact(loss));
   std::vector<double> sums(own.size(), 0);
   double ranks = 0;
   const std::vector<std::string> all = transport.gather(join(parts, " "));
@@ -65,16 +70,19 @@ std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vec
     if (program_of(plan, RankId(r)).end != end_segment(net)) continue;
     ranks += 1;
     const auto words = split(all[r], ' ');
-    for (std::size_t step = 0; step < sums.size(); ++step) sums[step] += parse_number(words[step]).value_or(0);
+    for (std::size_t step = 0; step < sums.size(); ++step)
+      sums[step] += parse_number(words[step]).value_or(0);
   }
-  for (double& sum : sums) sum /= ranks;
+  for (double& sum : sums)
+    sum /= ranks;
   return all.empty() ? std::vector<double>{} : sums;
 }
 
 // The first rank with the network's end: in a pipeline rank 0 never sees the loss.
 RankId first_with_loss(const Plan& plan, const Net& net) {
   std::size_t rank = 0;
-  while (program_of(plan, RankId(rank)).end != end_segment(net)) ++rank;
+  while (program_of(plan, RankId(rank)).end != end_segment(net))
+    ++rank;
   return RankId(rank);
 }
 
@@ -83,21 +91,25 @@ RankId first_with_loss(const Plan& plan, const Net& net) {
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                   BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
   const RankProgram& program = program_of(plan, transport.rank());
-  Executor executor(plan, net, backend, transport, batches, options.executor, common_origin(transport));
+  Executor executor(plan, net, backend, transport, batches, options.executor,
+                    common_origin(transport));
   TrainingRun run;
   std::vector<double> losses;
   for (std::int64_t step = 0; step < options.steps; ++step) {
     losses.push_back(executor.run_step(step));
-    if (options.progress && transport.rank() == first_with_loss(plan, net)) options.progress(step + 1, losses.back());
+    if (options.progress && transport.rank() == first_with_loss(plan, net))
+      options.progress(step + 1, losses.back());
     const bool due = options.evaluate_every > 0 && (step + 1) % options.evaluate_every == 0;
     if (!due || evaluation == nullptr) continue;
     const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
     const Net whole = scale_branches(net, plan.branch_scale_at_test);
-    run.evaluations.push_back({step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
+    run.evaluations.push_back(
+        {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
   }
   run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
   run.losses = mean_losses(plan, net, losses, transport);
-  for (const std::string& part : transport.gather(print_measurement(measure(executor, program, plan, backend)))) {
+  for (const std::string& part :
+       transport.gather(print_measurement(measure(executor, program, plan, backend)))) {
     run.ranks.push_back(parse_measurement(part));
   }
   run.weights = assemble(plan, net, executor.parameters(), backend, transport);
@@ -105,15 +117,17 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
 }
 
 std::string differing_copies(const std::vector<RankMeasurement>& ranks) {
-  std::map<std::string, std::pair<std::size_t, std::string>> known;  // class -> first holder, its hash
+  std::map<std::string, std::pair<std::size_t, std::string>>
+      known;  // class -> first holder, its hash
   for (std::size_t r = 0; r < ranks.size(); ++r) {
     for (const std::string_view line : split(ranks[r].weight_hashes, '\n')) {
       if (line.empty()) continue;
       const auto words = split(line, ' ');
-      const auto [holder, is_new] = known.try_emplace(std::string(words[0]), r, std::string(words[1]));
+      const auto [holder, is_new] =
+          known.try_emplace(std::string(words[0]), r, std::string(words[1]));
       if (is_new || holder->second.second == words[1]) continue;
-      return fmt::format("the copies of the parameters from {} on differ between ranks {} and {}", words[0],
-                         holder->second.first, r);
+      return fmt::format("the copies of the parameters from {} on differ between ranks {} and {}",
+                         words[0], holder->second.first, r);
     }
   }
   return "";

@@ -18,7 +18,8 @@ namespace rehearse::exec {
 struct TrainOptions {
   std::int64_t steps = 1;
   std::int64_t evaluate_every = 0;  // steps; 0: never
-  std::function<void(std::int64_t step, double loss)> progress;  // on the first rank that has the loss
+  std::function<void(std::int64_t step, double loss)>
+      progress;  // on the first rank that has the loss
   ExecutorOptions executor;
 };
 
@@ -49,7 +50,8 @@ struct TrainingRun {
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                   BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options);
 
-// Whether all holders of a class have the same copy, by their hashes; empty if so, else what differs.
+// Whether all holders of a class have the same copy, by their hashes; empty if so, else what
+// differs.
 std::string differing_copies(const std::vector<RankMeasurement>& ranks);
 
 }  // namespace rehearse::exec

@@ -6,7 +6,8 @@
 namespace rehearse::exec {
 
 inline void wait_for(Transport& transport, Request request) {
-  while (!transport.test(request)) transport.idle();
+  while (!transport.test(request))
+    transport.idle();
   transport.reset_idle();
 }
 

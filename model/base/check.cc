@@ -7,8 +7,7 @@
 
 namespace rehearse {
 
-void report_bug(const char* file, int line, std::string_view expression,
-                std::string_view message) {
+void report_bug(const char* file, int line, std::string_view expression, std::string_view message) {
   fmt::print(stderr, "{}:{}: bug in rehearse: {}: {}\n", file, line, expression, message);
   std::fflush(stderr);
   std::abort();

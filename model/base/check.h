@@ -17,13 +17,12 @@ namespace rehearse {
 }  // namespace rehearse
 
 // REHEARSE_CHECK(condition, format, values...): the message must show the values involved.
-#define REHEARSE_CHECK(condition, ...)                                                            \
-  do {                                                                                            \
-    if (!(condition)) [[unlikely]] {                                                              \
-      ::rehearse::report_bug(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__));         \
-    }                                                                                             \
+#define REHEARSE_CHECK(condition, ...)                                                    \
+  do {                                                                                    \
+    if (!(condition)) [[unlikely]] {                                                      \
+      ::rehearse::report_bug(__FILE__, __LINE__, #condition, ::fmt::format(__VA_ARGS__)); \
+    }                                                                                     \
   } while (false)
 
 // For the end of a switch over an enum that has no default.
-#define REHEARSE_UNREACHABLE(what) \
-  ::rehearse::report_bug(__FILE__, __LINE__, "unreachable", (what))
+#define REHEARSE_UNREACHABLE(what) ::rehearse::report_bug(__FILE__, __LINE__, "unreachable", (what))

@@ -6,20 +6,28 @@ namespace rehearse {
 
 std::string_view to_string(DataType type) {
   switch (type) {
-    case DataType::fp32: return "fp32";
-    case DataType::fp16: return "fp16";
-    case DataType::bf16: return "bf16";
-    case DataType::fp64: return "fp64";
+    case DataType::fp32:
+      return "fp32";
+    case DataType::fp16:
+      return "fp16";
+    case DataType::bf16:
+      return "bf16";
+    case DataType::fp64:
+      return "fp64";
   }
   REHEARSE_UNREACHABLE("data type");
 }
 
 std::int64_t bytes_of(DataType type) {
   switch (type) {
-    case DataType::fp32: return 4;
-    case DataType::fp16: return 2;
-    case DataType::bf16: return 2;
-    case DataType::fp64: return 8;
+    case DataType::fp32:
+      return 4;
+    case DataType::fp16:
+      return 2;
+    case DataType::bf16:
+      return 2;
+    case DataType::fp64:
+      return 8;
   }
   REHEARSE_UNREACHABLE("data type");
 }

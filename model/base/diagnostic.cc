@@ -22,7 +22,8 @@ void append(std::string& text, const std::optional<SourceSpan>& where, std::stri
   const auto length = std::min(static_cast<std::size_t>(where->length), room);
   // Tabs are kept in the padding, so that the caret stands under the same screen column.
   std::string padding(line.substr(0, column));
-  for (char& c : padding) c = c == '\t' ? '\t' : ' ';
+  for (char& c : padding)
+    c = c == '\t' ? '\t' : ' ';
   text += fmt::format("{:>5} | {}\n", where->line, line);
   text += fmt::format("{:>5} | {}^{}\n", "", padding, std::string(length - 1, '~'));
 }
@@ -61,7 +62,9 @@ std::string_view SourceText::line(int number) const {
   return rest;
 }
 
-Diagnostics error(std::string message) { return error(std::move(message), {}); }
+Diagnostics error(std::string message) {
+  return error(std::move(message), {});
+}
 
 Diagnostics error(std::string message, std::vector<Note> notes) {
   return {Diagnostic{std::nullopt, std::move(message), std::move(notes)}};
@@ -74,13 +77,15 @@ Diagnostics error_at(SourceSpan where, std::string message, std::vector<Note> no
 std::string format(const Diagnostic& diagnostic) {
   std::string text;
   append(text, diagnostic.where, "error", diagnostic.message);
-  for (const Note& note : diagnostic.notes) append(text, note.where, "note", note.message);
+  for (const Note& note : diagnostic.notes)
+    append(text, note.where, "note", note.message);
   return text;
 }
 
 std::string format(const Diagnostics& diagnostics) {
   std::string text;
-  for (const Diagnostic& diagnostic : diagnostics) text += format(diagnostic);
+  for (const Diagnostic& diagnostic : diagnostics)
+    text += format(diagnostic);
   return text;
 }
 

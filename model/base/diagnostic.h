@@ -70,7 +70,8 @@ std::string format(const Diagnostic& diagnostic);
 std::string format(const Diagnostics& diagnostics);
 
 // "name1" if one of the candidates is near enough to the word to be worth suggesting.
-std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+std::optional<std::string> nearest(std::string_view word,
+                                   const std::vector<std::string>& candidates);
 
 // A value, or the non-empty list of errors that prevented it.
 template <class T>
@@ -109,6 +110,8 @@ class [[nodiscard]] Result {
 // Success without a value, or errors.
 struct Nothing {};
 using Status = Result<Nothing>;
-inline Status success() { return Nothing{}; }
+inline Status success() {
+  return Nothing{};
+}
 
 }  // namespace rehearse

@@ -60,9 +60,10 @@ constexpr std::array kBytes{UnitName{"PiB", 0x1p50}, UnitName{"TiB", 0x1p40},
                             UnitName{"GiB", 0x1p30}, UnitName{"MiB", 0x1p20},
                             UnitName{"KiB", 0x1p10}, UnitName{"B", 1}};
 constexpr std::array kBytesAsWritten{
-    UnitName{"B", 1},        UnitName{"kB", 1e3},     UnitName{"KB", 1e3},     UnitName{"MB", 1e6},
-    UnitName{"GB", 1e9},     UnitName{"TB", 1e12},    UnitName{"KiB", 0x1p10}, UnitName{"MiB", 0x1p20},
-    UnitName{"GiB", 0x1p30}, UnitName{"TiB", 0x1p40}, UnitName{"PiB", 0x1p50}};
+    UnitName{"B", 1},        UnitName{"kB", 1e3},     UnitName{"KB", 1e3},
+    UnitName{"MB", 1e6},     UnitName{"GB", 1e9},     UnitName{"TB", 1e12},
+    UnitName{"KiB", 0x1p10}, UnitName{"MiB", 0x1p20}, UnitName{"GiB", 0x1p30},
+    UnitName{"TiB", 0x1p40}, UnitName{"PiB", 0x1p50}};
 constexpr std::array kSeconds{UnitName{"s", 1}, UnitName{"ms", 1e-3}, UnitName{"us", 1e-6},
                               UnitName{"ns", 1e-9}};
 constexpr std::array kSecondsAsWritten{UnitName{"s", 1}, UnitName{"ms", 1e-3}, UnitName{"us", 1e-6},
@@ -70,28 +71,38 @@ constexpr std::array kSecondsAsWritten{UnitName{"s", 1}, UnitName{"ms", 1e-3}, U
 constexpr std::array kBandwidth{UnitName{"TB/s", 1e12}, UnitName{"GB/s", 1e9},
                                 UnitName{"MB/s", 1e6}, UnitName{"kB/s", 1e3}, UnitName{"B/s", 1}};
 constexpr std::array kBandwidthAsWritten{
-    UnitName{"B/s", 1},          UnitName{"kB/s", 1e3},       UnitName{"MB/s", 1e6},
-    UnitName{"GB/s", 1e9},       UnitName{"TB/s", 1e12},      UnitName{"KiB/s", 0x1p10},
-    UnitName{"MiB/s", 0x1p20},   UnitName{"GiB/s", 0x1p30},   UnitName{"TiB/s", 0x1p40},
-    UnitName{"b/s", 1.0 / 8},    UnitName{"kb/s", 1e3 / 8},   UnitName{"Mb/s", 1e6 / 8},
-    UnitName{"Gb/s", 1e9 / 8},   UnitName{"Tb/s", 1e12 / 8}};
+    UnitName{"B/s", 1},        UnitName{"kB/s", 1e3},     UnitName{"MB/s", 1e6},
+    UnitName{"GB/s", 1e9},     UnitName{"TB/s", 1e12},    UnitName{"KiB/s", 0x1p10},
+    UnitName{"MiB/s", 0x1p20}, UnitName{"GiB/s", 0x1p30}, UnitName{"TiB/s", 0x1p40},
+    UnitName{"b/s", 1.0 / 8},  UnitName{"kb/s", 1e3 / 8}, UnitName{"Mb/s", 1e6 / 8},
+    UnitName{"Gb/s", 1e9 / 8}, UnitName{"Tb/s", 1e12 / 8}};
 constexpr std::array kFlopRate{UnitName{"PFLOP/s", 1e15}, UnitName{"TFLOP/s", 1e12},
                                UnitName{"GFLOP/s", 1e9}, UnitName{"MFLOP/s", 1e6},
                                UnitName{"FLOP/s", 1}};
 constexpr std::array kFlops{UnitName{"EFLOP", 1e18}, UnitName{"PFLOP", 1e15},
                             UnitName{"TFLOP", 1e12}, UnitName{"GFLOP", 1e9},
-                            UnitName{"MFLOP", 1e6},  UnitName{"kFLOP", 1e3}, UnitName{"FLOP", 1}};
+                            UnitName{"MFLOP", 1e6},  UnitName{"kFLOP", 1e3},
+                            UnitName{"FLOP", 1}};
 
 }  // namespace
 
-std::string human(Bytes amount) { return scaled(static_cast<double>(amount.bytes()), kBytes); }
+std::string human(Bytes amount) {
+  return scaled(static_cast<double>(amount.bytes()), kBytes);
+}
 std::string human(Seconds duration) {
-  constexpr double kNothing = 5e-12;  // simulated instants are whole picoseconds: sums of them round
+  constexpr double kNothing =
+      5e-12;  // simulated instants are whole picoseconds: sums of them round
   return scaled(std::fabs(duration.seconds()) < kNothing ? 0 : duration.seconds(), kSeconds);
 }
-std::string human(BytesPerSecond rate) { return scaled(rate.bytes_per_second(), kBandwidth); }
-std::string human(FlopsPerSecond rate) { return scaled(rate.flops_per_second(), kFlopRate); }
-std::string human(Flops amount) { return scaled(amount.flops(), kFlops); }
+std::string human(BytesPerSecond rate) {
+  return scaled(rate.bytes_per_second(), kBandwidth);
+}
+std::string human(FlopsPerSecond rate) {
+  return scaled(rate.flops_per_second(), kFlopRate);
+}
+std::string human(Flops amount) {
+  return scaled(amount.flops(), kFlops);
+}
 
 std::string human_count(std::int64_t n) {
   std::string digits = std::to_string(n < 0 ? -n : n);
@@ -101,7 +112,9 @@ std::string human_count(std::int64_t n) {
   return n < 0 ? "-" + digits : digits;
 }
 
-std::string exact(double x) { return fmt::format("{}", x); }
+std::string exact(double x) {
+  return fmt::format("{}", x);
+}
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;

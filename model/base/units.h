@@ -108,7 +108,9 @@ class Time : public Quantity<Time, std::int64_t> {
   // The one conversion from a price: rounds up, so that a positive duration is never zero.
   static Time from(Seconds duration);
   constexpr std::int64_t picoseconds() const { return value_; }
-  constexpr Seconds seconds() const { return Seconds::seconds(static_cast<double>(value_) * 1e-12); }
+  constexpr Seconds seconds() const {
+    return Seconds::seconds(static_cast<double>(value_) * 1e-12);
+  }
 };
 
 }  // namespace rehearse

@@ -66,9 +66,12 @@ Status wire(const ClusterSpec& spec, const std::vector<VertexId>& nodes, Wiring&
 
 std::string_view to_string(NetworkKind kind) {
   switch (kind) {
-    case NetworkKind::none: return "none";
-    case NetworkKind::crossbar: return "crossbar";
-    case NetworkKind::fat_tree: return "fat-tree";
+    case NetworkKind::none:
+      return "none";
+    case NetworkKind::crossbar:
+      return "crossbar";
+    case NetworkKind::fat_tree:
+      return "fat-tree";
   }
   REHEARSE_UNREACHABLE("network kind");
 }

@@ -35,11 +35,11 @@ struct KernelRate {
 // What a message costs the ranks' own threads, on machines where no other engine moves it. Zero on
 // devices whose network works beside them.
 struct Messaging {
-  Seconds latency;                  // from the send's start to the first byte's arrival
-  Seconds per_message;              // of each side's thread
-  Seconds send_per_byte;            // of the sender's thread
-  Seconds receive_per_byte;         // of the receiver's thread
-  Seconds reduce_per_byte;          // adding a received chunk to one's own
+  Seconds latency;           // from the send's start to the first byte's arrival
+  Seconds per_message;       // of each side's thread
+  Seconds send_per_byte;     // of the sender's thread
+  Seconds receive_per_byte;  // of the receiver's thread
+  Seconds reduce_per_byte;   // adding a received chunk to one's own
 };
 
 struct Device {
@@ -47,14 +47,15 @@ struct Device {
   DeviceKind kind = DeviceKind::gpu;
   std::string source;  // the datasheet, or the measurement
   Provenance provenance = Provenance::assumed;
-  Bytes memory;        // of one device; of the whole node for CPUs
-  BytesPerSecond memory_bandwidth;  // the node's, for CPUs: all ranks share it
+  Bytes memory;                             // of one device; of the whole node for CPUs
+  BytesPerSecond memory_bandwidth;          // the node's, for CPUs: all ranks share it
   std::map<DataType, FlopsPerSecond> peak;  // dense, without sparsity; per core for CPUs
   Combine combine = Combine::roofline;
   std::array<KernelRate, kKernelClassCount> kernels{};
   Messaging messaging;
   // CPUs: capacity[k-1] is how much work k busy ranks of one node do together, in units of what one
-  // does alone (measured); beyond the last entry it stays. Empty: every rank has a device of its own.
+  // does alone (measured); beyond the last entry it stays. Empty: every rank has a device of its
+  // own.
   std::vector<double> capacity;
   Bytes workspace;  // of libraries, per rank
 };

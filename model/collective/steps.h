@@ -31,7 +31,8 @@ struct CollectiveStep {
 
 // Ring all-reduce (Patarasuk and Yuan, JPDC 2009): member i's reduce-scatter, then all-gather, of n
 // elements over c members; chunk k is [k n / c, (k+1) n / c). 2 (c - 1) steps.
-std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members, std::int64_t n);
+std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members,
+                                            std::int64_t n);
 
 std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
                                      std::size_t members, std::int64_t n);

@@ -35,40 +35,57 @@ std::int64_t Shape::elements() const {
   return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("{}", fmt::join(shape.dims, "x")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("{}", fmt::join(shape.dims, "x"));
+}
 
-std::string_view kind_name(const LayerSpec& spec) { return std::visit(KindName{}, spec); }
+std::string_view kind_name(const LayerSpec& spec) {
+  return std::visit(KindName{}, spec);
+}
 
 std::string_view to_string(KernelClass kernel) {
   switch (kernel) {
-    case KernelClass::convolution: return "convolution";
-    case KernelClass::matrix_product: return "matrix_product";
-    case KernelClass::attention: return "attention";
-    case KernelClass::normalization: return "normalization";
-    case KernelClass::elementwise: return "elementwise";
-    case KernelClass::reduction: return "reduction";
-    case KernelClass::embedding: return "embedding";
-    case KernelClass::optimizer: return "optimizer";
-    case KernelClass::copy: return "copy";
+    case KernelClass::convolution:
+      return "convolution";
+    case KernelClass::matrix_product:
+      return "matrix_product";
+    case KernelClass::attention:
+      return "attention";
+    case KernelClass::normalization:
+      return "normalization";
+    case KernelClass::elementwise:
+      return "elementwise";
+    case KernelClass::reduction:
+      return "reduction";
+    case KernelClass::embedding:
+      return "embedding";
+    case KernelClass::optimizer:
+      return "optimizer";
+    case KernelClass::copy:
+      return "copy";
   }
   REHEARSE_UNREACHABLE("kernel class");
 }
 
 std::string_view to_string(Init init) {
   switch (init) {
-    case Init::zeros: return "zeros";
-    case Init::ones: return "ones";
-    case Init::he_normal: return "he_normal";
-    case Init::glorot_uniform: return "glorot_uniform";
-    case Init::normal_002: return "normal_002";
+    case Init::zeros:
+      return "zeros";
+    case Init::ones:
+      return "ones";
+    case Init::he_normal:
+      return "he_normal";
+    case Init::glorot_uniform:
+      return "glorot_uniform";
+    case Init::normal_002:
+      return "normal_002";
   }
   REHEARSE_UNREACHABLE("init");
 }
 
 Work operator+(const Work& a, const Work& b) {
   return {a.per_sample + b.per_sample, a.per_call + b.per_call,
-          a.elements_per_sample + b.elements_per_sample,
-          a.elements_per_call + b.elements_per_call};
+          a.elements_per_sample + b.elements_per_sample, a.elements_per_call + b.elements_per_call};
 }
 
 LayerFacts describe(const LayerSpec& spec, std::span<const Shape> inputs) {

@@ -81,9 +81,9 @@ struct CrossEntropy {
   std::int64_t classes;
 };
 
-using LayerSpec = std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu,
-                               Add, GlobalAveragePool, Embedding, PositionEmbedding, Rotary,
-                               Attention, CrossEntropy>;
+using LayerSpec =
+    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add,
+                 GlobalAveragePool, Embedding, PositionEmbedding, Rotary, Attention, CrossEntropy>;
 
 // The kind's name as plans and reports print it: "conv2d", "batch_norm", ...
 std::string_view kind_name(const LayerSpec& spec);

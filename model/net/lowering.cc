@@ -7,17 +7,25 @@ namespace rehearse {
 
 std::string_view to_string(KernelKind kind) {
   switch (kind) {
-    case KernelKind::forward: return "forward";
-    case KernelKind::backward: return "backward";
-    case KernelKind::backward_input: return "backward_input";
-    case KernelKind::backward_weight: return "backward_weight";
-    case KernelKind::accumulate: return "accumulate";
-    case KernelKind::copy: return "copy";
+    case KernelKind::forward:
+      return "forward";
+    case KernelKind::backward:
+      return "backward";
+    case KernelKind::backward_input:
+      return "backward_input";
+    case KernelKind::backward_weight:
+      return "backward_weight";
+    case KernelKind::accumulate:
+      return "accumulate";
+    case KernelKind::copy:
+      return "copy";
   }
   REHEARSE_UNREACHABLE("kernel kind");
 }
 
-std::string_view to_string(Pass pass) { return pass == Pass::forward ? "forward" : "backward"; }
+std::string_view to_string(Pass pass) {
+  return pass == Pass::forward ? "forward" : "backward";
+}
 
 Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes) {
   const Value& v = net.values[value.index()];
@@ -33,7 +41,8 @@ std::vector<ValueId> values_across(const Net& net, SegmentId cut) {
     for (const LayerId id : net.segments[s].layers) {
       for (const ValueId input : net.layers[id.index()].inputs) {
         const auto producer = net.values[input.index()].producer;
-        if (producer && net.layers[producer->index()].segment < cut) lowering::add_once(across, input);
+        if (producer && net.layers[producer->index()].segment < cut)
+          lowering::add_once(across, input);
       }
     }
   }
@@ -61,13 +70,18 @@ StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,
                     Bytes::bytes(tensors * elements * sizes.activation_bytes)};
   };
   switch (step.kind) {
-    case KernelKind::forward: return scale(layer.facts.kernel, layer.facts.forward);
+    case KernelKind::forward:
+      return scale(layer.facts.kernel, layer.facts.forward);
     case KernelKind::backward:
       return scale(layer.facts.kernel, layer.facts.backward_input + layer.facts.backward_weight);
-    case KernelKind::backward_input: return scale(layer.facts.kernel, layer.facts.backward_input);
-    case KernelKind::backward_weight: return scale(layer.facts.kernel, layer.facts.backward_weight);
-    case KernelKind::accumulate: return streams(KernelClass::elementwise, 1, 3);
-    case KernelKind::copy: return streams(KernelClass::copy, 0, 2);
+    case KernelKind::backward_input:
+      return scale(layer.facts.kernel, layer.facts.backward_input);
+    case KernelKind::backward_weight:
+      return scale(layer.facts.kernel, layer.facts.backward_weight);
+    case KernelKind::accumulate:
+      return streams(KernelClass::elementwise, 1, 3);
+    case KernelKind::copy:
+      return streams(KernelClass::copy, 0, 2);
   }
   REHEARSE_UNREACHABLE("kernel kind");
 }

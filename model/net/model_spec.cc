@@ -11,10 +11,14 @@ namespace {
 bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
   const bool positive = std::all_of(value.begin(), value.end(), [](auto n) { return n >= 1; });
   switch (kind) {
-    case FieldKind::count: return value.size() == 1 && positive;
-    case FieldKind::image: return value.size() == 3 && positive;
-    case FieldKind::yes_no: return value.size() == 1 && (value[0] == 0 || value[0] == 1);
-    case FieldKind::counts: return !value.empty() && positive;
+    case FieldKind::count:
+      return value.size() == 1 && positive;
+    case FieldKind::image:
+      return value.size() == 3 && positive;
+    case FieldKind::yes_no:
+      return value.size() == 1 && (value[0] == 0 || value[0] == 1);
+    case FieldKind::counts:
+      return !value.empty() && positive;
   }
   REHEARSE_UNREACHABLE("field kind");
 }
@@ -53,7 +57,8 @@ Result<ModelSpec> resolve(const ModelSpec& spec) {
     const auto given = spec.fields.find(std::string(field.name));
     const bool missing = given == spec.fields.end();
     if (missing && field.preset.empty()) {
-      return error(fmt::format("model kind '{}' needs '{}': {}", spec.kind, field.name, field.help));
+      return error(
+          fmt::format("model kind '{}' needs '{}': {}", spec.kind, field.name, field.help));
     }
     const auto& value = missing ? field.preset : given->second;
     const Status good = check_field(field, value);
@@ -96,10 +101,14 @@ std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string
 
 std::string_view describe(FieldKind kind) {
   switch (kind) {
-    case FieldKind::count: return "a count of at least 1";
-    case FieldKind::image: return "an image as height x width x channels, such as 28x28x1";
-    case FieldKind::yes_no: return "true or false";
-    case FieldKind::counts: return "counts such as [256, 128] or 256x128";
+    case FieldKind::count:
+      return "a count of at least 1";
+    case FieldKind::image:
+      return "an image as height x width x channels, such as 28x28x1";
+    case FieldKind::yes_no:
+      return "true or false";
+    case FieldKind::counts:
+      return "counts such as [256, 128] or 256x128";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

@@ -42,9 +42,11 @@ bool works_in_place(const Net& net, const Uses& uses, const Layer& layer) {
 
 void finish(Net& net) {
   const Uses uses = count_uses(net);
-  for (Value& value : net.values) value.needs_gradient = false;
+  for (Value& value : net.values)
+    value.needs_gradient = false;
   std::vector<bool> written(net.values.size(), false);
-  for (std::size_t v = 0; v < net.values.size(); ++v) written[v] = !net.values[v].producer;
+  for (std::size_t v = 0; v < net.values.size(); ++v)
+    written[v] = !net.values[v].producer;
   for (const Segment& segment : net.segments) {
     for (const LayerId id : segment.layers) {
       Layer& layer = net.layers[id.index()];
@@ -73,7 +75,8 @@ Net restrict(const Net& net, const Subnetwork& subnetwork) {
   Net result = net;
   // What stands for each value; layers come in order, so one pass resolves chains of bypasses.
   std::vector<std::optional<ValueId>> stands(net.values.size());
-  for (std::size_t v = 0; v < net.values.size(); ++v) stands[v] = ValueId(v);
+  for (std::size_t v = 0; v < net.values.size(); ++v)
+    stands[v] = ValueId(v);
   for (Segment& segment : result.segments) {
     std::vector<LayerId> kept;
     for (const LayerId id : segment.layers) {
@@ -108,7 +111,8 @@ Net scale_branches(const Net& net, double factor) {
 
 std::int64_t parameter_count(const Net& net) {
   std::int64_t count = 0;
-  for (const Parameter& parameter : net.parameters) count += parameter.shape.elements();
+  for (const Parameter& parameter : net.parameters)
+    count += parameter.shape.elements();
   return count;
 }
 
@@ -155,7 +159,9 @@ std::int64_t labels_per_sample(const Net& net) {
   return net.values[net.labels.index()].shape.elements();
 }
 
-SegmentId end_segment(const Net& net) { return SegmentId(net.segments.size()); }
+SegmentId end_segment(const Net& net) {
+  return SegmentId(net.segments.size());
+}
 
 SegmentId begin_of(const Net& net, BlockId block) {
   return net.blocks[block.index()].segments.front();

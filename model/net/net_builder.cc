@@ -29,13 +29,16 @@ void NetBuilder::begin_unit(std::string shape_class) {
   net_.units.push_back({net_.blocks.back().name, block, std::move(shape_class)});
 }
 
-void NetBuilder::end_unit() { unit_.reset(); }
+void NetBuilder::end_unit() {
+  unit_.reset();
+}
 
 ValueId NetBuilder::add(std::string name, LayerSpec spec, std::vector<ValueId> inputs,
                         std::vector<ParameterId> tied) {
   REHEARSE_CHECK(!net_.segments.empty(), "layer {} stands in no segment", name);
   std::vector<Shape> shapes;
-  for (const ValueId input : inputs) shapes.push_back(shape_of(input));
+  for (const ValueId input : inputs)
+    shapes.push_back(shape_of(input));
   Layer layer{.name = net_.blocks.back().name + "." + name,
               .spec = spec,
               .inputs = std::move(inputs),
@@ -53,8 +56,8 @@ ValueId NetBuilder::add(std::string name, LayerSpec spec, std::vector<ValueId> i
     }
   }
   REHEARSE_CHECK(layer.parameters.size() == layer.facts.parameters.size(),
-                 "layer {} takes {} parameters, got {}", layer.name,
-                 layer.facts.parameters.size(), layer.parameters.size());
+                 "layer {} takes {} parameters, got {}", layer.name, layer.facts.parameters.size(),
+                 layer.parameters.size());
   const LayerId id(net_.layers.size());
   net_.values.push_back({layer.name, layer.facts.output, ValueType::real, id, false});
   net_.segments.back().layers.push_back(id);

@@ -14,7 +14,8 @@ struct Interval {
 
 // Sorted and without overlaps.
 std::vector<Interval> unite(std::vector<Interval> intervals) {
-  std::sort(intervals.begin(), intervals.end(), [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+  std::sort(intervals.begin(), intervals.end(),
+            [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
   std::vector<Interval> united;
   for (const Interval& next : intervals) {
     if (united.empty() || united.back().end < next.begin) {
@@ -28,7 +29,8 @@ std::vector<Interval> unite(std::vector<Interval> intervals) {
 
 Time length(const std::vector<Interval>& intervals) {
   Time sum;
-  for (const Interval& interval : intervals) sum += interval.end - interval.begin;
+  for (const Interval& interval : intervals)
+    sum += interval.end - interval.begin;
   return sum;
 }
 
@@ -48,8 +50,12 @@ T lower_median(std::vector<T> values) {
 class BreakDown {
  public:
   BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up)
-      : plan_(plan), timeline_(timeline), first_(std::max<std::int64_t>(warm_up, 1)), ends_(static_cast<std::size_t>(timeline.steps)) {
-    REHEARSE_CHECK(first_ < timeline.steps, "{} steps of warm-up, {} in all", warm_up, timeline.steps);
+      : plan_(plan),
+        timeline_(timeline),
+        first_(std::max<std::int64_t>(warm_up, 1)),
+        ends_(static_cast<std::size_t>(timeline.steps)) {
+    REHEARSE_CHECK(first_ < timeline.steps, "{} steps of warm-up, {} in all", warm_up,
+                   timeline.steps);
     for (const Span& span : timeline.spans) {
       Time& end = ends_[static_cast<std::size_t>(span.step)];
       end = std::max(end, span.end);
@@ -60,7 +66,8 @@ class BreakDown {
   Breakdown run() const {
     Breakdown result;
     result.step_time = (window_.end - window_.begin).seconds();
-    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) result.ranks.push_back(time_of(RankId(r)));
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r)
+      result.ranks.push_back(time_of(RankId(r)));
     result.bubble_fraction = bubble();
     result.kinds = kinds();
     return result;
@@ -73,12 +80,15 @@ class BreakDown {
 
   void choose_step() {
     std::vector<std::pair<Time, std::int64_t>> differences;
-    for (std::int64_t step = first_; step < timeline_.steps; ++step) differences.emplace_back(difference(step), step);
+    for (std::int64_t step = first_; step < timeline_.steps; ++step)
+      differences.emplace_back(difference(step), step);
     step_ = lower_median(differences).second;
     window_ = {ends_[static_cast<std::size_t>(step_ - 1)], ends_[static_cast<std::size_t>(step_)]};
   }
 
-  const Op& op_of(const Span& span) const { return program_of(plan_, span.rank).ops[span.op.index()]; }
+  const Op& op_of(const Span& span) const {
+    return program_of(plan_, span.rank).ops[span.op.index()];
+  }
 
   std::span<const Span> spans_of(RankId rank) const {
     const auto begin = std::partition_point(timeline_.spans.begin(), timeline_.spans.end(),
@@ -141,10 +151,12 @@ class BreakDown {
       Breakdown::KindTime& kind = by_kind[key.first];
       kind.kind = key.first;
       kind.ops += sum.ops;
-      kind.busy += lower_median(sum.by_step).seconds() * (1 / static_cast<double>(plan_.ranks.size()));
+      kind.busy +=
+          lower_median(sum.by_step).seconds() * (1 / static_cast<double>(plan_.ranks.size()));
     }
     std::vector<Breakdown::KindTime> result;
-    for (const auto& [kind, time] : by_kind) result.push_back(time);
+    for (const auto& [kind, time] : by_kind)
+      result.push_back(time);
     return result;
   }
 

@@ -8,10 +8,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double microseconds(Time time) { return static_cast<double>(time.picoseconds()) * 1e-6; }
+double microseconds(Time time) {
+  return static_cast<double>(time.picoseconds()) * 1e-6;
+}
 
-Json name_event(const char* what, std::int64_t process, std::int64_t thread, const std::string& name) {
-  return {{"ph", "M"}, {"pid", process}, {"tid", thread}, {"name", what}, {"args", {{"name", name}}}};
+Json name_event(const char* what, std::int64_t process, std::int64_t thread,
+                const std::string& name) {
+  return {
+      {"ph", "M"}, {"pid", process}, {"tid", thread}, {"name", what}, {"args", {{"name", name}}}};
 }
 
 }  // namespace
@@ -24,9 +28,12 @@ std::string chrome_trace(const Plan& plan, const std::vector<NamedTimeline>& tim
     const std::int64_t base = static_cast<std::int64_t>(t) * ranks;
     for (std::int64_t r = 0; r < ranks; ++r) {
       const RankProgram& program = program_of(plan, RankId(r));
-      events.push_back(name_event("process_name", base + r, 0, fmt::format("{}, rank {} ({})", timelines[t].name, r, program.name)));
+      events.push_back(
+          name_event("process_name", base + r, 0,
+                     fmt::format("{}, rank {} ({})", timelines[t].name, r, program.name)));
       for (std::size_t lane = 0; lane < program.lanes.size(); ++lane) {
-        events.push_back(name_event("thread_name", base + r, static_cast<std::int64_t>(lane), std::string(to_string(program.lanes[lane]))));
+        events.push_back(name_event("thread_name", base + r, static_cast<std::int64_t>(lane),
+                                    std::string(to_string(program.lanes[lane]))));
       }
     }
     for (const Span& span : timelines[t].timeline->spans) {

@@ -1,7 +1,8 @@
 // Which ops of one rank's period are sure to have ended before which others begin.
 //
-// Ops of a lane are in order, so what an op is sure to come after is one position per lane: a vector
-// clock (Mattern 1989; Fidge 1988) with lanes for processes. O(ops x lanes) to build, O(1) to ask.
+// Ops of a lane are in order, so what an op is sure to come after is one position per lane: a
+// vector clock (Mattern 1989; Fidge 1988) with lanes for processes. O(ops x lanes) to build, O(1)
+// to ask.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +29,13 @@ class HappensBefore {
 
  private:
   std::uint32_t& clock(std::size_t op, std::size_t lane) { return clocks_[op * lanes_ + lane]; }
-  std::uint32_t clock(std::size_t op, std::size_t lane) const { return clocks_[op * lanes_ + lane]; }
+  std::uint32_t clock(std::size_t op, std::size_t lane) const {
+    return clocks_[op * lanes_ + lane];
+  }
 
   std::size_t lanes_;
-  std::vector<std::uint32_t> clocks_;    // by op and lane: ops of the lane that ended before it began
-  std::vector<std::size_t> lane_of_;     // by op
+  std::vector<std::uint32_t> clocks_;  // by op and lane: ops of the lane that ended before it began
+  std::vector<std::size_t> lane_of_;   // by op
   std::vector<std::uint32_t> position_;  // by op: its number on its lane, from 1
   std::vector<std::optional<std::size_t>> last_of_lane_;
 };

@@ -49,9 +49,11 @@ Layout lay_out(const RankProgram& program) {
   const HappensBefore before(program);
   const std::vector<Lifetime> lifetimes = lifetimes_of(program);
   std::vector<Bytes> sizes;
-  for (const Buffer& buffer : program.buffers) sizes.push_back(buffer.size);
+  for (const Buffer& buffer : program.buffers)
+    sizes.push_back(buffer.size);
   const auto conflict = [&](std::size_t i, std::size_t j) {
-    if (is_persistent(program.buffers[i].kind) || is_persistent(program.buffers[j].kind)) return true;
+    if (is_persistent(program.buffers[i].kind) || is_persistent(program.buffers[j].kind))
+      return true;
     if (!lifetimes[i].begin || !lifetimes[j].begin) return false;
     return !before(*lifetimes[i].end, *lifetimes[j].begin) &&
            !before(*lifetimes[j].end, *lifetimes[i].begin);

@@ -29,7 +29,8 @@ T id(const Word& word) {
 template <class T>
 std::vector<T> ids(const Word& word) {
   std::vector<T> result;
-  for (const Word& item : items(word)) result.push_back(id<T>(item));
+  for (const Word& item : items(word))
+    result.push_back(id<T>(item));
   return result;
 }
 
@@ -60,13 +61,15 @@ class Parser {
     sgd(next());
     mesh(next());
     scalars();
-    while (more()) statement();
+    while (more())
+      statement();
     return {std::move(plan_), std::move(places_)};
   }
 
  private:
   bool more() {
-    while (number_ < lines_ && Line(source_, number_ + 1).empty()) ++number_;
+    while (number_ < lines_ && Line(source_, number_ + 1).empty())
+      ++number_;
     return number_ < lines_;
   }
 
@@ -80,8 +83,9 @@ class Parser {
     line.literal("plan");
     const Word version = line.word("a version");
     if (integer(version) != Plan::kVersion) {
-      throw Malformed{version.where, fmt::format("this is version {} of the plan's form, expected {}",
-                                                 version.text, Plan::kVersion)};
+      throw Malformed{version.where,
+                      fmt::format("this is version {} of the plan's form, expected {}",
+                                  version.text, Plan::kVersion)};
     }
     line.finish();
   }
@@ -97,7 +101,8 @@ class Parser {
     places_.model = number_;
     const Word kind = line.word("a model kind");
     const ModelBuilder* builder = find_model_builder(kind.text);
-    if (builder == nullptr) throw Malformed{kind.where, fmt::format("there is no model kind '{}'", kind.text)};
+    if (builder == nullptr)
+      throw Malformed{kind.where, fmt::format("there is no model kind '{}'", kind.text)};
     plan_.model.kind = kind.text;
     for (const ModelField& field : builder->fields) {
       const Word value = line.field(field.name);
@@ -151,7 +156,8 @@ class Parser {
     scale.finish();
     Line costs = next();
     costs.literal("stage_costs");
-    for (const Word& cost : items(costs.word("costs"))) plan_.stage_costs.push_back(real(cost));
+    for (const Word& cost : items(costs.word("costs")))
+      plan_.stage_costs.push_back(real(cost));
     costs.finish();
   }
 
@@ -162,7 +168,8 @@ class Parser {
     if (keyword == "group") return group(std::move(line));
     if (keyword == "program") return program(std::move(line));
     if (keyword == "rank") return rank(std::move(line));
-    const bool inside = keyword == "lane" || keyword == "class" || keyword == "buffer" || keyword == "op";
+    const bool inside =
+        keyword == "lane" || keyword == "class" || keyword == "buffer" || keyword == "op";
     if (!inside) expected("group, program, lane, class, buffer, op or rank", word);
     if (plan_.programs.empty()) {
       throw Malformed{word.where, fmt::format("'{}' stands before the first program", keyword)};
@@ -196,8 +203,10 @@ class Parser {
     program.micro_batches = integer(line.field("micro_batches"));
     const Word holds = line.field("holds");
     if (holds.text != "-") {
-      if (holds.text.find_first_not_of("01") != std::string_view::npos) expected("zeros and ones", holds);
-      for (const char held : holds.text) program.subnetwork.holds.push_back(held == '1');
+      if (holds.text.find_first_not_of("01") != std::string_view::npos)
+        expected("zeros and ones", holds);
+      for (const char held : holds.text)
+        program.subnetwork.holds.push_back(held == '1');
     }
     line.finish();
     places_.programs.push_back(number_);
@@ -232,7 +241,8 @@ class Parser {
     buffer.size = Bytes::bytes(integer(line.field("bytes")));
     const bool of_value = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
     if (of_value) buffer.value = id<ValueId>(line.field("value"));
-    if (is_persistent(buffer.kind)) buffer.parameter_class = id<ParameterClassId>(line.field("class"));
+    if (is_persistent(buffer.kind))
+      buffer.parameter_class = id<ParameterClassId>(line.field("class"));
     line.finish();
     program.buffers.push_back(buffer);
   }
@@ -245,7 +255,8 @@ class Parser {
     op.lane = id<LaneId>(line.field("lane"));
     op.after = ids<OpId>(line.field("after"));
     op.detail = detail(op.kind, line);
-    for (const Word& item : items(line.field("uses"))) op.operands.push_back(operand(item));
+    for (const Word& item : items(line.field("uses")))
+      op.operands.push_back(operand(item));
     line.finish();
     places_.ops.back().push_back(number_);
     program.ops.push_back(std::move(op));
@@ -253,7 +264,8 @@ class Parser {
 
   static decltype(Op::detail) detail(OpKind kind, Line& line) {
     switch (kind) {
-      case OpKind::load_batch: return Compute{{}, {}, id<MicroBatchId>(line.field("micro_batch"))};
+      case OpKind::load_batch:
+        return Compute{{}, {}, id<MicroBatchId>(line.field("micro_batch"))};
       case OpKind::forward:
       case OpKind::backward: {
         const auto [begin, end] = range(line.field("segments"));
@@ -275,10 +287,12 @@ class Parser {
         collective.begin = integer(begin);
         collective.end = integer(end);
         collective.divisor = integer(line.field("divisor"));
-        collective.algorithm = named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::ring);
+        collective.algorithm =
+            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::ring);
         return collective;
       }
-      case OpKind::optimizer_step: return Optimize{id<ParameterClassId>(line.field("class"))};
+      case OpKind::optimizer_step:
+        return Optimize{id<ParameterClassId>(line.field("class"))};
     }
     REHEARSE_UNREACHABLE("op kind");
   }

@@ -6,14 +6,22 @@ namespace rehearse {
 
 std::string_view to_string(BufferKind kind) {
   switch (kind) {
-    case BufferKind::parameters: return "parameters";
-    case BufferKind::gradients: return "gradients";
-    case BufferKind::optimizer_state: return "optimizer_state";
-    case BufferKind::value: return "value";
-    case BufferKind::gradient: return "gradient";
-    case BufferKind::saved: return "saved";
-    case BufferKind::scratch: return "scratch";
-    case BufferKind::communication: return "communication";
+    case BufferKind::parameters:
+      return "parameters";
+    case BufferKind::gradients:
+      return "gradients";
+    case BufferKind::optimizer_state:
+      return "optimizer_state";
+    case BufferKind::value:
+      return "value";
+    case BufferKind::gradient:
+      return "gradient";
+    case BufferKind::saved:
+      return "saved";
+    case BufferKind::scratch:
+      return "scratch";
+    case BufferKind::communication:
+      return "communication";
   }
   REHEARSE_UNREACHABLE("buffer kind");
 }
@@ -22,46 +30,64 @@ bool is_persistent(BufferKind kind) {
   switch (kind) {
     case BufferKind::parameters:
     case BufferKind::gradients:
-    case BufferKind::optimizer_state: return true;
+    case BufferKind::optimizer_state:
+      return true;
     case BufferKind::value:
     case BufferKind::gradient:
     case BufferKind::saved:
     case BufferKind::scratch:
-    case BufferKind::communication: return false;
+    case BufferKind::communication:
+      return false;
   }
   REHEARSE_UNREACHABLE("buffer kind");
 }
 
 std::string_view to_string(Access access) {
   switch (access) {
-    case Access::read: return "read";
-    case Access::write: return "write";
-    case Access::update: return "update";
+    case Access::read:
+      return "read";
+    case Access::write:
+      return "write";
+    case Access::update:
+      return "update";
   }
   REHEARSE_UNREACHABLE("access");
 }
 
 std::string_view to_string(OpKind kind) {
   switch (kind) {
-    case OpKind::load_batch: return "load_batch";
-    case OpKind::forward: return "forward";
-    case OpKind::backward: return "backward";
-    case OpKind::send: return "send";
-    case OpKind::receive: return "receive";
-    case OpKind::all_reduce: return "all_reduce";
-    case OpKind::optimizer_step: return "optimizer_step";
+    case OpKind::load_batch:
+      return "load_batch";
+    case OpKind::forward:
+      return "forward";
+    case OpKind::backward:
+      return "backward";
+    case OpKind::send:
+      return "send";
+    case OpKind::receive:
+      return "receive";
+    case OpKind::all_reduce:
+      return "all_reduce";
+    case OpKind::optimizer_step:
+      return "optimizer_step";
   }
   REHEARSE_UNREACHABLE("op kind");
 }
 
 std::string_view to_string(LaneKind kind) {
   switch (kind) {
-    case LaneKind::compute: return "compute";
-    case LaneKind::send_forward: return "send_forward";
-    case LaneKind::receive_forward: return "receive_forward";
-    case LaneKind::send_backward: return "send_backward";
-    case LaneKind::receive_backward: return "receive_backward";
-    case LaneKind::collective: return "collective";
+    case LaneKind::compute:
+      return "compute";
+    case LaneKind::send_forward:
+      return "send_forward";
+    case LaneKind::receive_forward:
+      return "receive_forward";
+    case LaneKind::send_backward:
+      return "send_backward";
+    case LaneKind::receive_backward:
+      return "receive_backward";
+    case LaneKind::collective:
+      return "collective";
   }
   REHEARSE_UNREACHABLE("lane kind");
 }
@@ -70,11 +96,13 @@ bool is_communication(OpKind kind) {
   switch (kind) {
     case OpKind::send:
     case OpKind::receive:
-    case OpKind::all_reduce: return true;
+    case OpKind::all_reduce:
+      return true;
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
-    case OpKind::optimizer_step: return false;
+    case OpKind::optimizer_step:
+      return false;
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -83,15 +111,24 @@ const RankProgram& program_of(const Plan& plan, RankId rank) {
   return plan.programs[plan.ranks[rank.index()].program.index()];
 }
 
-const Compute& compute_of(const Op& op) { return std::get<Compute>(op.detail); }
-const Transfer& transfer_of(const Op& op) { return std::get<Transfer>(op.detail); }
-const Collective& collective_of(const Op& op) { return std::get<Collective>(op.detail); }
-const Optimize& optimize_of(const Op& op) { return std::get<Optimize>(op.detail); }
+const Compute& compute_of(const Op& op) {
+  return std::get<Compute>(op.detail);
+}
+const Transfer& transfer_of(const Op& op) {
+  return std::get<Transfer>(op.detail);
+}
+const Collective& collective_of(const Op& op) {
+  return std::get<Collective>(op.detail);
+}
+const Optimize& optimize_of(const Op& op) {
+  return std::get<Optimize>(op.detail);
+}
 
 const Group& group_of(const Plan& plan, RankId rank, const Op& op) {
   const RankBinding& binding = plan.ranks[rank.index()];
   const RankProgram& program = plan.programs[binding.program.index()];
-  const auto& parameter_class = program.parameter_classes[collective_of(op).parameter_class.index()];
+  const auto& parameter_class =
+      program.parameter_classes[collective_of(op).parameter_class.index()];
   REHEARSE_CHECK(parameter_class.group.has_value(), "rank {} reduces a class it holds alone",
                  rank.index());
   return plan.groups[binding.groups[*parameter_class.group].index()];

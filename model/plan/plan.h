@@ -43,8 +43,8 @@ bool is_persistent(BufferKind kind);
 struct Buffer {
   BufferKind kind = BufferKind::scratch;
   Bytes size;
-  std::optional<ValueId> value;                      // of value and gradient
-  std::optional<ParameterClassId> parameter_class;   // of the persistent kinds
+  std::optional<ValueId> value;                     // of value and gradient
+  std::optional<ParameterClassId> parameter_class;  // of the persistent kinds
 };
 
 enum class Access { read, write, update };  // update: reads and writes
@@ -107,14 +107,20 @@ struct ParameterClass {
 
 // One lane computes; each other lane carries one kind of message in one direction, so that a
 // message that waits holds up only its like.
-enum class LaneKind { compute, send_forward, receive_forward, send_backward, receive_backward,
-                      collective };
+enum class LaneKind {
+  compute,
+  send_forward,
+  receive_forward,
+  send_backward,
+  receive_backward,
+  collective
+};
 std::string_view to_string(LaneKind kind);
 
 struct RankProgram {
-  std::string name;          // "stage2", "worker1"
-  SegmentId begin, end;      // of the network: this rank's stage
-  Subnetwork subnetwork;     // units it holds
+  std::string name;       // "stage2", "worker1"
+  SegmentId begin, end;   // of the network: this rank's stage
+  Subnetwork subnetwork;  // units it holds
   std::int64_t micro_batches = 1;
   std::vector<LaneKind> lanes;
   std::vector<ParameterClass> parameter_classes;
@@ -148,9 +154,9 @@ struct Plan {
   Training training;
   Mesh mesh;
   std::int64_t micro_batch_samples = 1;
-  double branch_scale_at_test = 1;     // multiplies maskable branches at evaluation
+  double branch_scale_at_test = 1;  // multiplies maskable branches at evaluation
   double branch_scale_in_training = 1;
-  std::vector<double> stage_costs;     // per block, as used to cut stages; empty if they were not
+  std::vector<double> stage_costs;  // per block, as used to cut stages; empty if they were not
   std::vector<Group> groups;
   std::vector<RankProgram> programs;
   std::vector<RankBinding> ranks;

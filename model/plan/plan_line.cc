@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kLargestId = 0xFFFFFFFF;
 
 SourceSpan span(const std::shared_ptr<const SourceText>& source, int line, std::size_t begin,
-                       std::size_t end) {
+                std::size_t end) {
   return {source, line, static_cast<int>(begin) + 1, static_cast<int>(end - begin)};
 }
 
@@ -31,13 +31,15 @@ Line::Line(std::shared_ptr<const SourceText> source, int number) {
 }
 
 Word Line::word(std::string_view what) {
-  if (next_ == words_.size()) throw Malformed{end_, fmt::format("expected {}, got the line's end", what)};
+  if (next_ == words_.size())
+    throw Malformed{end_, fmt::format("expected {}, got the line's end", what)};
   return words_[next_++];
 }
 
 void Line::literal(std::string_view text) {
   const Word got = word(fmt::format("'{}'", text));
-  if (got.text != text) throw Malformed{got.where, fmt::format("expected '{}', got '{}'", text, got.text)};
+  if (got.text != text)
+    throw Malformed{got.where, fmt::format("expected '{}', got '{}'", text, got.text)};
 }
 
 Word Line::field(std::string_view key) {
@@ -50,7 +52,8 @@ Word Line::field(std::string_view key) {
 
 void Line::finish() const {
   if (at_end()) return;
-  throw Malformed{words_[next_].where, fmt::format("expected the line's end, got '{}'", words_[next_].text)};
+  throw Malformed{words_[next_].where,
+                  fmt::format("expected the line's end, got '{}'", words_[next_].text)};
 }
 
 Word tail(const Word& word, std::size_t from) {

@@ -53,7 +53,7 @@ Word part(const Word& word, std::size_t from, std::size_t length);
 std::int64_t integer(const Word& word);  // not below 0
 double real(const Word& word);
 std::int64_t id_number(const Word& word);
-std::vector<Word> items(const Word& word);  // "a,b,c", or "-" for none
+std::vector<Word> items(const Word& word);      // "a,b,c", or "-" for none
 std::pair<Word, Word> range(const Word& word);  // "a..b"
 
 }  // namespace rehearse::plan_text

@@ -34,7 +34,7 @@ struct PlanPlaces {
   std::shared_ptr<const SourceText> source;
   int model = 0, training = 0, mesh = 0;  // lines
   std::vector<int> groups, programs, ranks;
-  std::vector<std::vector<int>> ops;    // by program
+  std::vector<std::vector<int>> ops;  // by program
 };
 
 struct ParsedPlan {

@@ -15,8 +15,8 @@ struct OpPrice {
   Seconds seconds;
   Bytes memory_traffic;
   Provenance provenance = Provenance::assumed;
-  // Of its kernels, in their order: a rank whose thread both computes and moves messages looks after
-  // them in between. Empty: they never wait for it.
+  // Of its kernels, in their order: a rank whose thread both computes and moves messages looks
+  // after them in between. Empty: they never wait for it.
   std::vector<Seconds> kernels = {};
 };
 

@@ -13,7 +13,8 @@ template <class T>
 std::string list(const std::vector<T>& items, const auto& text) {
   if (items.empty()) return "-";
   std::vector<std::string> parts;
-  for (const T& item : items) parts.push_back(text(item));
+  for (const T& item : items)
+    parts.push_back(text(item));
   return join(parts, ",");
 }
 
@@ -29,7 +30,8 @@ class Printer {
     for (std::size_t g = 0; g < plan.groups.size(); ++g) {
       line("group {} ranks={}", g, ids(plan.groups[g].members));
     }
-    for (std::size_t p = 0; p < plan.programs.size(); ++p) program(p, plan.programs[p]);
+    for (std::size_t p = 0; p < plan.programs.size(); ++p)
+      program(p, plan.programs[p]);
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const RankBinding& rank = plan.ranks[r];
       line("rank {} program={} peers={} groups={} first_micro_batch={}", r, rank.program.value(),
@@ -52,8 +54,8 @@ class Printer {
     const Training& t = plan.training;
     line("training data={} batch={} dtype={} steps={} seed={}", t.data, t.batch, to_string(t.dtype),
          t.steps, t.seed);
-    line("sgd lr={} momentum={} weight_decay={}", exact(t.optimizer.lr), exact(t.optimizer.momentum),
-         exact(t.optimizer.weight_decay));
+    line("sgd lr={} momentum={} weight_decay={}", exact(t.optimizer.lr),
+         exact(t.optimizer.momentum), exact(t.optimizer.weight_decay));
     line("mesh data={} stages={} workers={}", plan.mesh.data, plan.mesh.stages, plan.mesh.workers);
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
@@ -74,17 +76,21 @@ class Printer {
 
   void program(std::size_t number, const RankProgram& p) {
     std::string holds;
-    for (const bool held : p.subnetwork.holds) holds += held ? '1' : '0';
+    for (const bool held : p.subnetwork.holds)
+      holds += held ? '1' : '0';
     line("program {} name={} segments={}..{} micro_batches={} holds={}", number, p.name,
          p.begin.value(), p.end.value(), p.micro_batches, holds.empty() ? "-" : holds);
-    for (std::size_t l = 0; l < p.lanes.size(); ++l) line("lane {} {}", l, to_string(p.lanes[l]));
+    for (std::size_t l = 0; l < p.lanes.size(); ++l)
+      line("lane {} {}", l, to_string(p.lanes[l]));
     for (std::size_t c = 0; c < p.parameter_classes.size(); ++c) {
       const ParameterClass& held = p.parameter_classes[c];
       line("class {} elements={} group={} parameters={}", c, held.elements,
            held.group ? std::to_string(*held.group) : "-", ids(held.parameters));
     }
-    for (std::size_t b = 0; b < p.buffers.size(); ++b) buffer(b, p.buffers[b]);
-    for (std::size_t o = 0; o < p.ops.size(); ++o) op(o, p.ops[o]);
+    for (std::size_t b = 0; b < p.buffers.size(); ++b)
+      buffer(b, p.buffers[b]);
+    for (std::size_t o = 0; o < p.ops.size(); ++o)
+      op(o, p.ops[o]);
   }
 
   void buffer(std::size_t number, const Buffer& b) {
@@ -106,7 +112,8 @@ class Printer {
 
   static std::string detail(const Op& o) {
     switch (o.kind) {
-      case OpKind::load_batch: return fmt::format("micro_batch={}", compute_of(o).micro_batch.value());
+      case OpKind::load_batch:
+        return fmt::format("micro_batch={}", compute_of(o).micro_batch.value());
       case OpKind::forward:
       case OpKind::backward: {
         const Compute& compute = compute_of(o);
@@ -136,8 +143,12 @@ class Printer {
 
 }  // namespace
 
-std::string print(const Plan& plan) { return Printer().run(plan); }
+std::string print(const Plan& plan) {
+  return Printer().run(plan);
+}
 
-std::string plan_hash(const Plan& plan) { return hash_text(print(plan)); }
+std::string plan_hash(const Plan& plan) {
+  return hash_text(print(plan));
+}
 
 }  // namespace rehearse

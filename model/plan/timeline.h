@@ -34,8 +34,8 @@ struct Breakdown {
   Seconds step_time;           // median difference of successive step ends, after warm-up
   double bubble_fraction = 0;  // of the rank with the longest compute span; optimizer excluded
   std::vector<RankTime> ranks;
-  // How long ops of a kind are under way (start to end) on a rank in one step: the median over steps,
-  // averaged over ranks.
+  // How long ops of a kind are under way (start to end) on a rank in one step: the median over
+  // steps, averaged over ranks.
   struct KindTime {
     OpKind kind;
     Seconds busy;
@@ -44,15 +44,15 @@ struct Breakdown {
   std::vector<KindTime> kinds;
 };
 
-// A step ends when its last rank has ended it. Steps before warm_up (at least 1) are left out; one or
-// more must remain. The step of median length (of an even number, the shorter middle one) stands for
-// all where shares of a step's time are given: a gap on its compute lane is exposed communication
-// while a message or collective of this rank is under way that every participant has issued, and idle
-// otherwise.
+// A step ends when its last rank has ended it. Steps before warm_up (at least 1) are left out; one
+// or more must remain. The step of median length (of an even number, the shorter middle one) stands
+// for all where shares of a step's time are given: a gap on its compute lane is exposed
+// communication while a message or collective of this rank is under way that every participant has
+// issued, and idle otherwise.
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up);
 
-// The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane; several timelines stand
-// side by side.
+// The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane; several timelines
+// stand side by side.
 struct NamedTimeline {
   std::string name;
   const Timeline* timeline;

@@ -1,10 +1,10 @@
 // Whether a plan can run and means what training means.
 //
 // Checks in this order, each only if those before it found nothing: structure (numbers in range,
-// dependencies backwards), pairing (every send has its receive, collectives agree), meaning (forward
-// before backward, every gradient reduced once over exactly its holders), buffers (allocated before
-// use, freed once, no two ops race), and a dry run with rendezvous messages (no deadlock; if there is
-// one, every waiting op is named). Errors name both ends.
+// dependencies backwards), pairing (every send has its receive, collectives agree), meaning
+// (forward before backward, every gradient reduced once over exactly its holders), buffers
+// (allocated before use, freed once, no two ops race), and a dry run with rendezvous messages (no
+// deadlock; if there is one, every waiting op is named). Errors name both ends.
 #pragma once
 
 #include "model/base/diagnostic.h"

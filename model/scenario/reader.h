@@ -29,8 +29,8 @@ class Problems {
   Diagnostics list_;
 };
 
-// What becomes of keys that nobody asked for. A profile may carry notes and what other tools measured,
-// but not a known key misspelt: that would be a rate of zero which nobody meant.
+// What becomes of keys that nobody asked for. A profile may carry notes and what other tools
+// measured, but not a known key misspelt: that would be a rate of zero which nobody meant.
 enum class Unused { refused, fine_unless_misspelt };
 
 // One map. Keys are read by name; at the end finish() reports those that nobody asked for.

@@ -45,8 +45,8 @@ Result<Scenario> parse_scenario(const std::string& text, const std::string& path
 // The whole file, or why it cannot be read.
 Result<std::string> read_text_file(const std::string& path);
 
-// Device profiles: scenarios/devices/*.yaml and what `rehearse calibrate` writes. Keys of others' are
-// fine here, unlike in scenarios; misspelt ones are not.
+// Device profiles: scenarios/devices/*.yaml and what `rehearse calibrate` writes. Keys of others'
+// are fine here, unlike in scenarios; misspelt ones are not.
 Result<Device> read_device(const std::string& path);
 Result<Device> parse_device(const std::string& text, const std::string& path);
 // The file's text; reads back as the same device.

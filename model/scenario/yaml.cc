@@ -143,10 +143,14 @@ class Builder : public YAML::EventHandler {
 
 std::string_view describe(Kind kind) {
   switch (kind) {
-    case Kind::scalar: return "a scalar";
-    case Kind::list: return "a list";
-    case Kind::map: return "a map";
-    case Kind::empty: return "nothing";
+    case Kind::scalar:
+      return "a scalar";
+    case Kind::list:
+      return "a list";
+    case Kind::map:
+      return "a map";
+    case Kind::empty:
+      return "nothing";
   }
   REHEARSE_UNREACHABLE("kind");
 }

@@ -72,19 +72,23 @@ struct Peak {
 
 Peak peak_of(const std::vector<double>& loads) {
   Peak peak;
-  for (const double load : loads) peak.load = std::max(peak.load, load);
-  for (const double load : loads) peak.workers += load > peak.load * (1 - 1e-9) ? 1 : 0;
+  for (const double load : loads)
+    peak.load = std::max(peak.load, load);
+  for (const double load : loads)
+    peak.workers += load > peak.load * (1 - 1e-9) ? 1 : 0;
   return peak;
 }
 
-// Local search: first the largest load as low as it goes, then the spectral gap as wide as it goes while
-// loads stay nearly level. Without the second, a per cent of load decides, and may leave two halves of
-// the workers that hold different halves of the network (ResNet-20 on Fashion-MNIST, 4 workers, c = 2,
-// 300 steps, one seed: 68 % test accuracy instead of 80 %).
+// Local search: first the largest load as low as it goes, then the spectral gap as wide as it goes
+// while loads stay nearly level. Without the second, a per cent of load decides, and may leave two
+// halves of the workers that hold different halves of the network (ResNet-20 on Fashion-MNIST, 4
+// workers, c = 2, 300 steps, one seed: 68 % test accuracy instead of 80 %).
 class Leveller {
  public:
   Leveller(Assignment assignment, const std::vector<double>& loads)
-      : assignment_(std::move(assignment)), unit_loads_(loads), minds_gap_(assignment_.workers <= kLargestGap) {}
+      : assignment_(std::move(assignment)),
+        unit_loads_(loads),
+        minds_gap_(assignment_.workers <= kLargestGap) {}
 
   Assignment run() {
     while (lower_peak()) {
@@ -107,13 +111,15 @@ class Leveller {
     look();
     best_peak_ = peak_;
     best_.reset();
-    const auto heaviest = static_cast<std::size_t>(std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
+    const auto heaviest =
+        static_cast<std::size_t>(std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
     each_move(heaviest, [&](const Move& move) { return consider(move), false; });
     if (best_) apply(assignment_, *best_);
     return best_.has_value();
   }
 
-  // Makes the first move between any two workers that widens the gap and keeps loads below the limit.
+  // Makes the first move between any two workers that widens the gap and keeps loads below the
+  // limit.
   bool widen_gap(double limit) {
     look();
     gap_ = spectral_gap(assignment_);
@@ -224,7 +230,8 @@ std::vector<double> unit_loads(const Net& net, Balance balance) {
 
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
                         std::int64_t holders, std::uint64_t seed) {
-  REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders, workers);
+  REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders,
+                 workers);
   Assignment start = cyclic_windows(starting_order(net, loads, seed), workers, holders);
   return Leveller(std::move(start), loads).run();
 }
@@ -253,7 +260,8 @@ double spectral_gap(const Assignment& assignment) {
   Eigen::MatrixXd holds(workers, units);
   for (Eigen::Index u = 0; u < units; ++u) {
     const auto& holders = assignment.holders[static_cast<std::size_t>(u)];
-    for (Eigen::Index w = 0; w < workers; ++w) holds(w, u) = holders[static_cast<std::size_t>(w)];
+    for (Eigen::Index w = 0; w < workers; ++w)
+      holds(w, u) = holders[static_cast<std::size_t>(w)];
   }
   // Rows scaled by the root of the worker's units, columns by the root of the unit's holders.
   const auto inverse_root = [](double n) { return n > 0 ? 1 / std::sqrt(n) : 0; };
@@ -275,8 +283,9 @@ bool is_connected(const Assignment& assignment) {
   for (const auto& holders : assignment.holders) {
     const auto first = std::find(holders.begin(), holders.end(), true);
     for (auto other = first; other != holders.end(); ++other) {
-      if (*other) sets.union_set(static_cast<std::size_t>(first - holders.begin()),
-                                 static_cast<std::size_t>(other - holders.begin()));
+      if (*other)
+        sets.union_set(static_cast<std::size_t>(first - holders.begin()),
+                       static_cast<std::size_t>(other - holders.begin()));
     }
   }
   for (std::size_t worker = 1; worker < workers; ++worker) {

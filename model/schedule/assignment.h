@@ -1,10 +1,11 @@
 // Who holds which unit of the network in subnetwork data parallelism.
 //
 // Every unit is held by exactly c of N workers (the "uniform representation" of Singh et al.,
-// arXiv 2507.09029). Units start on cyclic windows of workers, sorted by size with the window carried
-// on from one class of equal shapes to the next and the order within a class drawn from the seed;
-// then single holders are moved, or two exchanged, while that lowers the largest load, and after that
-// while it widens the spectral gap and leaves the largest load within 5 % of the lowest found.
+// arXiv 2507.09029). Units start on cyclic windows of workers, sorted by size with the window
+// carried on from one class of equal shapes to the next and the order within a class drawn from the
+// seed; then single holders are moved, or two exchanged, while that lowers the largest load, and
+// after that while it widens the spectral gap and leaves the largest load within 5 % of the lowest
+// found.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,8 @@ std::vector<std::vector<bool>> stages_using(const Net& net, const std::vector<Se
   return uses;
 }
 
-std::vector<bool> workers_holding(const Parameter& parameter, const std::vector<Subnetwork>& workers) {
+std::vector<bool> workers_holding(const Parameter& parameter,
+                                  const std::vector<Subnetwork>& workers) {
   std::vector<bool> holding;
   for (const Subnetwork& worker : workers) {
     holding.push_back(!parameter.unit || worker.holds[parameter.unit->index()]);
@@ -112,7 +113,8 @@ std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& 
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return colours[a] < colours[b]; });
   std::vector<Bucket> sorted;
-  for (const std::size_t bucket : order) sorted.push_back(std::move(buckets[bucket]));
+  for (const std::size_t bucket : order)
+    sorted.push_back(std::move(buckets[bucket]));
   return sorted;
 }
 

@@ -24,7 +24,8 @@ struct Bucket {
   std::size_t holder_class = 0;
   std::int64_t begin = 0, end = 0;
   std::vector<ParameterId> parameters;
-  SegmentId first_use;  // the earliest segment that uses one: when backward has passed it, it is full
+  SegmentId
+      first_use;  // the earliest segment that uses one: when backward has passed it, it is full
 };
 
 // stage_starts: first segment of each stage, and the network's end. Classes in the order of their
@@ -36,8 +37,8 @@ std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnet
 //
 // The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
 // part in both; colouring the conflict graph greedily in the order of readiness lets buckets of one
-// colour run side by side, and numbers the colours by readiness. In plain index order, cyclic windows
-// of holders would wait for one another all around the circle.
+// colour run side by side, and numbers the colours by readiness. In plain index order, cyclic
+// windows of holders would wait for one another all around the circle.
 std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes, Bytes size,
                                 std::int64_t gradient_bytes);
 

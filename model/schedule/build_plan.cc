@@ -72,16 +72,22 @@ class PlanBuilder {
     const auto holders = static_cast<double>(split_.holders);
     const auto workers = static_cast<double>(split_.mesh.workers);
     switch (strategy_.subnetwork->scaling) {
-      case Scaling::at_test: plan_.branch_scale_at_test = holders / workers; break;
-      case Scaling::in_training: plan_.branch_scale_in_training = workers / holders; break;
-      case Scaling::none: break;
+      case Scaling::at_test:
+        plan_.branch_scale_at_test = holders / workers;
+        break;
+      case Scaling::in_training:
+        plan_.branch_scale_in_training = workers / holders;
+        break;
+      case Scaling::none:
+        break;
     }
   }
 
   void cut(const std::vector<double>& costs) {
     if (split_.mesh.stages > 1) plan_.stage_costs = costs;
     const std::vector<double> even(net_.blocks.size(), 1);
-    for (const std::size_t block : cut_stages(split_.mesh.stages > 1 ? costs : even, split_.mesh.stages)) {
+    for (const std::size_t block :
+         cut_stages(split_.mesh.stages > 1 ? costs : even, split_.mesh.stages)) {
       const bool is_end = block == net_.blocks.size();
       stage_starts_.push_back(is_end ? end_segment(net_) : begin_of(net_, BlockId(block)));
     }
@@ -167,8 +173,8 @@ class PlanBuilder {
     if (stage + 2 < stage_starts_.size()) frame.next = stage > 0 ? 1 : 0;
     frame.micro_batches = micro_batches_of(strategy_);
     frame.samples = plan_.micro_batch_samples;
-    frame.order = schedule_of(strategy_)->order(static_cast<std::int64_t>(stage), split_.mesh.stages,
-                                                frame.micro_batches);
+    frame.order = schedule_of(strategy_)->order(static_cast<std::int64_t>(stage),
+                                                split_.mesh.stages, frame.micro_batches);
     const OwnClasses own = own_classes(worker, stage);
     return stage_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
@@ -184,7 +190,8 @@ class PlanBuilder {
     for (std::size_t number = 0; number < classes_.size(); ++number) {
       const HolderClass& holder_class = classes_[number];
       if (!holder_class.workers[worker] || !holder_class.stages[stage]) continue;
-      const auto holders = std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
+      const auto holders =
+          std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
       StageClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders};
       if (groups_[number]) {
         entry.group = own.groups.size();

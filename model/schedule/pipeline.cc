@@ -6,8 +6,10 @@ namespace rehearse {
 
 std::vector<Slot> gpipe_order(std::int64_t, std::int64_t, std::int64_t micro_batches) {
   std::vector<Slot> order;
-  for (std::int64_t m = 0; m < micro_batches; ++m) order.push_back({Pass::forward, MicroBatchId(m)});
-  for (std::int64_t m = 0; m < micro_batches; ++m) order.push_back({Pass::backward, MicroBatchId(m)});
+  for (std::int64_t m = 0; m < micro_batches; ++m)
+    order.push_back({Pass::forward, MicroBatchId(m)});
+  for (std::int64_t m = 0; m < micro_batches; ++m)
+    order.push_back({Pass::backward, MicroBatchId(m)});
   return order;
 }
 
@@ -15,7 +17,8 @@ std::vector<Slot> one_forward_one_backward_order(std::int64_t stage, std::int64_
                                                  std::int64_t micro_batches) {
   const std::int64_t warm_up = std::min(stages - stage, micro_batches);
   std::vector<Slot> order;
-  for (std::int64_t m = 0; m < warm_up; ++m) order.push_back({Pass::forward, MicroBatchId(m)});
+  for (std::int64_t m = 0; m < warm_up; ++m)
+    order.push_back({Pass::forward, MicroBatchId(m)});
   for (std::int64_t m = 0; m < micro_batches; ++m) {
     order.push_back({Pass::backward, MicroBatchId(m)});
     if (warm_up + m < micro_batches) order.push_back({Pass::forward, MicroBatchId(warm_up + m)});
@@ -33,8 +36,9 @@ const std::vector<PipelineSchedule>& pipeline_schedules() {
 
 const PipelineSchedule* find_pipeline_schedule(std::string_view name) {
   const auto& table = pipeline_schedules();
-  const auto row = std::find_if(table.begin(), table.end(),
-                                [&](const PipelineSchedule& schedule) { return schedule.name == name; });
+  const auto row = std::find_if(table.begin(), table.end(), [&](const PipelineSchedule& schedule) {
+    return schedule.name == name;
+  });
   return row == table.end() ? nullptr : &*row;
 }
 

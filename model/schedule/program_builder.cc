@@ -63,7 +63,8 @@ OpId ProgramBuilder::add(OpKind kind, LaneKind lane_kind, const std::vector<Use>
   op.lane = lane(lane_kind);
   op.after = flow(uses);
   op.after.insert(op.after.end(), after.begin(), after.end());
-  for (const Use& use : uses) op.operands.push_back({use.buffer, use.access, false, false});
+  for (const Use& use : uses)
+    op.operands.push_back({use.buffer, use.access, false, false});
   op.detail = std::move(detail);
   program_.ops.push_back(std::move(op));
   return OpId(program_.ops.size() - 1);

@@ -1,9 +1,9 @@
 // Assembles one rank's program from ops that say only what they use.
 //
 // Data flow gives the rest: an op waits for whoever wrote what it reads and for whoever still uses
-// what it overwrites; a transient buffer is allocated by its first user and freed by its last, which
-// waits for the others. Persistent buffers are flat and shared by ops on different parts of them, so
-// their order is stated by the caller.
+// what it overwrites; a transient buffer is allocated by its first user and freed by its last,
+// which waits for the others. Persistent buffers are flat and shared by ops on different parts of
+// them, so their order is stated by the caller.
 #pragma once
 
 #include <map>

@@ -93,13 +93,15 @@ class StageProgram {
       };
       parameters_.push_back(add(BufferKind::parameters, state_.parameter));
       gradients_.push_back(add(BufferKind::gradients, state_.gradient));
-      if (state_.optimizer > 0) optimizer_state_.push_back(add(BufferKind::optimizer_state, state_.optimizer));
+      if (state_.optimizer > 0)
+        optimizer_state_.push_back(add(BufferKind::optimizer_state, state_.optimizer));
     }
   }
 
   void cut_chunks() {
     std::set<SegmentId> cuts = {frame_.begin, frame_.end};
-    for (const OwnBucket& bucket : buckets_) cuts.insert(bucket.completes);
+    for (const OwnBucket& bucket : buckets_)
+      cuts.insert(bucket.completes);
     for (auto cut = cuts.begin(); std::next(cut) != cuts.end(); ++cut) {
       Chunk chunk{*cut, *std::next(cut), {}, {}, {}};
       chunk.forward = lower(net_, chunk.begin, chunk.end, Pass::forward, frame_.samples, sizes_);
@@ -169,7 +171,8 @@ class StageProgram {
       }
     }
     std::vector<Use> uses;
-    for (const ValueId value : values) uses.push_back({value_of(value, micro_batch), Access::write});
+    for (const ValueId value : values)
+      uses.push_back({value_of(value, micro_batch), Access::write});
     if (uses.empty()) return;
     builder_.add(OpKind::load_batch, LaneKind::compute, uses, Compute{{}, {}, micro_batch});
   }
@@ -186,7 +189,8 @@ class StageProgram {
       for (const ValueId value : chunk.forward.writes_values) {
         uses.push_back({value_of(value, micro_batch), Access::write});
       }
-      for (const std::size_t slot : chunk.classes) uses.push_back({parameters_[slot], Access::read});
+      for (const std::size_t slot : chunk.classes)
+        uses.push_back({parameters_[slot], Access::read});
       if (uses.empty()) continue;  // everything here is dropped
       last = builder_.add(OpKind::forward, LaneKind::compute, uses,
                           Compute{chunk.begin, chunk.end, micro_batch});
@@ -213,7 +217,8 @@ class StageProgram {
   std::vector<Use> backward_uses(const Chunk& chunk, std::size_t number, MicroBatchId micro_batch) {
     const Lowering& lowering = chunk.backward;
     const std::set<ValueId> read(lowering.reads_gradients.begin(), lowering.reads_gradients.end());
-    const std::set<ValueId> written(lowering.writes_gradients.begin(), lowering.writes_gradients.end());
+    const std::set<ValueId> written(lowering.writes_gradients.begin(),
+                                    lowering.writes_gradients.end());
     std::vector<Use> uses = slabs(lowering, number, micro_batch, Access::read);
     for (const ValueId value : lowering.reads_values) {
       uses.push_back({value_of(value, micro_batch), Access::read});
@@ -267,7 +272,8 @@ class StageProgram {
       const auto steps = steps_of(kAlgorithm, 0, own.members, bucket.end - bucket.begin);
       std::vector<Use> uses = {{gradients_[bucket.slot], Access::update}};
       const Bytes received = Bytes::bytes(longest_receive(steps) * state_.gradient);
-      uses.push_back({builder_.add_buffer({BufferKind::communication, received, {}, {}}), Access::write});
+      uses.push_back(
+          {builder_.add_buffer({BufferKind::communication, received, {}, {}}), Access::write});
       const Collective detail{ParameterClassId(bucket.slot), bucket.begin, bucket.end, own.divisor,
                               kAlgorithm};
       last_reduce_[bucket.slot] =
@@ -286,9 +292,11 @@ class StageProgram {
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return ready(a) < ready(b); });
     for (const std::size_t slot : order) {
-      std::vector<Use> uses = {{parameters_[slot], Access::update}, {gradients_[slot], Access::read}};
+      std::vector<Use> uses = {{parameters_[slot], Access::update},
+                               {gradients_[slot], Access::read}};
       if (state_.optimizer > 0) uses.push_back({optimizer_state_[slot], Access::update});
-      builder_.add(OpKind::optimizer_step, LaneKind::compute, uses, Optimize{ParameterClassId(slot)},
+      builder_.add(OpKind::optimizer_step, LaneKind::compute, uses,
+                   Optimize{ParameterClassId(slot)},
                    ready(slot) ? std::vector<OpId>{*ready(slot)} : std::vector<OpId>{});
     }
   }
@@ -311,7 +319,8 @@ class StageProgram {
 }  // namespace
 
 RankProgram stage_program(const Net& net, const StageFrame& frame, const Training& training,
-                          const std::vector<StageClass>& classes, const std::vector<Bucket>& buckets,
+                          const std::vector<StageClass>& classes,
+                          const std::vector<Bucket>& buckets,
                           const std::vector<std::optional<std::size_t>>& class_slots) {
   std::vector<OwnBucket> own;
   for (const Bucket& bucket : buckets) {

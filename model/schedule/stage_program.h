@@ -31,10 +31,11 @@ struct StageClass {
   std::int64_t divisor = 1;
 };
 
-// net: the worker's own. buckets: all of the plan, in their common order; those of other classes are
-// skipped. class_slots: by holder class of the plan, its place in `classes`.
+// net: the worker's own. buckets: all of the plan, in their common order; those of other classes
+// are skipped. class_slots: by holder class of the plan, its place in `classes`.
 RankProgram stage_program(const Net& net, const StageFrame& frame, const Training& training,
-                          const std::vector<StageClass>& classes, const std::vector<Bucket>& buckets,
+                          const std::vector<StageClass>& classes,
+                          const std::vector<Bucket>& buckets,
                           const std::vector<std::optional<std::size_t>>& class_slots);
 
 }  // namespace rehearse

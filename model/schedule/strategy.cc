@@ -20,32 +20,40 @@ std::vector<Axis> axes_of(const StrategySpec& strategy) {
 
 std::string_view to_string(Construction construction) {
   switch (construction) {
-    case Construction::block: return "block";
+    case Construction::block:
+      return "block";
   }
   REHEARSE_UNREACHABLE("construction");
 }
 
 std::string_view to_string(Masking masking) {
   switch (masking) {
-    case Masking::forward: return "forward";
+    case Masking::forward:
+      return "forward";
   }
   REHEARSE_UNREACHABLE("masking");
 }
 
 std::string_view to_string(Scaling scaling) {
   switch (scaling) {
-    case Scaling::at_test: return "at-test";
-    case Scaling::in_training: return "in-training";
-    case Scaling::none: return "none";
+    case Scaling::at_test:
+      return "at-test";
+    case Scaling::in_training:
+      return "in-training";
+    case Scaling::none:
+      return "none";
   }
   REHEARSE_UNREACHABLE("scaling");
 }
 
 std::string_view to_string(Balance balance) {
   switch (balance) {
-    case Balance::flops: return "flops";
-    case Balance::parameters: return "parameters";
-    case Balance::saved: return "saved";
+    case Balance::flops:
+      return "flops";
+    case Balance::parameters:
+      return "parameters";
+    case Balance::saved:
+      return "saved";
   }
   REHEARSE_UNREACHABLE("balance");
 }
@@ -58,21 +66,23 @@ Result<Mesh> resolve_mesh(const StrategySpec& strategy, std::int64_t devices) {
     if (axis.size) {
       known *= *axis.size;
     } else if (open != nullptr) {
-      return error(fmt::format("both {} and {} are auto: at most one axis can be", open->name,
-                               axis.name));
+      return error(
+          fmt::format("both {} and {} are auto: at most one axis can be", open->name, axis.name));
     } else {
       open = &axis;
     }
   }
   if (open != nullptr) {
     if (devices % known != 0) {
-      return error(fmt::format("{} = auto is impossible: the other axes take {} ranks, and the "
-                               "cluster has {} devices", open->name, known, devices));
+      return error(
+          fmt::format("{} = auto is impossible: the other axes take {} ranks, and the "
+                      "cluster has {} devices",
+                      open->name, known, devices));
     }
     open->size = devices / known;
   } else if (known != devices) {
-    return error(fmt::format("the axes multiply to {} ranks, the cluster has {} devices", known,
-                             devices));
+    return error(
+        fmt::format("the axes multiply to {} ranks, the cluster has {} devices", known, devices));
   }
   return Mesh{*axes[0].size, *axes[1].size, *axes[2].size};
 }
@@ -86,9 +96,9 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
   const std::int64_t replicas = mesh.data * mesh.workers;
   const std::int64_t parts = replicas * micro_batches_of(strategy);
   if (batch % parts == 0) return batch / parts;
-  return error(fmt::format("a batch of {} does not divide into {} micro-batches ({} {} with {} each)",
-                           batch, parts, replicas, strategy.subnetwork ? "workers" : "replicas",
-                           micro_batches_of(strategy)));
+  return error(fmt::format(
+      "a batch of {} does not divide into {} micro-batches ({} {} with {} each)", batch, parts,
+      replicas, strategy.subnetwork ? "workers" : "replicas", micro_batches_of(strategy)));
 }
 
 Status check_stages(const Mesh& mesh, std::size_t blocks) {
@@ -106,11 +116,12 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
     return coverage.numerator * workers / coverage.denominator;
   }
   const std::int64_t below = coverage.numerator * workers / coverage.denominator;
-  const std::string nearest = below == 0 ? fmt::format("at least 1/{}", workers)
-                                         : fmt::format("{0}/{2} or {1}/{2}", below, below + 1, workers);
-  return error(fmt::format("coverage {} of {} workers is {:g} holders, which must be an integer: {}",
-                           to_string(coverage), workers,
-                           coverage.value() * static_cast<double>(workers), nearest));
+  const std::string nearest = below == 0
+                                  ? fmt::format("at least 1/{}", workers)
+                                  : fmt::format("{0}/{2} or {1}/{2}", below, below + 1, workers);
+  return error(fmt::format(
+      "coverage {} of {} workers is {:g} holders, which must be an integer: {}",
+      to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
 }
 
 }  // namespace rehearse

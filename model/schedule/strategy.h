@@ -1,7 +1,7 @@
 // One strategy entry of a scenario: how the training is split over the ranks.
 //
-// The functions that turn its numbers into shapes say what is wrong with them, one key each, so that
-// whoever read the key can say where it stands.
+// The functions that turn its numbers into shapes say what is wrong with them, one key each, so
+// that whoever read the key can say where it stands.
 #pragma once
 
 #include <optional>

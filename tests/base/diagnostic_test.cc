@@ -8,9 +8,8 @@ namespace {
 TEST(Diagnostic, QuotesTheLineAndPutsTheCaretUnderTheWord) {
   const auto source = std::make_shared<const SourceText>("a.yaml", "x: 1\n  bandwidth: 400\n");
   const SourceSpan where{source, 2, 14, 3};
-  const Diagnostics errors =
-      error_at(where, "expected a bandwidth such as '400 Gb/s', got '400'",
-               {{SourceSpan{source, 1, 1, 1}, "units are required"}});
+  const Diagnostics errors = error_at(where, "expected a bandwidth such as '400 Gb/s', got '400'",
+                                      {{SourceSpan{source, 1, 1, 1}, "units are required"}});
   EXPECT_EQ(format(errors),
             "a.yaml:2:14: error: expected a bandwidth such as '400 Gb/s', got '400'\n"
             "    2 |   bandwidth: 400\n"

@@ -51,15 +51,18 @@ TEST(Random, ShuffleKeepsEveryElement) {
   Random(3).shuffle(std::span(order));
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
 TEST(Random, BelowStaysBelowAndReachesAll) {
   Random random(11);
   std::vector<int> seen(5);
-  for (int i = 0; i < 1000; ++i) ++seen.at(random.below(5));
+  for (int i = 0; i < 1000; ++i)
+    ++seen.at(random.below(5));
   // Each expects 200 with a deviation of sqrt(160) = 12.6.
-  for (const int count : seen) EXPECT_NEAR(count, 200, 64);
+  for (const int count : seen)
+    EXPECT_NEAR(count, 200, 64);
 }
 
 }  // namespace

@@ -48,11 +48,14 @@ TEST(Text, SplitKeepsEmptyParts) {
 }
 
 TEST(Text, ExactNumbersReadBack) {
-  for (const double x : {0.1, 1e-5, 1.0 / 3, 12345678.9}) EXPECT_EQ(parse_number(exact(x)), x);
+  for (const double x : {0.1, 1e-5, 1.0 / 3, 12345678.9})
+    EXPECT_EQ(parse_number(exact(x)), x);
 }
 
 // XXH3-64 of the empty input, from the reference implementation's documentation.
-TEST(Text, HashIsXxh3) { EXPECT_EQ(hash_text(""), "2d06800538d394c2"); }
+TEST(Text, HashIsXxh3) {
+  EXPECT_EQ(hash_text(""), "2d06800538d394c2");
+}
 
 }  // namespace
 }  // namespace rehearse

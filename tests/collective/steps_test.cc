@@ -11,12 +11,15 @@ using Lists = std::vector<std::vector<CollectiveStep>>;
 
 Lists all_members(std::size_t members, std::int64_t n) {
   Lists lists;
-  for (std::size_t m = 0; m < members; ++m) lists.push_back(ring_all_reduce(m, members, n));
+  for (std::size_t m = 0; m < members; ++m)
+    lists.push_back(ring_all_reduce(m, members, n));
   return lists;
 }
 
-// Plays the lists on integers, all members in lock step: what is sent in a step was there before it.
-std::vector<std::vector<std::int64_t>> play(const Lists& lists, std::vector<std::vector<std::int64_t>> data) {
+// Plays the lists on integers, all members in lock step: what is sent in a step was there before
+// it.
+std::vector<std::vector<std::int64_t>> play(const Lists& lists,
+                                            std::vector<std::vector<std::int64_t>> data) {
   for (std::size_t s = 0; s < lists[0].size(); ++s) {
     const auto before = data;
     for (std::size_t m = 0; m < lists.size(); ++m) {
@@ -33,7 +36,8 @@ std::vector<std::vector<std::int64_t>> play(const Lists& lists, std::vector<std:
 TEST(RingAllReduce, LeavesTheSumEverywhere) {
   for (std::size_t members = 1; members <= 9; ++members) {
     for (std::int64_t n = 0; n <= 40; ++n) {
-      std::vector<std::vector<std::int64_t>> data(members, std::vector<std::int64_t>(static_cast<std::size_t>(n)));
+      std::vector<std::vector<std::int64_t>> data(
+          members, std::vector<std::int64_t>(static_cast<std::size_t>(n)));
       std::vector<std::int64_t> sum(static_cast<std::size_t>(n), 0);
       for (std::size_t m = 0; m < members; ++m) {
         for (std::size_t e = 0; e < sum.size(); ++e) {
@@ -41,7 +45,8 @@ TEST(RingAllReduce, LeavesTheSumEverywhere) {
           sum[e] += data[m][e];
         }
       }
-      for (const auto& result : play(all_members(members, n), data)) EXPECT_EQ(result, sum);
+      for (const auto& result : play(all_members(members, n), data))
+        EXPECT_EQ(result, sum);
     }
   }
 }
@@ -57,14 +62,16 @@ TEST(RingAllReduce, ReceivesWhatTheNeighbourSends) {
   }
 }
 
-// Summed over the members, every element travels 2 (c - 1) times: c - 1 times to be summed and c - 1
-// times to be spread (Patarasuk and Yuan 2009, section 3). Per member 2 n (c - 1) / c where c divides n.
+// Summed over the members, every element travels 2 (c - 1) times: c - 1 times to be summed and c -
+// 1 times to be spread (Patarasuk and Yuan 2009, section 3). Per member 2 n (c - 1) / c where c
+// divides n.
 TEST(RingAllReduce, SendsAsLittleAsPossible) {
   for (std::size_t members = 2; members <= 9; ++members) {
     const auto c = static_cast<std::int64_t>(members);
     for (const std::int64_t n : {1, 7, 360, 1009}) {
       std::int64_t sent = 0;
-      for (const auto& list : all_members(members, n)) sent += elements_sent(list);
+      for (const auto& list : all_members(members, n))
+        sent += elements_sent(list);
       EXPECT_EQ(sent, 2 * (c - 1) * n);
     }
     EXPECT_EQ(elements_sent(ring_all_reduce(1, members, 10 * c)), 2 * 10 * (c - 1));
@@ -73,7 +80,8 @@ TEST(RingAllReduce, SendsAsLittleAsPossible) {
 
 TEST(RingAllReduce, ReceivesChunksOfTheCeiling) {
   // 10 elements over 4: chunks of 2, 3, 2, 3; everybody meets every chunk.
-  for (std::size_t m = 0; m < 4; ++m) EXPECT_EQ(longest_receive(ring_all_reduce(m, 4, 10)), 3);
+  for (std::size_t m = 0; m < 4; ++m)
+    EXPECT_EQ(longest_receive(ring_all_reduce(m, 4, 10)), 3);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The fuzz targets over everything there is to parse, whole and damaged. Damage is seeded: a failure
-// can be repeated.
+// The fuzz targets over everything there is to parse, whole and damaged. Damage is seeded: a
+// failure can be repeated.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -27,9 +27,14 @@ std::string damaged(std::string text, std::mt19937_64& random) {
   for (std::size_t edits = 1 + below(4); edits > 0 && !text.empty(); --edits) {
     const std::size_t at = below(text.size());
     switch (below(3)) {
-      case 0: text[at] = kBytes[below(kBytes.size())]; break;
-      case 1: text.erase(at, below(20)); break;
-      default: text.insert(below(text.size()), text.substr(at, below(40)));
+      case 0:
+        text[at] = kBytes[below(kBytes.size())];
+        break;
+      case 1:
+        text.erase(at, below(20));
+        break;
+      default:
+        text.insert(below(text.size()), text.substr(at, below(40)));
     }
   }
   return text;

@@ -1,5 +1,5 @@
-// One function for each parser. They return normally whatever they are given; REHEARSE_CHECK ends the
-// program if what was accepted does not survive being printed and read again.
+// One function for each parser. They return normally whatever they are given; REHEARSE_CHECK ends
+// the program if what was accepted does not survive being printed and read again.
 #pragma once
 
 #include <string>

@@ -62,9 +62,9 @@ TEST(Builders, EveryKindBuildsAndNamesWhatIsMissing) {
       const Result<Net> missing = build_net(spec);
       ASSERT_FALSE(missing.ok());
       EXPECT_NE(format(missing.errors()).find(std::string(field.name)), std::string::npos);
-      spec.fields[std::string(field.name)] =
-          field.kind == FieldKind::image ? std::vector<std::int64_t>{8, 8, 1}
-                                         : std::vector<std::int64_t>{10};
+      spec.fields[std::string(field.name)] = field.kind == FieldKind::image
+                                                 ? std::vector<std::int64_t>{8, 8, 1}
+                                                 : std::vector<std::int64_t>{10};
     }
     const Net net = build(spec);
     EXPECT_GE(net.blocks.size(), 2u) << row.kind;

@@ -13,8 +13,8 @@ namespace {
 Net model(const std::string& kind) {
   ModelSpec spec{kind, {}};
   if (kind == "gpt" || kind == "llama") {
-    spec.fields = {{"layers", {2}}, {"width", {32}}, {"heads", {4}}, {"sequence", {8}},
-                   {"vocabulary", {50}}};
+    spec.fields = {
+        {"layers", {2}}, {"width", {32}}, {"heads", {4}}, {"sequence", {8}}, {"vocabulary", {50}}};
     if (kind == "llama") spec.fields["kv_heads"] = {2};
   } else {
     spec.fields = {{"image", {8, 8, 1}}, {"classes", {10}}};
@@ -98,7 +98,8 @@ TEST_P(LoweringOfEveryModel, BackwardReachesEveryParameterFromWrittenScratch) {
     check_read(step.output_gradient);
     check_read(step.left);
     check_read(step.right);
-    for (const auto& place : step.input_gradients) note_write(place);
+    for (const auto& place : step.input_gradients)
+      note_write(place);
     note_write(step.sum);
     if (step.kind == KernelKind::backward_weight || step.kind == KernelKind::backward) {
       weight_steps.insert(step.layer);
@@ -118,10 +119,12 @@ TEST(Work, StepsAddUpToTheNet) {
   const Net net = model("resnet20");
   const std::int64_t samples = 4;
   double forward = 0, backward = 0;
-  for (const auto& step : lower(net, SegmentId(0), end_segment(net), Pass::forward, samples, {}).steps) {
+  for (const auto& step :
+       lower(net, SegmentId(0), end_segment(net), Pass::forward, samples, {}).steps) {
     forward += work_of(net, step, samples, {}).flops.flops();
   }
-  for (const auto& step : lower(net, SegmentId(0), end_segment(net), Pass::backward, samples, {}).steps) {
+  for (const auto& step :
+       lower(net, SegmentId(0), end_segment(net), Pass::backward, samples, {}).steps) {
     // Gradients that meet are the executor's work, additions of scale 1 nobody's.
     if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) continue;
     backward += work_of(net, step, samples, {}).flops.flops();

@@ -13,7 +13,8 @@ Net resnet20() {
 
 std::size_t layer_count(const Net& net) {
   std::size_t count = 0;
-  for (const Segment& segment : net.segments) count += segment.layers.size();
+  for (const Segment& segment : net.segments)
+    count += segment.layers.size();
   return count;
 }
 
@@ -63,8 +64,8 @@ TEST(Finish, TheInputNeedsNoGradientAndEveryLayerAfterTheFirstParameterDoes) {
 TEST(Finish, ActivationsWorkInPlaceOnlyOnWhatNobodyElseReads) {
   const Net net = resnet20();
   for (const Layer& layer : net.layers) {
-    const bool expected = std::holds_alternative<Relu>(layer.spec) ||
-                          std::holds_alternative<Add>(layer.spec);
+    const bool expected =
+        std::holds_alternative<Relu>(layer.spec) || std::holds_alternative<Add>(layer.spec);
     EXPECT_EQ(layer.in_place, expected) << layer.name;
   }
 }

@@ -10,9 +10,8 @@ namespace {
 TEST(Pack, SharesMemoryBetweenWhatIsNeverAliveTogether) {
   const std::vector<Bytes> sizes = {Bytes::bytes(256), Bytes::bytes(512), Bytes::bytes(256)};
   // 0 and 2 never meet; 1 meets both: the extent is 512 + 256.
-  const Packing packing = pack(sizes, kAlignment, [](std::size_t a, std::size_t b) {
-    return a == 1 || b == 1;
-  });
+  const Packing packing =
+      pack(sizes, kAlignment, [](std::size_t a, std::size_t b) { return a == 1 || b == 1; });
   EXPECT_EQ(packing.extent, Bytes::bytes(768));
   EXPECT_EQ(packing.offsets[0], packing.offsets[2]);
 }

@@ -13,13 +13,16 @@ Plan two_ranks() {
   RankProgram program;
   program.lanes = {LaneKind::compute, LaneKind::collective};
   program.parameter_classes = {{{}, 8, 0}};
-  const auto op = [](OpKind kind, int lane, auto detail) { return Op{kind, LaneId(lane), {}, {}, detail}; };
+  const auto op = [](OpKind kind, int lane, auto detail) {
+    return Op{kind, LaneId(lane), {}, {}, detail};
+  };
   program.ops = {op(OpKind::forward, 0, Compute{}), op(OpKind::backward, 0, Compute{}),
                  op(OpKind::all_reduce, 1, Collective{ParameterClassId(0), 0, 8, 2}),
                  op(OpKind::optimizer_step, 0, Optimize{ParameterClassId(0)})};
   plan.programs = {program};
   plan.ranks.resize(2);
-  for (RankBinding& rank : plan.ranks) rank.program = RankClassId(0), rank.groups = {GroupId(0)};
+  for (RankBinding& rank : plan.ranks)
+    rank.program = RankClassId(0), rank.groups = {GroupId(0)};
   return plan;
 }
 
@@ -28,7 +31,8 @@ struct Bar {
 };
 
 // The same bars in every step; steps of 20 s, but for the one that is `longer`.
-Timeline drawn(const std::vector<std::vector<Bar>>& ranks, std::int64_t steps, std::int64_t longer = -1) {
+Timeline drawn(const std::vector<std::vector<Bar>>& ranks, std::int64_t steps,
+               std::int64_t longer = -1) {
   Timeline timeline;
   timeline.steps = steps;
   const auto at = [](std::int64_t s) { return Time::nanoseconds(s * 1'000'000'000); };
@@ -38,8 +42,8 @@ Timeline drawn(const std::vector<std::vector<Bar>>& ranks, std::int64_t steps, s
       for (std::size_t op = 0; op < ranks[r].size(); ++op) {
         const Bar& bar = ranks[r][op];
         const bool stretched = step == longer && op + 1 == ranks[r].size();
-        timeline.spans.push_back({RankId(r), OpId(op), step, at(base + bar.issue), at(base + bar.start),
-                                  at(base + bar.end + (stretched ? 5 : 0))});
+        timeline.spans.push_back({RankId(r), OpId(op), step, at(base + bar.issue),
+                                  at(base + bar.start), at(base + bar.end + (stretched ? 5 : 0))});
       }
     }
   }
@@ -66,17 +70,20 @@ TEST(BreakDown, AWaitIsIdleUntilEverybodyIsThereThenExposed) {
 
 TEST(BreakDown, CommunicationBeneathComputeIsNotExposed) {
   auto bars = kBars;
-  for (auto& rank : bars) rank[2] = {4, 4, 14};
+  for (auto& rank : bars)
+    rank[2] = {4, 4, 14};
   const Breakdown breakdown = break_down(two_ranks(), drawn(bars, 4), 1);
   EXPECT_EQ(breakdown.ranks[0].exposed_communication.seconds(), 4) << "10 to 14";
   EXPECT_EQ(breakdown.ranks[1].exposed_communication.seconds(), 2) << "12 to 14";
-  EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 2) << "14 to 16: the update waits for nothing that is drawn";
+  EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 2)
+      << "14 to 16: the update waits for nothing that is drawn";
 }
 
 TEST(BreakDown, KindsAreBusyFromStartToEnd) {
   const Breakdown breakdown = break_down(two_ranks(), drawn(kBars, 4), 1);
   ASSERT_EQ(breakdown.kinds.size(), 4u);
-  for (const Breakdown::KindTime& kind : breakdown.kinds) EXPECT_EQ(kind.ops, 2);
+  for (const Breakdown::KindTime& kind : breakdown.kinds)
+    EXPECT_EQ(kind.ops, 2);
   EXPECT_EQ(breakdown.kinds[0].kind, OpKind::forward);
   EXPECT_EQ(breakdown.kinds[0].busy.seconds(), 5) << "4 and 6";
   EXPECT_EQ(breakdown.kinds[1].busy.seconds(), 6);

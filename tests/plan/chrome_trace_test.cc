@@ -18,7 +18,9 @@ Timeline drawn(const Plan& plan) {
   timeline.steps = 1;
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     for (std::size_t op = 0; op < program_of(plan, RankId(r)).ops.size(); ++op) {
-      const auto at = [&](std::int64_t us) { return Time::nanoseconds(1000 * (2 * static_cast<std::int64_t>(op) + us)); };
+      const auto at = [&](std::int64_t us) {
+        return Time::nanoseconds(1000 * (2 * static_cast<std::int64_t>(op) + us));
+      };
       timeline.spans.push_back({RankId(r), OpId(op), 0, at(0), at(1), at(2)});
     }
   }
@@ -50,7 +52,8 @@ TEST_F(ChromeTrace, HasOneEventPerSpanInMicroseconds) {
   for (std::size_t s = 0; s < complete.size(); ++s) {
     const Span& span = timeline_.spans[s];
     EXPECT_EQ(complete[s].at("pid"), span.rank.index());
-    EXPECT_EQ(complete[s].at("tid"), program_of(plan_, span.rank).ops[span.op.index()].lane.index());
+    EXPECT_EQ(complete[s].at("tid"),
+              program_of(plan_, span.rank).ops[span.op.index()].lane.index());
     EXPECT_EQ(complete[s].at("ts").get<double>(), 2 * static_cast<double>(span.op.index()) + 1);
     EXPECT_EQ(complete[s].at("dur").get<double>(), 1);
   }
@@ -62,7 +65,8 @@ TEST_F(ChromeTrace, NamesRanksAndLanes) {
     auto& names = event.at("name") == "process_name" ? processes : threads;
     names.insert(event.at("args").at("name"));
   }
-  EXPECT_EQ(processes, (std::set<std::string>{"predicted, rank 0 (stage0)", "predicted, rank 1 (stage1)"}));
+  EXPECT_EQ(processes,
+            (std::set<std::string>{"predicted, rank 0 (stage0)", "predicted, rank 1 (stage1)"}));
   EXPECT_TRUE(threads.contains("compute"));
 }
 

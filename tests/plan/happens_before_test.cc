@@ -27,7 +27,8 @@ std::vector<std::vector<bool>> closure(const RankProgram& program) {
   for (std::size_t b = 0; b < n; ++b) {
     for (std::size_t a = 0; a < b; ++a) {
       bool direct = program.ops[a].lane == program.ops[b].lane;
-      for (const OpId op : program.ops[b].after) direct = direct || op == OpId(a);
+      for (const OpId op : program.ops[b].after)
+        direct = direct || op == OpId(a);
       if (!direct) continue;
       before[a][b] = true;
       for (std::size_t x = 0; x < a; ++x) {
@@ -45,7 +46,8 @@ TEST(HappensBefore, IsTheTransitiveClosure) {
     const HappensBefore before(program);
     for (std::size_t a = 0; a < program.ops.size(); ++a) {
       for (std::size_t b = 0; b < program.ops.size(); ++b) {
-        EXPECT_EQ(before(OpId(a), OpId(b)), expected[a][b]) << a << " before " << b << ", seed " << seed;
+        EXPECT_EQ(before(OpId(a), OpId(b)), expected[a][b])
+            << a << " before " << b << ", seed " << seed;
       }
     }
   }

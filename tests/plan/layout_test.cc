@@ -32,11 +32,14 @@ TEST(Layout, NeverPutsTwoLiveBuffersIntoOnePlace) {
         EXPECT_LE(end, layout.arena);
         EXPECT_EQ(layout.offsets[i].bytes() % kAlignment.bytes(), 0);
         for (std::size_t j = 0; j < i; ++j) {
-          const bool apart = end <= layout.offsets[j] || layout.offsets[j] + program.buffers[j].size <= layout.offsets[i];
+          const bool apart = end <= layout.offsets[j] ||
+                             layout.offsets[j] + program.buffers[j].size <= layout.offsets[i];
           if (apart) continue;
           // They share bytes: one is surely gone before the other comes.
-          ASSERT_TRUE(lives[i].begin && lives[j].begin) << c.name << ": buffers " << i << " and " << j;
-          EXPECT_TRUE(before(*lives[i].end, *lives[j].begin) || before(*lives[j].end, *lives[i].begin))
+          ASSERT_TRUE(lives[i].begin && lives[j].begin)
+              << c.name << ": buffers " << i << " and " << j;
+          EXPECT_TRUE(before(*lives[i].end, *lives[j].begin) ||
+                      before(*lives[j].end, *lives[i].begin))
               << c.name << ": buffers " << i << " and " << j;
         }
       }
@@ -60,11 +63,13 @@ TEST(Layout, IsNearTheLivePeak) {
 // GPipe keeps the activations of m micro-batches on every stage, 1F1B those of p - s.
 TEST(Layout, OneForwardOneBackwardKeepsFewerActivations) {
   const auto arena = [](const std::string& schedule, std::size_t stage) {
-    const Result<Plan> plan = testing::plan_of({"", testing::pipeline(schedule, 4, 8), testing::resnet20(), 4});
+    const Result<Plan> plan =
+        testing::plan_of({"", testing::pipeline(schedule, 4, 8), testing::resnet20(), 4});
     const RankProgram& program = plan->programs[stage];
     return lay_out(program).live;
   };
-  for (std::size_t stage = 0; stage < 4; ++stage) EXPECT_LT(arena("1f1b", stage), arena("gpipe", stage));
+  for (std::size_t stage = 0; stage < 4; ++stage)
+    EXPECT_LT(arena("1f1b", stage), arena("gpipe", stage));
 }
 
 }  // namespace

@@ -20,15 +20,18 @@ TEST(PlanText, ReadsBackAsItself) {
 }
 
 TEST(PlanText, SkipsCommentsAndEmptyLines) {
-  const std::string text = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
-  const Result<ParsedPlan> parsed = parse_plan("# a plan\n\n" + text + "\n   # the end\n", "plan.txt");
+  const std::string text =
+      print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const Result<ParsedPlan> parsed =
+      parse_plan("# a plan\n\n" + text + "\n   # the end\n", "plan.txt");
   ASSERT_TRUE(parsed.ok()) << format(parsed.errors());
   EXPECT_EQ(print(parsed->plan), text);
 }
 
 TEST(PlanText, HashTellsPlansApart) {
   const auto hash = [](Bytes bucket) {
-    return plan_hash(*testing::plan_of({"", testing::data_parallel("ddp", bucket), testing::resnet20(), 4}));
+    return plan_hash(
+        *testing::plan_of({"", testing::data_parallel("ddp", bucket), testing::resnet20(), 4}));
   };
   EXPECT_EQ(hash(Bytes::kib(256)), hash(Bytes::kib(256)));
   EXPECT_NE(hash(Bytes::kib(256)), hash(Bytes::mib(25)));
@@ -40,7 +43,8 @@ struct BadText {
 
 // Each edit of a good plan gives exactly this error.
 TEST(PlanText, PointsAtWhatIsMalformed) {
-  const std::string good = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const std::string good =
+      print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
   const std::vector<BadText> cases = {
       {"rehearse plan 1", "rehearse plan 2",
        "plan.txt:1:15: error: this is version 2 of the plan's form, expected 1\n"
@@ -80,7 +84,8 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
 
 // No text may crash the reader: cut a plan anywhere, or change any one character.
 TEST(PlanText, SurvivesDamage) {
-  const std::string good = print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
+  const std::string good =
+      print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
   for (std::size_t at = 0; at < good.size(); at += 7) {
     (void)parse_plan(good.substr(0, at), "cut");
     for (const char c : {'-', '=', '9', ' ', '\n'}) {

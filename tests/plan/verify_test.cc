@@ -49,18 +49,31 @@ TEST(Verify, NamesWhatIsWrong) {
   const StrategySpec ddp = testing::data_parallel(), pipe = testing::pipeline("1f1b", 4, 4);
   const std::vector<Damage> cases = {
       {"dependency forwards", ddp, [](Plan& p) { p.programs[0].ops[1].after = {OpId(5)}; },
-       "op 1 (forward, segments 0..12, micro-batch 0): it waits for op 5, which does not stand before it"},
+       "op 1 (forward, segments 0..12, micro-batch 0): it waits for op 5, which does not stand "
+       "before it"},
       {"wrong lane", ddp, [](Plan& p) { p.programs[0].ops[1].lane = LaneId(1); },
        "op 1 (forward, segments 0..12, micro-batch 0): it stands on lane 1 (collective)"},
       {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; }, "the mesh has 3 ranks, the plan binds 4"},
       {"bytes differ", pipe,
-       [](Plan& p) { std::get<Transfer>(p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail).bytes = Bytes::bytes(8); },
+       [](Plan& p) {
+         std::get<Transfer>(
+             p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail)
+             .bytes = Bytes::bytes(8);
+       },
        "but this expects 8"},
       {"tag without partner", pipe,
-       [](Plan& p) { std::get<Transfer>(p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail).tag = 99; },
+       [](Plan& p) {
+         std::get<Transfer>(
+             p.programs[1].ops[find_op(p.programs[1], OpKind::receive).index()].detail)
+             .tag = 99;
+       },
        "rank 1 has no receive for it"},
       {"reduction missing on one rank's class", ddp,
-       [](Plan& p) { std::get<Collective>(p.programs[0].ops[find_op(p.programs[0], OpKind::all_reduce).index()].detail).begin = 3; },
+       [](Plan& p) {
+         std::get<Collective>(
+             p.programs[0].ops[find_op(p.programs[0], OpKind::all_reduce).index()].detail)
+             .begin = 3;
+       },
        "elements are reduced up to 0 before it"},
       {"wrong divisor", ddp,
        [](Plan& p) {
@@ -77,9 +90,10 @@ TEST(Verify, NamesWhatIsWrong) {
          }
        },
        "a gradient it adds to is reduced without waiting for it"},
-      {"update too early", ddp,
-       [](Plan& p) { p.programs[0].ops.back().after.clear(); }, "it does not wait for its gradients"},
-      {"group too small", ddp, [](Plan& p) { p.groups[0].members.pop_back(); }, "it is not a member of its group 0"},
+      {"update too early", ddp, [](Plan& p) { p.programs[0].ops.back().after.clear(); },
+       "it does not wait for its gradients"},
+      {"group too small", ddp, [](Plan& p) { p.groups[0].members.pop_back(); },
+       "it is not a member of its group 0"},
       {"batch", ddp, [](Plan& p) { p.training.batch = 512; },
        "4 micro-batches of 64 samples are 256 samples, the batch has 512"},
       {"same data twice", ddp, [](Plan& p) { p.ranks[1].first_micro_batch = 0; }, "samples"},
@@ -87,7 +101,9 @@ TEST(Verify, NamesWhatIsWrong) {
        [](Plan& p) {
          for (Op& op : p.programs[0].ops) {
            for (Operand& operand : op.operands) {
-             if (op.kind == OpKind::forward && !operand.frees && !is_persistent(p.programs[0].buffers[operand.buffer.index()].kind)) operand.frees = true;
+             if (op.kind == OpKind::forward && !operand.frees &&
+                 !is_persistent(p.programs[0].buffers[operand.buffer.index()].kind))
+               operand.frees = true;
            }
          }
        },
@@ -118,18 +134,21 @@ TEST(Verify, NamesWhatIsWrong) {
 TEST(Verify, ExplainsADeadlock) {
   Plan plan = *testing::plan_of({"", testing::pipeline("1f1b", 2, 2), testing::resnet20(), 2});
   // The second stage's first forward now waits for a gradient message that its own backward makes:
-  // its receive of micro-batch 0 is exchanged with that of micro-batch 1, which the first stage sends
-  // only after its send of micro-batch 0 has been taken.
+  // its receive of micro-batch 0 is exchanged with that of micro-batch 1, which the first stage
+  // sends only after its send of micro-batch 0 has been taken.
   RankProgram& second = plan.programs[1];
   std::vector<std::size_t> receives;
   for (std::size_t op = 0; op < second.ops.size(); ++op) {
     if (second.ops[op].kind == OpKind::receive) receives.push_back(op);
   }
   ASSERT_EQ(receives.size(), 2u);
-  std::swap(std::get<Transfer>(second.ops[receives[0]].detail).tag, std::get<Transfer>(second.ops[receives[1]].detail).tag);
+  std::swap(std::get<Transfer>(second.ops[receives[0]].detail).tag,
+            std::get<Transfer>(second.ops[receives[1]].detail).tag);
   const std::string errors = errors_of(plan);
-  EXPECT_THAT(errors, HasSubstr("deadlock: it waits for rank 1, which has not issued the other end"));
-  EXPECT_THAT(errors, HasSubstr("deadlock: it waits for rank 0, which has not issued the other end"));
+  EXPECT_THAT(errors,
+              HasSubstr("deadlock: it waits for rank 1, which has not issued the other end"));
+  EXPECT_THAT(errors,
+              HasSubstr("deadlock: it waits for rank 0, which has not issued the other end"));
 }
 
 TEST(Verify, PointsIntoThePlansText) {
@@ -142,7 +161,8 @@ TEST(Verify, PointsIntoThePlansText) {
   const Status status = verify(parsed->plan, &parsed->places);
   ASSERT_FALSE(status.ok());
   EXPECT_THAT(format(status.errors()), HasSubstr("plan.txt:"));
-  EXPECT_THAT(format(status.errors()), HasSubstr("it divides by 3, but 2 replicas add to these gradients"));
+  EXPECT_THAT(format(status.errors()),
+              HasSubstr("it divides by 3, but 2 replicas add to these gradients"));
 }
 
 }  // namespace

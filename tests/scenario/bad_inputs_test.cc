@@ -33,7 +33,8 @@ std::string said_of(const fs::path& file) {
 
 std::vector<fs::path> bad_files() {
   std::vector<fs::path> files = testing::yaml_files(kHere / "bad");
-  for (const fs::path& file : testing::yaml_files(kHere / "bad_devices")) files.push_back(file);
+  for (const fs::path& file : testing::yaml_files(kHere / "bad_devices"))
+    files.push_back(file);
   return files;
 }
 
@@ -74,7 +75,8 @@ TEST(BadInputs, AFileThatIsNotThere) {
 TEST(BadInputs, AFolderInsteadOfAFile) {
   const Result<Scenario> scenario = read_scenario(kHere.string(), testing::test_profiles());
   ASSERT_FALSE(scenario.ok());
-  EXPECT_EQ(format(scenario.errors()), "error: cannot read '" + kHere.string() + "': Is a directory\n");
+  EXPECT_EQ(format(scenario.errors()),
+            "error: cannot read '" + kHere.string() + "': Is a directory\n");
 }
 
 }  // namespace

@@ -109,7 +109,8 @@ TEST_P(ShippedProfile, StaysBelowItsPeaks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, ShippedProfile,
-                         ::testing::ValuesIn(testing::yaml_files(testing::kSource / "scenarios/devices")),
+                         ::testing::ValuesIn(testing::yaml_files(testing::kSource /
+                                                                 "scenarios/devices")),
                          [](const auto& file) { return testing::test_name(file.param); });
 
 }  // namespace

@@ -26,11 +26,16 @@ inline std::vector<std::filesystem::path> yaml_files(const std::filesystem::path
 // Names of parameterised tests.
 inline std::string test_name(const std::filesystem::path& file) {
   std::string name = file.stem().string();
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
   return name;
 }
 
-inline ProfilePath test_profiles() { return {{(kHere / "devices").string()}}; }
-inline ProfilePath shipped_profiles() { return {{(kSource / "scenarios/devices").string()}}; }
+inline ProfilePath test_profiles() {
+  return {{(kHere / "devices").string()}};
+}
+inline ProfilePath shipped_profiles() {
+  return {{(kSource / "scenarios/devices").string()}};
+}
 
 }  // namespace rehearse::testing

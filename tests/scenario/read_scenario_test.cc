@@ -134,18 +134,22 @@ TEST(ReadScenario, StrategiesKnowWhereTheyStand) {
 
 TEST(ReadScenario, LaysOutAsItLikes) {
   const std::string flow = kEverything;
-  const std::string block = replaced(flow, "model: {kind: resnet18, image: 28x28x3, classes: 100}",
-                                     "model:  # what is trained\n  image: 28x28x3\n  kind: \"resnet18\"\n  classes: 100");
+  const std::string block =
+      replaced(flow, "model: {kind: resnet18, image: 28x28x3, classes: 100}",
+               "model:  # what is trained\n  image: 28x28x3\n  kind: \"resnet18\"\n  classes: 100");
   EXPECT_EQ(parsed(block).model.fields, parsed(flow).model.fields);
   std::string windows;
-  for (const char c : flow) windows += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  for (const char c : flow)
+    windows += c == '\n' ? std::string("\r\n") : std::string(1, c);
   EXPECT_EQ(parsed(windows).cluster.device.name, "tiny");
 }
 
 TEST(ReadScenario, SeveralCountsAreAListOrAWord) {
   const auto hidden = [](const std::string& counts) {
-    const std::string model = "model: {kind: mlp, image: 28x28x1, classes: 10, hidden: " + counts + "}";
-    return parsed(replaced(kEverything, "model: {kind: resnet18, image: 28x28x3, classes: 100}", model))
+    const std::string model =
+        "model: {kind: mlp, image: 28x28x1, classes: 10, hidden: " + counts + "}";
+    return parsed(replaced(kEverything, "model: {kind: resnet18, image: 28x28x3, classes: 100}",
+                           model))
         .model.fields.at("hidden");
   };
   EXPECT_THAT(hidden("[128, 64, 32]"), ::testing::ElementsAre(128, 64, 32));

@@ -25,7 +25,8 @@ TEST_P(ShippedScenario, Runs) {
 }
 
 TEST_P(ShippedScenario, IsListedInTheReadme) {
-  const Result<std::string> readme = read_text_file((testing::kSource / "scenarios/README.md").string());
+  const Result<std::string> readme =
+      read_text_file((testing::kSource / "scenarios/README.md").string());
   ASSERT_TRUE(readme.ok());
   EXPECT_NE(readme->find("`" + GetParam().filename().string() + "`"), std::string::npos);
 }

@@ -12,9 +12,13 @@
 namespace rehearse {
 namespace {
 
-Net net_of_kind(const ModelSpec& spec) { return *build_net(spec); }
+Net net_of_kind(const ModelSpec& spec) {
+  return *build_net(spec);
+}
 
-ModelSpec resnet18() { return {"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}}; }
+ModelSpec resnet18() {
+  return {"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}};
+}
 
 void expect_uniform(const Assignment& assignment, std::int64_t holders) {
   for (const auto& by_worker : assignment.holders) {
@@ -25,7 +29,8 @@ void expect_uniform(const Assignment& assignment, std::int64_t holders) {
 TEST(Assignment, EveryUnitHasExactlyItsHolders) {
   const Net net = net_of_kind(testing::resnet20());
   for (const std::int64_t workers : {1, 2, 4, 5, 8, 16}) {
-    for (std::int64_t holders = 1; holders <= workers; holders = holders < 3 ? holders + 1 : holders * 2) {
+    for (std::int64_t holders = 1; holders <= workers;
+         holders = holders < 3 ? holders + 1 : holders * 2) {
       for (const Balance balance : {Balance::flops, Balance::parameters, Balance::saved}) {
         const auto assignment = assign_units(net, unit_loads(net, balance), workers, holders, 1);
         ASSERT_EQ(assignment.holders.size(), net.units.size());
@@ -42,7 +47,8 @@ TEST(Assignment, WorkersAreConnected) {
   for (const std::int64_t workers : {2, 4, 8, 10}) {
     for (const std::int64_t holders : {2L, workers / 2, workers}) {
       if (holders < 2) continue;
-      const auto assignment = assign_units(net, unit_loads(net, Balance::flops), workers, holders, 3);
+      const auto assignment =
+          assign_units(net, unit_loads(net, Balance::flops), workers, holders, 3);
       EXPECT_TRUE(is_connected(assignment)) << workers << " workers, " << holders << " holders";
       EXPECT_GT(spectral_gap(assignment), 1e-6);
     }
@@ -56,7 +62,8 @@ TEST(Assignment, LevelsResnet18) {
   std::vector<double> loads = unit_loads(net, Balance::parameters);
   std::vector<double> sorted = loads;
   std::sort(sorted.begin(), sorted.end());
-  EXPECT_EQ(sorted, (std::vector<double>{73984, 73984, 221696, 295424, 885760, 1180672, 3540992, 4720640}));
+  EXPECT_EQ(sorted,
+            (std::vector<double>{73984, 73984, 221696, 295424, 885760, 1180672, 3540992, 4720640}));
   const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
   for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u}) {
     for (const double load : worker_loads(assign_units(net, loads, 8, 4, seed), loads)) {
@@ -85,7 +92,8 @@ TEST(SpectralGap, OfCyclicWindows) {
     Assignment windows{kWorkers, {}};
     for (std::int64_t u = 0; u < kWorkers; ++u) {
       windows.holders.emplace_back(kWorkers, false);
-      for (std::int64_t k = 0; k < holders; ++k) windows.holders.back()[static_cast<std::size_t>((u + k) % kWorkers)] = true;
+      for (std::int64_t k = 0; k < holders; ++k)
+        windows.holders.back()[static_cast<std::size_t>((u + k) % kWorkers)] = true;
     }
     double second = 0;
     for (int k = 1; k < kWorkers; ++k) {

@@ -9,7 +9,8 @@
 namespace rehearse {
 namespace {
 
-// A chain of N equal hidden layers held in cyclic windows of c workers each: N groups around a circle.
+// A chain of N equal hidden layers held in cyclic windows of c workers each: N groups around a
+// circle.
 struct Circle {
   Net net;
   std::vector<HolderClass> classes;
@@ -18,7 +19,8 @@ struct Circle {
   Circle(std::size_t workers, std::size_t holders) : net(*build_net(testing::resnet20())) {
     for (std::size_t k = 0; k < workers; ++k) {
       HolderClass window{std::vector<bool>(workers, false), {true}, {ParameterId(k)}, 1};
-      for (std::size_t h = 0; h < holders; ++h) window.workers[(k + h) % workers] = true;
+      for (std::size_t h = 0; h < holders; ++h)
+        window.workers[(k + h) % workers] = true;
       window.elements = net.parameters[k].shape.elements();
       net.parameters[k].segment = SegmentId(0);  // all ready at once: only the conflicts count
       classes.push_back(window);
@@ -60,11 +62,14 @@ TEST(Buckets, HoldWholeParametersUpToTheSize) {
     const auto buckets = cut_buckets(net, classes, size, 4);
     std::int64_t covered = 0;
     for (std::size_t b = 0; b < buckets.size(); ++b) {
-      EXPECT_EQ(buckets[b].begin, covered) << "one holder class: buckets come as backward fills them";
+      EXPECT_EQ(buckets[b].begin, covered)
+          << "one holder class: buckets come as backward fills them";
       std::int64_t elements = 0;
-      for (const ParameterId p : buckets[b].parameters) elements += net.parameters[p.index()].shape.elements();
+      for (const ParameterId p : buckets[b].parameters)
+        elements += net.parameters[p.index()].shape.elements();
       EXPECT_EQ(buckets[b].end - buckets[b].begin, elements);
-      const std::int64_t last = net.parameters[buckets[b].parameters.back().index()].shape.elements();
+      const std::int64_t last =
+          net.parameters[buckets[b].parameters.back().index()].shape.elements();
       EXPECT_LT((elements - last) * 4, size.bytes()) << "full before its last parameter";
       if (b + 1 < buckets.size()) {
         EXPECT_GE(elements * 4, size.bytes()) << "closed before it was full";
@@ -84,7 +89,8 @@ TEST(HolderClasses, SplitByWorkersAndStages) {
   const auto classes = holder_classes(net, {without_first, full_subnetwork(net)}, stages);
   ASSERT_EQ(classes.size(), 3u);
   std::int64_t elements = 0;
-  for (const HolderClass& c : classes) elements += c.elements;
+  for (const HolderClass& c : classes)
+    elements += c.elements;
   EXPECT_EQ(elements, parameter_count(net));
 }
 

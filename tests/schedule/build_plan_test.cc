@@ -22,8 +22,8 @@ std::vector<std::size_t> ops_of(const RankProgram& program, OpKind kind) {
   return ops;
 }
 
-// 272,186 gradients of 4 bytes are 1.09 MB: four buckets of 256 KiB or more and a rest. At least three
-// are issued before the last backward op, so that they overlap it.
+// 272,186 gradients of 4 bytes are 1.09 MB: four buckets of 256 KiB or more and a rest. At least
+// three are issued before the last backward op, so that they overlap it.
 TEST(BuildPlan, BucketsOverlapBackward) {
   const Plan plan = plan_of(testing::data_parallel());
   ASSERT_EQ(plan.programs.size(), 1u);
@@ -31,8 +31,9 @@ TEST(BuildPlan, BucketsOverlapBackward) {
   const std::size_t last_backward = ops_of(program, OpKind::backward).back();
   std::size_t early = 0;
   for (const std::size_t reduce : ops_of(program, OpKind::all_reduce)) {
-    const bool waits = std::any_of(program.ops[reduce].after.begin(), program.ops[reduce].after.end(),
-                                   [&](OpId op) { return op.index() >= last_backward; });
+    const bool waits =
+        std::any_of(program.ops[reduce].after.begin(), program.ops[reduce].after.end(),
+                    [&](OpId op) { return op.index() >= last_backward; });
     if (reduce < last_backward && !waits) ++early;
   }
   EXPECT_GE(early, 3u);
@@ -52,8 +53,9 @@ TEST(BuildPlan, UnitsHeldAloneAreNotReduced) {
   const Plan plan = plan_of(testing::subnetwork({1, 4}));
   for (const RankProgram& program : plan.programs) {
     ASSERT_EQ(program.parameter_classes.size(), 2u);
-    const auto alone = std::count_if(program.parameter_classes.begin(), program.parameter_classes.end(),
-                                     [](const ParameterClass& c) { return !c.group; });
+    const auto alone =
+        std::count_if(program.parameter_classes.begin(), program.parameter_classes.end(),
+                      [](const ParameterClass& c) { return !c.group; });
     EXPECT_EQ(alone, 1);
   }
   EXPECT_EQ(plan.groups.size(), 1u);
@@ -95,9 +97,12 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
     const auto plan = testing::plan_of({"", strategy, testing::resnet20(), 4}, batch);
     return plan.ok() ? "" : plan.errors().front().message;
   };
-  EXPECT_EQ(message(testing::data_parallel(), 255), "a batch of 255 does not divide into 4 micro-batches (4 replicas with 1 each)");
-  EXPECT_EQ(message(testing::pipeline("zigzag", 4, 4), 256), "there is no pipeline schedule 'zigzag'");
-  EXPECT_EQ(message(testing::subnetwork({1, 3}), 256), "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
+  EXPECT_EQ(message(testing::data_parallel(), 255),
+            "a batch of 255 does not divide into 4 micro-batches (4 replicas with 1 each)");
+  EXPECT_EQ(message(testing::pipeline("zigzag", 4, 4), 256),
+            "there is no pipeline schedule 'zigzag'");
+  EXPECT_EQ(message(testing::subnetwork({1, 3}), 256),
+            "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace {
 std::string letters(const std::vector<Slot>& order) {
   std::string text;
   for (const Slot& slot : order) {
-    text += (slot.pass == Pass::forward ? "F" : "B") + std::to_string(slot.micro_batch.value()) + " ";
+    text +=
+        (slot.pass == Pass::forward ? "F" : "B") + std::to_string(slot.micro_batch.value()) + " ";
   }
   return text;
 }
@@ -32,7 +33,8 @@ std::int64_t most_in_flight(const std::vector<Slot>& order) {
   return most;
 }
 
-// Every schedule runs each pass once, forward first; 1F1B keeps min(p - s, m) micro-batches, GPipe m.
+// Every schedule runs each pass once, forward first; 1F1B keeps min(p - s, m) micro-batches, GPipe
+// m.
 TEST(Pipeline, EverySchedulePassesEveryMicroBatchOnce) {
   for (const PipelineSchedule& schedule : pipeline_schedules()) {
     for (const std::int64_t stages : {1, 2, 5}) {
@@ -41,11 +43,14 @@ TEST(Pipeline, EverySchedulePassesEveryMicroBatchOnce) {
           const auto order = schedule.order(stage, stages, micro_batches);
           ASSERT_EQ(static_cast<std::int64_t>(order.size()), 2 * micro_batches);
           for (std::int64_t m = 0; m < micro_batches; ++m) {
-            const auto forward = std::find(order.begin(), order.end(), Slot{Pass::forward, MicroBatchId(m)});
-            const auto backward = std::find(order.begin(), order.end(), Slot{Pass::backward, MicroBatchId(m)});
+            const auto forward =
+                std::find(order.begin(), order.end(), Slot{Pass::forward, MicroBatchId(m)});
+            const auto backward =
+                std::find(order.begin(), order.end(), Slot{Pass::backward, MicroBatchId(m)});
             EXPECT_TRUE(forward < backward && backward != order.end()) << schedule.name;
           }
-          const std::int64_t most = schedule.name == "1f1b" ? std::min(stages - stage, micro_batches) : micro_batches;
+          const std::int64_t most =
+              schedule.name == "1f1b" ? std::min(stages - stage, micro_batches) : micro_batches;
           EXPECT_EQ(most_in_flight(order), most) << schedule.name;
         }
       }
@@ -55,7 +60,8 @@ TEST(Pipeline, EverySchedulePassesEveryMicroBatchOnce) {
 
 TEST(Pipeline, TableIsSorted) {
   const auto& table = pipeline_schedules();
-  EXPECT_TRUE(std::is_sorted(table.begin(), table.end(), [](auto& a, auto& b) { return a.name < b.name; }));
+  EXPECT_TRUE(
+      std::is_sorted(table.begin(), table.end(), [](auto& a, auto& b) { return a.name < b.name; }));
   EXPECT_EQ(find_pipeline_schedule("zigzag"), nullptr);
 }
 

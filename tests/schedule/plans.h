@@ -16,7 +16,9 @@ struct PlanCase {
   std::int64_t devices = 4;
 };
 
-inline ModelSpec resnet20() { return {"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}}; }
+inline ModelSpec resnet20() {
+  return {"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}};
+}
 inline ModelSpec mlp() {
   return {"mlp", {{"image", {4, 4, 1}}, {"hidden", {24, 24, 24}}, {"classes", {10}}}};
 }
@@ -36,7 +38,8 @@ inline StrategySpec accumulation(std::int64_t micro_batches) {
   return strategy;
 }
 
-inline StrategySpec pipeline(std::string schedule, std::int64_t stages, std::int64_t micro_batches) {
+inline StrategySpec pipeline(std::string schedule, std::int64_t stages,
+                             std::int64_t micro_batches) {
   StrategySpec strategy;
   strategy.name = schedule;
   strategy.data = std::nullopt;
@@ -88,7 +91,13 @@ inline std::vector<PlanCase> all_cases() {
   all.data = 2;
   all.pipeline = PipelineSpec{2, "1f1b", 2};
   cases.push_back({"all", all, resnet20(), 16});
-  const ModelSpec gpt = {"gpt", {{"layers", {4}}, {"width", {32}}, {"heads", {4}}, {"vocabulary", {96}}, {"sequence", {16}}, {"positions", {16}}}};
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {4}},
+                          {"width", {32}},
+                          {"heads", {4}},
+                          {"vocabulary", {96}},
+                          {"sequence", {16}},
+                          {"positions", {16}}}};
   cases.push_back({"gpt_tied_pipeline", pipeline("1f1b", 2, 2), gpt, 4});
   cases.push_back({"gpt_subnetwork", subnetwork({1, 2}), gpt, 4});
   return cases;

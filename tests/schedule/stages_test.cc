@@ -13,14 +13,16 @@ namespace {
 double largest_stage(const std::vector<double>& costs, const std::vector<std::size_t>& starts) {
   double largest = 0;
   for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
-    largest = std::max(largest, std::accumulate(costs.begin() + static_cast<std::ptrdiff_t>(starts[s]),
-                                                costs.begin() + static_cast<std::ptrdiff_t>(starts[s + 1]), 0.0));
+    largest = std::max(
+        largest, std::accumulate(costs.begin() + static_cast<std::ptrdiff_t>(starts[s]),
+                                 costs.begin() + static_cast<std::ptrdiff_t>(starts[s + 1]), 0.0));
   }
   return largest;
 }
 
 // All cuts of `costs` into `stages`, by brute force: the smallest largest stage.
-double best_cut(const std::vector<double>& costs, std::size_t stages, std::vector<std::size_t> starts = {0}) {
+double best_cut(const std::vector<double>& costs, std::size_t stages,
+                std::vector<std::size_t> starts = {0}) {
   if (starts.size() == stages) {
     starts.push_back(costs.size());
     return largest_stage(costs, starts);
@@ -39,7 +41,8 @@ TEST(CutStages, IsOptimal) {
   Random random(7);
   for (int trial = 0; trial < 50; ++trial) {
     std::vector<double> costs(1 + random.below(9));
-    for (double& cost : costs) cost = static_cast<double>(random.below(20));
+    for (double& cost : costs)
+      cost = static_cast<double>(random.below(20));
     for (std::size_t stages = 1; stages <= costs.size(); ++stages) {
       const auto starts = cut_stages(costs, static_cast<std::int64_t>(stages));
       ASSERT_EQ(starts.size(), stages + 1);

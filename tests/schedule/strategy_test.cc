@@ -7,7 +7,9 @@
 namespace rehearse {
 namespace {
 
-std::string message(const auto& result) { return result.ok() ? "" : result.errors().front().message; }
+std::string message(const auto& result) {
+  return result.ok() ? "" : result.errors().front().message;
+}
 
 TEST(Strategy, AutoFillsTheDevices) {
   StrategySpec strategy = testing::pipeline("1f1b", 4, 8);
@@ -20,13 +22,16 @@ TEST(Strategy, AutoFillsTheDevices) {
 
 TEST(Strategy, SaysWhatDoesNotFit) {
   StrategySpec strategy = testing::pipeline("1f1b", 3, 4);
-  EXPECT_EQ(message(resolve_mesh(strategy, 8)),
-            "data = auto is impossible: the other axes take 3 ranks, and the cluster has 8 devices");
+  EXPECT_EQ(
+      message(resolve_mesh(strategy, 8)),
+      "data = auto is impossible: the other axes take 3 ranks, and the cluster has 8 devices");
   strategy.data = 2;
-  EXPECT_EQ(message(resolve_mesh(strategy, 8)), "the axes multiply to 6 ranks, the cluster has 8 devices");
+  EXPECT_EQ(message(resolve_mesh(strategy, 8)),
+            "the axes multiply to 6 ranks, the cluster has 8 devices");
   strategy.data = std::nullopt;
   strategy.pipeline->stages = std::nullopt;
-  EXPECT_EQ(message(resolve_mesh(strategy, 8)), "both data and pipeline stages are auto: at most one axis can be");
+  EXPECT_EQ(message(resolve_mesh(strategy, 8)),
+            "both data and pipeline stages are auto: at most one axis can be");
   EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {2, 4, 1}, 256)),
             "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each)");
   EXPECT_EQ(message(check_stages({1, 12, 1}, 11)), "12 stages, but the model has only 11 blocks");

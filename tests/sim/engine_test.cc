@@ -10,7 +10,9 @@ namespace {
 
 using ::testing::ElementsAre;
 
-Time at(std::int64_t ns) { return Time::nanoseconds(ns); }
+Time at(std::int64_t ns) {
+  return Time::nanoseconds(ns);
+}
 
 TEST(Engine, RunsInTheOrderOfTime) {
   Engine engine;
@@ -26,7 +28,8 @@ TEST(Engine, RunsInTheOrderOfTime) {
 TEST(Engine, RunsWhatHappensAtOnceAsScheduled) {
   Engine engine;
   std::vector<int> seen;
-  for (int i = 0; i < 100; ++i) engine.schedule(at(i % 2), [&seen, i] { seen.push_back(i); });
+  for (int i = 0; i < 100; ++i)
+    engine.schedule(at(i % 2), [&seen, i] { seen.push_back(i); });
   engine.run([] {});
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(seen[static_cast<std::size_t>(i)], 2 * i);
@@ -61,7 +64,8 @@ TEST(Engine, SettlesBeforeTimeGoesOn) {
     if (engine.now() != at(1) || std::exchange(once, true)) return;
     engine.schedule(engine.now(), [&] { seen.push_back("more"); });
   });
-  EXPECT_THAT(seen, ElementsAre("settle", "event", "event", "settle", "more", "settle", "event", "settle"));
+  EXPECT_THAT(
+      seen, ElementsAre("settle", "event", "event", "settle", "more", "settle", "event", "settle"));
 }
 
 TEST(Engine, RepeatsItself) {

@@ -35,9 +35,9 @@ class System {
   std::size_t flow_count() const { return flows_.size(); }
   std::size_t resource_count() const { return capacities_.size(); }
 
-  // No resource is over its capacity; each flow is at its bound, or crosses a full resource on which
-  // no flow's normalized rate is larger. Such rates are the max-min fair ones, and unique (Bertsekas
-  // and Gallager, section 6.5.2).
+  // No resource is over its capacity; each flow is at its bound, or crosses a full resource on
+  // which no flow's normalized rate is larger. Such rates are the max-min fair ones, and unique
+  // (Bertsekas and Gallager, section 6.5.2).
   void expect_max_min() const {
     std::vector<double> load(capacities_.size(), 0), largest(capacities_.size(), 0);
     for (const KnownFlow& flow : flows_) {
@@ -77,9 +77,11 @@ TEST(FairShare, OneLinkIsSharedEqually) {
   System system;
   const ResourceId link = system.add_resource(12);
   std::vector<FlowId> flows;
-  for (int i = 0; i < 3; ++i) flows.push_back(system.add_flow({{link}}));
+  for (int i = 0; i < 3; ++i)
+    flows.push_back(system.add_flow({{link}}));
   system.shares.solve();
-  for (const FlowId flow : flows) EXPECT_DOUBLE_EQ(system.shares.rate(flow), 4);
+  for (const FlowId flow : flows)
+    EXPECT_DOUBLE_EQ(system.shares.rate(flow), 4);
 }
 
 // The textbook's example: a long flow over two links, and one more on each of them.
@@ -130,7 +132,8 @@ TEST_P(RandomSystem, IsMaxMinFairWhateverChanges) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   std::uniform_real_distribution<double> number(0.1, 10);
   System system;
-  for (std::size_t r = 1 + below(12); r > 0; --r) system.add_resource(number(random));
+  for (std::size_t r = 1 + below(12); r > 0; --r)
+    system.add_resource(number(random));
   const auto add = [&] {
     std::vector<Use> uses;
     for (std::size_t r = 0; r < system.resource_count(); ++r) {

@@ -23,17 +23,20 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
   // Priced by the cost model, on CPUs that share two cores, or on GPUs under a switch.
   sim::Outcome play(DeviceKind kind) const {
     const auto ranks = static_cast<std::int64_t>(plan_.ranks.size());
-    ClusterSpec spec = kind == DeviceKind::cpu ? testing::cpu_node(ranks, {1, 2}) : testing::gpus(ranks, 1e9, 1e-6);
+    ClusterSpec spec = kind == DeviceKind::cpu ? testing::cpu_node(ranks, {1, 2})
+                                               : testing::gpus(ranks, 1e9, 1e-6);
     Device device = testing::simple_device();
     device.kind = kind;
     device.capacity = spec.device.capacity;
     device.memory_bandwidth = BytesPerSecond::gigabytes_per_second(10);
     if (kind == DeviceKind::cpu) {
-      device.messaging = {Seconds::microseconds(1), Seconds::microseconds(1), testing::seconds(1e-10),
-                          testing::seconds(1e-10), testing::seconds(1e-10)};
+      device.messaging = {Seconds::microseconds(1), Seconds::microseconds(1),
+                          testing::seconds(1e-10), testing::seconds(1e-10),
+                          testing::seconds(1e-10)};
     }
     spec.device = device;
-    return testing::played(plan_, spec, make_prices(plan_, *build_net(plan_.model), device), kSteps);
+    return testing::played(plan_, spec, make_prices(plan_, *build_net(plan_.model), device),
+                           kSteps);
   }
 
   Plan plan_;
@@ -47,9 +50,10 @@ Bytes bytes_of(const Plan& plan, RankId rank) {
     if (op.kind != OpKind::all_reduce) continue;
     const Collective& detail = collective_of(op);
     const Group& group = group_of(plan, rank, op);
-    const auto member = std::find(group.members.begin(), group.members.end(), rank) - group.members.begin();
-    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(member), group.members.size(),
-                                detail.end - detail.begin);
+    const auto member =
+        std::find(group.members.begin(), group.members.end(), rank) - group.members.begin();
+    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(member),
+                                group.members.size(), detail.end - detail.begin);
     sum += Bytes::bytes(elements_sent(steps) * state_sizes(plan.training).gradient);
   }
   return sum;
@@ -77,7 +81,8 @@ TEST_P(Simulation, ObeysLanesAndDependencies) {
   for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
     const Timeline timeline = play(kind).timeline;
     std::map<std::tuple<RankId, std::int64_t, OpId>, Span> spans;
-    for (const Span& span : timeline.spans) spans[{span.rank, span.step, span.op}] = span;
+    for (const Span& span : timeline.spans)
+      spans[{span.rank, span.step, span.op}] = span;
     for (const Span& span : timeline.spans) {
       const RankProgram& program = program_of(plan_, span.rank);
       const Op& op = program.ops[span.op.index()];
@@ -101,8 +106,10 @@ TEST_P(Simulation, MovesTheBytesOfThePlan) {
       sent += outcome.sent[r], received += outcome.received[r];
     }
     EXPECT_EQ(sent, received);
-    for (const Bytes bytes : outcome.link_bytes) crossing += bytes;
-    EXPECT_EQ(crossing, kind == DeviceKind::gpu ? sent * 2 : Bytes{}) << "up to the switch and down";
+    for (const Bytes bytes : outcome.link_bytes)
+      crossing += bytes;
+    EXPECT_EQ(crossing, kind == DeviceKind::gpu ? sent * 2 : Bytes{})
+        << "up to the switch and down";
   }
 }
 

@@ -24,15 +24,21 @@ class MachineTest : public ::testing::Test {
   Machine::Done note(double& when) {
     return [&when, this] { when = engine_.now().seconds().seconds(); };
   }
-  void at(double time, Engine::Action action) { engine_.schedule(Time::from(seconds(time)), std::move(action)); }
-  void compute(int rank, const OpPrice& price, double& when) { machine_->compute(RankId(rank), price, note(when)); }
+  void at(double time, Engine::Action action) {
+    engine_.schedule(Time::from(seconds(time)), std::move(action));
+  }
+  void compute(int rank, const OpPrice& price, double& when) {
+    machine_->compute(RankId(rank), price, note(when));
+  }
   void transfer(int from, int to, std::int64_t bytes, double& when) {
     machine_->transfer(RankId(from), RankId(to), Bytes::bytes(bytes), note(when));
   }
   void run() {
     engine_.run([this] { machine_->settle(); });
   }
-  static OpPrice price(double s, std::int64_t traffic = 0) { return {seconds(s), Bytes::bytes(traffic), {}, {}}; }
+  static OpPrice price(double s, std::int64_t traffic = 0) {
+    return {seconds(s), Bytes::bytes(traffic), {}, {}};
+  }
 
   Engine engine_;
   std::optional<Cluster> cluster_;
@@ -55,30 +61,37 @@ TEST_F(MachineTest, FourRanksOnTwoCoresTakeTwiceAsLong) {
   use(cpu_node(4, {1, 2}));
   const OpPrice one = price(1);
   std::array<double, 4> ends{};
-  for (int r = 0; r < 4; ++r) compute(r, one, ends[static_cast<std::size_t>(r)]);
+  for (int r = 0; r < 4; ++r)
+    compute(r, one, ends[static_cast<std::size_t>(r)]);
   run();
-  for (const double end : ends) EXPECT_NEAR(end, 2, kTick);
+  for (const double end : ends)
+    EXPECT_NEAR(end, 2, kTick);
 }
 
-// One of four has half the work: until it ends at 1 s each has run at 1/2; then three share two cores.
+// One of four has half the work: until it ends at 1 s each has run at 1/2; then three share two
+// cores.
 TEST_F(MachineTest, AnIdleRankGivesItsCoreAway) {
   use(cpu_node(4, {1, 2}));
   const OpPrice one = price(1), half = price(0.5);
   std::array<double, 4> ends{};
-  for (int r = 0; r < 4; ++r) compute(r, r == 0 ? half : one, ends[static_cast<std::size_t>(r)]);
+  for (int r = 0; r < 4; ++r)
+    compute(r, r == 0 ? half : one, ends[static_cast<std::size_t>(r)]);
   run();
   EXPECT_NEAR(ends[0], 1, kTick);
-  for (int r = 1; r < 4; ++r) EXPECT_NEAR(ends[static_cast<std::size_t>(r)], 1.75, kTick);
+  for (int r = 1; r < 4; ++r)
+    EXPECT_NEAR(ends[static_cast<std::size_t>(r)], 1.75, kTick);
 }
 
 // What k busy ranks do together is what was measured, not min(k, cores).
 TEST_F(MachineTest, TheContentionCurveIsTheMeasuredOne) {
-  for (const auto& [ranks, expected] : {std::pair(1, 1.0), std::pair(2, 2 / 1.6), std::pair(3, 3 / 1.8), std::pair(4, 4 / 1.8)}) {
+  for (const auto& [ranks, expected] :
+       {std::pair(1, 1.0), std::pair(2, 2 / 1.6), std::pair(3, 3 / 1.8), std::pair(4, 4 / 1.8)}) {
     engine_ = Engine();
     use(cpu_node(4, {1, 1.6, 1.8}));
     const OpPrice one = price(1);
     double end = 0;
-    for (int r = 0; r < ranks; ++r) compute(r, one, end);
+    for (int r = 0; r < ranks; ++r)
+      compute(r, one, end);
     run();
     EXPECT_NEAR(end, expected, kTick) << ranks << " ranks";
   }
@@ -141,9 +154,11 @@ TEST_F(MachineTest, AnOversubscribedTreeIsSlowerByThatMuch) {
   spec.network.link = {BytesPerSecond::bytes_per_second(1e9), Seconds{}};
   use(spec);
   std::array<double, 4> ends{};
-  for (int n = 0; n < 4; ++n) transfer(n, n + 4, 1'000'000'000, ends[static_cast<std::size_t>(n)]);
+  for (int n = 0; n < 4; ++n)
+    transfer(n, n + 4, 1'000'000'000, ends[static_cast<std::size_t>(n)]);
   run();
-  for (const double end : ends) EXPECT_NEAR(end, 2, kTick);
+  for (const double end : ends)
+    EXPECT_NEAR(end, 2, kTick);
 }
 
 // A CPU rank's thread computes and copies: both take longer together.
@@ -160,8 +175,8 @@ TEST_F(MachineTest, AMessageTakesTheThreadsTime) {
   EXPECT_NEAR(sent, 2, kTick);
 }
 
-// Kernels of 1 and 3 s: a moment at random falls into them with odds 1 : 3 and then waits 1/2 or 3/2 s
-// on average, 5/4 s in all.
+// Kernels of 1 and 3 s: a moment at random falls into them with odds 1 : 3 and then waits 1/2 or
+// 3/2 s on average, 5/4 s in all.
 TEST_F(MachineTest, AComputingRankLooksAfterMessagesBetweenKernels) {
   use(cpu_node(2, {1, 2}));
   OpPrice op = price(4);
@@ -198,7 +213,8 @@ TEST_F(MachineTest, CountsTheBytesOfEveryLink) {
   transfer(0, 1, 100, end), transfer(2, 1, 10, end);
   run();
   std::int64_t sum = 0;
-  for (const Bytes bytes : machine_->link_bytes()) sum += bytes.bytes();
+  for (const Bytes bytes : machine_->link_bytes())
+    sum += bytes.bytes();
   EXPECT_EQ(sum, 220) << "two links each";
 }
 

@@ -18,9 +18,10 @@ Plan plan_of(const StrategySpec& strategy, const ModelSpec& model, std::int64_t 
 }
 
 ModelSpec deep_mlp(std::int64_t hidden_layers) {
-  return {"mlp", {{"image", {4, 4, 1}},
-                  {"hidden", std::vector<std::int64_t>(static_cast<std::size_t>(hidden_layers), 16)},
-                  {"classes", {16}}}};
+  return {"mlp",
+          {{"image", {4, 4, 1}},
+           {"hidden", std::vector<std::int64_t>(static_cast<std::size_t>(hidden_layers), 16)},
+           {"classes", {16}}}};
 }
 
 struct PipelineCase {
@@ -33,9 +34,11 @@ class PipelineBubble : public ::testing::TestWithParam<PipelineCase> {};
 // Huang et al. (GPipe, 2019), section 2.3; Narayanan et al. (2021), section 2.2: (p-1)/(m+p-1).
 TEST_P(PipelineBubble, IsTheTextbooks) {
   const auto [schedule, stages, micro_batches] = GetParam();
-  const Plan plan = plan_of(testing::pipeline(schedule, stages, micro_batches), deep_mlp(8), stages);
+  const Plan plan =
+      plan_of(testing::pipeline(schedule, stages, micro_batches), deep_mlp(8), stages);
   const double forward = 1, backward = 2;
-  const sim::Outcome outcome = played(plan, gpus(stages, kInstant), prices(plan, seconds(forward), seconds(backward)));
+  const sim::Outcome outcome =
+      played(plan, gpus(stages, kInstant), prices(plan, seconds(forward), seconds(backward)));
   const Breakdown breakdown = break_down(plan, outcome.timeline, 1);
   const auto p = static_cast<double>(stages), m = static_cast<double>(micro_batches);
   EXPECT_NEAR(breakdown.step_time.seconds(), (m + p - 1) * (forward + backward), 1e-9);
@@ -51,7 +54,8 @@ INSTANTIATE_TEST_SUITE_P(Sizes, PipelineBubble,
                                            PipelineCase{"gpipe", 8, 16}, PipelineCase{"1f1b", 2, 1},
                                            PipelineCase{"1f1b", 4, 8}, PipelineCase{"1f1b", 8, 16}),
                          [](const auto& c) {
-                           return fmt::format("{}_{}_stages_{}", c.param.schedule == "gpipe" ? "gpipe" : "one_f_one_b",
+                           return fmt::format("{}_{}_stages_{}",
+                                              c.param.schedule == "gpipe" ? "gpipe" : "one_f_one_b",
                                               c.param.stages, c.param.micro_batches);
                          });
 

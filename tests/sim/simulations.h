@@ -9,7 +9,9 @@
 
 namespace rehearse::testing {
 
-inline Seconds seconds(double s) { return Seconds::seconds(s); }
+inline Seconds seconds(double s) {
+  return Seconds::seconds(s);
+}
 
 inline Cluster built(const ClusterSpec& spec) {
   Result<Cluster> cluster = Cluster::build(spec);

@@ -10,7 +10,9 @@
 namespace rehearse {
 namespace {
 
-std::string page() { return print_report({testing::summary("predicted"), testing::summary("measured")}); }
+std::string page() {
+  return print_report({testing::summary("predicted"), testing::summary("measured")});
+}
 
 TEST(Report, AsksNothingOfTheNetwork) {
   for (const char* reference : {"http:", "https:", "src=", "<link", "import ", "fetch(", "url("}) {

@@ -20,8 +20,8 @@ inline StrategySummary strategy_summary(std::string name, double step_ms) {
   s.pools = {{"parameters", Bytes::mib(4)}, {"workspace", Bytes::mib(1)}};
   s.fits = true;
   for (std::int64_t r = 0; r < 2; ++r) {
-    s.ranks.push_back({r, Bytes::mib(12), Bytes::mib(11), Bytes::mib(10), Bytes::kib(100 + r), Bytes::kib(100),
-                       s.compute, s.exposed_communication, s.idle});
+    s.ranks.push_back({r, Bytes::mib(12), Bytes::mib(11), Bytes::mib(10), Bytes::kib(100 + r),
+                       Bytes::kib(100), s.compute, s.exposed_communication, s.idle});
   }
   s.links = {{"node0 - switch", Bytes::kib(7), 0.125}};
   s.kinds = {{OpKind::forward, 2, ms(1)}, {OpKind::all_reduce, 4, ms(3)}};
@@ -33,7 +33,10 @@ inline StrategySummary strategy_summary(std::string name, double step_ms) {
 }
 
 inline Summary summary(std::string source) {
-  return {"two ranks", std::move(source), "tiny", {strategy_summary("ddp", 100), strategy_summary("pipe", 200)}};
+  return {"two ranks",
+          std::move(source),
+          "tiny",
+          {strategy_summary("ddp", 100), strategy_summary("pipe", 200)}};
 }
 
 }  // namespace rehearse::testing

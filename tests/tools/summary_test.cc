@@ -14,7 +14,8 @@ using Json = nlohmann::ordered_json;
 
 std::vector<std::string> keys(const Json& object) {
   std::vector<std::string> result;
-  for (const auto& [key, value] : object.items()) result.push_back(key);
+  for (const auto& [key, value] : object.items())
+    result.push_back(key);
   return result;
 }
 
@@ -27,7 +28,8 @@ TEST(SummaryJson, ReadsBackAsPrinted) {
 
 TEST(SummaryJson, ReadsBackWhatWasNotTaken) {
   Summary summary = testing::summary("measured");
-  for (StrategySummary& s : summary.strategies) s.tokens_per_s.reset(), s.mfu.reset(), s.fits.reset();
+  for (StrategySummary& s : summary.strategies)
+    s.tokens_per_s.reset(), s.mfu.reset(), s.fits.reset();
   const std::string text = print_json(summary);
   const Result<Summary> again = parse_summary(text, "here.json");
   ASSERT_TRUE(again.ok()) << format(again.errors());
@@ -51,11 +53,13 @@ TEST(SummaryJson, HasTheseKeys) {
   EXPECT_THAT(keys(json), ::testing::IsSupersetOf({"scenario", "strategies"}));
   const Json& strategy = json["strategies"][0];
   EXPECT_THAT(keys(strategy),
-              ::testing::IsSupersetOf({"strategy", "plan_hash", "step_time_s", "samples_per_s", "tokens_per_s", "mfu",
-                                       "bubble_fraction", "compute_s", "exposed_comm_s", "idle_s", "arena_live_bytes",
-                                       "arena_bytes", "pool_bytes", "peak_memory_bytes", "fits", "ranks", "links"}));
+              ::testing::IsSupersetOf(
+                  {"strategy", "plan_hash", "step_time_s", "samples_per_s", "tokens_per_s", "mfu",
+                   "bubble_fraction", "compute_s", "exposed_comm_s", "idle_s", "arena_live_bytes",
+                   "arena_bytes", "pool_bytes", "peak_memory_bytes", "fits", "ranks", "links"}));
   EXPECT_THAT(keys(strategy["ranks"][0]),
-              ::testing::IsSupersetOf({"rank", "peak_memory_bytes", "bytes_sent", "bytes_received", "compute_s", "idle_s"}));
+              ::testing::IsSupersetOf({"rank", "peak_memory_bytes", "bytes_sent", "bytes_received",
+                                       "compute_s", "idle_s"}));
   EXPECT_THAT(keys(strategy["links"][0]), ::testing::ElementsAre("name", "bytes", "utilisation"));
 }
 

@@ -19,9 +19,12 @@ TEST(Table, OfStrategies) {
   Summary summary = testing::summary("predicted");
   summary.strategies[1].fits = false;
   EXPECT_EQ(print_table(summary),
-            "strategy  step time  samples/s  peak memory  sent/worker  compute  exposed comm     idle  bubble  fits\n"
-            "ddp          100 ms       2560     12.0 MiB      101 KiB  50.0 ms       25.0 ms  25.0 ms  25.0 %   yes\n"
-            "pipe         200 ms       1280     12.0 MiB      101 KiB   100 ms       50.0 ms  50.0 ms  25.0 %    NO\n");
+            "strategy  step time  samples/s  peak memory  sent/worker  compute  exposed comm     "
+            "idle  bubble  fits\n"
+            "ddp          100 ms       2560     12.0 MiB      101 KiB  50.0 ms       25.0 ms  25.0 "
+            "ms  25.0 %   yes\n"
+            "pipe         200 ms       1280     12.0 MiB      101 KiB   100 ms       50.0 ms  50.0 "
+            "ms  25.0 %    NO\n");
 }
 
 TEST(Diff, HoldsOneAgainstTheOther) {

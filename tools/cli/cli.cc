@@ -24,7 +24,8 @@ struct Parser {
       if (option.value.empty()) {
         options.add_options()(option.name.c_str(), option.help.c_str());
       } else {
-        options.add_options()(option.name.c_str(), po::value<std::string>()->value_name(option.value),
+        options.add_options()(option.name.c_str(),
+                              po::value<std::string>()->value_name(option.value),
                               option.help.c_str());
       }
     }
@@ -42,10 +43,12 @@ struct Parser {
     if (words.size() > syntax.positional.size()) {
       throw po::error(fmt::format("unexpected '{}'", words[syntax.positional.size()]));
     }
-    for (std::size_t w = 0; w < words.size(); ++w) arguments.positional_.emplace_back(syntax.positional[w], words[w]);
+    for (std::size_t w = 0; w < words.size(); ++w)
+      arguments.positional_.emplace_back(syntax.positional[w], words[w]);
     for (const Option& option : syntax.options) {
       if (values.count(option.name) == 0) continue;
-      arguments.options_.emplace_back(option.name, option.value.empty() ? "" : values[option.name].as<std::string>());
+      arguments.options_.emplace_back(
+          option.name, option.value.empty() ? "" : values[option.name].as<std::string>());
     }
     return arguments;
   }
@@ -55,18 +58,21 @@ namespace {
 
 std::string usage(std::string_view program, const Command& command) {
   std::string line = fmt::format("usage: {} {}", program, command.name);
-  for (const std::string& word : command.syntax().positional) line += " " + word;
+  for (const std::string& word : command.syntax().positional)
+    line += " " + word;
   return line + " [options]";
 }
 
 std::string suggestion(const po::unknown_option& problem, const Syntax& syntax) {
   std::vector<std::string> names = {"--help"};
-  for (const Option& option : syntax.options) names.push_back("--" + option.name);
+  for (const Option& option : syntax.options)
+    names.push_back("--" + option.name);
   const auto guess = nearest(problem.get_option_name(), names);
   return guess ? fmt::format("; did you mean '{}'?", *guess) : "";
 }
 
-int wrong_command_line(std::string_view program, const Command& command, const std::string& message) {
+int wrong_command_line(std::string_view program, const Command& command,
+                       const std::string& message) {
   std::cerr << "error: " << message << "\n" << usage(program, command) << "\n";
   return kWrongCommandLine;
 }
@@ -78,7 +84,8 @@ int flush_results(int code) {
   return std::max(code, kWrongInput);
 }
 
-int run_command(std::string_view program, const Command& command, const std::vector<std::string>& words) {
+int run_command(std::string_view program, const Command& command,
+                const std::vector<std::string>& words) {
   const Syntax syntax = command.syntax();
   const po::options_description visible = Parser::describe(syntax);
   po::options_description all = visible;
@@ -89,7 +96,8 @@ int run_command(std::string_view program, const Command& command, const std::vec
   try {
     po::variables_map values;
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(words).options(all).positional(positional).style(style).run(), values);
+    po::store(po::command_line_parser(words).options(all).positional(positional).style(style).run(),
+              values);
     if (values.count("help") > 0) {
       std::cout << usage(program, command) << "\n" << command.help << "\n\n" << visible;
       return kDone;
@@ -103,28 +111,35 @@ int run_command(std::string_view program, const Command& command, const std::vec
   return flush_results(command.run(arguments));
 }
 
-std::string overview(std::string_view program, std::string_view help, const std::vector<Command>& commands) {
+std::string overview(std::string_view program, std::string_view help,
+                     const std::vector<Command>& commands) {
   std::string text = fmt::format("{}\n\nusage: {} COMMAND ...\n\n", help, program);
-  for (const Command& command : commands) text += fmt::format("  {:<10} {}\n", command.name, command.help);
+  for (const Command& command : commands)
+    text += fmt::format("  {:<10} {}\n", command.name, command.help);
   return text + fmt::format("\n'{} COMMAND --help' shows a command's options\n", program);
 }
 
 }  // namespace
 
 const std::string& Arguments::at(std::string_view positional) const {
-  const auto found = std::find_if(positional_.begin(), positional_.end(), [&](auto& p) { return p.first == positional; });
+  const auto found = std::find_if(positional_.begin(), positional_.end(),
+                                  [&](auto& p) { return p.first == positional; });
   REHEARSE_CHECK(found != positional_.end(), "no argument {}", positional);
   return found->second;
 }
 
-bool Arguments::has(std::string_view option) const { return get(option).has_value(); }
+bool Arguments::has(std::string_view option) const {
+  return get(option).has_value();
+}
 
 std::optional<std::string> Arguments::get(std::string_view option) const {
-  const auto found = std::find_if(options_.begin(), options_.end(), [&](auto& o) { return o.first == option; });
+  const auto found =
+      std::find_if(options_.begin(), options_.end(), [&](auto& o) { return o.first == option; });
   return found == options_.end() ? std::nullopt : std::optional(found->second);
 }
 
-Result<std::int64_t> Arguments::count(std::string_view option, std::int64_t preset, std::int64_t least) const {
+Result<std::int64_t> Arguments::count(std::string_view option, std::int64_t preset,
+                                      std::int64_t least) const {
   const auto text = get(option);
   if (!text) return preset;
   const auto number = parse_integer(*text);
@@ -132,8 +147,8 @@ Result<std::int64_t> Arguments::count(std::string_view option, std::int64_t pres
   return error(fmt::format("--{} expects a number of at least {}, got '{}'", option, least, *text));
 }
 
-int run_program(std::string_view program, std::string_view help, const std::vector<Command>& commands,
-                int argc, const char* const* argv) {
+int run_program(std::string_view program, std::string_view help,
+                const std::vector<Command>& commands, int argc, const char* const* argv) {
   // A failed check aborts: to users that is exit code 3.
   std::signal(SIGABRT, [](int) { _exit(kBug); });
   const std::vector<std::string> words(argv + 1, argv + argc);
@@ -141,12 +156,16 @@ int run_program(std::string_view program, std::string_view help, const std::vect
     (words.empty() ? std::cerr : std::cout) << overview(program, help, commands);
     return words.empty() ? kWrongCommandLine : kDone;
   }
-  const auto command = std::find_if(commands.begin(), commands.end(), [&](const Command& c) { return c.name == words[0]; });
-  if (command != commands.end()) return run_command(program, *command, {words.begin() + 1, words.end()});
+  const auto command = std::find_if(commands.begin(), commands.end(),
+                                    [&](const Command& c) { return c.name == words[0]; });
+  if (command != commands.end())
+    return run_command(program, *command, {words.begin() + 1, words.end()});
   std::vector<std::string> names;
-  for (const Command& c : commands) names.emplace_back(c.name);
+  for (const Command& c : commands)
+    names.emplace_back(c.name);
   const auto guess = nearest(words[0], names);
-  std::cerr << fmt::format("error: there is no command '{}'{}\n", words[0], guess ? fmt::format("; did you mean '{}'?", *guess) : "")
+  std::cerr << fmt::format("error: there is no command '{}'{}\n", words[0],
+                           guess ? fmt::format("; did you mean '{}'?", *guess) : "")
             << fmt::format("'{} --help' lists them\n", program);
   return kWrongCommandLine;
 }

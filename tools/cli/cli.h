@@ -33,7 +33,8 @@ class Arguments {
   bool has(std::string_view option) const;
   std::optional<std::string> get(std::string_view option) const;
   // Errors name the option: not a number of at least `least`.
-  Result<std::int64_t> count(std::string_view option, std::int64_t preset, std::int64_t least) const;
+  Result<std::int64_t> count(std::string_view option, std::int64_t preset,
+                             std::int64_t least) const;
 
  private:
   friend struct Parser;
@@ -47,8 +48,8 @@ struct Command {
 };
 
 // Finds the command, parses its line, runs it. The table is sorted by name.
-int run_program(std::string_view program, std::string_view help, const std::vector<Command>& commands,
-                int argc, const char* const* argv);
+int run_program(std::string_view program, std::string_view help,
+                const std::vector<Command>& commands, int argc, const char* const* argv);
 
 // Prints the errors; kWrongInput.
 int fail(const Diagnostics& errors);

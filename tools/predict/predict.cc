@@ -17,7 +17,8 @@ namespace {
 void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& memory) {
   const RankMemory* worst = nullptr;
   for (RankSummary& rank : summary.ranks) {
-    const RankMemory& own = memory.programs[plan.ranks[static_cast<std::size_t>(rank.rank)].program.index()];
+    const RankMemory& own =
+        memory.programs[plan.ranks[static_cast<std::size_t>(rank.rank)].program.index()];
     rank.peak_memory = own.peak();
     rank.arena = own.arena;
     rank.arena_live = own.arena_live;
@@ -26,12 +27,13 @@ void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& me
   take_worst_memory(summary);
   summary.fits = memory.fits;
   if (worst == nullptr) return;
-  summary.pools = {{"parameters", worst->parameters},       {"gradients", worst->gradients},
+  summary.pools = {{"parameters", worst->parameters},           {"gradients", worst->gradients},
                    {"optimizer_state", worst->optimizer_state}, {"activations", worst->activations},
-                   {"communication", worst->communication}, {"workspace", worst->workspace}};
+                   {"communication", worst->communication},     {"workspace", worst->workspace}};
 }
 
-void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluster, const sim::Outcome& outcome) {
+void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluster,
+               const sim::Outcome& outcome) {
   for (RankSummary& rank : summary.ranks) {
     const RankTraffic traffic = traffic_of(plan, RankId(rank.rank));
     rank.sent = traffic.total_sent();
@@ -59,12 +61,14 @@ Diagnostics located(Diagnostics errors, const ScenarioStrategy& strategy) {
   return errors;
 }
 
-// Where an installed program finds them from its own place, or else the source they were built from.
+// Where an installed program finds them from its own place, or else the source they were built
+// from.
 std::string shipped_profiles() {
   namespace fs = std::filesystem;
   std::error_code problem;
   const fs::path program = fs::read_symlink("/proc/self/exe", problem);
-  const fs::path installed = (program.parent_path() / REHEARSE_INSTALLED_PROFILES).lexically_normal();
+  const fs::path installed =
+      (program.parent_path() / REHEARSE_INSTALLED_PROFILES).lexically_normal();
   return fs::is_directory(installed, problem) ? installed.string() : REHEARSE_PROFILE_DIRECTORY;
 }
 
@@ -72,13 +76,16 @@ std::string shipped_profiles() {
 
 ProfilePath profile_path(const std::string& scenario_path) {
   ProfilePath path;
-  path.directories.push_back((std::filesystem::path(scenario_path).parent_path() / "devices").string());
-  if (const char* directory = std::getenv("REHEARSE_PROFILES")) path.directories.emplace_back(directory);
+  path.directories.push_back(
+      (std::filesystem::path(scenario_path).parent_path() / "devices").string());
+  if (const char* directory = std::getenv("REHEARSE_PROFILES"))
+    path.directories.emplace_back(directory);
   path.directories.push_back(shipped_profiles());
   return path;
 }
 
-Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::optional<std::string>& name) {
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
+                                       const std::optional<std::string>& name) {
   if (!name && scenario.strategies.size() == 1) return scenario.strategies.front();
   std::vector<std::string> names;
   for (const ScenarioStrategy& strategy : scenario.strategies) {
@@ -86,24 +93,30 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::opti
     names.push_back(strategy.spec.name);
   }
   if (!name) {
-    return error(fmt::format("{} has several strategies: say which with --strategy ({})", scenario.path, join(names, ", ")));
+    return error(fmt::format("{} has several strategies: say which with --strategy ({})",
+                             scenario.path, join(names, ", ")));
   }
   const auto guess = nearest(*name, names);
-  return error(guess ? fmt::format("{} has no strategy '{}'; did you mean '{}'?", scenario.path, *name, *guess)
-                     : fmt::format("{} has no strategy '{}'; it has {}", scenario.path, *name, join(names, ", ")));
+  return error(guess ? fmt::format("{} has no strategy '{}'; did you mean '{}'?", scenario.path,
+                                   *name, *guess)
+                     : fmt::format("{} has no strategy '{}'; it has {}", scenario.path, *name,
+                                   join(names, ", ")));
 }
 
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
   const Net net = *build_net(scenario.model);
   const auto samples = micro_batch_samples(strategy.spec, strategy.mesh, scenario.training.batch);
   if (!samples) return located(samples.errors(), strategy);
-  const std::vector<double> costs = block_seconds(net, *samples, scenario.training, scenario.cluster.device);
+  const std::vector<double> costs =
+      block_seconds(net, *samples, scenario.training, scenario.cluster.device);
   Result<Plan> plan = build_plan(strategy.spec, scenario.model, scenario.training,
                                  scenario.cluster.nodes * scenario.cluster.devices_per_node, costs);
   if (!plan) return located(plan.errors(), strategy);
   const Status good = verify(*plan);
-  // Strategies that were read without errors build plans that verify: anything else is ours to mend.
-  REHEARSE_CHECK(good.ok(), "the plan of strategy '{}' is wrong:\n{}", strategy.spec.name, format(good.errors()));
+  // Strategies that were read without errors build plans that verify: anything else is ours to
+  // mend.
+  REHEARSE_CHECK(good.ok(), "the plan of strategy '{}' is wrong:\n{}", strategy.spec.name,
+                 format(good.errors()));
   return plan;
 }
 
@@ -114,7 +127,8 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   const Device& device = scenario.cluster.device;
   const Result<Cluster> cluster = Cluster::build(scenario.cluster);
   if (!cluster) return cluster.errors();
-  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, make_prices(*plan, net, device), kSimulatedSteps);
+  Result<sim::Outcome> outcome =
+      sim::simulate(*plan, *cluster, make_prices(*plan, net, device), kSimulatedSteps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   summary.mfu = mfu(*plan, net, device, summary.step_time);

@@ -15,18 +15,19 @@
 
 namespace rehearse {
 
-// Steps that are simulated, and how many of them count as warm-up: pipelines fill in the first, ranks
-// drift apart in the second.
+// Steps that are simulated, and how many of them count as warm-up: pipelines fill in the first,
+// ranks drift apart in the second.
 inline constexpr std::int64_t kSimulatedSteps = 6, kWarmUp = 2;
 
-// The device profiles that come with rehearse, those beside the scenario, and those in the directory
-// that the environment variable REHEARSE_PROFILES names.
+// The device profiles that come with rehearse, those beside the scenario, and those in the
+// directory that the environment variable REHEARSE_PROFILES names.
 ProfilePath profile_path(const std::string& scenario_path);
 
 // The strategy's plan, verified. Errors are located at the strategy.
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy);
 // The strategy with this name, or an error that lists them; without a name the only one there is.
-Result<ScenarioStrategy> find_strategy(const Scenario& scenario, const std::optional<std::string>& name);
+Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
+                                       const std::optional<std::string>& name);
 
 struct Prediction {
   Plan plan;

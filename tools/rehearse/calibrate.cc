@@ -20,13 +20,16 @@ Syntax syntax() {
 
 // How well the profile prices what it was fitted to.
 std::string print_fits(const Calibration& calibration) {
-  std::vector<std::vector<std::string>> rows = {{"kernel class", "samples", "median error", "worst error"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"kernel class", "samples", "median error", "worst error"}};
   for (const ClassFit& fit : calibration.classes) {
     const std::string name(to_string(fit.kernel));
     if (fit.borrowed_from) {
-      rows.push_back({name, std::to_string(fit.samples), "as " + std::string(to_string(*fit.borrowed_from)), "-"});
+      rows.push_back({name, std::to_string(fit.samples),
+                      "as " + std::string(to_string(*fit.borrowed_from)), "-"});
     } else {
-      rows.push_back({name, std::to_string(fit.samples), fmt::format("{:.1f} %", 100 * fit.median_error),
+      rows.push_back({name, std::to_string(fit.samples),
+                      fmt::format("{:.1f} %", 100 * fit.median_error),
                       fmt::format("{:.1f} %", 100 * fit.worst_error)});
     }
   }
@@ -42,7 +45,8 @@ int run(const Arguments& arguments) {
   Device base;
   base.kind = DeviceKind::cpu;
   const auto out = arguments.get("out");
-  base.name = arguments.get("name").value_or(out ? std::filesystem::path(*out).stem().string() : "calibrated");
+  base.name = arguments.get("name").value_or(out ? std::filesystem::path(*out).stem().string()
+                                                 : "calibrated");
   const Result<Calibration> calibration = calibrate(*samples, base);
   if (!calibration) return fail(calibration.errors());
   const std::string profile = print_device(calibration->device);
@@ -50,12 +54,15 @@ int run(const Arguments& arguments) {
   const Status written = write_file(*out, profile);
   if (!written) return fail(written.errors());
   std::cout << print_fits(*calibration)
-            << fmt::format("messages: median error {:.1f} %\nprofile written to {}\n", 100 * calibration->message_error, *out);
+            << fmt::format("messages: median error {:.1f} %\nprofile written to {}\n",
+                           100 * calibration->message_error, *out);
   return kDone;
 }
 
 }  // namespace
 
-Command calibrate_command() { return {"calibrate", "fit a device profile to measured samples", syntax, run}; }
+Command calibrate_command() {
+  return {"calibrate", "fit a device profile to measured samples", syntax, run};
+}
 
 }  // namespace rehearse::cli

@@ -7,7 +7,9 @@
 namespace rehearse::cli {
 namespace {
 
-Syntax syntax() { return {{"PREDICTED", "MEASURED"}, {}}; }
+Syntax syntax() {
+  return {{"PREDICTED", "MEASURED"}, {}};
+}
 
 Result<Summary> read_summary(const std::string& path) {
   const Result<std::string> text = read_file(path);
@@ -28,6 +30,8 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-Command diff_command() { return {"diff", "hold a prediction against a measurement of the same plan", syntax, run}; }
+Command diff_command() {
+  return {"diff", "hold a prediction against a measurement of the same plan", syntax, run};
+}
 
 }  // namespace rehearse::cli

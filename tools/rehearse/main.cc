@@ -6,5 +6,7 @@ int main(int argc, char** argv) {
       calibrate_command(), diff_command(),  plan_command(),   report_command(),
       simulate_command(),  trace_command(), verify_command(),
   };
-  return run_program("rehearse", "Plans and predicts distributed training before the money is spent.", commands, argc, argv);
+  return run_program("rehearse",
+                     "Plans and predicts distributed training before the money is spent.", commands,
+                     argc, argv);
 }

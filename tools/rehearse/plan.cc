@@ -10,13 +10,15 @@ namespace {
 Syntax syntax() {
   return {{"SCENARIO"},
           {{"strategy", "NAME", "which strategy (needed if there are several)"},
-           {"profile", "FILE", "device profile instead of the scenario's: stages are cut by its prices"},
+           {"profile", "FILE",
+            "device profile instead of the scenario's: stages are cut by its prices"},
            {"out", "FILE", "write the plan to this file instead of stdout"}}};
 }
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
-  const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  const Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
@@ -30,6 +32,8 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-Command plan_command() { return {"plan", "print a strategy's plan", syntax, run}; }
+Command plan_command() {
+  return {"plan", "print a strategy's plan", syntax, run};
+}
 
 }  // namespace rehearse::cli

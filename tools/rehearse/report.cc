@@ -25,7 +25,8 @@ Result<std::vector<std::string>> json_files(const std::string& directory) {
   std::vector<std::string> paths;
   std::error_code problem;
   for (const auto& file : fs::recursive_directory_iterator(directory, problem)) {
-    if (file.is_regular_file() && file.path().extension() == ".json") paths.push_back(file.path().string());
+    if (file.is_regular_file() && file.path().extension() == ".json")
+      paths.push_back(file.path().string());
   }
   if (problem) return error(fmt::format("cannot read '{}': {}", directory, problem.message()));
   std::sort(paths.begin(), paths.end());
@@ -35,32 +36,38 @@ Result<std::vector<std::string>> json_files(const std::string& directory) {
 // A run of a saved plan knows its plan, not the scenario's name.
 bool share_a_plan(const Summary& a, const Summary& b) {
   return std::any_of(a.strategies.begin(), a.strategies.end(), [&](const StrategySummary& own) {
-    return std::any_of(b.strategies.begin(), b.strategies.end(),
-                       [&](const StrategySummary& other) { return other.plan_hash == own.plan_hash; });
+    return std::any_of(b.strategies.begin(), b.strategies.end(), [&](const StrategySummary& other) {
+      return other.plan_hash == own.plan_hash;
+    });
   });
 }
 
 // The page is about one scenario, and has one prediction and one run of each strategy.
 Status check_belongs(const SummaryFile& file, const std::vector<SummaryFile>& others) {
   for (const SummaryFile& other : others) {
-    if (other.summary.scenario != file.summary.scenario && !share_a_plan(other.summary, file.summary)) {
-      return error(fmt::format("'{}' is about '{}', '{}' about '{}': a report is about one scenario", other.path,
-                               other.summary.scenario, file.path, file.summary.scenario));
+    if (other.summary.scenario != file.summary.scenario &&
+        !share_a_plan(other.summary, file.summary)) {
+      return error(
+          fmt::format("'{}' is about '{}', '{}' about '{}': a report is about one scenario",
+                      other.path, other.summary.scenario, file.path, file.summary.scenario));
     }
     if (other.summary.source != file.summary.source) continue;
     for (const StrategySummary& strategy : file.summary.strategies) {
       const auto& known = other.summary.strategies;
-      const bool twice = std::any_of(known.begin(), known.end(),
-                                     [&](const StrategySummary& s) { return s.strategy == strategy.strategy; });
+      const bool twice = std::any_of(known.begin(), known.end(), [&](const StrategySummary& s) {
+        return s.strategy == strategy.strategy;
+      });
       if (!twice) continue;
-      return error(fmt::format("strategy '{}' is {} in '{}' and in '{}': a report has room for one of them",
-                               strategy.strategy, file.summary.source, other.path, file.path));
+      return error(
+          fmt::format("strategy '{}' is {} in '{}' and in '{}': a report has room for one of them",
+                      strategy.strategy, file.summary.source, other.path, file.path));
     }
   }
   return success();
 }
 
-// The summaries in a directory and below. Traces, samples and what others put there are passed over.
+// The summaries in a directory and below. Traces, samples and what others put there are passed
+// over.
 Result<std::vector<Summary>> read_summaries(const std::string& directory) {
   const auto paths = json_files(directory);
   if (!paths) return paths.errors();
@@ -78,10 +85,14 @@ Result<std::vector<Summary>> read_summaries(const std::string& directory) {
     files.push_back(std::move(file));
   }
   if (files.empty()) {
-    return error(fmt::format("'{}' holds no results: 'rehearse simulate --out' and 'rehearse-exec train --out' write them", directory));
+    return error(
+        fmt::format("'{}' holds no results: 'rehearse simulate --out' and 'rehearse-exec train "
+                    "--out' write them",
+                    directory));
   }
   std::vector<Summary> summaries;
-  for (SummaryFile& file : files) summaries.push_back(std::move(file.summary));
+  for (SummaryFile& file : files)
+    summaries.push_back(std::move(file.summary));
   return summaries;
 }
 
@@ -89,15 +100,21 @@ int run(const Arguments& arguments) {
   const std::string& directory = arguments.at("DIR");
   const auto summaries = read_summaries(directory);
   if (!summaries) return fail(summaries.errors());
-  const std::string out = arguments.get("html").value_or((std::filesystem::path(directory) / "report.html").string());
+  const std::string out =
+      arguments.get("html").value_or((std::filesystem::path(directory) / "report.html").string());
   const Status written = write_file(out, print_report(*summaries));
   if (!written) return fail(written.errors());
-  std::cout << fmt::format("report of {} written to {}\n", summaries->size() == 1 ? "1 file" : fmt::format("{} files", summaries->size()), out);
+  std::cout << fmt::format(
+      "report of {} written to {}\n",
+      summaries->size() == 1 ? "1 file" : fmt::format("{} files", summaries->size()), out);
   return kDone;
 }
 
 }  // namespace
 
-Command report_command() { return {"report", "write one HTML page about the predictions and runs in a directory", syntax, run}; }
+Command report_command() {
+  return {"report", "write one HTML page about the predictions and runs in a directory", syntax,
+          run};
+}
 
 }  // namespace rehearse::cli

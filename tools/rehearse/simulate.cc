@@ -16,7 +16,8 @@ Syntax syntax() {
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
-  const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  const Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
   std::vector<ScenarioStrategy> strategies = scenario->strategies;
   if (const auto name = arguments.get("strategy")) {
@@ -40,6 +41,8 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-Command simulate_command() { return {"simulate", "predict time, memory and bytes of a scenario's strategies", syntax, run}; }
+Command simulate_command() {
+  return {"simulate", "predict time, memory and bytes of a scenario's strategies", syntax, run};
+}
 
 }  // namespace rehearse::cli

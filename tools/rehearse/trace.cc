@@ -15,7 +15,8 @@ Syntax syntax() {
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
-  const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  const Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
@@ -30,6 +31,8 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-Command trace_command() { return {"trace", "write a predicted timeline for Perfetto or chrome://tracing", syntax, run}; }
+Command trace_command() {
+  return {"trace", "write a predicted timeline for Perfetto or chrome://tracing", syntax, run};
+}
 
 }  // namespace rehearse::cli

@@ -2,6 +2,7 @@
 
 int main(int argc, char** argv) {
   using namespace rehearse::cli;
-  return run_program("rehearse-exec", "Measures machines and trains with plans, over MPI or on threads.",
+  return run_program("rehearse-exec",
+                     "Measures machines and trains with plans, over MPI or on threads.",
                      {measure_command(), train_command()}, argc, argv);
 }

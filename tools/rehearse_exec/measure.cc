@@ -14,7 +14,8 @@ namespace {
 
 Syntax syntax() {
   Syntax syntax{{}, rank_options()};
-  syntax.options.push_back({"scenario", "SCENARIO", "measure the kernels of this scenario's model (default: a mixture)"});
+  syntax.options.push_back({"scenario", "SCENARIO",
+                            "measure the kernels of this scenario's model (default: a mixture)"});
   syntax.options.push_back({"budget", "SECONDS", "time to take (default 15)"});
   syntax.options.push_back({"out", "SAMPLES", "file for the samples (default: samples.json)"});
   return syntax;
@@ -29,7 +30,8 @@ Result<std::vector<exec::MeasuredNet>> networks_of(const std::string& path) {
     sizes.insert(*micro_batch_samples(strategy.spec, strategy.mesh, scenario->training.batch));
   }
   std::vector<exec::MeasuredNet> networks;
-  for (const std::int64_t samples : sizes) networks.push_back({*build_net(scenario->model), samples});
+  for (const std::int64_t samples : sizes)
+    networks.push_back({*build_net(scenario->model), samples});
   return networks;
 }
 
@@ -66,17 +68,22 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   if (transport.rank() != RankId(0)) return kDone;
   const Status written = write_file(out, print(samples));
   if (!written) return fail(written.errors());
-  std::cout << fmt::format("{} kernels, {} message sizes and {} ranks at once measured on '{}', written to {}\n",
-                           samples.kernels.size(), samples.messages.size(), samples.host.ranks, samples.host.processor, out);
+  std::cout << fmt::format(
+      "{} kernels, {} message sizes and {} ranks at once measured on '{}', written to {}\n",
+      samples.kernels.size(), samples.messages.size(), samples.host.ranks, samples.host.processor,
+      out);
   return kDone;
 }
 
 int run(const Arguments& arguments) {
-  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport); });
+  return run_ranks(arguments,
+                   [&](exec::Transport& transport) { return run_rank(arguments, transport); });
 }
 
 }  // namespace
 
-Command measure_command() { return {"measure", "measure this machine's kernels, memory and messages", syntax, run}; }
+Command measure_command() {
+  return {"measure", "measure this machine's kernels, memory and messages", syntax, run};
+}
 
 }  // namespace rehearse::cli

@@ -12,7 +12,9 @@ namespace {
 constexpr std::int64_t kWarmUpSteps = 3;
 constexpr std::int64_t kTracedSteps = 10;
 
-Bytes per_step(Bytes total, std::int64_t steps) { return Bytes::bytes(total.bytes() / steps); }
+Bytes per_step(Bytes total, std::int64_t steps) {
+  return Bytes::bytes(total.bytes() / steps);
+}
 
 }  // namespace
 
@@ -52,8 +54,9 @@ std::string last_steps_trace(const Plan& plan, const Timeline& timeline) {
 Status check_runs(const Plan& plan, const std::string& backend) {
   const std::int64_t bytes = exec::make_backend(backend)->sizes().activation_bytes;
   if (bytes == bytes_of(plan.training.dtype)) return success();
-  return error(fmt::format("the plan trains in {}, the backend '{}' computes with {} bytes per value",
-                           to_string(plan.training.dtype), backend, bytes));
+  return error(
+      fmt::format("the plan trains in {}, the backend '{}' computes with {} bytes per value",
+                  to_string(plan.training.dtype), backend, bytes));
 }
 
 }  // namespace rehearse

@@ -63,7 +63,8 @@ Result<std::string> backend_of(const Arguments& arguments) {
   if (device != "cpu") return error(fmt::format("--device expects cpu or cuda, got '{}'", device));
   const std::string name = arguments.get("backend").value_or("onednn");
   std::vector<std::string> names;
-  for (const std::string_view known : exec::backend_names()) names.emplace_back(known);
+  for (const std::string_view known : exec::backend_names())
+    names.emplace_back(known);
   if (std::find(names.begin(), names.end(), name) != names.end()) return name;
   return error(fmt::format("--backend expects {}, got '{}'", join(names, " or "), name));
 }
@@ -72,7 +73,8 @@ int fail_once(exec::Transport& transport, const Diagnostics& errors) {
   return transport.rank() == RankId(0) ? fail(errors) : kWrongInput;
 }
 
-std::optional<std::string> from_rank_0(exec::Transport& transport, const std::function<Result<std::string>()>& make) {
+std::optional<std::string> from_rank_0(exec::Transport& transport,
+                                       const std::function<Result<std::string>()>& make) {
   std::string message;
   if (transport.rank() == RankId(0)) {
     const Result<std::string> text = make();

@@ -22,7 +22,9 @@ Result<std::string> backend_of(const Arguments& arguments);
 // What every rank finds wrong, said by rank 0; kWrongInput.
 int fail_once(exec::Transport& transport, const Diagnostics& errors);
 
-// Rank 0 makes a text, everybody gets it; where it fails, rank 0 prints why and everybody gets none.
-std::optional<std::string> from_rank_0(exec::Transport& transport, const std::function<Result<std::string>()>& make);
+// Rank 0 makes a text, everybody gets it; where it fails, rank 0 prints why and everybody gets
+// none.
+std::optional<std::string> from_rank_0(exec::Transport& transport,
+                                       const std::function<Result<std::string>()>& make);
 
 }  // namespace rehearse::cli

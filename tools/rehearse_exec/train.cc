@@ -20,7 +20,9 @@ namespace {
 Syntax syntax() {
   Syntax syntax{{"SCENARIO|PLAN"}, rank_options()};
   syntax.options.push_back({"strategy", "NAME", "which of the scenario's strategies"});
-  syntax.options.push_back({"profile", "FILE", "device profile instead of the scenario's: stages are cut by its prices"});
+  syntax.options.push_back(
+      {"profile", "FILE",
+       "device profile instead of the scenario's: stages are cut by its prices"});
   syntax.options.push_back({"steps", "N", "steps to train (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
   syntax.options.push_back({"data-directory", "DIR", "where the data set's files are"});
@@ -35,7 +37,8 @@ struct PlanSource {
 };
 
 Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::string& path) {
-  const Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  const Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return scenario.errors();
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return strategy.errors();
@@ -44,9 +47,11 @@ Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::str
   return PlanSource{scenario->name, std::move(*plan)};
 }
 
-Result<PlanSource> plan_from_text(const Arguments& arguments, const std::string& text, const std::string& path) {
+Result<PlanSource> plan_from_text(const Arguments& arguments, const std::string& text,
+                                  const std::string& path) {
   for (const char* option : {"strategy", "profile"}) {
-    if (arguments.has(option)) return error(fmt::format("{} is a plan: --{} goes with scenarios", path, option));
+    if (arguments.has(option))
+      return error(fmt::format("{} is a plan: --{} goes with scenarios", path, option));
   }
   Result<ParsedPlan> parsed = parse_plan(text, path);
   if (!parsed) return parsed.errors();
@@ -68,12 +73,15 @@ Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
   const std::string& path = arguments.at("SCENARIO|PLAN");
   const Result<std::string> text = read_file(path);
   if (!text) return text.errors();
-  const Result<PlanSource> source = is_plan(*text) ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
+  const Result<PlanSource> source =
+      is_plan(*text) ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
   if (!source) return source.errors();
   if (source->plan.ranks.size() != ranks) {
     const std::size_t needed = source->plan.ranks.size();
-    return error(fmt::format("the plan has {} ranks, {} were started: start it with 'tools/mpirun -np {}' or '--local {}'",
-                             needed, ranks, needed, needed));
+    return error(
+        fmt::format("the plan has {} ranks, {} were started: start it with 'tools/mpirun -np {}' "
+                    "or '--local {}'",
+                    needed, ranks, needed, needed));
   }
   return source->scenario + "\n" + print(source->plan);
 }
@@ -121,19 +129,23 @@ Status check_output(const Arguments& arguments) {
   return out ? check_writable(*out + "/measured.json") : success();
 }
 
-int finish(const Arguments& arguments, const Plan& plan, const Net& net, const exec::TrainingRun& run, Summary summary) {
+int finish(const Arguments& arguments, const Plan& plan, const Net& net,
+           const exec::TrainingRun& run, Summary summary) {
   const std::string differing = exec::differing_copies(run.ranks);
   REHEARSE_CHECK(differing.empty(), "{}", differing);
   summary.strategies.push_back(summarize_run(plan, net, run));
   std::cout << print_table(summary);
   for (const exec::EvaluationAt& at : run.evaluations) {
-    std::cout << fmt::format("{}: after {} steps test accuracy {:.1f} %, loss {:.3f}\n", plan.strategy, at.step,
-                             100 * at.evaluation.accuracy, at.evaluation.loss);
+    std::cout << fmt::format("{}: after {} steps test accuracy {:.1f} %, loss {:.3f}\n",
+                             plan.strategy, at.step, 100 * at.evaluation.accuracy,
+                             at.evaluation.loss);
   }
   const auto out = arguments.get("out");
   if (!out) return kDone;
   const std::vector<std::pair<std::string, std::string>> files = {
-      {"plan.txt", print(plan)}, {"measured.json", print_json(summary)}, {"trace.json", last_steps_trace(plan, run.timeline)}};
+      {"plan.txt", print(plan)},
+      {"measured.json", print_json(summary)},
+      {"trace.json", last_steps_trace(plan, run.timeline)}};
   for (const auto& [name, text] : files) {
     const Status written = write_file(*out + "/" + name, text);
     if (!written) return fail(written.errors());
@@ -151,7 +163,8 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Plan plan = parse_plan(text->substr(name_end + 1), "plan")->plan;
   const Net net = *build_net(plan.model);
   const auto backend = exec::make_backend(settings.backend);
-  const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed, arguments.get("data-directory")};
+  const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
+                                     arguments.get("data-directory")};
   // Rank 0 first: what is wrong with the files is said once.
   if (!from_rank_0(transport, [&]() -> Result<std::string> {
         const auto data = exec::open_dataset(request);
@@ -166,22 +179,28 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   }
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
-  exec::DataBatches batches(**data, plan.training.seed, {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
+  exec::DataBatches batches(**data, plan.training.seed,
+                            {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
   exec::TrainOptions options;
   options.steps = settings.steps.value_or(plan.training.steps);
   options.evaluate_every = settings.evaluate_every;
   options.progress = Progress(plan.strategy, options.steps);
-  const exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
+  const exec::TrainingRun run =
+      exec::train(plan, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
-  return finish(arguments, plan, net, run, {text->substr(0, name_end), "measured", settings.backend, {}});
+  return finish(arguments, plan, net, run,
+                {text->substr(0, name_end), "measured", settings.backend, {}});
 }
 
 int run(const Arguments& arguments) {
-  return run_ranks(arguments, [&](exec::Transport& transport) { return run_rank(arguments, transport); });
+  return run_ranks(arguments,
+                   [&](exec::Transport& transport) { return run_rank(arguments, transport); });
 }
 
 }  // namespace
 
-Command train_command() { return {"train", "train with a plan and measure it", syntax, run}; }
+Command train_command() {
+  return {"train", "train with a plan and measure it", syntax, run};
+}
 
 }  // namespace rehearse::cli

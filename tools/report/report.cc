@@ -9,7 +9,8 @@ namespace {
 // "</script>" inside the data would end it early.
 std::string escape_for_script(std::string json) {
   std::size_t at = 0;
-  while ((at = json.find("</", at)) != std::string::npos) json.replace(at, 2, "<\\/"), at += 3;
+  while ((at = json.find("</", at)) != std::string::npos)
+    json.replace(at, 2, "<\\/"), at += 3;
   return json;
 }
 

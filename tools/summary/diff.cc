@@ -21,7 +21,8 @@ std::string off_by(double predicted, double measured) {
 }
 
 Row row(std::string what, Seconds predicted, Seconds measured) {
-  return {std::move(what), human(predicted), human(measured), off_by(predicted.seconds(), measured.seconds())};
+  return {std::move(what), human(predicted), human(measured),
+          off_by(predicted.seconds(), measured.seconds())};
 }
 
 Row row(std::string what, Bytes predicted, Bytes measured) {
@@ -31,24 +32,29 @@ Row row(std::string what, Bytes predicted, Bytes measured) {
 
 void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategySummary& m) {
   for (const KindSummary& kind : p.kinds) {
-    const auto same = std::find_if(m.kinds.begin(), m.kinds.end(), [&](const KindSummary& k) { return k.kind == kind.kind; });
+    const auto same = std::find_if(m.kinds.begin(), m.kinds.end(),
+                                   [&](const KindSummary& k) { return k.kind == kind.kind; });
     if (same == m.kinds.end()) continue;
-    rows.push_back(row(fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops), kind.busy, same->busy));
+    rows.push_back(
+        row(fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops), kind.busy, same->busy));
   }
 }
 
 Bytes total_sent(const StrategySummary& s) {
   Bytes sent;
-  for (const RankSummary& rank : s.ranks) sent += rank.sent;
+  for (const RankSummary& rank : s.ranks)
+    sent += rank.sent;
   return sent;
 }
 
 std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
-  std::vector<Row> rows = {{"rank", "compute", "measured", "exposed comm", "measured", "idle", "measured"}};
+  std::vector<Row> rows = {
+      {"rank", "compute", "measured", "exposed comm", "measured", "idle", "measured"}};
   for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
     const RankSummary &x = p.ranks[r], &y = m.ranks[r];
-    rows.push_back({std::to_string(r), human(x.compute), human(y.compute), human(x.exposed_communication),
-                    human(y.exposed_communication), human(x.idle), human(y.idle)});
+    rows.push_back({std::to_string(r), human(x.compute), human(y.compute),
+                    human(x.exposed_communication), human(y.exposed_communication), human(x.idle),
+                    human(y.idle)});
   }
   return align_columns(rows);
 }
@@ -57,10 +63,12 @@ std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
 std::string differing_ranks(const StrategySummary& p, const StrategySummary& m) {
   std::vector<std::string> ranks;
   for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
-    const bool equal = p.ranks[r].sent == m.ranks[r].sent && p.ranks[r].received == m.ranks[r].received;
+    const bool equal =
+        p.ranks[r].sent == m.ranks[r].sent && p.ranks[r].received == m.ranks[r].received;
     if (!equal) ranks.push_back(std::to_string(r));
   }
-  return ranks.empty() ? "bytes of every rank: equal\n" : fmt::format("bytes differ on ranks {}\n", join(ranks, ", "));
+  return ranks.empty() ? "bytes of every rank: equal\n"
+                       : fmt::format("bytes differ on ranks {}\n", join(ranks, ", "));
 }
 
 std::string compare(const StrategySummary& p, const StrategySummary& m) {
@@ -85,10 +93,14 @@ Result<std::string> print_diff(const Summary& predicted, const Summary& measured
                                 [&](const StrategySummary& s) { return s.strategy == m.strategy; });
     if (p == predicted.strategies.end()) continue;
     if (p->plan_hash != m.plan_hash) {
-      return error(fmt::format("strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
-                               m.strategy, p->plan_hash, m.plan_hash),
-                   {{std::nullopt, "the plan follows from the scenario and, where stages are cut, from the device profile: "
-                                   "give both commands the same ones"}});
+      return error(
+          fmt::format(
+              "strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
+              m.strategy, p->plan_hash, m.plan_hash),
+          {{std::nullopt,
+            "the plan follows from the scenario and, where stages are cut, from the device "
+            "profile: "
+            "give both commands the same ones"}});
     }
     text += (text.empty() ? "" : "\n") + compare(*p, m);
   }

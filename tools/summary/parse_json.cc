@@ -29,7 +29,8 @@ class Node {
     return {*found, pointer_ + "/" + key};
   }
   Node at(std::size_t index) const {
-    if (!json_->is_array() || index >= json_->size()) expected(fmt::format("a list of more than {} items", index));
+    if (!json_->is_array() || index >= json_->size())
+      expected(fmt::format("a list of more than {} items", index));
     return {(*json_)[index], fmt::format("{}/{}", pointer_, index)};
   }
 
@@ -38,7 +39,8 @@ class Node {
     return json_->get<std::string>();
   }
   std::int64_t count() const {
-    if (!json_->is_number_integer() || json_->get<std::int64_t>() < 0) expected("a whole number from 0");
+    if (!json_->is_number_integer() || json_->get<std::int64_t>() < 0)
+      expected("a whole number from 0");
     return json_->get<std::int64_t>();
   }
   double number() const {
@@ -49,10 +51,16 @@ class Node {
     if (!json_->is_boolean()) expected("true or false");
     return json_->get<bool>();
   }
-  std::optional<double> maybe_number() const { return json_->is_null() ? std::nullopt : std::optional(number()); }
-  std::optional<bool> maybe() const { return json_->is_null() ? std::nullopt : std::optional(yes_or_no()); }
+  std::optional<double> maybe_number() const {
+    return json_->is_null() ? std::nullopt : std::optional(number());
+  }
+  std::optional<bool> maybe() const {
+    return json_->is_null() ? std::nullopt : std::optional(yes_or_no());
+  }
   // JSON has no NaN: the loss of a run that diverged is null.
-  double number_or_nan() const { return maybe_number().value_or(std::numeric_limits<double>::quiet_NaN()); }
+  double number_or_nan() const {
+    return maybe_number().value_or(std::numeric_limits<double>::quiet_NaN());
+  }
   Bytes bytes() const { return Bytes::bytes(count()); }
   Seconds seconds() const { return Seconds::seconds(number()); }
 
@@ -70,14 +78,16 @@ class Node {
   std::vector<T> list(T (*read)(const Node&)) const {
     if (!json_->is_array()) expected("a list");
     std::vector<T> items;
-    for (std::size_t i = 0; i < json_->size(); ++i) items.push_back(read(at(i)));
+    for (std::size_t i = 0; i < json_->size(); ++i)
+      items.push_back(read(at(i)));
     return items;
   }
   // The pairs of an object, in the file's order.
   std::vector<std::pair<std::string, Node>> pairs() const {
     if (!json_->is_object()) expected("an object");
     std::vector<std::pair<std::string, Node>> result;
-    for (const auto& [key, value] : json_->items()) result.emplace_back(key, Node(value, pointer_ + "/" + key));
+    for (const auto& [key, value] : json_->items())
+      result.emplace_back(key, Node(value, pointer_ + "/" + key));
     return result;
   }
 
@@ -93,9 +103,11 @@ class Node {
 };
 
 RankSummary rank_of(const Node& n) {
-  return {n.at("rank").count(),          n.at("peak_memory_bytes").bytes(), n.at("arena_bytes").bytes(),
-          n.at("arena_live_bytes").bytes(), n.at("bytes_sent").bytes(),     n.at("bytes_received").bytes(),
-          n.at("compute_s").seconds(),   n.at("exposed_comm_s").seconds(),  n.at("idle_s").seconds()};
+  return {n.at("rank").count(),        n.at("peak_memory_bytes").bytes(),
+          n.at("arena_bytes").bytes(), n.at("arena_live_bytes").bytes(),
+          n.at("bytes_sent").bytes(),  n.at("bytes_received").bytes(),
+          n.at("compute_s").seconds(), n.at("exposed_comm_s").seconds(),
+          n.at("idle_s").seconds()};
 }
 
 LinkSummary link_of(const Node& n) {
@@ -103,7 +115,8 @@ LinkSummary link_of(const Node& n) {
 }
 
 KindSummary kind_of(const Node& n) {
-  return {n.at("kind").named(OpKind::optimizer_step), n.at("ops").count(), n.at("busy_s").seconds()};
+  return {n.at("kind").named(OpKind::optimizer_step), n.at("ops").count(),
+          n.at("busy_s").seconds()};
 }
 
 AccuracyAt evaluation_of(const Node& n) {
@@ -111,8 +124,12 @@ AccuracyAt evaluation_of(const Node& n) {
 }
 
 PictureSpan span_of(const Node& n) {
-  return {n.at(0).count(), n.at(1).named(LaneKind::collective), n.at(2).named(OpKind::optimizer_step),
-          n.at(3).text(),  n.at(4).seconds(),                   n.at(5).seconds()};
+  return {n.at(0).count(),
+          n.at(1).named(LaneKind::collective),
+          n.at(2).named(OpKind::optimizer_step),
+          n.at(3).text(),
+          n.at(4).seconds(),
+          n.at(5).seconds()};
 }
 
 StrategySummary strategy_of(const Node& n) {
@@ -129,7 +146,8 @@ StrategySummary strategy_of(const Node& n) {
   s.idle = n.at("idle_s").seconds();
   s.arena_live = n.at("arena_live_bytes").bytes();
   s.arena = n.at("arena_bytes").bytes();
-  for (const auto& [name, size] : n.at("pool_bytes").pairs()) s.pools.push_back({name, size.bytes()});
+  for (const auto& [name, size] : n.at("pool_bytes").pairs())
+    s.pools.push_back({name, size.bytes()});
   s.peak_memory = n.at("peak_memory_bytes").bytes();
   s.fits = n.at("fits").maybe();
   s.ranks = n.at("ranks").list(rank_of);
@@ -146,7 +164,8 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
   const std::string_view before = std::string_view(text).substr(0, byte == 0 ? 0 : byte - 1);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const std::size_t begin = before.find_last_of('\n') + 1;  // 0 where there is none
-  return {std::make_shared<SourceText>(path, text), static_cast<int>(line), static_cast<int>(before.size() - begin + 1), 1};
+  return {std::make_shared<SourceText>(path, text), static_cast<int>(line),
+          static_cast<int>(before.size() - begin + 1), 1};
 }
 
 }  // namespace
@@ -160,14 +179,18 @@ Result<Summary> parse_summary(const std::string& text, const std::string& path) 
   try {
     const Json json = Json::parse(text);
     const Node root(json, "");
-    Summary summary{root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
+    Summary summary{
+        root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
     summary.strategies = root.at("strategies").list(strategy_of);
     return summary;
   } catch (const Json::parse_error& problem) {
-    return error_at(place_of(text, path, problem.byte), "expected a summary as rehearse writes it, got what is not JSON");
+    return error_at(place_of(text, path, problem.byte),
+                    "expected a summary as rehearse writes it, got what is not JSON");
   } catch (const Wrong& wrong) {
-    return error(fmt::format("{}: {}: {}", path, wrong.pointer, wrong.message),
-                 {{{}, "expected a summary as 'rehearse simulate --out' or 'rehearse-exec train' writes it"}});
+    return error(
+        fmt::format("{}: {}: {}", path, wrong.pointer, wrong.message),
+        {{{},
+          "expected a summary as 'rehearse simulate --out' or 'rehearse-exec train' writes it"}});
   }
 }
 

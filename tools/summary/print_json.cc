@@ -7,7 +7,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(const std::optional<double>& x) { return x ? Json(*x) : Json(nullptr); }
+Json number(const std::optional<double>& x) {
+  return x ? Json(*x) : Json(nullptr);
+}
 
 Json json_of(const RankSummary& r) {
   return {{"rank", r.rank},
@@ -22,19 +24,22 @@ Json json_of(const RankSummary& r) {
 }
 
 Json json_of(const PictureSpan& s) {
-  return Json::array({s.rank, to_string(s.lane), to_string(s.kind), s.label, s.start.seconds(), s.end.seconds()});
+  return Json::array(
+      {s.rank, to_string(s.lane), to_string(s.kind), s.label, s.start.seconds(), s.end.seconds()});
 }
 
 template <class T>
 Json array_of(const std::vector<T>& items, Json (*to_json)(const T&)) {
   Json array = Json::array();
-  for (const T& item : items) array.push_back(to_json(item));
+  for (const T& item : items)
+    array.push_back(to_json(item));
   return array;
 }
 
 Json json_of(const StrategySummary& s) {
   Json pools = Json::object();
-  for (const PoolSummary& pool : s.pools) pools[pool.name] = pool.size.bytes();
+  for (const PoolSummary& pool : s.pools)
+    pools[pool.name] = pool.size.bytes();
   return {
       {"strategy", s.strategy},
       {"plan_hash", s.plan_hash},
@@ -52,16 +57,25 @@ Json json_of(const StrategySummary& s) {
       {"peak_memory_bytes", s.peak_memory.bytes()},
       {"fits", s.fits ? Json(*s.fits) : Json(nullptr)},
       {"ranks", array_of<RankSummary>(s.ranks, json_of)},
-      {"links", array_of<LinkSummary>(s.links, [](const LinkSummary& l) {
-         return Json{{"name", l.name}, {"bytes", l.bytes.bytes()}, {"utilisation", l.utilisation}};
-       })},
-      {"op_kinds", array_of<KindSummary>(s.kinds, [](const KindSummary& k) {
-         return Json{{"kind", to_string(k.kind)}, {"ops", k.ops}, {"busy_s", k.busy.seconds()}};
-       })},
+      {"links", array_of<LinkSummary>(s.links,
+                                      [](const LinkSummary& l) {
+                                        return Json{{"name", l.name},
+                                                    {"bytes", l.bytes.bytes()},
+                                                    {"utilisation", l.utilisation}};
+                                      })},
+      {"op_kinds",
+       array_of<KindSummary>(
+           s.kinds,
+           [](const KindSummary& k) {
+             return Json{{"kind", to_string(k.kind)}, {"ops", k.ops}, {"busy_s", k.busy.seconds()}};
+           })},
       {"losses", s.losses},
-      {"evaluations", array_of<AccuracyAt>(s.evaluations, [](const AccuracyAt& e) {
-         return Json{{"step", e.step}, {"accuracy", e.accuracy}, {"loss", e.loss}};
-       })},
+      {"evaluations",
+       array_of<AccuracyAt>(
+           s.evaluations,
+           [](const AccuracyAt& e) {
+             return Json{{"step", e.step}, {"accuracy", e.accuracy}, {"loss", e.loss}};
+           })},
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
 }

@@ -10,17 +10,22 @@ namespace {
 
 std::string label_of(const Op& op) {
   switch (op.kind) {
-    case OpKind::load_batch: return fmt::format("load {}", compute_of(op).micro_batch.value());
+    case OpKind::load_batch:
+      return fmt::format("load {}", compute_of(op).micro_batch.value());
     case OpKind::forward:
-      return fmt::format("F{} s{}-{}", compute_of(op).micro_batch.value(), compute_of(op).begin.value(),
-                         compute_of(op).end.value() - 1);
+      return fmt::format("F{} s{}-{}", compute_of(op).micro_batch.value(),
+                         compute_of(op).begin.value(), compute_of(op).end.value() - 1);
     case OpKind::backward:
-      return fmt::format("B{} s{}-{}", compute_of(op).micro_batch.value(), compute_of(op).begin.value(),
-                         compute_of(op).end.value() - 1);
-    case OpKind::send: return fmt::format("send {}", transfer_of(op).tag);
-    case OpKind::receive: return fmt::format("receive {}", transfer_of(op).tag);
-    case OpKind::all_reduce: return fmt::format("all-reduce class {}", collective_of(op).parameter_class.value());
-    case OpKind::optimizer_step: return fmt::format("update class {}", optimize_of(op).parameter_class.value());
+      return fmt::format("B{} s{}-{}", compute_of(op).micro_batch.value(),
+                         compute_of(op).begin.value(), compute_of(op).end.value() - 1);
+    case OpKind::send:
+      return fmt::format("send {}", transfer_of(op).tag);
+    case OpKind::receive:
+      return fmt::format("receive {}", transfer_of(op).tag);
+    case OpKind::all_reduce:
+      return fmt::format("all-reduce class {}", collective_of(op).parameter_class.value());
+    case OpKind::optimizer_step:
+      return fmt::format("update class {}", optimize_of(op).parameter_class.value());
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -33,21 +38,24 @@ std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline) 
   }
   if (spans.empty()) return {};
   Time origin = spans.front()->start;
-  for (const Span* span : spans) origin = std::min(origin, span->start);
+  for (const Span* span : spans)
+    origin = std::min(origin, span->start);
   std::vector<PictureSpan> picture;
   for (const Span* span : spans) {
     const RankProgram& program = program_of(plan, span->rank);
     const Op& op = program.ops[span->op.index()];
-    picture.push_back({static_cast<std::int64_t>(span->rank.index()), program.lanes[op.lane.index()], op.kind,
-                       label_of(op), (span->start - origin).seconds(), (span->end - origin).seconds()});
+    picture.push_back({static_cast<std::int64_t>(span->rank.index()),
+                       program.lanes[op.lane.index()], op.kind, label_of(op),
+                       (span->start - origin).seconds(), (span->end - origin).seconds()});
   }
   return picture;
 }
 
 // The rank whose compute lane is busiest stands for the plan.
 void take_busiest_rank(StrategySummary& summary) {
-  const auto busiest = std::max_element(summary.ranks.begin(), summary.ranks.end(),
-                                        [](const RankSummary& a, const RankSummary& b) { return a.compute < b.compute; });
+  const auto busiest = std::max_element(
+      summary.ranks.begin(), summary.ranks.end(),
+      [](const RankSummary& a, const RankSummary& b) { return a.compute < b.compute; });
   if (busiest == summary.ranks.end()) return;
   summary.compute = busiest->compute;
   summary.exposed_communication = busiest->exposed_communication;
@@ -56,7 +64,8 @@ void take_busiest_rank(StrategySummary& summary) {
 
 }  // namespace
 
-StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline, std::int64_t warm_up) {
+StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
+                          std::int64_t warm_up) {
   const Breakdown breakdown = break_down(plan, timeline, warm_up);
   StrategySummary summary;
   summary.strategy = plan.strategy;
@@ -75,7 +84,8 @@ StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& time
     summary.ranks.push_back(rank);
   }
   take_busiest_rank(summary);
-  for (const Breakdown::KindTime& kind : breakdown.kinds) summary.kinds.push_back({kind.kind, kind.ops, kind.busy});
+  for (const Breakdown::KindTime& kind : breakdown.kinds)
+    summary.kinds.push_back({kind.kind, kind.ops, kind.busy});
   summary.picture = picture_of(plan, timeline);
   return summary;
 }

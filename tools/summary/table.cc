@@ -13,13 +13,15 @@ std::string align_columns(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()), 0);
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+    for (std::size_t c = 0; c < row.size(); ++c)
+      widths[c] = std::max(widths[c], row[c].size());
   }
   std::string text;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t c = 0; c < row.size(); ++c) {
-      line += c == 0 ? fmt::format("{:<{}}", row[c], widths[c]) : fmt::format("  {:>{}}", row[c], widths[c]);
+      line += c == 0 ? fmt::format("{:<{}}", row[c], widths[c])
+                     : fmt::format("  {:>{}}", row[c], widths[c]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
@@ -28,14 +30,20 @@ std::string align_columns(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string print_table(const Summary& summary) {
-  std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s", "peak memory", "sent/worker",
-                                                 "compute", "exposed comm", "idle", "bubble", "fits"}};
+  std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
+                                                 "peak memory", "sent/worker", "compute",
+                                                 "exposed comm", "idle", "bubble", "fits"}};
   for (const StrategySummary& s : summary.strategies) {
     Bytes sent;
-    for (const RankSummary& rank : s.ranks) sent = std::max(sent, rank.sent);
-    rows.push_back({s.strategy, human(s.step_time), fmt::format("{:.4g}", s.samples_per_s), human(s.peak_memory),
-                    human(sent), human(s.compute), human(s.exposed_communication), human(s.idle),
-                    fmt::format("{:.1f} %", 100 * s.bubble_fraction), !s.fits ? "-" : *s.fits ? "yes" : "NO"});
+    for (const RankSummary& rank : s.ranks)
+      sent = std::max(sent, rank.sent);
+    rows.push_back({s.strategy, human(s.step_time), fmt::format("{:.4g}", s.samples_per_s),
+                    human(s.peak_memory), human(sent), human(s.compute),
+                    human(s.exposed_communication), human(s.idle),
+                    fmt::format("{:.1f} %", 100 * s.bubble_fraction),
+                    !s.fits   ? "-"
+                    : *s.fits ? "yes"
+                              : "NO"});
   }
   return align_columns(rows);
 }

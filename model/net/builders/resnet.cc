@@ -42,7 +42,8 @@ ValueId add_block(NetBuilder& net, const std::string& name, ValueId x, std::int6
   return net.add("relu2", Relu{}, {sum});
 }
 
-Net build_resnet(const ModelSpec& spec, std::span<const std::int64_t> widths, int blocks_per_stage) {
+Net build_resnet(const ModelSpec& spec, std::span<const std::int64_t> widths,
+                 int blocks_per_stage) {
   const Shape image{spec.fields.at("image")};
   const std::int64_t classes = spec.at("classes");
   NetBuilder net(spec.kind, image, ValueType::real, {{1}});
@@ -53,7 +54,8 @@ Net build_resnet(const ModelSpec& spec, std::span<const std::int64_t> widths, in
   for (std::size_t stage = 0; stage < widths.size(); ++stage) {
     for (int i = 0; i < blocks_per_stage; ++i) {
       const std::int64_t stride = stage > 0 && i == 0 ? 2 : 1;
-      x = add_block(net, fmt::format("stage{}_block{}", stage + 1, i + 1), x, widths[stage], stride);
+      x = add_block(net, fmt::format("stage{}_block{}", stage + 1, i + 1), x, widths[stage],
+                    stride);
     }
   }
   net.begin_block("head");

@@ -25,10 +25,9 @@ LayerFacts describe(const Conv2d& c, std::span<const Shape> inputs) {
   const std::int64_t positions = facts.output.dims[0] * facts.output.dims[1];
   // Each pass is the same product read in three directions: one multiply-add per weight and
   // output position.
-  const Work pass =
-      per_sample(2.0 * static_cast<double>(positions * weights),
-                 in.elements() + facts.output.elements()) +
-      per_call(0, weights);
+  const Work pass = per_sample(2.0 * static_cast<double>(positions * weights),
+                               in.elements() + facts.output.elements()) +
+                    per_call(0, weights);
   facts.forward = facts.backward_input = facts.backward_weight = pass;
   facts.saves_input = {true};
   facts.splits_backward = true;

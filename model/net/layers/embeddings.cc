@@ -27,11 +27,10 @@ LayerFacts describe(const PositionEmbedding& e, std::span<const Shape> inputs) {
   LayerFacts facts;
   facts.output = inputs[0];
   facts.kernel = KernelClass::embedding;
-  facts.parameters = {
-      {"weight", {{e.length, e.width}}, Init::normal_002, e.width, e.length, true}};
+  facts.parameters = {{"weight", {{e.length, e.width}}, Init::normal_002, e.width, e.length, true}};
   const std::int64_t elements = facts.output.elements();
-  const Work pass = per_sample(static_cast<double>(elements), 2 * elements) +
-                    per_call(0, e.length * e.width);
+  const Work pass =
+      per_sample(static_cast<double>(elements), 2 * elements) + per_call(0, e.length * e.width);
   facts.forward = facts.backward_weight = pass;
   facts.saves_input = {false};
   facts.forward_in_place = facts.backward_in_place = true;
@@ -45,8 +44,7 @@ LayerFacts describe(const Rotary& r, std::span<const Shape> inputs) {
   facts.output = inputs[0];
   facts.kernel = KernelClass::elementwise;
   // Values are not rotated; a rotation is 3 operations and 2 accesses per element.
-  const std::int64_t rotated =
-      inputs[0].dims[0] * (r.heads + r.kv_heads) * r.head_size;
+  const std::int64_t rotated = inputs[0].dims[0] * (r.heads + r.kv_heads) * r.head_size;
   facts.forward = facts.backward_input =
       per_sample(3.0 * static_cast<double>(rotated), 2 * rotated);
   facts.saves_input = {false};

@@ -21,7 +21,8 @@ class BackwardLowering {
     receive_gradients(begin, end);
     for (std::size_t s = end.index(); s-- > begin.index();) {
       const auto& layers = net_.segments[s].layers;
-      for (auto id = layers.rbegin(); id != layers.rend(); ++id) add(*id);
+      for (auto id = layers.rbegin(); id != layers.rend(); ++id)
+        add(*id);
     }
     deliver_gradients(begin);
     pack_scratch(result_, scratch_);
@@ -175,8 +176,8 @@ class BackwardLowering {
     const std::size_t old = known->second;
     REHEARSE_CHECK(old != tensor, "{} is both inputs of one addition",
                    net_.values[value.index()].name);
-    const bool keep = is_boundary(value) ? is_gradient_of(tensors_[old].place, value)
-                                         : tensors_[old].owners == 1;
+    const bool keep =
+        is_boundary(value) ? is_gradient_of(tensors_[old].place, value) : tensors_[old].owners == 1;
     const std::size_t sum = keep                 ? old
                             : is_boundary(value) ? new_boundary(value)
                                                  : new_scratch(range_.size(value));

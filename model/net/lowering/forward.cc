@@ -9,7 +9,8 @@ class ForwardLowering {
 
   Lowering run(SegmentId begin, SegmentId end) {
     for (std::size_t s = begin.index(); s < end.index(); ++s) {
-      for (const LayerId id : net_.segments[s].layers) add(id);
+      for (const LayerId id : net_.segments[s].layers)
+        add(id);
     }
     pack_scratch(result_, scratch_);
     result_.saved = range_.saved_size();
@@ -23,7 +24,8 @@ class ForwardLowering {
     KernelStep step;
     step.kind = KernelKind::forward;
     step.layer = id;
-    for (const ValueId input : layer.inputs) step.inputs.push_back(read(input, now));
+    for (const ValueId input : layer.inputs)
+      step.inputs.push_back(read(input, now));
     step.auxiliaries = range_.auxiliaries(id);
     step.output = write(layer, *step.inputs[0], now);
     result_.steps.push_back(std::move(step));

@@ -33,7 +33,7 @@ Packing Slab::packed() const {
 }
 
 RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples,
-            const ElementSizes& sizes)
+                         const ElementSizes& sizes)
     : net_(net), begin_(begin), end_(end), samples_(samples), sizes_(sizes) {
   find_boundaries();
   place_saved();
@@ -42,7 +42,8 @@ RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::in
 template <class Visit>
 void RangePlaces::each_layer(SegmentId begin, SegmentId end, Visit visit) const {
   for (std::size_t s = begin.index(); s < end.index(); ++s) {
-    for (const LayerId id : net_.segments[s].layers) visit(id, net_.layers[id.index()]);
+    for (const LayerId id : net_.segments[s].layers)
+      visit(id, net_.layers[id.index()]);
   }
 }
 
@@ -50,8 +51,7 @@ void RangePlaces::find_boundaries() {
   each_layer(begin_, end_, [&](LayerId, const Layer& layer) {
     for (const ValueId input : layer.inputs) {
       const auto producer = net_.values[input.index()].producer;
-      if (!producer ||
-          !in_range(net_.layers[producer->index()].segment, begin_, end_)) {
+      if (!producer || !in_range(net_.layers[producer->index()].segment, begin_, end_)) {
         boundary_.insert(input);
       }
     }
@@ -95,7 +95,8 @@ std::vector<Place> RangePlaces::auxiliaries(LayerId layer) const {
   std::vector<Place> places;
   const auto found = auxiliaries_.find(layer);
   if (found == auxiliaries_.end()) return places;
-  for (const Bytes offset : found->second) places.push_back({Space::saved, {}, offset});
+  for (const Bytes offset : found->second)
+    places.push_back({Space::saved, {}, offset});
   return places;
 }
 

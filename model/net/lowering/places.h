@@ -65,11 +65,14 @@ void each_place(KernelStep& step, Visit visit) {
   const auto maybe = [&](std::optional<Place>& place) {
     if (place) visit(*place);
   };
-  for (auto& place : step.inputs) maybe(place);
+  for (auto& place : step.inputs)
+    maybe(place);
   maybe(step.output);
-  for (Place& place : step.auxiliaries) visit(place);
+  for (Place& place : step.auxiliaries)
+    visit(place);
   maybe(step.output_gradient);
-  for (auto& place : step.input_gradients) maybe(place);
+  for (auto& place : step.input_gradients)
+    maybe(place);
   maybe(step.left);
   maybe(step.right);
   maybe(step.sum);

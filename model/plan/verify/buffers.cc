@@ -9,8 +9,12 @@
 namespace rehearse::verifier {
 namespace {
 
-bool reads(Access access) { return access != Access::write; }
-bool writes(Access access) { return access != Access::read; }
+bool reads(Access access) {
+  return access != Access::write;
+}
+bool writes(Access access) {
+  return access != Access::read;
+}
 
 struct BufferUse {
   OpId op;
@@ -21,7 +25,10 @@ struct BufferUse {
 class Lifetimes {
  public:
   Lifetimes(Report& report, std::size_t number)
-      : report_(report), number_(number), program_(report.plan.programs[number]), before_(program_) {}
+      : report_(report),
+        number_(number),
+        program_(report.plan.programs[number]),
+        before_(program_) {}
 
   void run() {
     std::vector<std::vector<BufferUse>> uses(program_.buffers.size());
@@ -29,7 +36,8 @@ class Lifetimes {
       std::set<BufferId> seen;
       for (const Operand& operand : program_.ops[op].operands) {
         if (!seen.insert(operand.buffer).second) {
-          report_.add({number_, OpId(op)}, fmt::format("it names buffer {} twice", operand.buffer.value()));
+          report_.add({number_, OpId(op)},
+                      fmt::format("it names buffer {} twice", operand.buffer.value()));
         }
         uses[operand.buffer.index()].push_back({OpId(op), operand});
       }
@@ -52,24 +60,34 @@ class Lifetimes {
   }
 
   void check_transient(std::size_t buffer, const std::vector<BufferUse>& uses) {
-    const auto allocations = std::count_if(uses.begin(), uses.end(), [](const BufferUse& u) { return u.operand.allocates; });
-    const auto frees = std::count_if(uses.begin(), uses.end(), [](const BufferUse& u) { return u.operand.frees; });
+    const auto allocations = std::count_if(uses.begin(), uses.end(),
+                                           [](const BufferUse& u) { return u.operand.allocates; });
+    const auto frees =
+        std::count_if(uses.begin(), uses.end(), [](const BufferUse& u) { return u.operand.frees; });
     if (allocations != 1 || !uses.front().operand.allocates) {
-      return report_.add({number_, uses.front().op}, fmt::format("buffer {} is used before it is allocated, or allocated {} times", buffer, allocations));
+      return report_.add(
+          {number_, uses.front().op},
+          fmt::format("buffer {} is used before it is allocated, or allocated {} times", buffer,
+                      allocations));
     }
     if (frees != 1 || !uses.back().operand.frees) {
-      return report_.add({number_, uses.back().op}, fmt::format("buffer {} is not freed by its last user, or freed {} times", buffer, frees));
+      return report_.add(
+          {number_, uses.back().op},
+          fmt::format("buffer {} is not freed by its last user, or freed {} times", buffer, frees));
     }
     if (reads(uses.front().operand.access)) {
-      return report_.add({number_, uses.front().op}, fmt::format("it reads buffer {}, which nobody has written", buffer));
+      return report_.add({number_, uses.front().op},
+                         fmt::format("it reads buffer {}, which nobody has written", buffer));
     }
     for (std::size_t later = 1; later < uses.size(); ++later) {
-      for (std::size_t earlier = 0; earlier < later; ++earlier) check_order(buffer, uses[earlier], uses[later]);
+      for (std::size_t earlier = 0; earlier < later; ++earlier)
+        check_order(buffer, uses[earlier], uses[later]);
     }
   }
 
   void check_order(std::size_t buffer, const BufferUse& earlier, const BufferUse& later) {
-    const bool shares = !writes(earlier.operand.access) && !writes(later.operand.access) && !later.operand.frees;
+    const bool shares =
+        !writes(earlier.operand.access) && !writes(later.operand.access) && !later.operand.frees;
     if (shares || before_(earlier.op, later.op)) return;
     report_.add({number_, later.op}, fmt::format("it uses buffer {} without waiting", buffer),
                 {report_.note({number_, earlier.op}, "for this op")});
@@ -85,8 +103,11 @@ class Lifetimes {
 class Operands {
  public:
   Operands(Report& report, const Net& full, std::size_t number)
-      : report_(report), number_(number), program_(report.plan.programs[number]),
-        net_(net_of(report.plan, full, program_)), sizes_(element_sizes(report.plan.training)),
+      : report_(report),
+        number_(number),
+        program_(report.plan.programs[number]),
+        net_(net_of(report.plan, full, program_)),
+        sizes_(element_sizes(report.plan.training)),
         state_(state_sizes(report.plan.training)) {}
 
   void run() {
@@ -102,23 +123,30 @@ class Operands {
     for (std::size_t b = 0; b < program_.buffers.size(); ++b) {
       const std::optional<Bytes> right = size_of_buffer(program_.buffers[b]);
       if (!right || *right == program_.buffers[b].size) continue;
-      report_.add_program(number_, fmt::format("buffer {} has {} bytes, its content {}", b, program_.buffers[b].size.bytes(), right->bytes()));
+      report_.add_program(number_, fmt::format("buffer {} has {} bytes, its content {}", b,
+                                               program_.buffers[b].size.bytes(), right->bytes()));
     }
   }
 
   std::optional<Bytes> size_of_buffer(const Buffer& buffer) const {
     const auto flat = [&](std::int64_t element) {
-      return Bytes::bytes(program_.parameter_classes[buffer.parameter_class->index()].elements * element);
+      return Bytes::bytes(program_.parameter_classes[buffer.parameter_class->index()].elements *
+                          element);
     };
     switch (buffer.kind) {
-      case BufferKind::parameters: return flat(state_.parameter);
-      case BufferKind::gradients: return flat(state_.gradient);
-      case BufferKind::optimizer_state: return flat(state_.optimizer);
+      case BufferKind::parameters:
+        return flat(state_.parameter);
+      case BufferKind::gradients:
+        return flat(state_.gradient);
+      case BufferKind::optimizer_state:
+        return flat(state_.optimizer);
       case BufferKind::value:
-      case BufferKind::gradient: return size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_);
+      case BufferKind::gradient:
+        return size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_);
       case BufferKind::saved:
       case BufferKind::scratch:
-      case BufferKind::communication: return std::nullopt;
+      case BufferKind::communication:
+        return std::nullopt;
     }
     REHEARSE_UNREACHABLE("buffer kind");
   }
@@ -126,35 +154,51 @@ class Operands {
   void check(const Op& op) {
     switch (op.kind) {
       case OpKind::load_batch:
-        for (const Operand& operand : op.operands) check_loaded(operand);
+        for (const Operand& operand : op.operands)
+          check_loaded(operand);
         return;
-      case OpKind::forward: return check_pass(op, Pass::forward);
-      case OpKind::backward: return check_pass(op, Pass::backward);
+      case OpKind::forward:
+        return check_pass(op, Pass::forward);
+      case OpKind::backward:
+        return check_pass(op, Pass::backward);
       case OpKind::send:
-      case OpKind::receive: return check_transfer(op);
-      case OpKind::all_reduce: return check_collective(op);
-      case OpKind::optimizer_step: return check_update(op);
+      case OpKind::receive:
+        return check_transfer(op);
+      case OpKind::all_reduce:
+        return check_collective(op);
+      case OpKind::optimizer_step:
+        return check_update(op);
     }
   }
 
   void check_loaded(const Operand& operand) {
     const Buffer& buffer = program_.buffers[operand.buffer.index()];
-    const bool loaded = buffer.kind == BufferKind::value && !net_.values[buffer.value->index()].producer;
-    if (!loaded) report_.add(at_, fmt::format("buffer {} is not filled from the data set", operand.buffer.value()));
+    const bool loaded =
+        buffer.kind == BufferKind::value && !net_.values[buffer.value->index()].producer;
+    if (!loaded)
+      report_.add(at_,
+                  fmt::format("buffer {} is not filled from the data set", operand.buffer.value()));
   }
 
   void check_pass(const Op& op, Pass pass) {
     const Compute& compute = compute_of(op);
-    const Lowering work = lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
-    for (const ValueId v : work.reads_values) need(op, BufferKind::value, v, Access::read);
-    for (const ValueId v : work.writes_values) need(op, BufferKind::value, v, Access::write);
-    for (const ValueId v : work.reads_gradients) need(op, BufferKind::gradient, v, Access::read);
-    for (const ValueId v : work.writes_gradients) need(op, BufferKind::gradient, v, Access::write);
-    need_slab(op, BufferKind::saved, work.saved, pass == Pass::forward ? Access::write : Access::read);
+    const Lowering work =
+        lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
+    for (const ValueId v : work.reads_values)
+      need(op, BufferKind::value, v, Access::read);
+    for (const ValueId v : work.writes_values)
+      need(op, BufferKind::value, v, Access::write);
+    for (const ValueId v : work.reads_gradients)
+      need(op, BufferKind::gradient, v, Access::read);
+    for (const ValueId v : work.writes_gradients)
+      need(op, BufferKind::gradient, v, Access::write);
+    need_slab(op, BufferKind::saved, work.saved,
+              pass == Pass::forward ? Access::write : Access::read);
     need_slab(op, BufferKind::scratch, work.scratch, Access::write);
     for (const ParameterId parameter : parameters_of(net_, compute.begin, compute.end)) {
       need_class(op, BufferKind::parameters, class_of(parameter), Access::read);
-      if (pass == Pass::backward) need_class(op, BufferKind::gradients, class_of(parameter), Access::update);
+      if (pass == Pass::backward)
+        need_class(op, BufferKind::gradients, class_of(parameter), Access::update);
     }
   }
 
@@ -174,7 +218,8 @@ class Operands {
       const Buffer& buffer = program_.buffers[operand.buffer.index()];
       if (buffer.kind == kind && buffer.value == value && serves(operand.access, access)) return;
     }
-    report_.add(at_, fmt::format("it needs to {} the {} of value {}", to_string(access), to_string(kind), value.value()));
+    report_.add(at_, fmt::format("it needs to {} the {} of value {}", to_string(access),
+                                 to_string(kind), value.value()));
   }
 
   void need_slab(const Op& op, BufferKind kind, Bytes size, Access access) {
@@ -183,15 +228,18 @@ class Operands {
       const Buffer& buffer = program_.buffers[operand.buffer.index()];
       if (buffer.kind == kind && buffer.size == size && serves(operand.access, access)) return;
     }
-    report_.add(at_, fmt::format("it needs to {} a {} buffer of {} bytes", to_string(access), to_string(kind), size.bytes()));
+    report_.add(at_, fmt::format("it needs to {} a {} buffer of {} bytes", to_string(access),
+                                 to_string(kind), size.bytes()));
   }
 
   void need_class(const Op& op, BufferKind kind, ParameterClassId c, Access access) {
     for (const Operand& operand : op.operands) {
       const Buffer& buffer = program_.buffers[operand.buffer.index()];
-      if (buffer.kind == kind && buffer.parameter_class == c && serves(operand.access, access)) return;
+      if (buffer.kind == kind && buffer.parameter_class == c && serves(operand.access, access))
+        return;
     }
-    report_.add(at_, fmt::format("it needs to {} the {} of class {}", to_string(access), to_string(kind), c.value()));
+    report_.add(at_, fmt::format("it needs to {} the {} of class {}", to_string(access),
+                                 to_string(kind), c.value()));
   }
 
   void check_transfer(const Op& op) {
@@ -202,21 +250,24 @@ class Operands {
       report_.add(at_, fmt::format("it has to {} a value or a gradient", to_string(access)));
     }
     if (buffer.size == transfer_of(op).bytes) return;
-    report_.add(at_, fmt::format("it moves {} bytes of a buffer of {}", transfer_of(op).bytes.bytes(), buffer.size.bytes()));
+    report_.add(at_, fmt::format("it moves {} bytes of a buffer of {}",
+                                 transfer_of(op).bytes.bytes(), buffer.size.bytes()));
   }
 
   void check_collective(const Op& op) {
     const Collective& detail = collective_of(op);
     need_class(op, BufferKind::gradients, detail.parameter_class, Access::update);
     const auto steps = steps_of(detail.algorithm, 0, members_of(detail), detail.end - detail.begin);
-    need_slab(op, BufferKind::communication, Bytes::bytes(longest_receive(steps) * state_.gradient), Access::write);
+    need_slab(op, BufferKind::communication, Bytes::bytes(longest_receive(steps) * state_.gradient),
+              Access::write);
   }
 
   // All ranks of a program have groups of one size: pairing has compared the members' reductions.
   std::size_t members_of(const Collective& detail) const {
     const auto slot = program_.parameter_classes[detail.parameter_class.index()].group;
     for (const RankBinding& rank : report_.plan.ranks) {
-      if (rank.program.index() == number_) return report_.plan.groups[rank.groups[*slot].index()].members.size();
+      if (rank.program.index() == number_)
+        return report_.plan.groups[rank.groups[*slot].index()].members.size();
     }
     return 2;
   }

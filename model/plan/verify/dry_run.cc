@@ -11,23 +11,31 @@ namespace {
 class DryRun {
  public:
   explicit DryRun(Report& report) : report_(report), plan_(report.plan) {
-    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) ranks_.emplace_back(program_of(plan_, RankId(r)));
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r)
+      ranks_.emplace_back(program_of(plan_, RankId(r)));
   }
 
   void run() {
-    for (std::size_t r = 0; r < ranks_.size(); ++r) touched_.push_back(r);
+    for (std::size_t r = 0; r < ranks_.size(); ++r)
+      touched_.push_back(r);
     while (!touched_.empty()) {
       const std::size_t rank = touched_.back();
       touched_.pop_back();
       advance(rank);
     }
-    for (std::size_t r = 0; r < ranks_.size(); ++r) explain(r);
+    for (std::size_t r = 0; r < ranks_.size(); ++r)
+      explain(r);
   }
 
  private:
   struct Rank {
-    explicit Rank(const RankProgram& p) : program(&p), ended(p.ops.size(), false), issued(p.ops.size(), false), lanes(p.lanes.size()) {
-      for (std::size_t op = 0; op < p.ops.size(); ++op) lanes[p.ops[op].lane.index()].push_back(op);
+    explicit Rank(const RankProgram& p)
+        : program(&p),
+          ended(p.ops.size(), false),
+          issued(p.ops.size(), false),
+          lanes(p.lanes.size()) {
+      for (std::size_t op = 0; op < p.ops.size(); ++op)
+        lanes[p.ops[op].lane.index()].push_back(op);
       next.resize(p.lanes.size(), 0);
     }
     const RankProgram* program;
@@ -45,7 +53,8 @@ class DryRun {
     bool moved = true;
     while (moved) {
       moved = false;
-      for (std::size_t lane = 0; lane < rank.lanes.size(); ++lane) moved = step(r, lane) || moved;
+      for (std::size_t lane = 0; lane < rank.lanes.size(); ++lane)
+        moved = step(r, lane) || moved;
     }
   }
 
@@ -74,7 +83,8 @@ class DryRun {
   void meet(std::size_t r, std::size_t id, const Op& op) {
     const RankBinding& binding = plan_.ranks[r];
     if (op.kind == OpKind::all_reduce) {
-      const auto slot = ranks_[r].program->parameter_classes[collective_of(op).parameter_class.index()].group;
+      const auto slot =
+          ranks_[r].program->parameter_classes[collective_of(op).parameter_class.index()].group;
       const GroupId group = binding.groups[*slot];
       auto& waiting = collectives_[{group, ranks_[r].reductions[group]++}];
       waiting.push_back({r, id});
@@ -121,9 +131,11 @@ class DryRun {
     const Op& op = ranks_[r].program->ops[id];
     const RankBinding& binding = plan_.ranks[r];
     if (op.kind != OpKind::all_reduce) {
-      return fmt::format("rank {}, which has not issued the other end", binding.peers[transfer_of(op).peer].value());
+      return fmt::format("rank {}, which has not issued the other end",
+                         binding.peers[transfer_of(op).peer].value());
     }
-    const auto slot = ranks_[r].program->parameter_classes[collective_of(op).parameter_class.index()].group;
+    const auto slot =
+        ranks_[r].program->parameter_classes[collective_of(op).parameter_class.index()].group;
     return fmt::format("the other members of group {}", binding.groups[*slot].value());
   }
 
@@ -137,6 +149,8 @@ class DryRun {
 
 }  // namespace
 
-void dry_run(Report& report) { DryRun(report).run(); }
+void dry_run(Report& report) {
+  DryRun(report).run();
+}
 
 }  // namespace rehearse::verifier

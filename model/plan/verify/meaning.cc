@@ -12,13 +12,17 @@ namespace {
 class ProgramMeaning {
  public:
   ProgramMeaning(Report& report, const Net& full, std::size_t number)
-      : report_(report), number_(number), program_(report.plan.programs[number]),
-        net_(net_of(report.plan, full, program_)), before_(program_) {}
+      : report_(report),
+        number_(number),
+        program_(report.plan.programs[number]),
+        net_(net_of(report.plan, full, program_)),
+        before_(program_) {}
 
   void run() {
     check_passes();
     check_classes();
-    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) check_class(ParameterClassId(c));
+    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
+      check_class(ParameterClassId(c));
   }
 
  private:
@@ -37,7 +41,8 @@ class ProgramMeaning {
         Passes& known = passes[{SegmentId(s), compute.micro_batch}];
         auto& slot = kind == OpKind::forward ? known.forward : known.backward;
         if (slot) {
-          report_.add(at(OpId(op)), fmt::format("segment {} is done twice", s), {report_.note(at(*slot), "first by this op")});
+          report_.add(at(OpId(op)), fmt::format("segment {} is done twice", s),
+                      {report_.note(at(*slot), "first by this op")});
         }
         slot = OpId(op);
       }
@@ -52,8 +57,9 @@ class ProgramMeaning {
 
   void check_segment(SegmentId segment, MicroBatchId micro_batch, const Passes& passes) {
     if (!passes.forward || !passes.backward) {
-      return report_.add_program(number_, fmt::format("segment {} has no {} of micro-batch {}", segment.value(),
-                                                      passes.forward ? "backward" : "forward", micro_batch.value()));
+      return report_.add_program(
+          number_, fmt::format("segment {} has no {} of micro-batch {}", segment.value(),
+                               passes.forward ? "backward" : "forward", micro_batch.value()));
     }
     if (before_(*passes.forward, *passes.backward)) return;
     report_.add(at(*passes.backward), "it does not come after its forward",
@@ -68,32 +74,38 @@ class ProgramMeaning {
       for (const ParameterId parameter : program_.parameter_classes[c].parameters) {
         elements += net_.parameters[parameter.index()].shape.elements();
         if (classes.try_emplace(parameter, c).second) continue;
-        report_.add_program(number_, fmt::format("parameter {} is in classes {} and {}", parameter.value(), classes[parameter], c));
+        report_.add_program(number_, fmt::format("parameter {} is in classes {} and {}",
+                                                 parameter.value(), classes[parameter], c));
       }
       if (elements == program_.parameter_classes[c].elements) continue;
-      report_.add_program(number_, fmt::format("class {} says {} elements, its parameters have {}", c,
-                                               program_.parameter_classes[c].elements, elements));
+      report_.add_program(number_,
+                          fmt::format("class {} says {} elements, its parameters have {}", c,
+                                      program_.parameter_classes[c].elements, elements));
     }
     const auto used = parameters_of(net_, program_.begin, program_.end);
     for (const ParameterId parameter : used) {
       if (classes.count(parameter) > 0) continue;
-      report_.add_program(number_, fmt::format("parameter {} ({}) is in no class", parameter.value(),
-                                               net_.parameters[parameter.index()].name));
+      report_.add_program(number_,
+                          fmt::format("parameter {} ({}) is in no class", parameter.value(),
+                                      net_.parameters[parameter.index()].name));
     }
     if (classes.size() <= used.size()) return;
-    report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}", classes.size(), used.size()));
+    report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}",
+                                             classes.size(), used.size()));
   }
 
   void check_class(ParameterClassId c) {
     const auto reductions = ops_of_class(OpKind::all_reduce, c);
     const auto updates = ops_of_class(OpKind::optimizer_step, c);
     if (updates.size() != 1) {
-      return report_.add_program(number_, fmt::format("class {} is updated {} times", c.value(), updates.size()));
+      return report_.add_program(
+          number_, fmt::format("class {} is updated {} times", c.value(), updates.size()));
     }
     if (program_.parameter_classes[c.index()].group) check_ranges(c, reductions);
     for (const OpId reduction : reductions) {
       if (!before_(reduction, updates[0])) {
-        report_.add(at(updates[0]), "it does not wait for its gradients", {report_.note(at(reduction), "reduced by this op")});
+        report_.add(at(updates[0]), "it does not wait for its gradients",
+                    {report_.note(at(reduction), "reduced by this op")});
       }
     }
     check_backwards(c, reductions, updates[0]);
@@ -103,8 +115,9 @@ class ProgramMeaning {
     std::vector<OpId> found;
     for (std::size_t op = 0; op < program_.ops.size(); ++op) {
       if (program_.ops[op].kind != kind) continue;
-      const ParameterClassId of = kind == OpKind::all_reduce ? collective_of(program_.ops[op]).parameter_class
-                                                             : optimize_of(program_.ops[op]).parameter_class;
+      const ParameterClassId of = kind == OpKind::all_reduce
+                                      ? collective_of(program_.ops[op]).parameter_class
+                                      : optimize_of(program_.ops[op]).parameter_class;
       if (of == c) found.push_back(OpId(op));
     }
     return found;
@@ -112,18 +125,23 @@ class ProgramMeaning {
 
   // The reductions of a class cover each element once.
   void check_ranges(ParameterClassId c, std::vector<OpId> reductions) {
-    const auto range = [&](OpId op) -> const Collective& { return collective_of(program_.ops[op.index()]); };
-    std::sort(reductions.begin(), reductions.end(), [&](OpId a, OpId b) { return range(a).begin < range(b).begin; });
+    const auto range = [&](OpId op) -> const Collective& {
+      return collective_of(program_.ops[op.index()]);
+    };
+    std::sort(reductions.begin(), reductions.end(),
+              [&](OpId a, OpId b) { return range(a).begin < range(b).begin; });
     std::int64_t covered = 0;
     for (const OpId reduction : reductions) {
       if (range(reduction).begin != covered) {
-        return report_.add(at(reduction), fmt::format("elements are reduced up to {} before it", covered));
+        return report_.add(at(reduction),
+                           fmt::format("elements are reduced up to {} before it", covered));
       }
       covered = range(reduction).end;
     }
     const std::int64_t elements = program_.parameter_classes[c.index()].elements;
     if (covered == elements) return;
-    report_.add_program(number_, fmt::format("of class {} elements {}..{} are never reduced", c.value(), covered, elements));
+    report_.add_program(number_, fmt::format("of class {} elements {}..{} are never reduced",
+                                             c.value(), covered, elements));
   }
 
   // Whoever adds to an element has ended before it is reduced, and before the update; whoever reads
@@ -151,7 +169,8 @@ class ProgramMeaning {
 
   void check_order(OpId first, OpId second, std::string_view what) {
     if (before_(first, second)) return;
-    report_.add(at(first), fmt::format("{} without waiting for it", what), {report_.note(at(second), "by this op")});
+    report_.add(at(first), fmt::format("{} without waiting for it", what),
+                {report_.note(at(second), "by this op")});
   }
 
   using Offsets = std::map<ParameterId, std::pair<std::int64_t, std::int64_t>>;
@@ -177,8 +196,8 @@ class ProgramMeaning {
 
 // ---- all ranks -------------------------------------------------------------------------------
 
-// Every sample of the global batch is seen by one replica; a replica is the ranks (stages) that share
-// their micro-batches.
+// Every sample of the global batch is seen by one replica; a replica is the ranks (stages) that
+// share their micro-batches.
 void check_batch(Report& report) {
   const Plan& plan = report.plan;
   std::set<std::int64_t> replicas;
@@ -207,7 +226,8 @@ std::map<ParameterId, std::vector<Holder>> holders_of(const Plan& plan) {
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     const auto& classes = program_of(plan, RankId(r)).parameter_classes;
     for (std::size_t c = 0; c < classes.size(); ++c) {
-      for (const ParameterId parameter : classes[c].parameters) holders[parameter].push_back({RankId(r), c});
+      for (const ParameterId parameter : classes[c].parameters)
+        holders[parameter].push_back({RankId(r), c});
     }
   }
   return holders;
@@ -218,7 +238,8 @@ class Holders {
   explicit Holders(Report& report) : report_(report), plan_(report.plan) {}
 
   void run() {
-    for (const auto& [parameter, holders] : holders_of(plan_)) check(parameter, holders);
+    for (const auto& [parameter, holders] : holders_of(plan_))
+      check(parameter, holders);
   }
 
  private:
@@ -234,14 +255,17 @@ class Holders {
       ranks.insert(holder.rank);
       replicas.insert(plan_.ranks[holder.rank.index()].first_micro_batch);
       if (class_of(holder).parameters != parameters) {
-        return report_.add(fmt::format("parameter {} is in different classes on ranks {} and {}", parameter.value(),
-                                       holders.front().rank.value(), holder.rank.value()));
+        return report_.add(fmt::format("parameter {} is in different classes on ranks {} and {}",
+                                       parameter.value(), holders.front().rank.value(),
+                                       holder.rank.value()));
       }
     }
-    for (const Holder& holder : holders) check_holder(parameter, holder, ranks, replicas.size());
+    for (const Holder& holder : holders)
+      check_holder(parameter, holder, ranks, replicas.size());
   }
 
-  void check_holder(ParameterId parameter, const Holder& holder, const std::set<RankId>& ranks, std::size_t replicas) {
+  void check_holder(ParameterId parameter, const Holder& holder, const std::set<RankId>& ranks,
+                    std::size_t replicas) {
     const auto slot = class_of(holder).group;
     std::set<RankId> members = {holder.rank};
     if (slot) {
@@ -251,8 +275,8 @@ class Holders {
     }
     if (members != ranks) {
       return report_.add_rank(holder.rank.index(),
-                              fmt::format("parameter {} is reduced over {} ranks, and held by {}{}", parameter.value(),
-                                          members.size(), ranks.size(),
+                              fmt::format("parameter {} is reduced over {} ranks, and held by {}{}",
+                                          parameter.value(), members.size(), ranks.size(),
                                           members.size() == ranks.size() ? " others" : ""));
     }
     check_divisors(holder, replicas);
@@ -266,8 +290,12 @@ class Holders {
       if (ops[op].kind != OpKind::all_reduce) continue;
       const Collective& detail = collective_of(ops[op]);
       if (detail.parameter_class.index() != holder.parameter_class) continue;
-      if (detail.divisor == static_cast<std::int64_t>(replicas) || !reported_.insert({program, op}).second) continue;
-      report_.add({program, OpId(op)}, fmt::format("it divides by {}, but {} replicas add to these gradients", detail.divisor, replicas));
+      if (detail.divisor == static_cast<std::int64_t>(replicas) ||
+          !reported_.insert({program, op}).second)
+        continue;
+      report_.add({program, OpId(op)},
+                  fmt::format("it divides by {}, but {} replicas add to these gradients",
+                              detail.divisor, replicas));
     }
   }
 
@@ -280,7 +308,8 @@ class Holders {
 
 void check_meaning(Report& report, const Net& net) {
   check_batch(report);
-  for (std::size_t p = 0; p < report.plan.programs.size(); ++p) ProgramMeaning(report, net, p).run();
+  for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
+    ProgramMeaning(report, net, p).run();
   if (report.ok()) Holders(report).run();
 }
 

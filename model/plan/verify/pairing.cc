@@ -13,7 +13,8 @@ class Transfers {
   explicit Transfers(Report& report) : report_(report) {}
 
   void run() {
-    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r) collect(RankId(r));
+    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r)
+      collect(RankId(r));
     for (const auto& [pair, send] : sends_) {
       const auto receive = receives_.find(pair);
       if (receive == receives_.end()) {
@@ -44,7 +45,9 @@ class Transfers {
     }
   }
 
-  const Op& op_of(const At& at) const { return report_.plan.programs[at.program].ops[at.op.index()]; }
+  const Op& op_of(const At& at) const {
+    return report_.plan.programs[at.program].ops[at.op.index()];
+  }
   const Buffer& buffer_of(const At& at) const {
     return report_.plan.programs[at.program].buffers[op_of(at).operands.front().buffer.index()];
   }
@@ -57,9 +60,12 @@ class Transfers {
     }
     const Buffer &from = buffer_of(send), &to = buffer_of(receive);
     if (from.kind != to.kind || from.value != to.value) {
-      report_.add(send, fmt::format("it sends the {} of value {}", to_string(from.kind), from.value ? from.value->value() : 0),
-                  {report_.note(receive, fmt::format("but this takes it for the {} of value {}", to_string(to.kind),
-                                                     to.value ? to.value->value() : 0))});
+      report_.add(send,
+                  fmt::format("it sends the {} of value {}", to_string(from.kind),
+                              from.value ? from.value->value() : 0),
+                  {report_.note(
+                      receive, fmt::format("but this takes it for the {} of value {}",
+                                           to_string(to.kind), to.value ? to.value->value() : 0))});
     }
   }
 
@@ -73,15 +79,17 @@ struct Reduction {
   Collective detail;
 };
 
-// By group: each member's reductions in issue order. An order between groups that cannot work shows in
-// the dry run.
+// By group: each member's reductions in issue order. An order between groups that cannot work shows
+// in the dry run.
 class Collectives {
  public:
   explicit Collectives(Report& report) : report_(report) {}
 
   void run() {
-    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r) collect(RankId(r));
-    for (const auto& [group, by_rank] : reductions_) compare_members(group, by_rank);
+    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r)
+      collect(RankId(r));
+    for (const auto& [group, by_rank] : reductions_)
+      compare_members(group, by_rank);
   }
 
  private:
@@ -104,17 +112,20 @@ class Collectives {
       const auto own = by_rank.find(rank);
       const std::size_t count = own == by_rank.end() ? 0 : own->second.size();
       if (count != first.size()) {
-        report_.add(fmt::format("group {}: rank {} takes part in {} reductions, rank {} in {}", group.value(),
-                                first_rank.value(), first.size(), rank.value(), count));
+        report_.add(fmt::format("group {}: rank {} takes part in {} reductions, rank {} in {}",
+                                group.value(), first_rank.value(), first.size(), rank.value(),
+                                count));
         continue;
       }
-      for (std::size_t k = 0; k < count; ++k) compare(first[k], own->second[k]);
+      for (std::size_t k = 0; k < count; ++k)
+        compare(first[k], own->second[k]);
     }
   }
 
   void compare(const Reduction& a, const Reduction& b) {
     const Collective &x = a.detail, &y = b.detail;
-    const bool equal = x.begin == y.begin && x.end == y.end && x.divisor == y.divisor && x.algorithm == y.algorithm;
+    const bool equal = x.begin == y.begin && x.end == y.end && x.divisor == y.divisor &&
+                       x.algorithm == y.algorithm;
     if (equal) return;
     report_.add(a.at, fmt::format("it reduces elements {}..{} by {}", x.begin, x.end, x.divisor),
                 {report_.note(b.at, "but this reduces other elements, or by another divisor")});

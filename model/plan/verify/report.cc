@@ -12,9 +12,9 @@ std::string describe_op(const RankProgram& program, OpId id) {
                          compute_of(op).micro_batch.value());
     case OpKind::forward:
     case OpKind::backward:
-      return fmt::format("op {} ({}, segments {}..{}, micro-batch {})", id.value(), to_string(op.kind),
-                         compute_of(op).begin.value(), compute_of(op).end.value(),
-                         compute_of(op).micro_batch.value());
+      return fmt::format("op {} ({}, segments {}..{}, micro-batch {})", id.value(),
+                         to_string(op.kind), compute_of(op).begin.value(),
+                         compute_of(op).end.value(), compute_of(op).micro_batch.value());
     case OpKind::send:
     case OpKind::receive:
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);
@@ -63,17 +63,20 @@ void Report::add(const At& at, std::string message, std::vector<Note> notes) {
 
 void Report::add_program(std::size_t program, std::string message) {
   errors_.push_back({places_ ? line(places_->programs[program]) : std::nullopt,
-                     fmt::format("program {}: {}", plan.programs[program].name, message), {}});
+                     fmt::format("program {}: {}", plan.programs[program].name, message),
+                     {}});
 }
 
 void Report::add_rank(std::size_t rank, std::string message) {
   errors_.push_back({places_ ? line(places_->ranks[rank]) : std::nullopt,
-                     fmt::format("rank {}: {}", rank, message), {}});
+                     fmt::format("rank {}: {}", rank, message),
+                     {}});
 }
 
 void Report::add_group(std::size_t group, std::string message) {
   errors_.push_back({places_ ? line(places_->groups[group]) : std::nullopt,
-                     fmt::format("group {}: {}", group, message), {}});
+                     fmt::format("group {}: {}", group, message),
+                     {}});
 }
 
 Note Report::note(const At& at, std::string message) const {

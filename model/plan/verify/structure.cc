@@ -11,11 +11,14 @@ bool stands_on(OpKind kind, LaneKind lane) {
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
-    case OpKind::optimizer_step: return lane == LaneKind::compute;
-    case OpKind::send: return lane == LaneKind::send_forward || lane == LaneKind::send_backward;
+    case OpKind::optimizer_step:
+      return lane == LaneKind::compute;
+    case OpKind::send:
+      return lane == LaneKind::send_forward || lane == LaneKind::send_backward;
     case OpKind::receive:
       return lane == LaneKind::receive_forward || lane == LaneKind::receive_backward;
-    case OpKind::all_reduce: return lane == LaneKind::collective;
+    case OpKind::all_reduce:
+      return lane == LaneKind::collective;
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -24,11 +27,15 @@ bool has_detail_of_kind(const Op& op) {
   switch (op.kind) {
     case OpKind::load_batch:
     case OpKind::forward:
-    case OpKind::backward: return std::holds_alternative<Compute>(op.detail);
+    case OpKind::backward:
+      return std::holds_alternative<Compute>(op.detail);
     case OpKind::send:
-    case OpKind::receive: return std::holds_alternative<Transfer>(op.detail);
-    case OpKind::all_reduce: return std::holds_alternative<Collective>(op.detail);
-    case OpKind::optimizer_step: return std::holds_alternative<Optimize>(op.detail);
+    case OpKind::receive:
+      return std::holds_alternative<Transfer>(op.detail);
+    case OpKind::all_reduce:
+      return std::holds_alternative<Collective>(op.detail);
+    case OpKind::optimizer_step:
+      return std::holds_alternative<Optimize>(op.detail);
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -40,7 +47,8 @@ class ProgramStructure {
 
   void run() {
     std::set<LaneKind> lanes(program_.lanes.begin(), program_.lanes.end());
-    if (lanes.size() != program_.lanes.size()) report_.add_program(number_, "two lanes of one kind");
+    if (lanes.size() != program_.lanes.size())
+      report_.add_program(number_, "two lanes of one kind");
     if (program_.begin >= program_.end) report_.add_program(number_, "it has no segments");
     if (program_.micro_batches < 1) report_.add_program(number_, "it has no micro-batches");
     for (const Buffer& buffer : program_.buffers) {
@@ -52,7 +60,8 @@ class ProgramStructure {
                                                  program_.parameter_classes.size()));
       }
     }
-    for (std::size_t op = 0; op < program_.ops.size(); ++op) check(OpId(op));
+    for (std::size_t op = 0; op < program_.ops.size(); ++op)
+      check(OpId(op));
   }
 
  private:
@@ -65,10 +74,13 @@ class ProgramStructure {
     }
     const LaneKind lane = program_.lanes[op.lane.index()];
     if (!stands_on(op.kind, lane)) {
-      report_.add({number_, id}, fmt::format("it stands on lane {} ({})", op.lane.value(), to_string(lane)));
+      report_.add({number_, id},
+                  fmt::format("it stands on lane {} ({})", op.lane.value(), to_string(lane)));
     }
     for (const OpId before : op.after) {
-      if (before >= id) report_.add({number_, id}, fmt::format("it waits for op {}, which does not stand before it", before.value()));
+      if (before >= id)
+        report_.add({number_, id}, fmt::format("it waits for op {}, which does not stand before it",
+                                               before.value()));
     }
     for (const Operand& operand : op.operands) {
       if (operand.buffer.index() < program_.buffers.size()) continue;
@@ -81,19 +93,23 @@ class ProgramStructure {
     switch (op.kind) {
       case OpKind::load_batch:
       case OpKind::forward:
-      case OpKind::backward: return check_compute(id, op.kind, compute_of(op));
+      case OpKind::backward:
+        return check_compute(id, op.kind, compute_of(op));
       case OpKind::send:
       case OpKind::receive:
         if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
         return;
-      case OpKind::all_reduce: return check_collective(id, collective_of(op));
-      case OpKind::optimizer_step: return check_class(id, optimize_of(op).parameter_class);
+      case OpKind::all_reduce:
+        return check_collective(id, collective_of(op));
+      case OpKind::optimizer_step:
+        return check_class(id, optimize_of(op).parameter_class);
     }
   }
 
   void check_compute(OpId id, OpKind kind, const Compute& compute) {
     if (static_cast<std::int64_t>(compute.micro_batch.index()) >= program_.micro_batches) {
-      report(id, "micro-batch", compute.micro_batch.value(), static_cast<std::size_t>(program_.micro_batches));
+      report(id, "micro-batch", compute.micro_batch.value(),
+             static_cast<std::size_t>(program_.micro_batches));
     }
     if (kind == OpKind::load_batch) return;
     const bool inside = program_.begin <= compute.begin && compute.begin < compute.end &&
@@ -116,7 +132,8 @@ class ProgramStructure {
     if (!held.group) report_.add({number_, id}, "its parameter class has no group");
     const bool inside = collective.begin >= 0 && collective.begin < collective.end &&
                         collective.end <= held.elements;
-    if (!inside) report_.add({number_, id}, fmt::format("its class has {} elements", held.elements));
+    if (!inside)
+      report_.add({number_, id}, fmt::format("its class has {} elements", held.elements));
     if (collective.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
   }
 
@@ -162,12 +179,14 @@ Slots slots_of(const RankProgram& program) {
 void check_rank(Report& report, std::size_t r) {
   const RankBinding& rank = report.plan.ranks[r];
   if (rank.program.index() >= report.plan.programs.size()) {
-    return report.add_rank(r, fmt::format("program {} of {}", rank.program.value(), report.plan.programs.size()));
+    return report.add_rank(
+        r, fmt::format("program {} of {}", rank.program.value(), report.plan.programs.size()));
   }
   const Slots slots = slots_of(report.plan.programs[rank.program.index()]);
   if (rank.peers.size() < slots.peers || rank.groups.size() < slots.groups) {
-    report.add_rank(r, fmt::format("its program uses {} peers and {} groups, it binds {} and {}",
-                                   slots.peers, slots.groups, rank.peers.size(), rank.groups.size()));
+    report.add_rank(
+        r, fmt::format("its program uses {} peers and {} groups, it binds {} and {}", slots.peers,
+                       slots.groups, rank.peers.size(), rank.groups.size()));
   }
   for (const RankId peer : rank.peers) {
     if (peer.index() >= report.plan.ranks.size() || peer.index() == r) {
@@ -191,12 +210,15 @@ void check_rank(Report& report, std::size_t r) {
 void check_structure(Report& report) {
   const Plan& plan = report.plan;
   if (plan.mesh.ranks() != static_cast<std::int64_t>(plan.ranks.size())) {
-    report.add_mesh(fmt::format("the mesh has {} ranks, the plan binds {}", plan.mesh.ranks(), plan.ranks.size()));
+    report.add_mesh(fmt::format("the mesh has {} ranks, the plan binds {}", plan.mesh.ranks(),
+                                plan.ranks.size()));
   }
   if (plan.micro_batch_samples < 1) report.add("micro-batches have no samples");
   check_groups(report);
-  for (std::size_t p = 0; p < plan.programs.size(); ++p) ProgramStructure(report, p).run();
-  for (std::size_t r = 0; r < plan.ranks.size(); ++r) check_rank(report, r);
+  for (std::size_t p = 0; p < plan.programs.size(); ++p)
+    ProgramStructure(report, p).run();
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+    check_rank(report, r);
 }
 
 // Numbers that refer to the network.
@@ -204,19 +226,23 @@ void check_net(Report& report, const Net& net) {
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p) {
     const RankProgram& program = report.plan.programs[p];
     if (program.end > end_segment(net)) {
-      report.add_program(p, fmt::format("segments up to {}, the network has {}", program.end.value(), net.segments.size()));
+      report.add_program(p, fmt::format("segments up to {}, the network has {}",
+                                        program.end.value(), net.segments.size()));
     }
     if (program.subnetwork.holds.size() != net.units.size()) {
-      report.add_program(p, fmt::format("it describes {} units, the network has {}", program.subnetwork.holds.size(), net.units.size()));
+      report.add_program(p, fmt::format("it describes {} units, the network has {}",
+                                        program.subnetwork.holds.size(), net.units.size()));
     }
     for (const Buffer& buffer : program.buffers) {
       if (!buffer.value || buffer.value->index() < net.values.size()) continue;
-      report.add_program(p, fmt::format("a buffer of value {}, the network has {}", buffer.value->value(), net.values.size()));
+      report.add_program(p, fmt::format("a buffer of value {}, the network has {}",
+                                        buffer.value->value(), net.values.size()));
     }
     for (const ParameterClass& held : program.parameter_classes) {
       for (const ParameterId parameter : held.parameters) {
         if (parameter.index() < net.parameters.size()) continue;
-        report.add_program(p, fmt::format("parameter {}, the network has {}", parameter.value(), net.parameters.size()));
+        report.add_program(p, fmt::format("parameter {}, the network has {}", parameter.value(),
+                                          net.parameters.size()));
       }
     }
   }

@@ -13,11 +13,8 @@ Status verify(const Plan& plan, const PlanPlaces* places) {
   if (!net) return net.errors();
   using Pass = void (*)(Report&, const Net&);
   constexpr Pass kPasses[] = {
-      check_net,
-      [](Report& r, const Net&) { check_pairing(r); },
-      check_meaning,
-      check_buffers,
-      [](Report& r, const Net&) { dry_run(r); },
+      check_net,     [](Report& r, const Net&) { check_pairing(r); }, check_meaning,
+      check_buffers, [](Report& r, const Net&) { dry_run(r); },
   };
   for (const Pass pass : kPasses) {
     pass(report, *net);

@@ -51,10 +51,12 @@ TEST(MeasureOthers, FillInWhatTheNetworksHardlyHave) {
     Samples samples;
     run_local(1, [&](Transport& transport) {
       const auto backend = make_onednn_backend();
-      samples = measure(transport, *backend, {Seconds::seconds(0.2), {all[1]}, std::move(others), {}});
+      samples =
+          measure(transport, *backend, {Seconds::seconds(0.2), {all[1]}, std::move(others), {}});
     });
     std::map<KernelClass, int> counts;
-    for (const KernelSample& sample : samples.kernels) ++counts[sample.kernel];
+    for (const KernelSample& sample : samples.kernels)
+      ++counts[sample.kernel];
     return counts;
   };
   auto alone = samples_with({}), filled = samples_with({all[4]});

@@ -11,8 +11,9 @@
 
 namespace rehearse::testing {
 
-// Samples drawn from the micro-batch's number and the step. Images: class k's pixels are brighter at
-// every tenth place from k on. Tokens: the label of a token is its successor. Both can be learnt.
+// Samples drawn from the micro-batch's number and the step. Images: class k's pixels are brighter
+// at every tenth place from k on. Tokens: the label of a token is its successor. Both can be
+// learnt.
 template <class Real>
 class Batches : public exec::BatchSource, public exec::EvaluationSource {
  public:
@@ -30,9 +31,15 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
     labels(number(step, micro_batch), samples_, into);
   }
   std::int64_t test_samples() const override { return 130; }
-  void load_training_input(std::int64_t first, std::int64_t count, void* into) override { inputs(first, count, into); }
-  void load_test_input(std::int64_t first, std::int64_t count, void* into) override { inputs(kTest + first, count, into); }
-  void load_test_labels(std::int64_t first, std::int64_t count, void* into) override { labels(kTest + first, count, into); }
+  void load_training_input(std::int64_t first, std::int64_t count, void* into) override {
+    inputs(first, count, into);
+  }
+  void load_test_input(std::int64_t first, std::int64_t count, void* into) override {
+    inputs(kTest + first, count, into);
+  }
+  void load_test_labels(std::int64_t first, std::int64_t count, void* into) override {
+    labels(kTest + first, count, into);
+  }
 
  private:
   static constexpr std::int64_t kTest = 1'000'000;
@@ -43,16 +50,20 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
     }
     return 1;
   }
-  std::int64_t number(std::int64_t step, std::int64_t micro_batch) const { return (step * 64 + micro_batch) * samples_; }
+  std::int64_t number(std::int64_t step, std::int64_t micro_batch) const {
+    return (step * 64 + micro_batch) * samples_;
+  }
   std::int32_t draw(std::int64_t sample, std::int64_t place) const {
-    return static_cast<std::int32_t>(Random(3, static_cast<std::uint64_t>(sample * elements_ + place)).below(
-        static_cast<std::uint64_t>(classes_)));
+    return static_cast<std::int32_t>(
+        Random(3, static_cast<std::uint64_t>(sample * elements_ + place))
+            .below(static_cast<std::uint64_t>(classes_)));
   }
   void inputs(std::int64_t first, std::int64_t count, void* into) const {
     for (std::int64_t s = 0; s < count; ++s) {
       if (tokens_) {
         auto* values = static_cast<std::int32_t*>(into) + s * elements_;
-        for (std::int64_t t = 0; t < elements_; ++t) values[t] = draw(first + s, t);
+        for (std::int64_t t = 0; t < elements_; ++t)
+          values[t] = draw(first + s, t);
       } else {
         paint(first + s, static_cast<Real*>(into) + s * elements_);
       }
@@ -61,7 +72,8 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
   void paint(std::int64_t sample, Real* into) const {
     Random random(4, static_cast<std::uint64_t>(sample));
     const std::int64_t k = draw(sample, 0);
-    for (std::int64_t p = 0; p < elements_; ++p) into[p] = static_cast<Real>(0.3 * random.normal() + (p % 10 == k ? 1 : 0));
+    for (std::int64_t p = 0; p < elements_; ++p)
+      into[p] = static_cast<Real>(0.3 * random.normal() + (p % 10 == k ? 1 : 0));
   }
   void labels(std::int64_t first, std::int64_t count, void* into) const {
     auto* values = static_cast<std::int32_t*>(into);
@@ -79,7 +91,8 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
 };
 
 // Trains on threads of this process with the reference backend; rank 0's result.
-inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64_t evaluate_every = 0,
+inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
+                                       std::int64_t evaluate_every = 0,
                                        Seconds hang = Seconds::seconds(300)) {
   const Net net = *build_net(plan.model);
   exec::TrainingRun result;
@@ -91,7 +104,8 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps, std::int64
     options.executor.poison = true;
     options.executor.hang = hang;
     const auto go = [&](auto batches) {
-      exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
+      exec::TrainingRun run =
+          exec::train(plan, net, *backend, transport, batches, &batches, options);
       if (transport.rank() == RankId(0)) result = std::move(run);
     };
     if (plan.training.dtype == DataType::fp64) {

@@ -15,14 +15,18 @@ namespace {
 
 using testing::train_locally;
 
-ModelSpec small_resnet() { return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}}; }
+ModelSpec small_resnet() {
+  return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
+}
 
 // A plan of a small network in double, checked: 16 samples per step.
-Plan plan_of(const StrategySpec& strategy, std::int64_t devices, const ModelSpec& model = small_resnet()) {
+Plan plan_of(const StrategySpec& strategy, std::int64_t devices,
+             const ModelSpec& model = small_resnet()) {
   const Net net = *build_net(model);
   Training training = testing::training(16);
   training.dtype = DataType::fp64;
-  const auto plan = build_plan(strategy, model, training, devices, std::vector<double>(net.blocks.size(), 1.0));
+  const auto plan =
+      build_plan(strategy, model, training, devices, std::vector<double>(net.blocks.size(), 1.0));
   EXPECT_TRUE(plan.ok()) << format(plan.errors());
   const Status good = verify(*plan);
   EXPECT_TRUE(good.ok()) << format(good.errors());
@@ -51,9 +55,9 @@ double difference(const exec::Weights& a, const exec::Weights& b) {
   return apart / largest;
 }
 
-// The mathematics of one step is the same for all of these: the mean gradient over four micro-batches
-// of four samples, with batch norm's statistics per micro-batch. Only the order of sums differs: a few
-// hundred roundings of 1e-16, amplified by three steps.
+// The mathematics of one step is the same for all of these: the mean gradient over four
+// micro-batches of four samples, with batch norm's statistics per micro-batch. Only the order of
+// sums differs: a few hundred roundings of 1e-16, amplified by three steps.
 TEST(Train, EveryStrategyOfTheSameMathematicsGivesTheSameModel) {
   constexpr std::int64_t kSteps = 3;
   const auto reference = train_locally(plan_of(testing::accumulation(4), 1), kSteps);
@@ -76,8 +80,13 @@ TEST(Train, EveryStrategyOfTheSameMathematicsGivesTheSameModel) {
 
 // A tied embedding lives on the first and the last stage; its gradient is the sum over both.
 TEST(Train, TiedParametersAcrossStages) {
-  const ModelSpec gpt = {"gpt", {{"layers", {2}}, {"width", {16}}, {"heads", {2}}, {"vocabulary", {20}},
-                                 {"sequence", {6}}, {"positions", {6}}}};
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {2}},
+                          {"width", {16}},
+                          {"heads", {2}},
+                          {"vocabulary", {20}},
+                          {"sequence", {6}},
+                          {"positions", {6}}}};
   const auto reference = train_locally(plan_of(testing::accumulation(4), 1, gpt), 3);
   const auto pipe = train_locally(plan_of(testing::pipeline("gpipe", 3, 4), 3, gpt), 3);
   EXPECT_LT(difference(pipe.weights, reference.weights), 1e-11);
@@ -97,8 +106,9 @@ TEST(Train, CoverageOneIsDataParallelBitForBit) {
 
 // Oracle 5: copies of a parameter are identical on all its holders.
 TEST(Train, CopiesStayIdentical) {
-  for (const Plan& plan : {plan_of(testing::subnetwork({1, 2}), 4), plan_of(testing::data_parallel(), 4),
-                           plan_of(testing::pipeline("1f1b", 2, 2), 4)}) {
+  for (const Plan& plan :
+       {plan_of(testing::subnetwork({1, 2}), 4), plan_of(testing::data_parallel(), 4),
+        plan_of(testing::pipeline("1f1b", 2, 2), 4)}) {
     const auto run = train_locally(plan, 3);
     EXPECT_EQ(exec::differing_copies(run.ranks), "");
   }
@@ -108,7 +118,8 @@ TEST(Train, DifferingCopiesAreNamed) {
   std::vector<exec::RankMeasurement> ranks(2);
   ranks[0].weight_hashes = "3 aa\n5 bb\n";
   ranks[1].weight_hashes = "3 aa\n5 bc\n";
-  EXPECT_EQ(exec::differing_copies(ranks), "the copies of the parameters from 5 on differ between ranks 0 and 1");
+  EXPECT_EQ(exec::differing_copies(ranks),
+            "the copies of the parameters from 5 on differ between ranks 0 and 1");
 }
 
 // Bytes that a plan says a rank sends per step: its transfers, and of its all-reduces what the step
@@ -121,7 +132,8 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
     const auto& members = group_of(plan, rank, op).members;
     const auto number = std::find(members.begin(), members.end(), rank) - members.begin();
     const Collective& detail = collective_of(op);
-    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(number), members.size(), detail.end - detail.begin);
+    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(number), members.size(),
+                                detail.end - detail.begin);
     sent += Bytes::bytes(elements_sent(steps) * state_sizes(plan.training).gradient);
   }
   return sent;
@@ -129,13 +141,15 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
 
 TEST(Train, SendsTheBytesAndUsesTheMemoryThatThePlanSays) {
   constexpr std::int64_t kSteps = 2;
-  for (const Plan& plan : {plan_of(testing::data_parallel(), 4), plan_of(testing::pipeline("1f1b", 4, 4), 4),
-                           plan_of(testing::subnetwork({1, 2}), 4)}) {
+  for (const Plan& plan :
+       {plan_of(testing::data_parallel(), 4), plan_of(testing::pipeline("1f1b", 4, 4), 4),
+        plan_of(testing::subnetwork({1, 2}), 4)}) {
     const auto run = train_locally(plan, kSteps);
     Bytes sent, received;
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const exec::RankMeasurement& rank = run.ranks[r];
-      EXPECT_EQ(rank.traffic.sent, planned_bytes(plan, RankId(r)) * kSteps) << plan.strategy << ", rank " << r;
+      EXPECT_EQ(rank.traffic.sent, planned_bytes(plan, RankId(r)) * kSteps)
+          << plan.strategy << ", rank " << r;
       const Layout layout = lay_out(program_of(plan, RankId(r)));
       EXPECT_EQ(rank.arena_extent, layout.arena);
       EXPECT_LE(rank.arena_live, layout.arena);
@@ -146,7 +160,8 @@ TEST(Train, SendsTheBytesAndUsesTheMemoryThatThePlanSays) {
   }
 }
 
-// Every op has one span per step; it is issued, starts and ends in this order, after what it waits for.
+// Every op has one span per step; it is issued, starts and ends in this order, after what it waits
+// for.
 TEST(Train, TimelineObeysThePlan) {
   const Plan plan = plan_of(testing::pipeline("1f1b", 2, 2), 4);
   constexpr std::int64_t kSteps = 2;
@@ -163,7 +178,8 @@ TEST(Train, TimelineObeysThePlan) {
         ASSERT_EQ(span.op, OpId(op));
         EXPECT_LE(span.issue, span.start);
         EXPECT_LE(span.start, span.end);
-        for (const OpId before : ops[op].after) EXPECT_LE(first[before.index()].end, span.issue);
+        for (const OpId before : ops[op].after)
+          EXPECT_LE(first[before.index()].end, span.issue);
       }
     }
   }
@@ -180,7 +196,9 @@ TEST(Train, AHangEndsTheJobAndNamesWhatIsWaitedFor) {
     train_locally(plan, 1, 0, Seconds::seconds(0.2));
     FAIL() << "it ended";
   } catch (const std::exception& problem) {
-    EXPECT_THAT(problem.what(), ::testing::MatchesRegex("rank . made no progress for 0.2 s in step 0: it waits in op .*"));
+    EXPECT_THAT(
+        problem.what(),
+        ::testing::MatchesRegex("rank . made no progress for 0.2 s in step 0: it waits in op .*"));
   }
 }
 

@@ -17,15 +17,18 @@ int main() {
   strategy.name = "own";
   strategy.data = 4;
   const Net net = build_net(model).value();
-  const Plan plan = build_plan(strategy, model, training, 4, std::vector<double>(net.blocks.size(), 1.0)).value();
+  const Plan plan =
+      build_plan(strategy, model, training, 4, std::vector<double>(net.blocks.size(), 1.0)).value();
   if (!verify(plan)) return 1;
 
   ClusterSpec spec;
   spec.device.kind = DeviceKind::gpu;
   for (KernelRate& rate : spec.device.kernels)
-    rate = {FlopsPerSecond::teraflops_per_second(1), BytesPerSecond::gigabytes_per_second(100), Seconds::microseconds(5)};
+    rate = {FlopsPerSecond::teraflops_per_second(1), BytesPerSecond::gigabytes_per_second(100),
+            Seconds::microseconds(5)};
   spec.nodes = 4;
-  spec.network = {NetworkKind::crossbar, {BytesPerSecond::gigabytes_per_second(10), Seconds::microseconds(5)}};
+  spec.network = {NetworkKind::crossbar,
+                  {BytesPerSecond::gigabytes_per_second(10), Seconds::microseconds(5)}};
   const Cluster cluster = Cluster::build(spec).value();
   const auto outcome = sim::simulate(plan, cluster, make_prices(plan, net, spec.device), 4).value();
   const Seconds step = break_down(plan, outcome.timeline, 1).step_time;
