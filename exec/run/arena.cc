@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 
-#include "model/base/check.h"
+#include "model/base/text.h"
 #include "model/net/pack.h"
 
 namespace rehearse::exec {
@@ -24,7 +25,10 @@ Arena::Arena(const RankProgram& program, bool poison)
   const auto alignment = static_cast<std::size_t>(kAlignment.bytes());
   const auto size = static_cast<std::size_t>(align_up(layout_.arena, kAlignment).bytes());
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, std::max(size, alignment))));
-  REHEARSE_CHECK(memory_ != nullptr, "no memory for an arena of {} bytes", size);
+  if (memory_ == nullptr) {
+    throw std::runtime_error(
+        fmt::format("this machine has no memory for a tensor arena of {}", human(layout_.arena)));
+  }
   // Touched once here, not in the first step, whose time it would distort.
   std::memset(memory_.get(), poison ? kPoison : 0, size);
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {

@@ -13,7 +13,8 @@ namespace rehearse::exec {
 
 class Arena {
  public:
-  // poison: fill freed buffers with NaNs, so that a use after free shows.
+  // poison: fill freed buffers with NaNs, so that a use after free shows. Throws where the machine
+  // does not give the memory: that ends the job with the reason.
   Arena(const RankProgram& program, bool poison);
 
   std::span<std::byte> at(BufferId buffer) const;

@@ -196,6 +196,8 @@ Result<Json> parse_json(const std::string& text, const std::string& name) {
     return Json::parse(text);
   } catch (const Json::parse_error& failure) {
     return error(fmt::format("{}: byte {}: not JSON", name, failure.byte));
+  } catch (const Json::out_of_range&) {
+    return error(fmt::format("{}: a number in it is beyond every number of this machine", name));
   }
 }
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/summaries.h"
@@ -40,6 +43,44 @@ TEST(Report, NamesCannotEndItsScript) {
   const std::string text = print_report({summary});
   EXPECT_EQ(text.find("</script><script>"), std::string::npos);
   EXPECT_EQ(data_of(text)[0]["scenario"], summary.scenario);
+}
+
+// Runs the page's script with a stand-in for the browser that collects what is put on the page.
+std::string shown_by(const std::string& page) {
+  const std::size_t begin = page.find("<script>") + std::string("<script>").size();
+  const std::string script = page.substr(begin, page.find("</script>") - begin);
+  const std::string path = ::testing::TempDir() + "rehearse_report.js", out = path + ".html";
+  std::ofstream(path) << "let shown = '';\n"
+                         "const document = {getElementById: () => "
+                         "({insertAdjacentHTML: (_, html) => shown += html})};\n"
+                      << script << "\nconsole.log(shown);\n";
+  EXPECT_EQ(std::system(("node '" + path + "' >'" + out + "'").c_str()), 0);
+  std::ifstream file(out);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Report, ShowsEveryStrategyAndItsRun) {
+  if (std::system("node --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no node";
+  Summary predicted = testing::summary("predicted"), measured = testing::summary("measured");
+  predicted.strategies[0].strategy = measured.strategies[0].strategy = "a <b> & c";
+  const std::string html = shown_by(print_report({predicted, measured}));
+  for (const char* wanted : {"a &lt;b&gt; &amp; c", "pipe", "all-reduce", "test accuracy 50.0 %"}) {
+    EXPECT_NE(html.find(wanted), std::string::npos) << wanted;
+  }
+  for (const char* wrong : {"NaN", "undefined", "Infinity", "[object", "<b>"}) {
+    EXPECT_EQ(html.find(wrong), std::string::npos) << wrong;
+  }
+}
+
+// Either side alone makes a page.
+TEST(Report, NeedsNoRunAndNoPrediction) {
+  if (std::system("node --version >/dev/null 2>&1") != 0) GTEST_SKIP() << "there is no node";
+  for (const char* source : {"predicted", "measured"}) {
+    const std::string html = shown_by(print_report({testing::summary(source)}));
+    for (const char* wrong : {"NaN", "undefined", "Infinity", "[object"}) {
+      EXPECT_EQ(html.find(wrong), std::string::npos) << source << ": " << wrong;
+    }
+  }
 }
 
 }  // namespace

@@ -78,5 +78,31 @@ TEST(SummaryJson, SaysWhatIsMissing) {
   EXPECT_EQ(broken.errors()[0].message, "here.json: /strategies/1/ranks/0/bytes_sent: is missing");
 }
 
+// Whichever key is missing or of another type, it is named: nothing is taken for zero.
+class StrategyKey : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(StrategyKey, IsNeeded) {
+  Json json = Json::parse(print_json(testing::summary("predicted")));
+  json["strategies"][0].erase(GetParam());
+  const Result<Summary> broken = parse_summary(json.dump(), "here.json");
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(broken.errors()[0].message, "here.json: /strategies/0/" + GetParam() + ": is missing");
+}
+
+TEST_P(StrategyKey, HasItsType) {
+  Json json = Json::parse(print_json(testing::summary("predicted")));
+  Json& value = json["strategies"][0][GetParam()];
+  value = value.is_object() ? Json::array() : Json::object();
+  const Result<Summary> broken = parse_summary(json.dump(), "here.json");
+  ASSERT_FALSE(broken.ok());
+  const std::string begin = "here.json: /strategies/0/" + GetParam() + ": expected ";
+  EXPECT_EQ(broken.errors()[0].message.substr(0, begin.size()), begin);
+}
+
+INSTANTIATE_TEST_SUITE_P(, StrategyKey,
+                         ::testing::ValuesIn(keys(Json::parse(
+                             print_json(testing::summary("predicted")))["strategies"][0])),
+                         [](const auto& key) { return key.param; });
+
 }  // namespace
 }  // namespace rehearse

@@ -40,10 +40,54 @@ TEST(Diff, HoldsOneAgainstTheOther) {
   EXPECT_NE(text->find("bytes differ on ranks 1"), std::string::npos) << *text;
 }
 
+// The worst rank's bytes are the table's; a figure that was not taken is a dash.
+TEST(Table, AFigureThatWasNotTakenIsADash) {
+  Summary summary = testing::summary("measured");
+  summary.strategies.resize(1);
+  summary.strategies[0].fits.reset();
+  const std::string text = print_table(summary);
+  EXPECT_EQ(text.substr(text.size() - 3), " -\n") << text;
+}
+
+TEST(Diff, OfASummaryWithItselfIsEqualThroughout) {
+  const Result<std::string> text =
+      print_diff(testing::summary("predicted"), testing::summary("measured"));
+  ASSERT_TRUE(text.ok()) << format(text.errors());
+  EXPECT_EQ(text->find('%'), std::string::npos) << *text;
+  EXPECT_NE(text->find("bytes of every rank: equal"), std::string::npos) << *text;
+}
+
+// The sum over the ranks agrees where the ranks do not.
+TEST(Diff, ComparesBytesRankByRank) {
+  Summary measured = testing::summary("measured");
+  auto& ranks = measured.strategies[0].ranks;
+  std::swap(ranks[0].sent, ranks[1].sent);
+  const Result<std::string> text = print_diff(testing::summary("predicted"), measured);
+  ASSERT_TRUE(text.ok()) << format(text.errors());
+  EXPECT_NE(text->find("bytes differ on ranks 0, 1\n"), std::string::npos) << *text;
+}
+
+TEST(Diff, SaysWhatWasMeasuredButNotPredicted) {
+  Summary predicted = testing::summary("predicted");
+  predicted.strategies.resize(1);
+  const Result<std::string> text = print_diff(predicted, testing::summary("measured"));
+  ASSERT_TRUE(text.ok()) << format(text.errors());
+  EXPECT_NE(text->find("\npipe: measured, not predicted\n"), std::string::npos) << *text;
+}
+
 TEST(Diff, RefusesDifferentPlans) {
   Summary measured = testing::summary("measured");
   measured.strategies[0].plan_hash = "fedcba9876543210";
   EXPECT_FALSE(print_diff(testing::summary("predicted"), measured).ok());
+}
+
+TEST(Diff, RefusesFilesWithNothingInCommon) {
+  Summary measured = testing::summary("measured");
+  for (StrategySummary& s : measured.strategies)
+    s.strategy += " of others";
+  const Result<std::string> text = print_diff(testing::summary("predicted"), measured);
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.errors()[0].message, "the two files have no strategy in common");
 }
 
 }  // namespace

@@ -54,6 +54,26 @@ std::optional<double> mfu(const Plan& plan, const Net& net, const Device& device
   return (model_flops(plan, net) / (peak->second * ranks)) / step;
 }
 
+// Simulated time is counted in picoseconds and ends after 106 days; contention may stretch what is
+// priced here, so that a tenth of it is let through.
+constexpr Seconds kLongestRun = Seconds::seconds(9e5);
+
+Status check_duration(const Plan& plan, const Prices& prices) {
+  Seconds longest;
+  for (const std::vector<OpPrice>& program : prices.ops) {
+    Seconds step;
+    for (const OpPrice& op : program)
+      step += op.seconds;
+    longest = std::max(longest, step);
+  }
+  // In a pipeline, stages may wait for one another.
+  const Seconds run = longest * static_cast<double>(plan.mesh.stages * kSimulatedSteps);
+  if (run <= kLongestRun) return success();
+  return error(
+      fmt::format("a rank computes {} in each step on this device, too long to simulate {} steps",
+                  human(longest), kSimulatedSteps));
+}
+
 Diagnostics located(Diagnostics errors, const ScenarioStrategy& strategy) {
   for (Diagnostic& error : errors) {
     if (!error.where) error.where = strategy.where;
@@ -127,8 +147,10 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   const Device& device = scenario.cluster.device;
   const Result<Cluster> cluster = Cluster::build(scenario.cluster);
   if (!cluster) return cluster.errors();
-  Result<sim::Outcome> outcome =
-      sim::simulate(*plan, *cluster, make_prices(*plan, net, device), kSimulatedSteps);
+  const Prices prices = make_prices(*plan, net, device);
+  const Status short_enough = check_duration(*plan, prices);
+  if (!short_enough) return located(short_enough.errors(), strategy);
+  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, kSimulatedSteps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   summary.mfu = mfu(*plan, net, device, summary.step_time);

@@ -15,6 +15,9 @@
 namespace rehearse::cli {
 namespace {
 
+// Far more than a machine has cores, far fewer than the threads that a process can have.
+constexpr std::int64_t kMostThreads = 1024;
+
 int run_on_threads(std::size_t ranks, const std::function<int(exec::Transport&)>& body) {
   std::atomic<int> code{kDone};
   try {
@@ -24,9 +27,10 @@ int run_on_threads(std::size_t ranks, const std::function<int(exec::Transport&)>
       while (own > known && !code.compare_exchange_weak(known, own)) {
       }
     });
-  } catch (const exec::JobAborted& aborted) {
-    std::cerr << fmt::format("error: {}\n", aborted.what());
-    return kWrongInput;
+  } catch (const std::bad_alloc&) {
+    return fail(error("this machine has no memory for the ranks' data"));
+  } catch (const std::exception& problem) {  // as over MPI: whatever ends one rank ends the job
+    return fail(error(problem.what()));
   }
   return code;
 }
@@ -54,6 +58,10 @@ int run_ranks(const Arguments& arguments, const std::function<int(exec::Transpor
   if (!arguments.has("local")) return run_on_processes(body);
   const Result<std::int64_t> ranks = arguments.count("local", 1, 1);
   if (!ranks) return fail(ranks.errors());
+  if (*ranks > kMostThreads) {
+    return fail(
+        error(fmt::format("--local expects at most {} ranks, got {}", kMostThreads, *ranks)));
+  }
   return run_on_threads(static_cast<std::size_t>(*ranks), body);
 }
 

@@ -69,6 +69,18 @@ bool is_plan(std::string_view text) {
   return false;
 }
 
+// As one text, for the other ranks. A name may have several lines: its length says where it ends.
+std::string pack(const PlanSource& source) {
+  return fmt::format("{}\n{}{}", source.scenario.size(), source.scenario, print(source.plan));
+}
+
+PlanSource unpack(const std::string& text) {
+  const std::size_t line_end = text.find('\n');
+  const auto length = static_cast<std::size_t>(parse_integer(text.substr(0, line_end)).value());
+  return {text.substr(line_end + 1, length),
+          parse_plan(text.substr(line_end + 1 + length), "plan")->plan};
+}
+
 Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
   const std::string& path = arguments.at("SCENARIO|PLAN");
   const Result<std::string> text = read_file(path);
@@ -83,7 +95,7 @@ Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
                     "or '--local {}'",
                     needed, ranks, needed, needed));
   }
-  return source->scenario + "\n" + print(source->plan);
+  return pack(*source);
 }
 
 // A line on stderr every few seconds.
@@ -103,6 +115,9 @@ class Progress {
   std::chrono::steady_clock::time_point last_;
 };
 
+// A step's time is the difference of two ends.
+constexpr std::int64_t kFewestSteps = 2;
+
 struct Settings {
   std::string backend;
   std::optional<std::int64_t> steps;
@@ -113,8 +128,7 @@ Result<Settings> settings_of(const Arguments& arguments) {
   const Result<std::string> backend = backend_of(arguments);
   if (!backend) return backend.errors();
   Settings settings{*backend, std::nullopt, 0};
-  // A step's time is the difference of two ends.
-  const Result<std::int64_t> steps = arguments.count("steps", 0, 2);
+  const Result<std::int64_t> steps = arguments.count("steps", 0, kFewestSteps);
   if (!steps) return steps.errors();
   if (arguments.has("steps")) settings.steps = *steps;
   const Result<std::int64_t> every = arguments.count("evaluate-every", 0, 1);
@@ -123,8 +137,24 @@ Result<Settings> settings_of(const Arguments& arguments) {
   return settings;
 }
 
-// A training is not begun whose results could not be kept.
-Status check_output(const Arguments& arguments) {
+std::int64_t steps_of(const Settings& settings, const Plan& plan) {
+  return settings.steps.value_or(plan.training.steps);
+}
+
+// A training is not begun that could not end well or whose results could not be kept.
+Status check_training(const Arguments& arguments, const Settings& settings, const Plan& plan,
+                      const exec::DatasetRequest& request) {
+  const std::int64_t steps = steps_of(settings, plan);
+  if (steps < kFewestSteps) {
+    return error(
+        fmt::format("the plan trains for {} step, at least {} are needed for a step time: "
+                    "say how many with --steps",
+                    steps, kFewestSteps));
+  }
+  const auto data = exec::open_dataset(request);
+  if (!data) return data.errors();
+  const Status fits = check_runs(plan, settings.backend);
+  if (!fits) return fits;
   const auto out = arguments.get("out");
   return out ? check_writable(*out + "/measured.json") : success();
 }
@@ -159,21 +189,15 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Settings& settings = *given;
   const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
   if (!text) return kWrongInput;
-  const std::size_t name_end = text->find('\n');
-  const Plan plan = parse_plan(text->substr(name_end + 1), "plan")->plan;
+  const auto [scenario, plan] = unpack(*text);
   const Net net = *build_net(plan.model);
   const auto backend = exec::make_backend(settings.backend);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
                                      arguments.get("data-directory")};
   // Rank 0 first: what is wrong with the files is said once.
   if (!from_rank_0(transport, [&]() -> Result<std::string> {
-        const auto data = exec::open_dataset(request);
-        if (!data) return data.errors();
-        const auto fits = check_runs(plan, settings.backend);
-        if (!fits) return fits.errors();
-        const auto writable = check_output(arguments);
-        if (!writable) return writable.errors();
-        return std::string();
+        const Status good = check_training(arguments, settings, plan, request);
+        return good ? Result<std::string>(std::string()) : good.errors();
       })) {
     return kWrongInput;
   }
@@ -182,14 +206,13 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
   exec::TrainOptions options;
-  options.steps = settings.steps.value_or(plan.training.steps);
+  options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
   options.progress = Progress(plan.strategy, options.steps);
   const exec::TrainingRun run =
       exec::train(plan, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
-  return finish(arguments, plan, net, run,
-                {text->substr(0, name_end), "measured", settings.backend, {}});
+  return finish(arguments, plan, net, run, {scenario, "measured", settings.backend, {}});
 }
 
 int run(const Arguments& arguments) {

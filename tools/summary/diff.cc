@@ -87,11 +87,14 @@ std::string compare(const StrategySummary& p, const StrategySummary& m) {
 }  // namespace
 
 Result<std::string> print_diff(const Summary& predicted, const Summary& measured) {
-  std::string text;
+  std::string text, unpredicted;
   for (const StrategySummary& m : measured.strategies) {
     const auto p = std::find_if(predicted.strategies.begin(), predicted.strategies.end(),
                                 [&](const StrategySummary& s) { return s.strategy == m.strategy; });
-    if (p == predicted.strategies.end()) continue;
+    if (p == predicted.strategies.end()) {
+      unpredicted += fmt::format("\n{}: measured, not predicted\n", m.strategy);
+      continue;
+    }
     if (p->plan_hash != m.plan_hash) {
       return error(
           fmt::format(
@@ -105,7 +108,7 @@ Result<std::string> print_diff(const Summary& predicted, const Summary& measured
     text += (text.empty() ? "" : "\n") + compare(*p, m);
   }
   if (text.empty()) return error("the two files have no strategy in common");
-  return text;
+  return text + unpredicted;
 }
 
 }  // namespace rehearse

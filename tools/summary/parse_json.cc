@@ -171,8 +171,12 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
 }  // namespace
 
 bool is_summary(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
-  return json.is_object() && json.contains("source") && json.contains("strategies");
+  try {
+    const Json json = Json::parse(text);
+    return json.is_object() && json.contains("source") && json.contains("strategies");
+  } catch (const Json::exception&) {
+    return false;
+  }
 }
 
 Result<Summary> parse_summary(const std::string& text, const std::string& path) {
@@ -186,6 +190,8 @@ Result<Summary> parse_summary(const std::string& text, const std::string& path) 
   } catch (const Json::parse_error& problem) {
     return error_at(place_of(text, path, problem.byte),
                     "expected a summary as rehearse writes it, got what is not JSON");
+  } catch (const Json::out_of_range&) {
+    return error(fmt::format("{}: a number in it is beyond every number of this machine", path));
   } catch (const Wrong& wrong) {
     return error(
         fmt::format("{}: {}: {}", path, wrong.pointer, wrong.message),
