@@ -26,10 +26,11 @@ class Engine {
   std::uint64_t events() const { return sequence_; }
 
  private:
+  // Small, so that the heap moves little; the action waits in its slot.
   struct Event {
     Time time;
     std::uint64_t sequence;
-    Action action;
+    std::size_t slot;
   };
   struct Later {
     bool operator()(const Event& a, const Event& b) const {
@@ -39,6 +40,8 @@ class Engine {
   Time now_;
   std::uint64_t sequence_ = 0;
   std::priority_queue<Event, std::vector<Event>, Later> queue_;
+  std::vector<Action> actions_;
+  std::vector<std::size_t> free_;  // slots of actions_
 };
 
 }  // namespace rehearse::sim
