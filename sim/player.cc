@@ -169,7 +169,8 @@ void Player::offer(Reduction& reduction, std::size_t number, std::size_t from, s
   const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
   // Nothing to send: nobody sends it.
   if (bytes == Bytes{}) {
-    return engine_.schedule(engine_.now(), [this, &reduction, from, to] { part_done(reduction, from), part_done(reduction, to); });
+    engine_.schedule(engine_.now(), [this, &reduction, from, to] { part_done(reduction, from), part_done(reduction, to); });
+    return;
   }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
