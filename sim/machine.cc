@@ -50,8 +50,7 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
 
 void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   if (price.seconds <= Seconds{}) return done();
-  if (!is_cpu())
-    return engine_.schedule(engine_.now() + Time::from(price.seconds), std::move(done));
+  if (!is_cpu()) return later(Time::from(price.seconds), std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   const double traffic =
@@ -87,10 +86,14 @@ void Machine::reduce(RankId rank, Bytes bytes, Done done) {
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
   if (seconds <= Seconds{}) return done();
-  if (!is_cpu()) return engine_.schedule(engine_.now() + Time::from(seconds), std::move(done));
+  if (!is_cpu()) return later(Time::from(seconds), std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   begin(seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
+}
+
+void Machine::later(Time wait, Done done) {
+  engine_.schedule(engine_.now() + wait, std::move(done));
 }
 
 // Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
@@ -116,7 +119,7 @@ void Machine::prepared(std::uint32_t slot) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
   }
-  engine_.schedule(engine_.now() + Time::from(latency), [this, slot] {
+  later(Time::from(latency), [this, slot] {
     free_messages_.push_back(slot);
     carry(std::move(messages_[slot]));
   });
@@ -172,8 +175,7 @@ FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double 
   const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
-  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done),
-              {}};
+  activity = {flow, work, 0, engine_.now(), std::nullopt, std::move(busy), std::move(done), {}};
   return flow;
 }
 
@@ -206,16 +208,17 @@ void Machine::bring_up_to_now(Activity& activity) {
 
 // Its end, or the point that somebody waits for before it.
 void Machine::plan_next(Activity& activity) {
-  const std::uint32_t version = ++activity.version, slot = activity.flow.value();
   const double until = activity.watchers.empty() ? 0 : activity.watchers.back().left;
   const Seconds away = Seconds::seconds(std::max(0.0, activity.left - until) / activity.rate);
-  engine_.schedule(engine_.now() + Time::from(away), [this, slot, version] {
-    if (activities_[slot].version == version) reach_next(slot);
-  });
+  const Time time = engine_.now() + Time::from(away);
+  if (activity.planned) return engine_.reschedule(*activity.planned, time);
+  activity.planned =
+      engine_.schedule(time, [this, slot = activity.flow.value()] { reach_next(slot); });
 }
 
 void Machine::reach_next(std::uint32_t slot) {
   Activity& activity = activities_[slot];
+  activity.planned.reset();
   if (activity.watchers.empty()) return end(slot);
   activity.left = activity.watchers.back().left;
   activity.since = engine_.now();
@@ -227,7 +230,6 @@ void Machine::reach_next(std::uint32_t slot) {
 
 void Machine::end(std::uint32_t slot) {
   Activity& activity = activities_[slot];
-  ++activity.version;
   shares_.remove_flow(activity.flow);
   for (const RankId rank : activity.busy)
     set_busy(rank, -1);

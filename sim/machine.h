@@ -51,8 +51,8 @@ class Machine {
     FlowId flow;
     double left = 0, rate = 0;
     Time since;
-    std::uint32_t version = 0;  // of its planned event; older ones are void
-    std::vector<RankId> busy;   // ranks whose thread it keeps busy
+    std::optional<EventId> planned;  // once it has a rate: its end, or the next watcher's moment
+    std::vector<RankId> busy;        // ranks whose thread it keeps busy
     Done done;
     std::vector<Watcher> watchers;  // the next one last
   };
@@ -73,6 +73,7 @@ class Machine {
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
   FlowId begin(double work, std::vector<Use> uses, double weight, double bound,
                std::vector<RankId> busy, Done done);
+  void later(Time wait, Done done);
   void thread_work(RankId rank, Seconds seconds, Done done);
   void prepared(std::uint32_t message);
   void carry(Message message);

@@ -149,12 +149,13 @@ void Player::meet_reduction(RankId rank, OpId id) {
   Reduction& reduction = reductions_[key];
   reduction.key = key;
   reduction.group = group_id;
+  reduction.algorithm = detail.algorithm;
+  reduction.elements = detail.end - detail.begin;
   reduction.members.resize(group.members.size());
   const auto member = static_cast<std::size_t>(
       std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
   Reduction::Member& own = reduction.members[member];
-  own = {id, steps_of(detail.algorithm, member, group.members.size(), detail.end - detail.begin), 0,
-         0, true};
+  own = {id, 0, 0};
   // The last one to come is when it really begins, for all.
   if (++reduction.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
@@ -164,11 +165,17 @@ void Player::meet_reduction(RankId rank, OpId id) {
   next_step(reduction, member);
 }
 
+CollectiveStep Player::current_step(const Reduction& reduction, std::size_t member) const {
+  const std::size_t number = reduction.members[member].step;
+  return step_of(reduction.algorithm, member, reduction.members.size(), reduction.elements, number);
+}
+
 // The member sends and receives what its current step says; either may wait for the neighbour.
 void Player::next_step(Reduction& reduction, std::size_t member) {
   Reduction::Member& own = reduction.members[member];
-  if (own.step == own.steps.size()) return finish_member(reduction, member);
-  const CollectiveStep step = own.steps[own.step];
+  if (own.step == step_count(reduction.algorithm, reduction.members.size()))
+    return finish_member(reduction, member);
+  const CollectiveStep step = current_step(reduction, member);
   const std::size_t number = own.step;
   own.pending = 2;
   offer(reduction, number, member, step.to, step.send);
@@ -185,9 +192,10 @@ void Player::offer(Reduction& reduction, std::size_t number, std::size_t from, s
   const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
   // Nothing to send: nobody sends it.
   if (bytes == Bytes{}) {
-    return engine_.schedule(engine_.now(), [this, &reduction, from, to] {
+    engine_.schedule(engine_.now(), [this, &reduction, from, to] {
       part_done(reduction, from), part_done(reduction, to);
     });
+    return;
   }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
@@ -202,8 +210,7 @@ void Player::offer(Reduction& reduction, std::size_t number, std::size_t from, s
 
 // The message of the member's current step has come.
 void Player::take(Reduction& reduction, std::size_t member, RankId rank, Bytes bytes) {
-  const Reduction::Member& own = reduction.members[member];
-  if (!own.steps[own.step].reduce) return part_done(reduction, member);
+  if (!current_step(reduction, member).reduce) return part_done(reduction, member);
   machine_.reduce(rank, bytes, [this, &reduction, member] { part_done(reduction, member); });
 }
 

@@ -44,13 +44,13 @@ class Player {
   struct Reduction {
     ReductionKey key;
     GroupId group;
+    CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
+    std::int64_t elements = 0;
     std::size_t issued = 0, finished = 0;
     struct Member {
       OpId op;
-      std::vector<CollectiveStep> steps;
       std::size_t step = 0;
       int pending = 0;  // parts of the current step that are under way
-      bool here = false;
     };
     std::vector<Member> members;
     // Messages whose one end is there: by step and sender, ends that have come.
@@ -66,6 +66,7 @@ class Player {
   Span& span(RankId rank, OpId id);
   void meet_transfer(RankId rank, OpId id);
   void meet_reduction(RankId rank, OpId id);
+  CollectiveStep current_step(const Reduction& reduction, std::size_t member) const;
   void next_step(Reduction& reduction, std::size_t member);
   void offer(Reduction& reduction, std::size_t step, std::size_t from, std::size_t to,
              const ElementRange& range);
