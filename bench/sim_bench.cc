@@ -1,4 +1,6 @@
-// How fast plans are built, verified and played. Counters: ops of all ranks and steps per second.
+// How fast plans are built, verified and played. Counters: ops of all ranks and steps per second,
+// and messages: a ring of n ranks is 2 (n - 1) n of them, so ops per second fall with n where
+// messages per second should not.
 #include <benchmark/benchmark.h>
 
 #include "model/plan/verify.h"
@@ -56,11 +58,38 @@ ClusterSpec cluster_of(std::int64_t ranks) {
   return spec;
 }
 
+// The same nodes, of eight CPU ranks that share four cores and look after their messages
+// themselves.
+ClusterSpec cpus_of(std::int64_t ranks) {
+  ClusterSpec spec = cluster_of(ranks);
+  spec.interconnect.reset();
+  spec.device.kind = DeviceKind::cpu;
+  spec.device.capacity = {1.0, 1.9, 2.7, 3.4};
+  spec.device.memory_bandwidth = BytesPerSecond::gigabytes_per_second(100);
+  spec.device.messaging = {Seconds::microseconds(2), Seconds::microseconds(1),
+                           Seconds::seconds(1e-10), Seconds::seconds(2e-10),
+                           Seconds::seconds(1e-10)};
+  return spec;
+}
+
 std::size_t ops_of(const Plan& plan) {
   std::size_t ops = 0;
   for (std::size_t r = 0; r < plan.ranks.size(); ++r)
     ops += program_of(plan, RankId(r)).ops.size();
   return ops;
+}
+
+// Of one step.
+std::int64_t messages_of(const Plan& plan) {
+  std::int64_t messages = 0;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    for (const Op& op : program_of(plan, RankId(r)).ops) {
+      if (op.kind == OpKind::send) ++messages;
+      if (op.kind != OpKind::all_reduce) continue;
+      messages += 2 * static_cast<std::int64_t>(group_of(plan, RankId(r), op).members.size() - 1);
+    }
+  }
+  return messages;
 }
 
 // A millisecond forward, two backward.
@@ -76,23 +105,30 @@ Prices prices_of(const Plan& plan) {
   return prices;
 }
 
-void play(benchmark::State& state, const Plan& plan) {
-  const auto ranks = static_cast<std::int64_t>(plan.ranks.size());
-  const Cluster cluster = *Cluster::build(cluster_of(ranks));
-  const Prices prices = prices_of(plan);
+void play(benchmark::State& state, const Plan& plan, const ClusterSpec& spec) {
+  const Cluster cluster = *Cluster::build(spec);
+  Prices prices = prices_of(plan);
+  prices.messaging = spec.device.messaging;
   for (auto _ : state) {
     const auto outcome = sim::simulate(plan, cluster, prices, kSteps);
     benchmark::DoNotOptimize(break_down(plan, outcome->timeline, 1));
   }
-  state.counters["ops/s"] = benchmark::Counter(static_cast<double>(ops_of(plan)) * kSteps,
-                                               benchmark::Counter::kIsIterationInvariantRate);
+  const auto per_second = [](auto count) {
+    return benchmark::Counter(static_cast<double>(count) * kSteps,
+                              benchmark::Counter::kIsIterationInvariantRate);
+  };
+  state.counters["ops/s"] = per_second(ops_of(plan));
+  state.counters["messages/s"] = per_second(messages_of(plan));
 }
 
 void data_parallel_is_played(benchmark::State& state) {
-  play(state, plan_of(data_parallel(), state.range(0)));
+  play(state, plan_of(data_parallel(), state.range(0)), cluster_of(state.range(0)));
+}
+void data_parallel_on_cpus_is_played(benchmark::State& state) {
+  play(state, plan_of(data_parallel(), state.range(0)), cpus_of(state.range(0)));
 }
 void pipelines_are_played(benchmark::State& state) {
-  play(state, plan_of(one_f_one_b(8), state.range(0)));
+  play(state, plan_of(one_f_one_b(8), state.range(0)), cluster_of(state.range(0)));
 }
 
 void pipelines_are_built_and_verified(benchmark::State& state) {
@@ -105,6 +141,10 @@ void pipelines_are_built_and_verified(benchmark::State& state) {
 BENCHMARK(data_parallel_is_played)
     ->RangeMultiplier(4)
     ->Range(4, 1024)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(data_parallel_on_cpus_is_played)
+    ->RangeMultiplier(4)
+    ->Range(4, 256)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(pipelines_are_played)->RangeMultiplier(4)->Range(8, 2048)->Unit(benchmark::kMillisecond);
 BENCHMARK(pipelines_are_built_and_verified)

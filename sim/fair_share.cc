@@ -46,6 +46,7 @@ FlowId FairShare::add_flow(std::vector<Use> uses, double weight, double bound) {
   flow.uses = std::move(uses);
   flow.weight = weight;
   flow.bound = bound;
+  flow.stops_at = bound / weight;
   flow.rate = 0;
   flow.active = true;
   for (const Use& use : flow.uses) {
@@ -116,49 +117,62 @@ void FairShare::fix(Flow& flow, double rate) {
     Resource& resource = resources_[use.resource.index()];
     resource.pull -= use.amount * flow.weight;
     resource.left -= use.amount * rate;
+    --resource.open;
   }
 }
 
-void FairShare::fill() {
+void FairShare::open_all() {
   for (const ResourceId id : component_resources_) {
     Resource& resource = resources_[id.index()];
     resource.left = resource.capacity;
     resource.pull = 0;
+    resource.open = 0;
   }
   for (const FlowId id : component_) {
     Flow& flow = flows_[id.index()];
     flow.fixed = false;
-    for (const Use& use : flow.uses)
-      resources_[use.resource.index()].pull += use.amount * flow.weight;
+    for (const Use& use : flow.uses) {
+      Resource& resource = resources_[use.resource.index()];
+      resource.pull += use.amount * flow.weight;
+      ++resource.open;
+    }
   }
-  std::vector<FlowId> open = component_;
-  // t at which a resource is full if the open flows go on: left and pull leave out the fixed ones.
-  const auto full_at = [&](const Resource& resource) {
-    return std::max(resource.left, 0.0) / resource.pull;
-  };
+  open_ = component_;
+}
+
+// The t at which the first resource is full or the first flow at its bound, if the open flows go
+// on. Once for each resource, not for each use of it: this is where the time goes.
+double FairShare::next_stop() {
+  double t = kUnbounded;
+  for (const ResourceId id : component_resources_) {
+    Resource& resource = resources_[id.index()];
+    if (resource.open == 0) continue;  // rounding may have left some pull
+    resource.full_at = std::max(resource.left, 0.0) / resource.pull;
+    t = std::min(t, resource.full_at);
+  }
+  for (const FlowId id : open_)
+    t = std::min(t, flows_[id.index()].stops_at);
+  return t;
+}
+
+void FairShare::fill() {
+  open_all();
   double last = 0;  // t only grows, whatever rounding says
-  while (!open.empty()) {
-    double t = FairShare::kUnbounded;
-    for (const FlowId id : open) {
-      const Flow& flow = flows_[id.index()];
-      t = std::min(t, flow.bound / flow.weight);
-      for (const Use& use : flow.uses)
-        t = std::min(t, full_at(resources_[use.resource.index()]));
-    }
-    t = last = std::max(t, last);
+  while (!open_.empty()) {
+    const double t = last = std::max(next_stop(), last);
     const double reached = t * (1 + kTogether);
-    std::vector<FlowId> now;
-    for (const FlowId id : open) {
+    stopping_.clear();
+    for (const FlowId id : open_) {
       const Flow& flow = flows_[id.index()];
-      const bool stops = flow.bound / flow.weight <= reached ||
+      const bool stops = flow.stops_at <= reached ||
                          std::any_of(flow.uses.begin(), flow.uses.end(), [&](const Use& use) {
-                           return full_at(resources_[use.resource.index()]) <= reached;
+                           return resources_[use.resource.index()].full_at <= reached;
                          });
-      if (stops) now.push_back(id);
+      if (stops) stopping_.push_back(id);
     }
-    for (const FlowId id : now)
+    for (const FlowId id : stopping_)
       fix(flows_[id.index()], std::min(flows_[id.index()].weight * t, flows_[id.index()].bound));
-    std::erase_if(open, [&](FlowId id) { return flows_[id.index()].fixed; });
+    std::erase_if(open_, [&](FlowId id) { return flows_[id.index()].fixed; });
   }
 }
 

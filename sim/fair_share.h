@@ -51,6 +51,7 @@ class FairShare {
   struct Flow {
     std::vector<Use> uses;
     double weight = 1, bound = kUnbounded, rate = 0;
+    double stops_at = kUnbounded;  // t of its bound
     bool active = false, fixed = false;
     std::size_t visit = 0;  // number of the solve() that last met it
   };
@@ -58,13 +59,19 @@ class FairShare {
     double capacity = 0;
     std::vector<FlowId> flows;
     bool changed = false;
-    double left = 0, pull = 0;  // while solving: free capacity, and use per unit of t
+    // While solving: what is left for open flows, what they use of it per unit of t, how many uses
+    // they are, and the t at which it is full.
+    double left = 0, pull = 0;
+    std::size_t open = 0;
+    double full_at = 0;
     std::size_t visit = 0;
   };
 
   void touch(ResourceId resource);
   void collect_component();
   void fill();
+  void open_all();
+  double next_stop();
   void fix(Flow& flow, double rate);
 
   std::vector<Flow> flows_;
@@ -74,6 +81,7 @@ class FairShare {
   std::vector<FlowId> lonely_;  // new flows without resources
   std::vector<FlowId> component_;
   std::vector<ResourceId> component_resources_;
+  std::vector<FlowId> open_, stopping_;  // of fill(); here to keep their memory
   std::size_t visit_ = 0;
 };
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <utility>
 
 namespace rehearse::sim {
 namespace {
@@ -32,6 +32,7 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
       activities_of_rank_(cluster.rank_count(), 0),
       busy_ranks_of_node_(cluster.node_count(), 0),
       computing_(cluster.rank_count()),
+      routes_(cluster.rank_count()),
       link_bytes_(cluster.links().size()) {
   for (const Link& link : cluster.links())
     links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
@@ -49,8 +50,7 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
 
 void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   if (price.seconds <= Seconds{}) return done();
-  if (!is_cpu())
-    return engine_.schedule(engine_.now() + Time::from(price.seconds), std::move(done));
+  if (!is_cpu()) return later(Time::from(price.seconds), std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   const double traffic =
@@ -86,30 +86,47 @@ void Machine::reduce(RankId rank, Bytes bytes, Done done) {
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
   if (seconds <= Seconds{}) return done();
-  if (!is_cpu()) return engine_.schedule(engine_.now() + Time::from(seconds), std::move(done));
+  if (!is_cpu()) return later(Time::from(seconds), std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   begin(seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
 }
 
-// Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
-void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
-  Seconds latency = messaging_.latency;
-  for (const LinkId link : route(from, to)) {
-    latency += cluster_.links()[link.index()].latency;
-    link_bytes_[link.index()] += bytes;
-  }
-  auto missing = std::make_shared<int>(2);
-  const auto prepared = [this, from, to, bytes, latency, missing, done = std::move(done)] {
-    if (--*missing > 0) return;
-    engine_.schedule(engine_.now() + Time::from(latency),
-                     [this, from, to, bytes, done] { carry(from, to, bytes, done); });
-  };
-  thread_work(from, messaging_.per_message, prepared);
-  thread_work(to, messaging_.per_message, prepared);
+void Machine::later(Time wait, Done done) {
+  engine_.schedule(engine_.now() + wait, std::move(done));
 }
 
-void Machine::carry(RankId from, RankId to, Bytes bytes, Done done) {
+// Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
+// What is captured fits into std::function itself: messages are too many to allocate something for
+// each stage.
+void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
+  if (free_messages_.empty()) {
+    free_messages_.push_back(static_cast<std::uint32_t>(messages_.size()));
+    messages_.emplace_back();
+  }
+  const std::uint32_t message = free_messages_.back();
+  free_messages_.pop_back();
+  messages_[message] = {from, to, bytes, 2, std::move(done)};
+  thread_work(from, messaging_.per_message, [this, message] { prepared(message); });
+  thread_work(to, messaging_.per_message, [this, message] { prepared(message); });
+}
+
+void Machine::prepared(std::uint32_t slot) {
+  Message& message = messages_[slot];
+  if (--message.unprepared > 0) return;
+  Seconds latency = messaging_.latency;
+  for (const LinkId link : route(message.from, message.to)) {
+    latency += cluster_.links()[link.index()].latency;
+    link_bytes_[link.index()] += message.bytes;
+  }
+  later(Time::from(latency), [this, slot] {
+    free_messages_.push_back(slot);
+    carry(std::move(messages_[slot]));
+  });
+}
+
+void Machine::carry(Message message) {
+  const auto [from, to] = std::pair(message.from, message.to);
   std::vector<Use> uses;
   for (const LinkId link : route(from, to))
     uses.push_back({links_[link.index()], 1});
@@ -123,9 +140,9 @@ void Machine::carry(RankId from, RankId to, Bytes bytes, Done done) {
     // Shares of a thread are compared as shares of time.
     if (std::max(sending, receiving) > 0) weight = 1 / std::max(sending, receiving);
   }
-  if (uses.empty() || bytes == Bytes{}) return done();
-  begin(static_cast<double>(bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded,
-        std::move(busy), std::move(done));
+  if (uses.empty() || message.bytes == Bytes{}) return message.done();
+  begin(static_cast<double>(message.bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded,
+        std::move(busy), std::move(message.done));
 }
 
 // A rank's thread and its node's cores; two uses of one resource by one flow become one.
@@ -144,7 +161,7 @@ void Machine::use_thread(std::vector<Use>& uses, RankId rank, double amount) con
 }
 
 const Route& Machine::route(RankId from, RankId to) {
-  const auto [known, is_new] = routes_.try_emplace({from, to});
+  const auto [known, is_new] = routes_[from.index()].try_emplace(to);
   if (is_new) known->second = cluster_.route(from, to);
   return known->second;
 }
@@ -158,8 +175,7 @@ FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double 
   const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
-  activity = {flow, work, 0, engine_.now(), activity.version + 1, std::move(busy), std::move(done),
-              {}};
+  activity = {flow, work, 0, engine_.now(), std::nullopt, std::move(busy), std::move(done), {}};
   return flow;
 }
 
@@ -192,17 +208,17 @@ void Machine::bring_up_to_now(Activity& activity) {
 
 // Its end, or the point that somebody waits for before it.
 void Machine::plan_next(Activity& activity) {
-  const std::uint64_t version = ++activity.version;
-  const std::size_t slot = activity.flow.index();
   const double until = activity.watchers.empty() ? 0 : activity.watchers.back().left;
   const Seconds away = Seconds::seconds(std::max(0.0, activity.left - until) / activity.rate);
-  engine_.schedule(engine_.now() + Time::from(away), [this, slot, version] {
-    if (activities_[slot].version == version) reach_next(slot);
-  });
+  const Time time = engine_.now() + Time::from(away);
+  if (activity.planned) return engine_.reschedule(*activity.planned, time);
+  activity.planned =
+      engine_.schedule(time, [this, slot = activity.flow.value()] { reach_next(slot); });
 }
 
-void Machine::reach_next(std::size_t slot) {
+void Machine::reach_next(std::uint32_t slot) {
   Activity& activity = activities_[slot];
+  activity.planned.reset();
   if (activity.watchers.empty()) return end(slot);
   activity.left = activity.watchers.back().left;
   activity.since = engine_.now();
@@ -212,9 +228,8 @@ void Machine::reach_next(std::size_t slot) {
   done();
 }
 
-void Machine::end(std::size_t slot) {
+void Machine::end(std::uint32_t slot) {
   Activity& activity = activities_[slot];
-  ++activity.version;
   shares_.remove_flow(activity.flow);
   for (const RankId rank : activity.busy)
     set_busy(rank, -1);

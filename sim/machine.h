@@ -6,6 +6,7 @@
 // system with the links, so that a rank that waits gives its core away.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -50,8 +51,8 @@ class Machine {
     FlowId flow;
     double left = 0, rate = 0;
     Time since;
-    std::uint64_t version = 0;  // of its planned event; older ones are void
-    std::vector<RankId> busy;   // ranks whose thread it keeps busy
+    std::optional<EventId> planned;  // once it has a rate: its end, or the next watcher's moment
+    std::vector<RankId> busy;        // ranks whose thread it keeps busy
     Done done;
     std::vector<Watcher> watchers;  // the next one last
   };
@@ -61,15 +62,25 @@ class Machine {
     const OpPrice* price = nullptr;  // null: none
   };
 
+  // From the moment both ranks are ready for it until its bytes flow.
+  struct Message {
+    RankId from, to;
+    Bytes bytes;
+    int unprepared = 2;  // threads that still work on it
+    Done done;
+  };
+
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
   FlowId begin(double work, std::vector<Use> uses, double weight, double bound,
                std::vector<RankId> busy, Done done);
+  void later(Time wait, Done done);
   void thread_work(RankId rank, Seconds seconds, Done done);
-  void carry(RankId from, RankId to, Bytes bytes, Done done);
+  void prepared(std::uint32_t message);
+  void carry(Message message);
   void bring_up_to_now(Activity& activity);
   void plan_next(Activity& activity);
-  void reach_next(std::size_t slot);
-  void end(std::size_t slot);
+  void reach_next(std::uint32_t slot);
+  void end(std::uint32_t slot);
   void set_busy(RankId rank, int change);
   void use_thread(std::vector<Use>& uses, RankId rank, double amount) const;
   const Route& route(RankId from, RankId to);
@@ -82,7 +93,9 @@ class Machine {
   std::vector<int> activities_of_rank_, busy_ranks_of_node_;
   std::vector<Activity> activities_;  // by flow
   std::vector<Computing> computing_;  // by rank
-  std::map<std::pair<RankId, RankId>, Route> routes_;
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> free_messages_;     // slots of messages_
+  std::vector<std::map<RankId, Route>> routes_;  // by sender: few receivers each
   std::vector<Bytes> link_bytes_;
 };
 

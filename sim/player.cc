@@ -147,37 +147,44 @@ void Player::meet_reduction(RankId rank, OpId id) {
   Rank& state = ranks_[rank.index()];
   const ReductionKey key{group_id, state.step, state.reductions[group_id]++};
   Reduction& reduction = reductions_[key];
+  reduction.key = key;
   reduction.group = group_id;
+  reduction.algorithm = detail.algorithm;
+  reduction.elements = detail.end - detail.begin;
   reduction.members.resize(group.members.size());
   const auto member = static_cast<std::size_t>(
       std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
   Reduction::Member& own = reduction.members[member];
-  own = {id, steps_of(detail.algorithm, member, group.members.size(), detail.end - detail.begin), 0,
-         0, true};
+  own = {id, 0, 0};
   // The last one to come is when it really begins, for all.
   if (++reduction.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
       span(group.members[m], reduction.members[m].op).start = engine_.now();
     }
   }
-  next_step(key, member);
+  next_step(reduction, member);
+}
+
+CollectiveStep Player::current_step(const Reduction& reduction, std::size_t member) const {
+  const std::size_t number = reduction.members[member].step;
+  return step_of(reduction.algorithm, member, reduction.members.size(), reduction.elements, number);
 }
 
 // The member sends and receives what its current step says; either may wait for the neighbour.
-void Player::next_step(const ReductionKey& key, std::size_t member) {
-  Reduction::Member& own = reductions_[key].members[member];
-  if (own.step == own.steps.size()) return finish_member(key, member);
-  const CollectiveStep step = own.steps[own.step];
+void Player::next_step(Reduction& reduction, std::size_t member) {
+  Reduction::Member& own = reduction.members[member];
+  if (own.step == step_count(reduction.algorithm, reduction.members.size()))
+    return finish_member(reduction, member);
+  const CollectiveStep step = current_step(reduction, member);
   const std::size_t number = own.step;
   own.pending = 2;
-  offer(key, number, member, step.to, step.send);
-  offer(key, number, step.from, member, step.receive);
+  offer(reduction, number, member, step.to, step.send);
+  offer(reduction, number, step.from, member, step.receive);
 }
 
 // One end of the message of step `number` is there. When both are, it goes.
-void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from, std::size_t to,
+void Player::offer(Reduction& reduction, std::size_t number, std::size_t from, std::size_t to,
                    const ElementRange& range) {
-  Reduction& reduction = reductions_[key];
   if (++reduction.ends[{number, from}] < 2) return;
   reduction.ends.erase({number, from});
   const auto& members = plan_.groups[reduction.group.index()].members;
@@ -185,38 +192,39 @@ void Player::offer(const ReductionKey& key, std::size_t number, std::size_t from
   const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
   // Nothing to send: nobody sends it.
   if (bytes == Bytes{}) {
-    return engine_.schedule(engine_.now(),
-                            [this, key, from, to] { part_done(key, from), part_done(key, to); });
+    engine_.schedule(engine_.now(), [this, &reduction, from, to] {
+      part_done(reduction, from), part_done(reduction, to);
+    });
+    return;
   }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
-  machine_.transfer(sender, receiver, bytes, [this, key, from, to, bytes, sender, receiver] {
-    machine_.attend(receiver, [this, key, from, to, bytes, sender, receiver] {
-      take(key, to, receiver, bytes);
-      machine_.attend(sender, [this, key, from] { part_done(key, from); });
+  // The reduction outlives its messages: neither end finishes before its part is done.
+  machine_.transfer(sender, receiver, bytes, [this, &reduction, from, to, bytes, sender, receiver] {
+    machine_.attend(receiver, [this, &reduction, from, to, bytes, sender, receiver] {
+      take(reduction, to, receiver, bytes);
+      machine_.attend(sender, [this, &reduction, from] { part_done(reduction, from); });
     });
   });
 }
 
 // The message of the member's current step has come.
-void Player::take(const ReductionKey& key, std::size_t member, RankId rank, Bytes bytes) {
-  const Reduction::Member& own = reductions_[key].members[member];
-  if (!own.steps[own.step].reduce) return part_done(key, member);
-  machine_.reduce(rank, bytes, [this, key, member] { part_done(key, member); });
+void Player::take(Reduction& reduction, std::size_t member, RankId rank, Bytes bytes) {
+  if (!current_step(reduction, member).reduce) return part_done(reduction, member);
+  machine_.reduce(rank, bytes, [this, &reduction, member] { part_done(reduction, member); });
 }
 
-void Player::part_done(const ReductionKey& key, std::size_t member) {
-  Reduction::Member& own = reductions_[key].members[member];
+void Player::part_done(Reduction& reduction, std::size_t member) {
+  Reduction::Member& own = reduction.members[member];
   if (--own.pending > 0) return;
   ++own.step;
-  next_step(key, member);
+  next_step(reduction, member);
 }
 
-void Player::finish_member(const ReductionKey& key, std::size_t member) {
-  Reduction& reduction = reductions_[key];
+void Player::finish_member(Reduction& reduction, std::size_t member) {
   const RankId rank = plan_.groups[reduction.group.index()].members[member];
   const OpId op = reduction.members[member].op;
-  if (++reduction.finished == reduction.members.size()) reductions_.erase(key);
+  if (++reduction.finished == reduction.members.size()) reductions_.erase(reduction.key);
   end(rank, op);
 }
 

@@ -38,24 +38,24 @@ class Player {
     std::vector<Span> spans;                    // of all steps
     std::map<GroupId, std::size_t> reductions;  // issued in this step, by group
   };
+  using ReductionKey = std::tuple<GroupId, std::int64_t, std::size_t>;
   // An all-reduce of one group in one step. Two members exchange a step's message when both are
-  // there.
+  // there. It stays where it is in reductions_ until its last member has finished.
   struct Reduction {
+    ReductionKey key;
     GroupId group;
+    CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
+    std::int64_t elements = 0;
     std::size_t issued = 0, finished = 0;
     struct Member {
       OpId op;
-      std::vector<CollectiveStep> steps;
       std::size_t step = 0;
       int pending = 0;  // parts of the current step that are under way
-      bool here = false;
     };
     std::vector<Member> members;
     // Messages whose one end is there: by step and sender, ends that have come.
     std::map<std::pair<std::size_t, std::size_t>, int> ends;
-    Bytes element;
   };
-  using ReductionKey = std::tuple<GroupId, std::int64_t, std::size_t>;
   using TransferKey = std::tuple<RankId, RankId, std::int64_t, std::int64_t>;
 
   void advance(RankId rank);
@@ -66,12 +66,13 @@ class Player {
   Span& span(RankId rank, OpId id);
   void meet_transfer(RankId rank, OpId id);
   void meet_reduction(RankId rank, OpId id);
-  void next_step(const ReductionKey& key, std::size_t member);
-  void offer(const ReductionKey& key, std::size_t step, std::size_t from, std::size_t to,
+  CollectiveStep current_step(const Reduction& reduction, std::size_t member) const;
+  void next_step(Reduction& reduction, std::size_t member);
+  void offer(Reduction& reduction, std::size_t step, std::size_t from, std::size_t to,
              const ElementRange& range);
-  void take(const ReductionKey& key, std::size_t member, RankId rank, Bytes bytes);
-  void part_done(const ReductionKey& key, std::size_t member);
-  void finish_member(const ReductionKey& key, std::size_t member);
+  void take(Reduction& reduction, std::size_t member, RankId rank, Bytes bytes);
+  void part_done(Reduction& reduction, std::size_t member);
+  void finish_member(Reduction& reduction, std::size_t member);
 
   const Plan& plan_;
   const Prices& prices_;

@@ -14,34 +14,59 @@ std::string_view to_string(CollectiveAlgorithm algorithm) {
   REHEARSE_UNREACHABLE("collective algorithm");
 }
 
+namespace {
+
+std::size_t ring_step_count(std::size_t members) {
+  return 2 * (members - 1);
+}
+
+// First, chunk k starts at member k and gathers sums until member k - 1 has the whole of it; from
+// there it goes once around.
+CollectiveStep ring_step(std::size_t member, std::size_t members, std::int64_t n,
+                         std::size_t number) {
+  const auto chunk = [&](std::size_t k) {
+    const auto c = static_cast<std::int64_t>(members),
+               place = static_cast<std::int64_t>(k % members);
+    return ElementRange{place * n / c, (place + 1) * n / c};
+  };
+  const bool reduce = number < members - 1;
+  const std::size_t s = reduce ? number : number - (members - 1);
+  const std::size_t sent = reduce ? member + 2 * members - s : member + 1 + members - s;
+  return {(member + 1) % members, (member + members - 1) % members, chunk(sent), chunk(sent - 1),
+          reduce};
+}
+
+}  // namespace
+
 std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members,
                                             std::int64_t n) {
-  REHEARSE_CHECK(member < members, "member {} of {}", member, members);
-  const auto c = static_cast<std::int64_t>(members);
-  const auto chunk = [&](std::size_t k) {
-    const auto number = static_cast<std::int64_t>(k % members);
-    return ElementRange{number * n / c, (number + 1) * n / c};
-  };
-  const std::size_t next = (member + 1) % members, previous = (member + members - 1) % members;
-  std::vector<CollectiveStep> steps;
-  // Chunk k starts at member k and gathers sums until member k - 1 has the whole of it ...
-  for (std::size_t s = 0; s + 1 < members; ++s) {
-    steps.push_back(
-        {next, previous, chunk(member + members - s), chunk(member + 2 * members - s - 1), true});
-  }
-  // ... and from there goes once around.
-  for (std::size_t s = 0; s + 1 < members; ++s) {
-    steps.push_back(
-        {next, previous, chunk(member + 1 + members - s), chunk(member + members - s), false});
-  }
-  return steps;
+  return steps_of(CollectiveAlgorithm::ring, member, members, n);
 }
 
 std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
                                      std::size_t members, std::int64_t n) {
+  std::vector<CollectiveStep> steps(step_count(algorithm, members));
+  for (std::size_t s = 0; s < steps.size(); ++s)
+    steps[s] = step_of(algorithm, member, members, n, s);
+  return steps;
+}
+
+std::size_t step_count(CollectiveAlgorithm algorithm, std::size_t members) {
+  REHEARSE_CHECK(members > 0, "a collective of nobody");
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
-      return ring_all_reduce(member, members, n);
+      return ring_step_count(members);
+  }
+  REHEARSE_UNREACHABLE("collective algorithm");
+}
+
+CollectiveStep step_of(CollectiveAlgorithm algorithm, std::size_t member, std::size_t members,
+                       std::int64_t n, std::size_t number) {
+  REHEARSE_CHECK(member < members, "member {} of {}", member, members);
+  REHEARSE_CHECK(number < step_count(algorithm, members), "step {} of {} members", number, members);
+  switch (algorithm) {
+    case CollectiveAlgorithm::ring:
+      return ring_step(member, members, n, number);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }

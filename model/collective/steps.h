@@ -37,6 +37,12 @@ std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t memb
 std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
                                      std::size_t members, std::int64_t n);
 
+// The list piece by piece, for whoever plays many members at once: all lists of a group are as long
+// as the square of its size. Both O(1).
+std::size_t step_count(CollectiveAlgorithm algorithm, std::size_t members);
+CollectiveStep step_of(CollectiveAlgorithm algorithm, std::size_t member, std::size_t members,
+                       std::int64_t n, std::size_t number);
+
 // Elements one member sends; and the longest range it receives: the size of its receive buffer.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
 std::int64_t longest_receive(const std::vector<CollectiveStep>& steps);

@@ -1,6 +1,9 @@
 // Shares of a step's time, on timelines drawn by hand.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "model/base/random.h"
 #include "model/plan/timeline.h"
 
 namespace rehearse {
@@ -115,6 +118,60 @@ TEST(BreakDown, CutsWhatCrossesTheStepsEnds) {
   EXPECT_EQ(breakdown.step_time.seconds(), 20);
   EXPECT_EQ(breakdown.ranks[0].compute.seconds(), 12);
   EXPECT_EQ(breakdown.ranks[0].idle.seconds(), 4);
+}
+
+// By the definition, second for second: what is under way decides what it is.
+RankTime counted(const Plan& plan, const Timeline& timeline, RankId rank, std::int64_t begin,
+                 std::int64_t end) {
+  RankTime sum;
+  for (std::int64_t second = begin; second < end; ++second) {
+    const Time now = Time::nanoseconds(second * 1'000'000'000);
+    bool computes = false, communicates = false;
+    for (const Span& span : timeline.spans) {
+      if (span.rank != rank || span.start > now || span.end <= now) continue;
+      (is_communication(program_of(plan, rank).ops[span.op.index()].kind) ? communicates
+                                                                          : computes) = true;
+    }
+    (computes       ? sum.compute
+     : communicates ? sum.exposed_communication
+                    : sum.idle) += Seconds::seconds(1);
+  }
+  return sum;
+}
+
+std::int64_t end_of_step(const Timeline& timeline, std::int64_t step) {
+  Time end;
+  for (const Span& span : timeline.spans) {
+    if (span.step == step) end = std::max(end, span.end);
+  }
+  return end.picoseconds() / 1'000'000'000'000;
+}
+
+// Bars wherever they like, over and beside one another, and while the next step has begun.
+TEST(BreakDown, IsTheDefinitionOnAnyTimeline) {
+  const Plan plan = two_ranks();
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const auto below = [&](std::uint64_t n) { return static_cast<std::int64_t>(random.below(n)); };
+    std::vector<std::vector<Bar>> bars(2);
+    for (std::vector<Bar>& rank : bars) {
+      for (std::size_t op = 0; op < plan.programs[0].ops.size(); ++op) {
+        const std::int64_t issue = below(16), start = issue + below(4);
+        rank.push_back({issue, start, start + below(8)});
+      }
+    }
+    const Timeline timeline = drawn(bars, 3);
+    const std::int64_t begin = end_of_step(timeline, 0), end = end_of_step(timeline, 1);
+    const Breakdown breakdown = break_down(plan, timeline, 1);
+    EXPECT_EQ(breakdown.step_time.seconds(), static_cast<double>(end - begin));
+    for (std::size_t r = 0; r < bars.size(); ++r) {
+      const RankTime expected = counted(plan, timeline, RankId(r), begin, end);
+      EXPECT_EQ(breakdown.ranks[r].compute, expected.compute);
+      EXPECT_EQ(breakdown.ranks[r].exposed_communication, expected.exposed_communication);
+      EXPECT_EQ(breakdown.ranks[r].idle, expected.idle);
+    }
+  }
 }
 
 }  // namespace

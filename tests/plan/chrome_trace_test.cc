@@ -78,5 +78,13 @@ TEST_F(ChromeTrace, TimelinesStandSideBySide) {
   EXPECT_EQ(processes, (std::set<int>{0, 1, 2, 3}));
 }
 
+// A program's name is the plan's, and may be anything a plan can say.
+TEST_F(ChromeTrace, EscapesNames) {
+  Plan plan = plan_;
+  plan.programs[0].name = R"(a "stage"\)";
+  const Json trace = Json::parse(chrome_trace(plan, {{"predicted", &timeline_}}));
+  EXPECT_EQ(trace.at("traceEvents")[0].at("args").at("name"), R"(predicted, rank 0 (a "stage"\))");
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
+#include <tuple>
+#include <utility>
 
 namespace rehearse::sim {
 namespace {
@@ -83,6 +86,43 @@ TEST(Engine, RepeatsItself) {
   const auto seen = run();
   EXPECT_EQ(seen, run());
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end())) << "by time, then as scheduled";
+}
+
+// Events that are moved stand where they would if they had been scheduled then and there: the order
+// is that of the last time and turn each of them was given.
+TEST(Engine, MovesEvents) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Engine engine;
+    std::mt19937_64 random(seed);
+    const auto some_time = [&] { return at(static_cast<std::int64_t>(random() % 20)); };
+    std::vector<int> seen;
+    std::vector<EventId> events;
+    std::vector<std::tuple<Time, std::size_t, int>> order;  // time, turn, event
+    for (int event = 0; event < 60; ++event) {
+      order.emplace_back(some_time(), order.size(), event);
+      events.push_back(
+          engine.schedule(std::get<Time>(order.back()), [&seen, event] { seen.push_back(event); }));
+    }
+    for (std::size_t turn = events.size(); turn < 300; ++turn) {
+      const std::size_t event = random() % events.size();
+      order[event] = {some_time(), turn, static_cast<int>(event)};
+      engine.reschedule(events[event], std::get<Time>(order[event]));
+    }
+    engine.run([] {});
+    std::sort(order.begin(), order.end());
+    std::vector<int> expected;
+    for (const auto& [time, turn, event] : order)
+      expected.push_back(event);
+    ASSERT_EQ(seen, expected) << "seed " << seed;
+  }
+}
+
+TEST(EngineDeathTest, RefusesThePastAndWhatIsOver) {
+  Engine engine;
+  const EventId event = engine.schedule(at(10), [] {});
+  engine.run([] {});
+  EXPECT_DEATH(engine.schedule(at(9), [] {}), "an event at 9000 ps, now is 10000 ps");
+  EXPECT_DEATH(engine.reschedule(event, at(11)), "event 0 is over");
 }
 
 }  // namespace

@@ -1,5 +1,12 @@
 // What holds for every plan on every machine.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "cost/cost_model.h"
 #include "tests/cost/devices.h"
@@ -37,6 +44,22 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
     spec.device = device;
     return testing::played(plan_, spec, make_prices(plan_, *build_net(plan_.model), device),
                            kSteps);
+  }
+
+  // One name for all who take part: sender, receiver and tag, or a group's range of gradients.
+  std::string meeting_of(const Span& span, const Op& op) const {
+    const RankBinding& rank = plan_.ranks[span.rank.index()];
+    if (op.kind == OpKind::all_reduce) {
+      const Collective& detail = collective_of(op);
+      const auto slot =
+          program_of(plan_, span.rank).parameter_classes[detail.parameter_class.index()].group;
+      return fmt::format("step {}, group {}, [{}, {})", span.step, rank.groups[*slot].value(),
+                         detail.begin, detail.end);
+    }
+    RankId from = span.rank, to = rank.peers[transfer_of(op).peer];
+    if (op.kind == OpKind::receive) std::swap(from, to);
+    return fmt::format("step {}, {} to {}, tag {}", span.step, from.value(), to.value(),
+                       transfer_of(op).tag);
   }
 
   Plan plan_;
@@ -92,6 +115,55 @@ TEST_P(Simulation, ObeysLanesAndDependencies) {
       for (std::size_t other = 0; other < span.op.index(); ++other) {
         if (program.ops[other].lane != op.lane) continue;
         EXPECT_LE((spans[{span.rank, span.step, OpId(other)}].end), span.issue);
+      }
+    }
+  }
+}
+
+// An op is issued the moment its turn has come: its lane is free, what it waits for has ended, and
+// so has the rank's step before. Ops that compute begin at once.
+TEST_P(Simulation, IssuesOpsWhenTheirTurnHasCome) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    const Timeline timeline = play(kind).timeline;
+    std::map<RankId, std::array<Time, kSteps + 1>> step_end;
+    std::map<std::pair<RankId, std::int64_t>, std::vector<Time>> ends;  // by op
+    std::map<std::tuple<RankId, std::int64_t, LaneId>, Time> lane_free;
+    for (const Span& span : timeline.spans) {  // by rank, step and op
+      const Op& op = program_of(plan_, span.rank).ops[span.op.index()];
+      const auto step = static_cast<std::size_t>(span.step);
+      std::vector<Time>& ended = ends[{span.rank, span.step}];
+      Time& free = lane_free[{span.rank, span.step, op.lane}];
+      Time turn = std::max(free, step_end[span.rank][step]);
+      for (const OpId before : op.after)
+        turn = std::max(turn, ended[before.index()]);
+      EXPECT_EQ(span.issue, turn) << "rank " << span.rank.value() << ", op " << span.op.value();
+      if (!is_communication(op.kind)) {
+        EXPECT_EQ(span.start, span.issue);
+      }
+      ended.push_back(span.end);
+      free = span.end;
+      step_end[span.rank][step + 1] = std::max(step_end[span.rank][step + 1], span.end);
+    }
+  }
+}
+
+// A message or a collective begins for all when the last of them is there.
+TEST_P(Simulation, BeginsCommunicationWhenAllAreThere) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
+    std::map<std::string, std::vector<Span>> meetings;
+    for (const Span& span : play(kind).timeline.spans) {
+      const Op& op = program_of(plan_, span.rank).ops[span.op.index()];
+      if (!is_communication(op.kind)) continue;
+      meetings[meeting_of(span, op)].push_back(span);
+    }
+    for (const auto& [name, spans] : meetings) {
+      EXPECT_GE(spans.size(), 2u) << name;
+      Time last;
+      for (const Span& span : spans)
+        last = std::max(last, span.issue);
+      for (const Span& span : spans) {
+        EXPECT_EQ(span.start, last) << name;
+        EXPECT_LT(span.start, span.end) << name;
       }
     }
   }
