@@ -1,7 +1,9 @@
 // The page works offline, whatever the names in it are.
 #include "tools/report/report.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -49,7 +51,9 @@ TEST(Report, NamesCannotEndItsScript) {
 std::string shown_by(const std::string& page) {
   const std::size_t begin = page.find("<script>") + std::string("<script>").size();
   const std::string script = page.substr(begin, page.find("</script>") - begin);
-  const std::string path = ::testing::TempDir() + "rehearse_report.js", out = path + ".html";
+  // Tests run at once, each in a process of its own.
+  const std::string path = fmt::format("{}rehearse_report_{}.js", ::testing::TempDir(), getpid());
+  const std::string out = path + ".html";
   std::ofstream(path) << "let shown = '';\n"
                          "const document = {getElementById: () => "
                          "({insertAdjacentHTML: (_, html) => shown += html})};\n"
