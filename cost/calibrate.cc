@@ -311,6 +311,7 @@ Result<Calibration> calibrate(const Samples& samples, Device base) {
   device.workspace = samples.workspace;
   device.memory_bandwidth = node_bandwidth(samples.copies);
   device.capacity = capacity_of(samples.capacity);
+  device.rates_for = samples.dtype;
   device.peak.try_emplace(samples.dtype, fastest(samples.kernels));
   const Status fitted = fit_kernels(samples, calibration);
   if (!fitted) return fitted.errors();

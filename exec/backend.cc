@@ -9,32 +9,47 @@ namespace {
 
 struct Row {
   std::string_view name;
-  std::unique_ptr<Backend> (*make)();
+  std::vector<DataType> types;  // that it computes in
+  std::unique_ptr<Backend> (*make)(DataType);
 };
 
 // Sorted by name.
-constexpr Row kBackends[] = {
-    {"onednn", make_onednn_backend},
-    {"reference", [] { return make_reference_backend(DataType::fp32); }},
-};
+const std::vector<Row>& rows() {
+  static const std::vector<Row> table = {
+      {"onednn", {DataType::fp32}, [](DataType) { return make_onednn_backend(); }},
+      {"reference", {DataType::fp32, DataType::fp64}, make_reference_backend},
+  };
+  return table;
+}
+
+const Row& row_of(std::string_view name) {
+  const auto found =
+      std::find_if(rows().begin(), rows().end(), [&](const Row& row) { return row.name == name; });
+  REHEARSE_CHECK(found != rows().end(), "no backend named '{}'", name);
+  return *found;
+}
 
 }  // namespace
 
 const std::vector<std::string_view>& backend_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> list;
-    for (const Row& row : kBackends)
+    for (const Row& row : rows())
       list.push_back(row.name);
     return list;
   }();
   return names;
 }
 
-std::unique_ptr<Backend> make_backend(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kBackends), std::end(kBackends),
-                                   [&](const Row& row) { return row.name == name; });
-  REHEARSE_CHECK(found != std::end(kBackends), "no backend named '{}'", name);
-  return found->make();
+const std::vector<DataType>& backend_types(std::string_view name) {
+  return row_of(name).types;
+}
+
+std::unique_ptr<Backend> make_backend(std::string_view name, DataType type) {
+  const Row& row = row_of(name);
+  REHEARSE_CHECK(std::find(row.types.begin(), row.types.end(), type) != row.types.end(),
+                 "backend '{}' does not compute in {}", name, to_string(type));
+  return row.make(type);
 }
 
 }  // namespace rehearse::exec

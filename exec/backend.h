@@ -80,8 +80,10 @@ std::unique_ptr<Backend> make_reference_backend(DataType type);  // fp32 or fp64
 // oneDNN, fp32, one thread per rank.
 std::unique_ptr<Backend> make_onednn_backend();
 
-// "reference", "onednn": sorted; and by name with fp32.
+// "onednn", "reference": sorted.
 const std::vector<std::string_view>& backend_names();
-std::unique_ptr<Backend> make_backend(std::string_view name);
+// The types that a backend computes in.
+const std::vector<DataType>& backend_types(std::string_view name);
+std::unique_ptr<Backend> make_backend(std::string_view name, DataType type = DataType::fp32);
 
 }  // namespace rehearse::exec

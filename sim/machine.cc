@@ -50,7 +50,7 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
 
 void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   if (price.seconds <= Seconds{}) return done();
-  if (!is_cpu()) return later(Time::from(price.seconds), std::move(done));
+  if (!is_cpu()) return later(price.seconds, std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   const double traffic =
@@ -86,14 +86,20 @@ void Machine::reduce(RankId rank, Bytes bytes, Done done) {
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
   if (seconds <= Seconds{}) return done();
-  if (!is_cpu()) return later(Time::from(seconds), std::move(done));
+  if (!is_cpu()) return later(seconds, std::move(done));
   std::vector<Use> uses;
   use_thread(uses, rank, 1);
   begin(seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
 }
 
-void Machine::later(Time wait, Done done) {
-  engine_.schedule(engine_.now() + wait, std::move(done));
+void Machine::later(Seconds wait, Done done) {
+  engine_.schedule(after(wait), std::move(done));
+}
+
+Time Machine::after(Seconds wait) const {
+  constexpr double kLast = 9e6;  // seconds: the clock ends after 2^63 ps
+  if (!(engine_.now().seconds().seconds() + wait.seconds() <= kLast)) throw BeyondTheClock{wait};
+  return engine_.now() + Time::from(wait);
 }
 
 // Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
@@ -119,7 +125,7 @@ void Machine::prepared(std::uint32_t slot) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
   }
-  later(Time::from(latency), [this, slot] {
+  later(latency, [this, slot] {
     free_messages_.push_back(slot);
     carry(std::move(messages_[slot]));
   });
@@ -210,7 +216,7 @@ void Machine::bring_up_to_now(Activity& activity) {
 void Machine::plan_next(Activity& activity) {
   const double until = activity.watchers.empty() ? 0 : activity.watchers.back().left;
   const Seconds away = Seconds::seconds(std::max(0.0, activity.left - until) / activity.rate);
-  const Time time = engine_.now() + Time::from(away);
+  const Time time = after(away);
   if (activity.planned) return engine_.reschedule(*activity.planned, time);
   activity.planned =
       engine_.schedule(time, [this, slot = activity.flow.value()] { reach_next(slot); });

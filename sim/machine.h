@@ -19,6 +19,11 @@
 
 namespace rehearse::sim {
 
+// Thrown where an end is farther away than the clock counts; simulate() catches it.
+struct BeyondTheClock {
+  Seconds wait;
+};
+
 class Machine {
  public:
   using Done = std::function<void()>;
@@ -73,7 +78,8 @@ class Machine {
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
   FlowId begin(double work, std::vector<Use> uses, double weight, double bound,
                std::vector<RankId> busy, Done done);
-  void later(Time wait, Done done);
+  void later(Seconds wait, Done done);
+  Time after(Seconds wait) const;
   void thread_work(RankId rank, Seconds seconds, Done done);
   void prepared(std::uint32_t message);
   void carry(Message message);

@@ -1,6 +1,9 @@
 #include "sim/simulate.h"
 
+#include <fmt/format.h>
+
 #include "model/base/check.h"
+#include "model/base/text.h"
 #include "sim/engine.h"
 #include "sim/machine.h"
 #include "sim/player.h"
@@ -15,8 +18,15 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   Engine engine;
   Machine machine(cluster, prices.messaging, engine);
   Player player(plan, prices, steps, engine, machine);
-  player.begin();
-  engine.run([&] { machine.settle(); });
+  try {
+    player.begin();
+    engine.run([&] { machine.settle(); });
+  } catch (const BeyondTheClock& beyond) {
+    return error(
+        fmt::format("after {} of simulated time something takes another {}: too long to "
+                    "be meant; look at bandwidths, latencies and rates",
+                    human(engine.now().seconds()), human(beyond.wait)));
+  }
   Diagnostics stuck;
   for (const std::string& line : player.waiting())
     stuck.push_back({std::nullopt, line, {}});

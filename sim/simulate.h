@@ -19,7 +19,7 @@ struct Outcome {
 
 // The plan must be verified and have as many ranks as the cluster devices. Ops are issued as the
 // executor issues them (plan.h); messages are rendezvous; an all-reduce is the messages of its step
-// list. Errors: ranks that wait for ever, which a verified plan's do not.
+// list. Errors: ranks that wait for ever, which a verified plan's do not; times beyond the clock.
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
                          std::int64_t steps);
 

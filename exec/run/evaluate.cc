@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "exec/bind.h"
@@ -171,19 +172,24 @@ void score(Forward& forward, Backend& backend, std::int64_t labels, Sums& sums) 
   sums.labels += labels;
 }
 
+// A run that diverged has a loss that is no number.
+double loss_in(std::string_view word) {
+  return parse_number(word).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
 Sums add_up(const Sums& own, Transport& transport) {
   Sums total;
   for (const std::string& part :
        transport.gather(fmt::format("{} {} {}", exact(own.loss), own.right, own.labels))) {
     const auto words = split(part, ' ');
-    total.loss += *parse_number(words[0]);
+    total.loss += loss_in(words[0]);
     total.right += *parse_integer(words[1]);
     total.labels += *parse_integer(words[2]);
   }
   const std::string text = transport.broadcast(
       fmt::format("{} {} {}", exact(total.loss), total.right, total.labels), RankId(0));
   const auto words = split(text, ' ');
-  return {*parse_number(words[0]), *parse_integer(words[1]), *parse_integer(words[2])};
+  return {loss_in(words[0]), *parse_integer(words[1]), *parse_integer(words[2])};
 }
 
 }  // namespace

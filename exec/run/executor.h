@@ -48,6 +48,8 @@ class Executor {
 
   // One period. Returns the mean loss over this rank's labels; 0 on stages without the loss.
   double run_step(std::int64_t step);
+  // Leaves a pause between steps out of the spans' clock; every rank must leave out the same.
+  void skip_ns(std::int64_t pause) { origin_ns_ += pause; }
 
   // Spans of all steps so far, in order; start is when this rank issued (align() knows better).
   const std::vector<Span>& spans() const { return spans_; }
@@ -90,7 +92,7 @@ class Executor {
   Transport& transport_;
   BatchSource& batches_;
   const ExecutorOptions options_;
-  const std::int64_t origin_ns_;
+  std::int64_t origin_ns_;
   const StateSizes sizes_;
   Arena arena_;
   Parameters parameters_;

@@ -1,5 +1,6 @@
 #include "exec/run/train.h"
 
+#include <limits>
 #include <map>
 
 #include "exec/run/gather_spans.h"
@@ -71,7 +72,7 @@ std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vec
     ranks += 1;
     const auto words = split(all[r], ' ');
     for (std::size_t step = 0; step < sums.size(); ++step)
-      sums[step] += parse_number(words[step]).value_or(0);
+      sums[step] += parse_number(words[step]).value_or(std::numeric_limits<double>::quiet_NaN());
   }
   for (double& sum : sums)
     sum /= ranks;
@@ -84,6 +85,11 @@ RankId first_with_loss(const Plan& plan, const Net& net) {
   while (program_of(plan, RankId(rank)).end != end_segment(net))
     ++rank;
   return RankId(rank);
+}
+
+// Rank 0's number, for all.
+std::int64_t agreed(std::int64_t number, Transport& transport) {
+  return *parse_integer(transport.broadcast(std::to_string(number), RankId(0)));
 }
 
 }  // namespace
@@ -99,12 +105,15 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
     losses.push_back(executor.run_step(step));
     if (options.progress && transport.rank() == first_with_loss(plan, net))
       options.progress(step + 1, losses.back());
+    // Testing is no part of a step: the clock stands still meanwhile.
     const bool due = options.evaluate_every > 0 && (step + 1) % options.evaluate_every == 0;
     if (!due || evaluation == nullptr) continue;
+    const std::int64_t begin = Executor::now_ns();
     const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
     const Net whole = scale_branches(net, plan.branch_scale_at_test);
     run.evaluations.push_back(
         {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
+    executor.skip_ns(agreed(Executor::now_ns() - begin, transport));
   }
   run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
   run.losses = mean_losses(plan, net, losses, transport);

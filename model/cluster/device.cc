@@ -1,5 +1,7 @@
 #include "model/cluster/device.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "model/base/check.h"
@@ -36,6 +38,25 @@ std::string_view to_string(Provenance provenance) {
       return "assumed";
   }
   REHEARSE_UNREACHABLE("provenance");
+}
+
+Status set_type(Device& device, DataType type) {
+  if (!device.rates_for || *device.rates_for == type) return success();
+  for (const DataType needed : {*device.rates_for, type}) {
+    if (device.peak.contains(needed)) continue;
+    return error(
+        fmt::format("device '{}' has kernel rates for {} and no peak for {}: nothing says "
+                    "how fast it trains in {}",
+                    device.name, to_string(*device.rates_for), to_string(needed), to_string(type)));
+  }
+  const double ratio = device.peak.at(type) / device.peak.at(*device.rates_for);
+  for (const KernelClass kernel :
+       {KernelClass::convolution, KernelClass::matrix_product, KernelClass::attention}) {
+    KernelRate& rate = device.kernels[static_cast<std::size_t>(kernel)];
+    rate.compute = rate.compute * ratio;
+  }
+  device.rates_for = type;
+  return success();
 }
 
 const KernelRate& rate_of(const Device& device, KernelClass kernel) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/base/data_type.h"
+#include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/net/layer.h"
 
@@ -51,6 +52,8 @@ struct Device {
   BytesPerSecond memory_bandwidth;          // the node's, for CPUs: all ranks share it
   std::map<DataType, FlopsPerSecond> peak;  // dense, without sparsity; per core for CPUs
   Combine combine = Combine::roofline;
+  // The type that the kernels' rates are for; none: whatever is trained in.
+  std::optional<DataType> rates_for;
   std::array<KernelRate, kKernelClassCount> kernels{};
   Messaging messaging;
   // CPUs: capacity[k-1] is how much work k busy ranks of one node do together, in units of what one
@@ -59,6 +62,11 @@ struct Device {
   std::vector<double> capacity;
   Bytes workspace;  // of libraries, per rank
 };
+
+// Sets the rates for training in this type: those of convolutions, matrix products and attention
+// scale with the type's peak, the others are bound by memory. Errors: the peak of either type is
+// missing where they differ.
+Status set_type(Device& device, DataType type);
 
 const KernelRate& rate_of(const Device& device, KernelClass kernel);
 Seconds price(const Device& device, KernelClass kernel, Flops flops, Bytes traffic);

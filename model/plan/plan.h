@@ -146,7 +146,6 @@ struct Mesh {
   std::int64_t ranks() const { return data * stages * workers; }
 };
 
-// How a subnetwork run's full model is evaluated: branches of units times this.
 struct Plan {
   static constexpr int kVersion = 1;
   std::string strategy;
@@ -154,7 +153,7 @@ struct Plan {
   Training training;
   Mesh mesh;
   std::int64_t micro_batch_samples = 1;
-  double branch_scale_at_test = 1;  // multiplies maskable branches at evaluation
+  double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
   std::vector<double> stage_costs;  // per block, as used to cut stages; empty if they were not
   std::vector<Group> groups;

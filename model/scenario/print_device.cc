@@ -67,6 +67,10 @@ std::string peaks(const Device& device) {
   return text;
 }
 
+std::string dtype(const Device& device) {
+  return device.rates_for ? fmt::format("dtype: {}\n", to_string(*device.rates_for)) : "";
+}
+
 std::string kernels(const Device& device) {
   std::string text = "kernels:\n";
   for (int k = 0; k < kKernelClassCount; ++k) {
@@ -101,8 +105,8 @@ std::string print_device(const Device& device) {
                      to_string(device.kind), quoted(device.source), to_string(device.provenance)) +
          fmt::format("memory: {}\nmemory_bandwidth: {}\n", text_of(device.memory),
                      text_of(device.memory_bandwidth)) +
-         peaks(device) + fmt::format("combine: {}\n", to_string(device.combine)) + kernels(device) +
-         messaging(device.messaging) + capacity(device) +
+         peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
+         kernels(device) + messaging(device.messaging) + capacity(device) +
          fmt::format("workspace: {}\n", text_of(device.workspace));
 }
 

@@ -90,6 +90,10 @@ std::optional<Provenance> read_provenance(const yaml::Value& value, Problems& pr
       problems);
 }
 
+std::optional<DataType> read_data_type(const yaml::Value& value, Problems& problems) {
+  return yaml::read_enum(value, "data type", data_types(), problems);
+}
+
 std::optional<Combine> read_combine(const yaml::Value& value, Problems& problems) {
   return yaml::read_enum<Combine>(value, "way to combine", {Combine::additive, Combine::roofline},
                                   problems);
@@ -112,6 +116,8 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   yaml::read_needed(map, "memory", device.memory, yaml::read_bytes);
   yaml::read_needed(map, "memory_bandwidth", device.memory_bandwidth, yaml::read_bandwidth);
   read_peak(map, device);
+  if (map.find("dtype") != nullptr)
+    yaml::read(map, "dtype", device.rates_for.emplace(), read_data_type);
   yaml::read(map, "combine", device.combine, read_combine);
   read_kernels(map, device);
   read_messaging(map, device.messaging);

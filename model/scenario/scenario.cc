@@ -17,10 +17,10 @@ using yaml::StrategyEntry;
 // What the numbers of a strategy have to do with the model, the batch and the cluster.
 class StrategyCheck {
  public:
-  StrategyCheck(const Scenario& scenario, std::size_t blocks, SourceSpan batch, SourceSpan cluster,
+  StrategyCheck(const Scenario& scenario, const Net& net, SourceSpan batch, SourceSpan cluster,
                 Problems& problems)
       : scenario_(scenario),
-        blocks_(blocks),
+        net_(net),
         batch_(std::move(batch)),
         cluster_(std::move(cluster)),
         problems_(problems) {}
@@ -34,10 +34,13 @@ class StrategyCheck {
                 {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
       return strategy;
     strategy.mesh = *mesh;
-    report(check_stages(*mesh, blocks_), entry.places.stages);
+    report(check_stages(*mesh, net_.blocks.size()), entry.places.stages);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
-    if (spec.subnetwork) report(holders_of(*spec.subnetwork, mesh->workers), entry.places.coverage);
+    if (!spec.subnetwork) return strategy;
+    const Result<std::int64_t> holders = holders_of(*spec.subnetwork, mesh->workers);
+    if (report(holders, entry.places.coverage))
+      report(check_units(*holders, mesh->workers, net_.units.size()), entry.places.coverage);
     return strategy;
   }
 
@@ -50,7 +53,7 @@ class StrategyCheck {
   }
 
   const Scenario& scenario_;
-  std::size_t blocks_;
+  const Net& net_;
   SourceSpan batch_, cluster_;
   Problems& problems_;
 };
@@ -84,8 +87,10 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   const std::vector<StrategyEntry> entries = yaml::read_strategies(map);
   map.finish();
   if (!problems.empty()) return problems.take();
+  const Status priced = set_type(scenario.cluster.device, scenario.training.dtype);
+  if (!priced) problems.add(place_in(root, "training", "dtype"), priced.errors().front().message);
   const Net net = *build_net(scenario.model);
-  StrategyCheck check(scenario, net.blocks.size(), place_in(root, "training", "batch"),
+  StrategyCheck check(scenario, net, place_in(root, "training", "batch"),
                       place_in(root, "cluster", "devices_per_node"), problems);
   for (const StrategyEntry& entry : entries)
     scenario.strategies.push_back(check.run(entry));

@@ -124,4 +124,11 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
       to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
 }
 
+Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units) {
+  if (units > 0 || holders == workers) return success();
+  return error(
+      "the model has no unit that a worker could leave out, such as a residual block with "
+      "an identity skip: every worker would hold all of it");
+}
+
 }  // namespace rehearse

@@ -67,5 +67,8 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
 Status check_stages(const Mesh& mesh, std::size_t blocks);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
+// Errors: fewer holders than workers of a network without units (net.h), which all would hold
+// whole.
+Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units);
 
 }  // namespace rehearse

@@ -48,5 +48,23 @@ TEST(Price, GrowsWithWorkUnderEitherRule) {
   }
 }
 
+// Tensor cores serve products; the rest is bound by memory in every type.
+TEST(SetType, ScalesProductsWithThePeak) {
+  Device device;
+  device.rates_for = DataType::bf16;
+  device.peak[DataType::bf16] = FlopsPerSecond::teraflops_per_second(320);
+  device.peak[DataType::fp32] = FlopsPerSecond::teraflops_per_second(20);
+  for (KernelRate& rate : device.kernels)
+    rate.compute = FlopsPerSecond::teraflops_per_second(160);
+  ASSERT_TRUE(set_type(device, DataType::fp32).ok());
+  EXPECT_EQ(rate_of(device, KernelClass::matrix_product).compute,
+            FlopsPerSecond::teraflops_per_second(10));
+  EXPECT_EQ(rate_of(device, KernelClass::elementwise).compute,
+            FlopsPerSecond::teraflops_per_second(160));
+  EXPECT_FALSE(set_type(device, DataType::fp64).ok()) << "there is no peak";
+  device.rates_for.reset();
+  EXPECT_TRUE(set_type(device, DataType::fp64).ok()) << "for whatever type";
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -53,6 +53,12 @@ TEST(Verify, NamesWhatIsWrong) {
        "before it"},
       {"wrong lane", ddp, [](Plan& p) { p.programs[0].ops[1].lane = LaneId(1); },
        "op 1 (forward, segments 0..12, micro-batch 0): it stands on lane 1 (collective)"},
+      {"another micro-batch's samples", pipe,
+       [](Plan& p) {
+         const OpId load = find_op(p.programs[0], OpKind::load_batch);
+         std::get<Compute>(p.programs[0].ops[load.index()].detail).micro_batch = MicroBatchId(1);
+       },
+       "it reads another micro-batch's samples"},
       {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; }, "the mesh has 3 ranks, the plan binds 4"},
       {"bytes differ", pipe,
        [](Plan& p) {

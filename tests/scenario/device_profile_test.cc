@@ -22,6 +22,7 @@ void expect_equal(const Device& a, const Device& b) {
   EXPECT_EQ(a.memory, b.memory);
   EXPECT_EQ(a.memory_bandwidth, b.memory_bandwidth);
   EXPECT_EQ(a.peak, b.peak);
+  EXPECT_EQ(a.rates_for, b.rates_for);
   EXPECT_EQ(a.combine, b.combine);
   for (std::size_t k = 0; k < a.kernels.size(); ++k) {
     SCOPED_TRACE(to_string(static_cast<KernelClass>(k)));
@@ -59,6 +60,7 @@ Device odd_device() {
   device.memory = Bytes::bytes(123456789);
   device.memory_bandwidth = bytes();
   device.peak[DataType::fp32] = flops();
+  device.rates_for = DataType::fp32;
   device.combine = Combine::additive;
   for (KernelRate& rate : device.kernels)
     rate = {flops(), bytes(), seconds(1e-9)};

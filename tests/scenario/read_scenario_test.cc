@@ -146,10 +146,14 @@ TEST(ReadScenario, LaysOutAsItLikes) {
 
 TEST(ReadScenario, SeveralCountsAreAListOrAWord) {
   const auto hidden = [](const std::string& counts) {
-    const std::string model =
-        "model: {kind: mlp, image: 28x28x1, classes: 10, hidden: " + counts + "}";
-    return parsed(replaced(kEverything, "model: {kind: resnet18, image: 28x28x3, classes: 100}",
-                           model))
+    return parsed(
+               "name: mlp\n"
+               "model: {kind: mlp, image: 28x28x1, classes: 10, hidden: " +
+               counts +
+               "}\n"
+               "training: {data: synthetic, batch: 8, optimizer: {kind: sgd, lr: 0.1}}\n"
+               "cluster: {device: tiny}\n"
+               "strategies: [{name: one}]\n")
         .model.fields.at("hidden");
   };
   EXPECT_THAT(hidden("[128, 64, 32]"), ::testing::ElementsAre(128, 64, 32));

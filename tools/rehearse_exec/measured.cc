@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "exec/backend.h"
+#include "model/base/text.h"
 
 namespace rehearse {
 namespace {
@@ -52,11 +53,13 @@ std::string last_steps_trace(const Plan& plan, const Timeline& timeline) {
 }
 
 Status check_runs(const Plan& plan, const std::string& backend) {
-  const std::int64_t bytes = exec::make_backend(backend)->sizes().activation_bytes;
-  if (bytes == bytes_of(plan.training.dtype)) return success();
-  return error(
-      fmt::format("the plan trains in {}, the backend '{}' computes with {} bytes per value",
-                  to_string(plan.training.dtype), backend, bytes));
+  const std::vector<DataType>& types = exec::backend_types(backend);
+  if (std::find(types.begin(), types.end(), plan.training.dtype) != types.end()) return success();
+  std::vector<std::string> names;
+  for (const DataType type : types)
+    names.emplace_back(to_string(type));
+  return error(fmt::format("the plan trains in {}, the backend '{}' computes in {}",
+                           to_string(plan.training.dtype), backend, join(names, " and ")));
 }
 
 }  // namespace rehearse

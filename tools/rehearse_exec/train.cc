@@ -191,7 +191,6 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   if (!text) return kWrongInput;
   const auto [scenario, plan] = unpack(*text);
   const Net net = *build_net(plan.model);
-  const auto backend = exec::make_backend(settings.backend);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
                                      arguments.get("data-directory")};
   // Rank 0 first: what is wrong with the files is said once.
@@ -203,6 +202,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   }
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
+  const auto backend = exec::make_backend(settings.backend, plan.training.dtype);
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
   exec::TrainOptions options;

@@ -20,6 +20,7 @@ class ProgramMeaning {
 
   void run() {
     check_passes();
+    check_batches();
     check_classes();
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_class(ParameterClassId(c));
@@ -64,6 +65,27 @@ class ProgramMeaning {
     if (before_(*passes.forward, *passes.backward)) return;
     report_.add(at(*passes.backward), "it does not come after its forward",
                 {report_.note(at(*passes.forward), "this op")});
+  }
+
+  // A pass reads what was loaded for its own micro-batch.
+  void check_batches() {
+    std::map<BufferId, OpId> loaded;
+    for (std::size_t op = 0; op < program_.ops.size(); ++op) {
+      const OpKind kind = program_.ops[op].kind;
+      const bool loads = kind == OpKind::load_batch;
+      if (!loads && kind != OpKind::forward && kind != OpKind::backward) continue;
+      for (const Operand& operand : program_.ops[op].operands) {
+        if (loads) loaded[operand.buffer] = OpId(op);
+        const auto source = loaded.find(operand.buffer);
+        if (loads || source == loaded.end()) continue;
+        const auto micro_batch = [&](OpId id) {
+          return compute_of(program_.ops[id.index()]).micro_batch;
+        };
+        if (micro_batch(source->second) == micro_batch(OpId(op))) continue;
+        report_.add(at(OpId(op)), "it reads another micro-batch's samples",
+                    {report_.note(at(source->second), "loaded by this op")});
+      }
+    }
   }
 
   // Every parameter of this part stands in one class.
