@@ -125,7 +125,14 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
 }
 
 Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units) {
-  if (units > 0 || holders == workers) return success();
+  if (holders == workers) return success();
+  const auto held = static_cast<std::int64_t>(units) * holders;
+  if (units > 0 && held < workers) {
+    return error(fmt::format("the model has {} units that a worker could leave out: held by {} each, "
+                             "they do not go round {} workers",
+                             units, holders, workers));
+  }
+  if (units > 0) return success();
   return error(
       "the model has no unit that a worker could leave out, such as a residual block with "
       "an identity skip: every worker would hold all of it");

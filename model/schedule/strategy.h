@@ -68,7 +68,7 @@ Status check_stages(const Mesh& mesh, std::size_t blocks);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
 // Errors: fewer holders than workers of a network without units (net.h), which all would hold
-// whole.
+// whole, or with so few that some workers would hold none.
 Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units);
 
 }  // namespace rehearse

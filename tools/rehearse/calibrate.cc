@@ -54,8 +54,11 @@ int run(const Arguments& arguments) {
   const Status written = write_file(*out, profile);
   if (!written) return fail(written.errors());
   std::cout << print_fits(*calibration)
-            << fmt::format("messages: median error {:.1f} %\nprofile written to {}\n",
-                           100 * calibration->message_error, *out);
+            << (samples->messages.empty()
+                    ? "messages: none measured (one rank): this profile has them for nothing\n"
+                    : fmt::format("messages: median error {:.1f} %\n",
+                                  100 * calibration->message_error))
+            << fmt::format("profile written to {}\n", *out);
   return kDone;
 }
 
