@@ -50,6 +50,9 @@ class PlanBuilder {
       : strategy_(strategy), net_(std::move(net)), split_(split) {}
 
   Plan run(const ModelSpec& model, const Training& training, const std::vector<double>& costs) {
+    PipelineRequest request;
+    request.shape = {split_.mesh.stages, 1, micro_batches_of(strategy_), Placement::loop};
+    orders_ = schedule_of(strategy_)->order(request);
     plan_.strategy = strategy_.name;
     plan_.model = model;
     plan_.training = training;
@@ -173,8 +176,7 @@ class PlanBuilder {
     if (stage + 2 < stage_starts_.size()) frame.next = stage > 0 ? 1 : 0;
     frame.micro_batches = micro_batches_of(strategy_);
     frame.samples = plan_.micro_batch_samples;
-    frame.order = schedule_of(strategy_)->order(static_cast<std::int64_t>(stage),
-                                                split_.mesh.stages, frame.micro_batches);
+    frame.order = orders_[stage];
     const OwnClasses own = own_classes(worker, stage);
     return stage_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
@@ -231,6 +233,7 @@ class PlanBuilder {
   std::vector<Bucket> buckets_;
   std::vector<std::optional<GroupId>> groups_;  // by class; none: one member
   std::vector<std::size_t> members_;            // by class
+  std::vector<std::vector<Slot>> orders_;       // by stage
   std::vector<RankClassId> programs_;           // by worker and stage
 };
 

@@ -2,34 +2,45 @@
 
 #include <algorithm>
 
+#include "model/base/check.h"
+#include "model/schedule/pipelines/pipelines.h"
+
 namespace rehearse {
 
-std::vector<Slot> gpipe_order(std::int64_t, std::int64_t, std::int64_t micro_batches) {
-  std::vector<Slot> order;
-  for (std::int64_t m = 0; m < micro_batches; ++m)
-    order.push_back({Pass::forward, MicroBatchId(m)});
-  for (std::int64_t m = 0; m < micro_batches; ++m)
-    order.push_back({Pass::backward, MicroBatchId(m)});
-  return order;
+std::string_view to_string(Task task) {
+  switch (task) {
+    case Task::forward:
+      return "forward";
+    case Task::backward:
+      return "backward";
+    case Task::backward_input:
+      return "backward_input";
+    case Task::backward_weight:
+      return "backward_weight";
+  }
+  REHEARSE_UNREACHABLE("task");
 }
 
-std::vector<Slot> one_forward_one_backward_order(std::int64_t stage, std::int64_t stages,
-                                                 std::int64_t micro_batches) {
-  const std::int64_t warm_up = std::min(stages - stage, micro_batches);
-  std::vector<Slot> order;
-  for (std::int64_t m = 0; m < warm_up; ++m)
-    order.push_back({Pass::forward, MicroBatchId(m)});
-  for (std::int64_t m = 0; m < micro_batches; ++m) {
-    order.push_back({Pass::backward, MicroBatchId(m)});
-    if (warm_up + m < micro_batches) order.push_back({Pass::forward, MicroBatchId(warm_up + m)});
+std::size_t rank_of(const PipelineShape& shape, StageId stage) {
+  const auto p = static_cast<std::size_t>(shape.ranks);
+  const std::size_t turn = stage.index() / p, place = stage.index() % p;
+  const bool upwards = shape.placement == Placement::vee && turn % 2 == 1;
+  return upwards ? p - 1 - place : place;
+}
+
+std::vector<StageId> stages_of(const PipelineShape& shape, std::size_t rank) {
+  std::vector<StageId> stages;
+  for (std::int64_t s = 0; s < shape.stages(); ++s) {
+    if (rank_of(shape, StageId(s)) == rank) stages.emplace_back(s);
   }
-  return order;
+  return stages;
 }
 
 const std::vector<PipelineSchedule>& pipeline_schedules() {
+  using namespace pipelines;
   static const std::vector<PipelineSchedule> table = {
-      {"1f1b", "one forward, one backward: fewest activations", one_forward_one_backward_order},
-      {"gpipe", "all forwards, then all backwards", gpipe_order},
+      one_forward_one_backward(),
+      gpipe(),
   };
   return table;
 }

@@ -1,40 +1,78 @@
-// Pipeline schedules: in which order each stage runs its forward and backward passes.
+// Pipeline schedules: where the stages stand, and in which order every rank runs its passes.
+//
+// A pipeline of p ranks has v p stages, v (chunks) on each rank: "stage" is what the literature
+// calls a virtual stage when v > 1. A schedule is a function from the shape (and, where it places
+// passes by time, the costs) to one list of passes per rank. It knows nothing of buffers and
+// messages; stage_program.h adds them.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/base/diagnostic.h"
 #include "model/base/ids.h"
-#include "model/net/lowering.h"
 
 namespace rehearse {
 
+// What one pass computes. A backward pass is whole, or split into its input gradients, which the
+// stage before waits for, and its weight gradients, which nobody waits for (Qi et al., Zero Bubble
+// Pipeline Parallelism, arXiv 2401.10241, section 2).
+enum class Task { forward, backward, backward_input, backward_weight };
+std::string_view to_string(Task task);
+
 struct Slot {
-  Pass pass;
+  Task task = Task::forward;
+  StageId stage;
   MicroBatchId micro_batch;
   friend bool operator==(const Slot&, const Slot&) = default;
 };
 
+// On which rank a stage stands. loop: stage s on rank s mod p. vee: down the ranks and up again,
+// stages s and 2p-1-s on rank s.
+enum class Placement { loop, vee };
+
+struct PipelineShape {
+  std::int64_t ranks = 1, chunks = 1, micro_batches = 1;
+  Placement placement = Placement::loop;
+  std::int64_t stages() const { return ranks * chunks; }
+};
+std::size_t rank_of(const PipelineShape& shape, StageId stage);
+// The chunks of a rank, in ascending order.
+std::vector<StageId> stages_of(const PipelineShape& shape, std::size_t rank);
+
+// Seconds of one pass of one micro-batch, by stage; and of a message between neighbouring stages on
+// different ranks, which occupies neither's compute.
+struct PipelineCosts {
+  std::vector<double> forward, backward_input, backward_weight;
+  double transfer = 0;
+};
+
+struct PipelineRequest {
+  PipelineShape shape;
+  PipelineCosts costs;  // read by schedules that need them
+  // Most activations (of one micro-batch and stage, from its forward to the end of its backward)
+  // that any rank may keep, in units of one rank's share of the model: v chunks are one unit.
+  double live_limit = 0;
+};
+
 struct PipelineSchedule {
   std::string_view name, help;
-  // The passes of one stage in the order it issues them.
-  std::vector<Slot> (*order)(std::int64_t stage, std::int64_t stages, std::int64_t micro_batches);
+  Placement placement;
+  // Chunks per rank: both 1 for plain schedules.
+  std::int64_t fewest_chunks, most_chunks;
+  bool splits_backward;  // uses backward_input and backward_weight
+  bool needs_costs;      // places passes by time
+  bool takes_live_limit;
+  // What is wrong with such a shape (interleaving needs m to be a multiple of p, ...).
+  Status (*check)(const PipelineShape& shape);
+  // By rank: its passes in the order it issues them. shape has been checked.
+  std::vector<std::vector<Slot>> (*order)(const PipelineRequest& request);
 };
 
 // All schedules, sorted by name.
 const std::vector<PipelineSchedule>& pipeline_schedules();
 const PipelineSchedule* find_pipeline_schedule(std::string_view name);
-
-// All forwards, then all backwards, both in the order of the micro-batches, in which gradients are
-// then added as gradient accumulation adds them (Huang et al., GPipe, NeurIPS
-// 2019, section 2.3). Keeps the activations of every micro-batch.
-std::vector<Slot> gpipe_order(std::int64_t stage, std::int64_t stages, std::int64_t micro_batches);
-
-// One forward, one backward: stage s runs min(p - s, m) forwards before its first backward and then
-// alternates, so that it keeps the activations of at most p - s micro-batches (Narayanan et al.,
-// PipeDream-Flush, ICML 2021, section 2.2).
-std::vector<Slot> one_forward_one_backward_order(std::int64_t stage, std::int64_t stages,
-                                                 std::int64_t micro_batches);
 
 }  // namespace rehearse

@@ -56,14 +56,14 @@ class StageProgram {
 
   RankProgram run() {
     const std::vector<Slot>& order = frame_.order;
-    const Slot last{Pass::backward, MicroBatchId(frame_.micro_batches - 1)};
+    const MicroBatchId last(frame_.micro_batches - 1);
     receive(order.front(), std::nullopt);
     std::optional<OpId> previous;  // last compute op of the slot before
     for (std::size_t i = 0; i < order.size(); ++i) {
       if (i + 1 < order.size()) receive(order[i + 1], previous);
       const Slot& slot = order[i];
-      previous = slot.pass == Pass::forward ? forward(slot.micro_batch)
-                                            : backward(slot.micro_batch, slot == last);
+      previous = slot.task == Task::forward ? forward(slot.micro_batch)
+                                            : backward(slot.micro_batch, slot.micro_batch == last);
     }
     update();
     return builder_.finish();
@@ -130,11 +130,11 @@ class StageProgram {
   // Both ends of a cut number its values alike; gradients travel under odd tags.
   static std::int64_t tag(Slot slot, std::size_t values, std::size_t k) {
     const auto message = static_cast<std::int64_t>(slot.micro_batch.index() * values + k);
-    return 2 * message + (slot.pass == Pass::backward ? 1 : 0);
+    return 2 * message + (slot.task == Task::backward ? 1 : 0);
   }
 
   void transfer(OpKind kind, Slot slot, const std::vector<OpId>& after) {
-    const bool is_forward = slot.pass == Pass::forward;
+    const bool is_forward = slot.task == Task::forward;
     const bool sends = kind == OpKind::send;
     const auto& values = is_forward == sends ? outgoing_ : incoming_;
     const auto peer = is_forward == sends ? frame_.next : frame_.previous;
@@ -143,16 +143,16 @@ class StageProgram {
       if (!is_forward && !net_.values[values[k].index()].needs_gradient) continue;
       const BufferId buffer = is_forward ? value_of(values[k], slot.micro_batch)
                                          : gradient_of(values[k], slot.micro_batch);
-      builder_.add(kind, lane_of(kind, slot.pass), {{buffer, access}},
+      builder_.add(kind, lane_of(kind, slot.task), {{buffer, access}},
                    Transfer{*peer, tag(slot, values.size(), k), size_of_value(values[k])}, after);
     }
   }
 
-  static LaneKind lane_of(OpKind kind, Pass pass) {
+  static LaneKind lane_of(OpKind kind, Task task) {
     if (kind == OpKind::send) {
-      return pass == Pass::forward ? LaneKind::send_forward : LaneKind::send_backward;
+      return task == Task::forward ? LaneKind::send_forward : LaneKind::send_backward;
     }
-    return pass == Pass::forward ? LaneKind::receive_forward : LaneKind::receive_backward;
+    return task == Task::forward ? LaneKind::receive_forward : LaneKind::receive_backward;
   }
 
   void receive(Slot slot, std::optional<OpId> after) {
@@ -195,7 +195,7 @@ class StageProgram {
       last = builder_.add(OpKind::forward, LaneKind::compute, uses,
                           Compute{chunk.begin, chunk.end, micro_batch});
     }
-    transfer(OpKind::send, {Pass::forward, micro_batch}, {});
+    transfer(OpKind::send, {Task::forward, {}, micro_batch}, {});
     return last;
   }
 
@@ -210,7 +210,7 @@ class StageProgram {
       }
       if (is_last) reduce(chunk.begin, last);
     }
-    transfer(OpKind::send, {Pass::backward, micro_batch}, {});
+    transfer(OpKind::send, {Task::backward, {}, micro_batch}, {});
     return last;
   }
 
