@@ -173,10 +173,12 @@ std::byte* NetWalk::address(const Place& place) const {
       return saved_.data() + place.offset.bytes();
     case Space::scratch:
       return scratch_.data() + place.offset.bytes();
-    case Space::gradient:
-      break;  // only at cuts, and a whole network has none
+    case Space::gradient:  // only at cuts, and a whole network has none
+    case Space::kept:      // only where backward is split
+    case Space::deferred:
+      break;
   }
-  REHEARSE_UNREACHABLE("a gradient at the boundary of a whole network");
+  REHEARSE_UNREACHABLE("a place that a whole network with a whole backward has not");
 }
 
 }  // namespace rehearse::exec

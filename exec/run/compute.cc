@@ -46,6 +46,10 @@ class Operands {
         return gradients_.at(place.value);
       case Space::saved:
         return saved_ + place.offset.bytes();
+      case Space::kept:
+        return kept_ + place.offset.bytes();
+      case Space::deferred:
+        return deferred_ + place.offset.bytes();
       case Space::scratch:
         return scratch_ + place.offset.bytes();
     }
@@ -59,7 +63,7 @@ class Operands {
 
  private:
   std::map<ValueId, std::byte*> values_, gradients_;
-  std::byte *saved_ = nullptr, *scratch_ = nullptr;
+  std::byte *saved_ = nullptr, *kept_ = nullptr, *deferred_ = nullptr, *scratch_ = nullptr;
 };
 
 void add_parameters(const Layer& layer, const Parameters& parameters, KernelArguments& arguments) {

@@ -123,9 +123,11 @@ class Forward {
       case Space::scratch:
         return scratch_.data() + place.offset.bytes();
       case Space::gradient:
+      case Space::kept:
+      case Space::deferred:
         break;
     }
-    REHEARSE_UNREACHABLE("a gradient in a forward pass");
+    REHEARSE_UNREACHABLE("a gradient, or a part of a split backward, in a forward pass");
   }
 
   void prepare(const KernelStep& step, const Weights& weights) {

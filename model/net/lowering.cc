@@ -1,5 +1,7 @@
 #include "model/net/lowering.h"
 
+#include <algorithm>
+
 #include "model/base/check.h"
 #include "model/net/lowering/places.h"
 
@@ -24,7 +26,19 @@ std::string_view to_string(KernelKind kind) {
 }
 
 std::string_view to_string(Pass pass) {
-  return pass == Pass::forward ? "forward" : "backward";
+  switch (pass) {
+    case Pass::forward:
+      return "forward";
+    case Pass::backward:
+      return "backward";
+    case Pass::split_forward:
+      return "split_forward";
+    case Pass::backward_input:
+      return "backward_input";
+    case Pass::backward_weight:
+      return "backward_weight";
+  }
+  REHEARSE_UNREACHABLE("pass");
 }
 
 Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes) {
@@ -51,9 +65,32 @@ std::vector<ValueId> values_across(const Net& net, SegmentId cut) {
 
 Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                const ElementSizes& sizes) {
-  const lowering::RangePlaces range(net, begin, end, samples, sizes);
-  return pass == Pass::forward ? lowering::lower_forward(net, range, begin, end)
-                               : lowering::lower_backward(net, range, begin, end);
+  const bool splits = pass != Pass::forward && pass != Pass::backward;
+  const lowering::RangePlaces range(net, begin, end, samples, sizes, splits);
+  switch (pass) {
+    case Pass::forward:
+    case Pass::split_forward:
+      return lowering::lower_forward(net, range, begin, end);
+    case Pass::backward:
+      return lowering::lower_backward(net, range, begin, end);
+    case Pass::backward_input:
+      return lowering::lower_split_backward(net, range, begin, end).input;
+    case Pass::backward_weight:
+      return lowering::lower_split_backward(net, range, begin, end).weight;
+  }
+  REHEARSE_UNREACHABLE("pass");
+}
+
+std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering) {
+  std::vector<ParameterId> found;
+  for (const KernelStep& step : lowering.steps) {
+    if (step.kind != KernelKind::backward && step.kind != KernelKind::backward_weight) continue;
+    for (const ParameterId parameter : net.layers[step.layer.index()].parameters) {
+      if (std::find(found.begin(), found.end(), parameter) == found.end())
+        found.push_back(parameter);
+    }
+  }
+  return found;
 }
 
 StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,

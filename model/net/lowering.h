@@ -6,6 +6,10 @@
 //   gradient   the gradient of a boundary value; a buffer of its own
 //   saved      an offset in the op's saved slab, which lives from its forward to its backward
 //   scratch    an offset in the op's scratch slab, which lives only while the op runs
+// A backward pass may be split in two ops, one for the input gradients and one for the weight
+// gradients. What only the first needs is in the saved slab as before; two more slabs hold
+//   kept       what the weight gradients need of the forward pass: from forward to weight pass
+//   deferred   the output gradients they need: from input-gradient to weight-gradient pass
 // The executor runs these steps, the cost model prices the same steps, and the sizes of the slabs
 // are the plan's buffers: what is predicted about memory is therefore what is used.
 #pragma once
@@ -18,7 +22,7 @@
 
 namespace rehearse {
 
-enum class Space { value, gradient, saved, scratch };
+enum class Space { value, gradient, saved, kept, deferred, scratch };
 
 struct Place {
   Space space = Space::scratch;
@@ -64,19 +68,29 @@ struct ElementSizes {
 struct Lowering {
   std::vector<KernelStep> steps;
   Bytes scratch;  // extent of the scratch slab of this pass
-  Bytes saved;    // extent of the saved slab: the same for both passes
+  // Extents of the other slabs: the same for all passes. The last two are empty if backward is
+  // whole.
+  Bytes saved, kept, deferred;
   // Forward: boundary values read and written. Backward: boundary values read (saved inputs and
-  // outputs that are boundaries), gradients read and gradients written.
+  // outputs that are boundaries), gradients read and gradients written. The weight pass reads
+  // gradients that the input pass has read or written.
   std::vector<ValueId> reads_values, writes_values, reads_gradients, writes_gradients;
 };
 
-enum class Pass { forward, backward };
+// Passes after whose forward the backward is whole, and the three of a split one.
+enum class Pass { forward, backward, split_forward, backward_input, backward_weight };
 std::string_view to_string(Pass pass);
 
 // Lowers segments [begin, end) of a network for a micro-batch of this many samples. An empty range
 // of layers (everything dropped) lowers to no steps.
+//
+// backward_weight has the weight gradients of the layers whose kernels split (products), and the
+// whole backward of layers whose input needs no gradient; all else is in backward_input.
 Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                const ElementSizes& sizes);
+
+// Parameters whose gradients these steps add to.
+std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering);
 
 // The values that cross the cut before this segment: written before it, read at or after it. The
 // data loader's values are not among them.

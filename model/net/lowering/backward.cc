@@ -11,13 +11,16 @@ namespace {
 struct GradientTensor {
   Place place;
   int owners = 1;
+  // Whether the weight pass of a split backward reads it: never overwritten then (one ownership is
+  // never released), and not in scratch.
+  bool deferred = false;
 };
 
 class BackwardLowering {
  public:
   BackwardLowering(const Net& net, const RangePlaces& range) : net_(net), range_(range) {}
 
-  Lowering run(SegmentId begin, SegmentId end) {
+  SplitBackward run(SegmentId begin, SegmentId end) {
     receive_gradients(begin, end);
     for (std::size_t s = end.index(); s-- > begin.index();) {
       const auto& layers = net_.segments[s].layers;
@@ -25,9 +28,14 @@ class BackwardLowering {
         add(*id);
     }
     deliver_gradients(begin);
+    place_deferred();
     pack_scratch(result_, scratch_);
-    result_.saved = range_.saved_size();
-    return std::move(result_);
+    for (Lowering* lowering : {&result_, &weight_}) {
+      lowering->saved = range_.saved_size();
+      lowering->kept = range_.kept_size();
+      lowering->deferred = deferred_size_;
+    }
+    return {std::move(result_), std::move(weight_)};
   }
 
  private:
@@ -65,7 +73,9 @@ class BackwardLowering {
       share(layer, *from);
       return;
     }
-    if (layer.facts.splits_backward) {
+    if (range_.defers(layer)) {
+      add_deferred(id, layer, from);
+    } else if (layer.facts.splits_backward) {
       add_split(id, layer, from);
     } else {
       add_whole(id, layer, from);
@@ -73,11 +83,56 @@ class BackwardLowering {
     if (from) release(*from);
   }
 
+  // The weight gradient is left to the weight pass, which reads the output's gradient then.
+  void add_deferred(LayerId id, const Layer& layer, std::optional<std::size_t> from) {
+    const KernelKind kind =
+        layer.facts.splits_backward ? KernelKind::backward_weight : KernelKind::backward;
+    KernelStep step = begin_step(kind, id, from);
+    read_saved(step, layer, weight_);
+    if (from) defer(*from);
+    weight_.steps.push_back(std::move(step));
+    if (!wants_gradient(layer, 0)) return;
+    KernelStep input = begin_step(KernelKind::backward_input, id, from);
+    input.input_gradients = write_gradients(layer, from);
+    finish_gradients(std::move(input), layer);
+  }
+
+  void defer(std::size_t tensor) {
+    GradientTensor& it = tensors_[tensor];
+    if (!it.deferred) it.owners += 1;
+    it.deferred = true;
+    if (it.place.space == Space::gradient) add_once(weight_.reads_gradients, it.place.value);
+  }
+
+  // Scratch tensors that are deferred get a place of their own in the slab of those.
+  void place_deferred() {
+    std::map<Bytes, Place> places;
+    for (const GradientTensor& tensor : tensors_) {
+      if (!tensor.deferred || tensor.place.space != Space::scratch) continue;
+      const auto [entry, is_new] =
+          places.try_emplace(tensor.place.offset, Place{Space::deferred, {}, deferred_size_});
+      if (is_new)
+        deferred_size_ += align_up(
+            scratch_.size(static_cast<std::size_t>(tensor.place.offset.bytes())), kAlignment);
+    }
+    for (Lowering* lowering : {&result_, &weight_}) {
+      for (KernelStep& step : lowering->steps) {
+        each_place(step, [&](Place& place) {
+          if (place.space != Space::scratch) return;
+          const auto found = places.find(place.offset);
+          if (found != places.end()) place = found->second;
+        });
+      }
+    }
+    for (const auto& [number, place] : places)
+      scratch_.drop(static_cast<std::size_t>(number.bytes()));
+  }
+
   // The weight gradient first: it needs the output's gradient, which the other may overwrite.
   void add_split(LayerId id, const Layer& layer, std::optional<std::size_t> from) {
     if (!layer.parameters.empty()) {
       KernelStep step = begin_step(KernelKind::backward_weight, id, from);
-      read_saved(step, layer);
+      read_saved(step, layer, result_);
       push(std::move(step));
     }
     if (!wants_gradient(layer, 0)) return;
@@ -88,7 +143,7 @@ class BackwardLowering {
 
   void add_whole(LayerId id, const Layer& layer, std::optional<std::size_t> from) {
     KernelStep step = begin_step(KernelKind::backward, id, from);
-    read_saved(step, layer);
+    read_saved(step, layer, result_);
     step.input_gradients = write_gradients(layer, from);
     finish_gradients(std::move(step), layer);
   }
@@ -103,17 +158,17 @@ class BackwardLowering {
     return step;
   }
 
-  void read_saved(KernelStep& step, const Layer& layer) {
+  void read_saved(KernelStep& step, const Layer& layer, Lowering& reader) {
     for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
-      if (layer.facts.saves_input[i]) step.inputs[i] = saved_place(layer.inputs[i]);
+      if (layer.facts.saves_input[i]) step.inputs[i] = saved_place(layer.inputs[i], reader);
     }
-    if (layer.facts.saves_output) step.output = saved_place(layer.output);
+    if (layer.facts.saves_output) step.output = saved_place(layer.output, reader);
     step.auxiliaries = range_.auxiliaries(step.layer);
   }
 
-  Place saved_place(ValueId value) {
+  Place saved_place(ValueId value, Lowering& reader) {
     if (range_.is_saved(value)) return range_.saved(value);
-    add_once(result_.reads_values, value);
+    add_once(reader.reads_values, value);
     return {Space::value, value, {}};
   }
 
@@ -242,12 +297,19 @@ class BackwardLowering {
   std::vector<GradientTensor> tensors_;
   std::map<ValueId, std::size_t> gradient_;
   std::vector<std::optional<std::size_t>> written_;
-  Lowering result_;
+  Bytes deferred_size_;
+  Lowering result_;  // of the input pass, or of all
+  Lowering weight_;  // of the weight pass
 };
 
 }  // namespace
 
 Lowering lower_backward(const Net& net, const RangePlaces& range, SegmentId begin, SegmentId end) {
+  return BackwardLowering(net, range).run(begin, end).input;
+}
+
+SplitBackward lower_split_backward(const Net& net, const RangePlaces& range, SegmentId begin,
+                                   SegmentId end) {
   return BackwardLowering(net, range).run(begin, end);
 }
 

@@ -14,6 +14,7 @@ class ForwardLowering {
     }
     pack_scratch(result_, scratch_);
     result_.saved = range_.saved_size();
+    result_.kept = range_.kept_size();
     return std::move(result_);
   }
 

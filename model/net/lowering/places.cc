@@ -33,8 +33,13 @@ Packing Slab::packed() const {
 }
 
 RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples,
-                         const ElementSizes& sizes)
-    : net_(net), begin_(begin), end_(end), samples_(samples), sizes_(sizes) {
+                         const ElementSizes& sizes, bool splits_backward)
+    : net_(net),
+      begin_(begin),
+      end_(end),
+      samples_(samples),
+      sizes_(sizes),
+      splits_backward_(splits_backward) {
   find_boundaries();
   place_saved();
 }
@@ -67,15 +72,36 @@ void RangePlaces::find_boundaries() {
   });
 }
 
+bool RangePlaces::defers(const Layer& layer) const {
+  if (!splits_backward_ || layer.parameters.empty()) return false;
+  return layer.facts.splits_backward ||
+         std::none_of(layer.inputs.begin(), layer.inputs.end(),
+                      [&](ValueId v) { return net_.values[v.index()].needs_gradient; });
+}
+
+std::set<ValueId> RangePlaces::needed_by_weight_pass() const {
+  std::set<ValueId> needed;
+  each_layer(begin_, end_, [&](LayerId, const Layer& layer) {
+    if (!defers(layer)) return;
+    for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
+      if (layer.facts.saves_input[i]) needed.insert(layer.inputs[i]);
+    }
+    if (layer.facts.saves_output) needed.insert(layer.output);
+  });
+  return needed;
+}
+
 void RangePlaces::place_saved() {
-  Bytes end;
-  const auto take = [&](Bytes size) {
-    const Bytes offset = end;
+  const std::set<ValueId> kept = needed_by_weight_pass();
+  const auto take = [&](Bytes size, bool keep) {
+    Bytes& end = keep ? kept_size_ : saved_size_;
+    const Place place{keep ? Space::kept : Space::saved, {}, end};
     end += align_up(size, kAlignment);
-    return offset;
+    return place;
   };
   const auto save = [&](ValueId value) {
-    if (!is_boundary(value) && !is_saved(value)) saved_[value] = take(size(value));
+    if (!is_boundary(value) && !is_saved(value))
+      saved_[value] = take(size(value), kept.count(value) > 0);
   };
   each_layer(begin_, end_, [&](LayerId id, const Layer& layer) {
     for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
@@ -85,19 +111,15 @@ void RangePlaces::place_saved() {
     for (const Auxiliary& auxiliary : layer.facts.auxiliaries) {
       const std::int64_t elements =
           auxiliary.elements_per_sample * samples_ + auxiliary.elements_per_call;
-      auxiliaries_[id].push_back(take(Bytes::bytes(elements * sizes_.statistic_bytes)));
+      auxiliaries_[id].push_back(
+          take(Bytes::bytes(elements * sizes_.statistic_bytes), defers(layer)));
     }
   });
-  saved_size_ = end;
 }
 
 std::vector<Place> RangePlaces::auxiliaries(LayerId layer) const {
-  std::vector<Place> places;
   const auto found = auxiliaries_.find(layer);
-  if (found == auxiliaries_.end()) return places;
-  for (const Bytes offset : found->second)
-    places.push_back({Space::saved, {}, offset});
-  return places;
+  return found == auxiliaries_.end() ? std::vector<Place>{} : found->second;
 }
 
 // Scratch places hold the tensor's number until the slab is packed.

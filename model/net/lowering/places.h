@@ -18,6 +18,9 @@ class Slab {
  public:
   std::size_t add(Bytes size, std::size_t first);
   void use(std::size_t tensor, std::size_t step);
+  Bytes size(std::size_t tensor) const { return sizes_[tensor]; }
+  // The tensor lies elsewhere after all.
+  void drop(std::size_t tensor) { sizes_[tensor] = Bytes{}; }
   Packing packed() const;
 
  private:
@@ -28,16 +31,21 @@ class Slab {
 // Where the values of one range lie, the same for its forward and its backward pass.
 //
 // A value is a boundary if another range, or the loader, writes or reads it; saved if the range's
-// backward reads it; else scratch. A layer that works in place has its input's place.
+// backward reads it (kept, if a deferred weight gradient does); else scratch. A layer that works in
+// place has its input's place.
 class RangePlaces {
  public:
   RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples,
-              const ElementSizes& sizes);
+              const ElementSizes& sizes, bool splits_backward);
 
+  bool splits_backward() const { return splits_backward_; }
+  // Whether the layer's weight gradients are left to the weight pass of a split backward.
+  bool defers(const Layer& layer) const;
   bool is_boundary(ValueId value) const { return boundary_.contains(value); }
   bool is_saved(ValueId value) const { return saved_.contains(value); }
   Bytes saved_size() const { return saved_size_; }
-  Place saved(ValueId value) const { return {Space::saved, {}, saved_.at(value)}; }
+  Bytes kept_size() const { return kept_size_; }
+  Place saved(ValueId value) const { return saved_.at(value); }
   std::vector<Place> auxiliaries(LayerId layer) const;
   Bytes size(ValueId value) const { return size_of(net_, value, samples_, sizes_); }
 
@@ -46,15 +54,17 @@ class RangePlaces {
   void each_layer(SegmentId begin, SegmentId end, Visit visit) const;
   void find_boundaries();
   void place_saved();
+  std::set<ValueId> needed_by_weight_pass() const;
 
   const Net& net_;
   SegmentId begin_, end_;
   std::int64_t samples_;
   ElementSizes sizes_;
   std::set<ValueId> boundary_;
-  std::map<ValueId, Bytes> saved_;
-  std::map<LayerId, std::vector<Bytes>> auxiliaries_;
-  Bytes saved_size_;
+  bool splits_backward_;
+  std::map<ValueId, Place> saved_;
+  std::map<LayerId, std::vector<Place>> auxiliaries_;
+  Bytes saved_size_, kept_size_;
 };
 
 // Scratch places hold the tensor's number until the slab is packed.
@@ -83,5 +93,10 @@ void pack_scratch(Lowering& lowering, const Slab& slab);
 
 Lowering lower_forward(const Net& net, const RangePlaces& range, SegmentId begin, SegmentId end);
 Lowering lower_backward(const Net& net, const RangePlaces& range, SegmentId begin, SegmentId end);
+struct SplitBackward {
+  Lowering input, weight;
+};
+SplitBackward lower_split_backward(const Net& net, const RangePlaces& range, SegmentId begin,
+                                   SegmentId end);
 
 }  // namespace rehearse::lowering

@@ -15,7 +15,7 @@ namespace {
 
 struct Range {
   SegmentId begin, end;
-  Tensor saved;
+  Tensor saved = {}, kept = {}, deferred = {};
 };
 
 class Runner {
@@ -34,13 +34,17 @@ class Runner {
 
   NetOutcome run(Cuts cuts, Pass until) {
     std::vector<Range> ranges = cut(cuts);
+    const bool splits = until == Pass::backward_weight;
     for (Range& range : ranges)
-      run(range, Pass::forward);
+      run(range, splits ? Pass::split_forward : Pass::forward);
     NetOutcome outcome;
     outcome.losses = values_.at(net_.loss).load(backend_);
     if (until == Pass::forward) return outcome;
     for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
-      run(*range, Pass::backward);
+      run(*range, splits ? Pass::backward_input : Pass::backward);
+    }
+    for (Range& range : ranges) {
+      if (splits) run(range, Pass::backward_weight);
     }
     for (std::size_t p = 0; p < parameters_.size(); ++p) {
       outcome.gradients.push_back(touched_[p] ? gradients_of_parameters_[p].load(backend_)
@@ -55,18 +59,24 @@ class Runner {
   std::vector<Range> cut(Cuts cuts) const {
     const SegmentId end = end_segment(net_);
     if (cuts == Cuts::none) {
-      return {{SegmentId(0), end, {}}};
+      return {{SegmentId(0), end}};
     }
     std::vector<Range> ranges;
     for (std::size_t s = 0; s < end.index(); ++s) {
-      ranges.push_back({SegmentId(s), SegmentId(s + 1), {}});
+      ranges.push_back({SegmentId(s), SegmentId(s + 1)});
     }
     return ranges;
   }
 
   void run(Range& range, Pass pass) {
     const Lowering lowering = lower(net_, range.begin, range.end, pass, samples_, backend_.sizes());
-    if (pass == Pass::forward) range.saved = Tensor::poisoned(lowering.saved);
+    if (pass == Pass::forward || pass == Pass::split_forward) {
+      range.saved = Tensor::poisoned(lowering.saved);
+      range.kept = Tensor::poisoned(lowering.kept);
+    }
+    if (pass == Pass::backward_input) range.deferred = Tensor::poisoned(lowering.deferred);
+    // The weight pass finds nothing of what only the input pass may read.
+    if (pass == Pass::backward_weight) range.saved = Tensor::poisoned(lowering.saved);
     scratch_ = Tensor::poisoned(lowering.scratch);
     for (const ValueId value : lowering.writes_values) {
       values_[value] = Tensor::poisoned(backend_, elements(value));
@@ -92,6 +102,10 @@ class Runner {
         return gradients_.at(place.value).data();
       case Space::saved:
         return range.saved.data() + place.offset.bytes();
+      case Space::kept:
+        return range.kept.data() + place.offset.bytes();
+      case Space::deferred:
+        return range.deferred.data() + place.offset.bytes();
       case Space::scratch:
         return scratch_.data() + place.offset.bytes();
     }

@@ -24,7 +24,8 @@ struct NetOutcome {
 // How the network is cut into ops.
 enum class Cuts { none, every_segment };
 
-// All forward ops, then (with Pass::backward) all backward ops.
+// All forward ops, then (with Pass::backward) all backward ops; with Pass::backward_weight split
+// ones, all weight passes after all input passes.
 NetOutcome run_net(Backend& backend, const Net& net, const NetData& data, std::int64_t samples,
                    Cuts cuts, Pass until);
 

@@ -65,6 +65,23 @@ TEST_P(ReferenceNet, CutsDoNotChangeGradients) {
   }
 }
 
+// Input gradients first, weight gradients much later: the kernels are the same.
+TEST_P(ReferenceNet, SplittingBackwardDoesNotChangeGradients) {
+  for (const Cuts cuts : {Cuts::none, Cuts::every_segment}) {
+    const NetOutcome whole = run(cuts, Pass::backward);
+    const NetOutcome split = run(cuts, Pass::backward_weight);
+    EXPECT_EQ(whole.losses, split.losses);
+    for (std::size_t p = 0; p < whole.gradients.size(); ++p) {
+      ASSERT_EQ(whole.gradients[p].size(), split.gradients[p].size());
+      for (std::size_t i = 0; i < whole.gradients[p].size(); ++i) {
+        // Tied parameters' two gradients are added in another order.
+        EXPECT_NEAR(whole.gradients[p][i], split.gradients[p][i], 1e-12)
+            << GetParam().net.parameters[p].name;
+      }
+    }
+  }
+}
+
 // Exactly the parameters of layers that are left have gradients.
 TEST_P(ReferenceNet, EveryUsedParameterHasAGradient) {
   const Net& net = GetParam().net;
