@@ -42,7 +42,7 @@ Plan plan_of(const StrategySpec& strategy, std::int64_t ranks) {
   training.data = "synthetic";
   training.batch = 64 * ranks;
   return *build_plan(strategy, model, training, ranks,
-                     std::vector<double>(build_net(model)->blocks.size(), 1.0));
+                     even_costs(build_net(model)->blocks.size()));
 }
 
 // Nodes of eight GPUs in a fat tree.

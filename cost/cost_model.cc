@@ -37,19 +37,21 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
                  const Device& device) {
   switch (op.kind) {
     case OpKind::forward:
-      return net.at(compute_of(op), Pass::forward);
     case OpKind::backward:
-      return net.at(compute_of(op), Pass::backward);
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
+      return net.at(compute_of(op), pass_of(program, op));
     case OpKind::load_batch:
       return price_work(load_work(program, op), device);
     case OpKind::optimizer_step: {
-      const std::size_t c = optimize_of(op).parameter_class.index();
-      return price_work(optimizer_work(plan.training, program.parameter_classes[c].elements),
-                        device);
+      return price_work(optimizer_work(plan.training, elements_updated(program, op)), device);
     }
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
       return {Seconds{}, Bytes{}, device.provenance};
   }
   REHEARSE_UNREACHABLE("op kind");

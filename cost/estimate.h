@@ -9,10 +9,15 @@
 
 namespace rehearse {
 
-// Seconds of each block, forward and backward, for a micro-batch of this many samples: what
-// pipeline stages are cut by.
-std::vector<double> block_seconds(const Net& net, std::int64_t samples, const Training& training,
-                                  const Device& device);
+// Seconds of each block's passes for a micro-batch of this many samples: what pipeline stages are
+// cut and passes placed by. Messages cost nothing here: they are the cluster's.
+StageCosts stage_costs(const Net& net, std::int64_t samples, const Training& training,
+                       const Device& device);
+
+// Bytes of each block: its model state, unsharded, and what one micro-batch keeps of it for
+// backward, its input among it.
+StageMemory stage_memory(const Net& net, std::int64_t samples, const Training& training,
+                         Bytes limit);
 
 // Arithmetic of one step over all ranks, forward and backward of what each rank really runs:
 // dropped blocks are not counted, and nothing is counted twice for being recomputed. Numerator of

@@ -12,14 +12,18 @@ namespace {
 Bytes& pool_of(RankMemory& memory, BufferKind kind) {
   switch (kind) {
     case BufferKind::parameters:
+    case BufferKind::gathered:
       return memory.parameters;
     case BufferKind::gradients:
+    case BufferKind::unreduced:
       return memory.gradients;
     case BufferKind::optimizer_state:
       return memory.optimizer_state;
     case BufferKind::value:
     case BufferKind::gradient:
     case BufferKind::saved:
+    case BufferKind::kept:
+    case BufferKind::deferred:
     case BufferKind::scratch:
       return memory.activations;
     case BufferKind::communication:
@@ -53,12 +57,6 @@ RankMemory pools_at_peak(const RankProgram& program) {
   }
   most.arena_live = sum_of(most);
   return most;
-}
-
-std::size_t member_number(const Group& group, RankId rank) {
-  const auto found = std::find(group.members.begin(), group.members.end(), rank);
-  REHEARSE_CHECK(found != group.members.end(), "rank {} is not a member", rank.value());
-  return static_cast<std::size_t>(found - group.members.begin());
 }
 
 Bytes sum_of(const std::array<Bytes, kOpKindCount>& by_kind) {
@@ -103,19 +101,18 @@ Bytes RankTraffic::total_received() const {
 
 RankTraffic traffic_of(const Plan& plan, RankId rank) {
   RankTraffic traffic;
-  const std::int64_t gradient_bytes = state_sizes(plan.training).gradient;
   for (const Op& op : program_of(plan, rank).ops) {
     const auto kind = static_cast<std::size_t>(op.kind);
     if (op.kind == OpKind::send) traffic.sent[kind] += transfer_of(op).bytes;
     if (op.kind == OpKind::receive) traffic.received[kind] += transfer_of(op).bytes;
-    if (op.kind != OpKind::all_reduce) continue;
+    if (!is_collective(op.kind)) continue;
     const Collective& collective = collective_of(op);
     const Group& group = group_of(plan, rank, op);
     for (const CollectiveStep& step :
-         steps_of(collective.algorithm, member_number(group, rank), group.members.size(),
-                  collective.end - collective.begin)) {
-      traffic.sent[kind] += Bytes::bytes(step.send.size() * gradient_bytes);
-      traffic.received[kind] += Bytes::bytes(step.receive.size() * gradient_bytes);
+         steps_of(collective_kind(op.kind), collective.algorithm, member_number(group, rank),
+                  group.members.size(), collective.end - collective.begin)) {
+      traffic.sent[kind] += Bytes::bytes(step.send.size() * collective.element_bytes);
+      traffic.received[kind] += Bytes::bytes(step.receive.size() * collective.element_bytes);
     }
   }
   return traffic;

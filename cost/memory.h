@@ -11,7 +11,8 @@ namespace rehearse {
 
 // The tensor arena by what lies in it when most is alive (ops in list order), and what is outside.
 struct RankMemory {
-  Bytes parameters, gradients, optimizer_state;
+  Bytes parameters, gradients;  // with what is gathered, and what is not reduced yet
+  Bytes optimizer_state;
   Bytes activations;    // values, gradients of values, saved and scratch tensors
   Bytes communication;  // chunks that collectives receive
   Bytes arena_live;     // sum of the above: Layout::live

@@ -16,7 +16,6 @@ Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engin
       steps_(steps),
       engine_(engine),
       machine_(machine),
-      gradient_bytes_(state_sizes(plan.training).gradient),
       ranks_(plan.ranks.size()) {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const RankProgram& program = program_of(plan, RankId(r));
@@ -42,7 +41,7 @@ void Player::begin_step(RankId rank) {
   state.issued.assign(ops, false);
   state.ended.assign(ops, false);
   state.ended_count = 0;
-  state.reductions.clear();
+  state.collectives.clear();
   advance(rank);
 }
 
@@ -87,6 +86,9 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
     case OpKind::optimizer_step: {
       const std::size_t program = plan_.ranks[rank.index()].program.index();
       return machine_.compute(rank, prices_.ops[program][id.index()],
@@ -96,7 +98,9 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::receive:
       return meet_transfer(rank, id);
     case OpKind::all_reduce:
-      return meet_reduction(rank, id);
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
+      return meet_collective(rank, id);
   }
 }
 
@@ -138,93 +142,95 @@ void Player::meet_transfer(RankId rank, OpId id) {
 
 // ---- collectives -------------------------------------------------------------------------------
 
-void Player::meet_reduction(RankId rank, OpId id) {
+void Player::meet_collective(RankId rank, OpId id) {
   const Op& op = program_of(plan_, rank).ops[id.index()];
   const Collective& detail = collective_of(op);
   const Group& group = group_of(plan_, rank, op);
-  const auto slot = program_of(plan_, rank).parameter_classes[detail.parameter_class.index()].group;
-  const GroupId group_id = plan_.ranks[rank.index()].groups[*slot];
+  const GroupId group_id = plan_.ranks[rank.index()].groups[detail.group];
+  const LaneKind lane = program_of(plan_, rank).lanes[op.lane.index()].kind;
   Rank& state = ranks_[rank.index()];
-  const ReductionKey key{group_id, state.step, state.reductions[group_id]++};
-  Reduction& reduction = reductions_[key];
-  reduction.key = key;
-  reduction.group = group_id;
-  reduction.algorithm = detail.algorithm;
-  reduction.elements = detail.end - detail.begin;
-  reduction.members.resize(group.members.size());
-  const auto member = static_cast<std::size_t>(
-      std::find(group.members.begin(), group.members.end(), rank) - group.members.begin());
-  Reduction::Member& own = reduction.members[member];
+  const MeetingKey key{group_id, lane, state.step, state.collectives[{group_id, lane}]++};
+  Meeting& meeting = meetings_[key];
+  meeting.key = key;
+  meeting.group = group_id;
+  meeting.kind = collective_kind(op.kind);
+  meeting.algorithm = detail.algorithm;
+  meeting.element_bytes = detail.element_bytes;
+  meeting.elements = detail.end - detail.begin;
+  meeting.members.resize(group.members.size());
+  const std::size_t member = member_number(group, rank);
+  Meeting::Member& own = meeting.members[member];
   own = {id, 0, 0};
   // The last one to come is when it really begins, for all.
-  if (++reduction.issued == group.members.size()) {
+  if (++meeting.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
-      span(group.members[m], reduction.members[m].op).start = engine_.now();
+      span(group.members[m], meeting.members[m].op).start = engine_.now();
     }
   }
-  next_step(reduction, member);
+  next_step(meeting, member);
 }
 
-CollectiveStep Player::current_step(const Reduction& reduction, std::size_t member) const {
-  const std::size_t number = reduction.members[member].step;
-  return step_of(reduction.algorithm, member, reduction.members.size(), reduction.elements, number);
+CollectiveStep Player::current_step(const Meeting& meeting, std::size_t member) const {
+  const std::size_t number = meeting.members[member].step;
+  return step_of(meeting.kind, meeting.algorithm, member, meeting.members.size(), meeting.elements,
+                 number);
 }
 
 // The member sends and receives what its current step says; either may wait for the neighbour.
-void Player::next_step(Reduction& reduction, std::size_t member) {
-  Reduction::Member& own = reduction.members[member];
-  if (own.step == step_count(reduction.algorithm, reduction.members.size()))
-    return finish_member(reduction, member);
-  const CollectiveStep step = current_step(reduction, member);
+void Player::next_step(Meeting& meeting, std::size_t member) {
+  Meeting::Member& own = meeting.members[member];
+  if (own.step == step_count(meeting.kind, meeting.algorithm, meeting.members.size()))
+    return finish_member(meeting, member);
+  const CollectiveStep step = current_step(meeting, member);
   const std::size_t number = own.step;
   own.pending = 2;
-  offer(reduction, number, member, step.to, step.send);
-  offer(reduction, number, step.from, member, step.receive);
+  offer(meeting, number, member, step.to, step.send);
+  offer(meeting, number, step.from, member, step.receive);
 }
 
 // One end of the message of step `number` is there. When both are, it goes.
-void Player::offer(Reduction& reduction, std::size_t number, std::size_t from, std::size_t to,
+void Player::offer(Meeting& meeting, std::size_t number, std::size_t from, std::size_t to,
                    const ElementRange& range) {
-  if (++reduction.ends[{number, from}] < 2) return;
-  reduction.ends.erase({number, from});
-  const auto& members = plan_.groups[reduction.group.index()].members;
+  if (++meeting.ends[{number, from}] < 2) return;
+  meeting.ends.erase({number, from});
+  const auto& members = plan_.groups[meeting.group.index()].members;
   const RankId sender = members[from], receiver = members[to];
-  const Bytes bytes = Bytes::bytes(range.size() * gradient_bytes_);
+  const Bytes bytes = Bytes::bytes(range.size() * meeting.element_bytes);
   // Nothing to send: nobody sends it.
   if (bytes == Bytes{}) {
-    engine_.schedule(engine_.now(), [this, &reduction, from, to] {
-      part_done(reduction, from), part_done(reduction, to);
+    engine_.schedule(engine_.now(), [this, &meeting, from, to] {
+      part_done(meeting, from), part_done(meeting, to);
     });
     return;
   }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
   // The reduction outlives its messages: neither end finishes before its part is done.
-  machine_.transfer(sender, receiver, bytes, [this, &reduction, from, to, bytes, sender, receiver] {
-    machine_.attend(receiver, [this, &reduction, from, to, bytes, sender, receiver] {
-      take(reduction, to, receiver, bytes);
-      machine_.attend(sender, [this, &reduction, from] { part_done(reduction, from); });
+  machine_.transfer(sender, receiver, bytes, [this, &meeting, from, to, bytes, sender, receiver] {
+    machine_.attend(receiver, [this, &meeting, from, to, bytes, sender, receiver] {
+      take(meeting, to, receiver, bytes);
+      machine_.attend(sender, [this, &meeting, from] { part_done(meeting, from); });
     });
   });
 }
 
 // The message of the member's current step has come.
-void Player::take(Reduction& reduction, std::size_t member, RankId rank, Bytes bytes) {
-  if (!current_step(reduction, member).reduce) return part_done(reduction, member);
-  machine_.reduce(rank, bytes, [this, &reduction, member] { part_done(reduction, member); });
+void Player::take(Meeting& meeting, std::size_t member, RankId rank, Bytes bytes) {
+  if (!current_step(meeting, member).reduce) return part_done(meeting, member);
+  machine_.reduce(rank, bytes, [this, &meeting, member] { part_done(meeting, member); });
 }
 
-void Player::part_done(Reduction& reduction, std::size_t member) {
-  Reduction::Member& own = reduction.members[member];
+void Player::part_done(Meeting& meeting, std::size_t member) {
+  Meeting::Member& own = meeting.members[member];
   if (--own.pending > 0) return;
   ++own.step;
-  next_step(reduction, member);
+  next_step(meeting, member);
 }
 
-void Player::finish_member(Reduction& reduction, std::size_t member) {
-  const RankId rank = plan_.groups[reduction.group.index()].members[member];
-  const OpId op = reduction.members[member].op;
-  if (++reduction.finished == reduction.members.size()) reductions_.erase(reduction.key);
+void Player::finish_member(Meeting& meeting, std::size_t member) {
+  const RankId rank = plan_.groups[meeting.group.index()].members[member];
+  const OpId op = meeting.members[member].op;
+  if (++meeting.finished == meeting.members.size()) meetings_.erase(meeting.key);
   end(rank, op);
 }
 

@@ -35,15 +35,18 @@ class Player {
     std::vector<bool> issued, ended;       // by op
     std::size_t ended_count = 0;
     std::int64_t step = 0;
-    std::vector<Span> spans;                    // of all steps
-    std::map<GroupId, std::size_t> reductions;  // issued in this step, by group
+    std::vector<Span> spans;  // of all steps
+    // Issued in this step, by group and kind of lane.
+    std::map<std::pair<GroupId, LaneKind>, std::size_t> collectives;
   };
-  using ReductionKey = std::tuple<GroupId, std::int64_t, std::size_t>;
-  // An all-reduce of one group in one step. Two members exchange a step's message when both are
-  // there. It stays where it is in reductions_ until its last member has finished.
-  struct Reduction {
-    ReductionKey key;
+  using MeetingKey = std::tuple<GroupId, LaneKind, std::int64_t, std::size_t>;
+  // A collective of one group in one step. Two members exchange a step's message when both are
+  // there. It stays where it is in meetings_ until its last member has finished.
+  struct Meeting {
+    MeetingKey key;
     GroupId group;
+    CollectiveKind kind = CollectiveKind::all_reduce;
+    std::int64_t element_bytes = 0;
     CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
     std::int64_t elements = 0;
     std::size_t issued = 0, finished = 0;
@@ -65,24 +68,23 @@ class Player {
   void begin_step(RankId rank);
   Span& span(RankId rank, OpId id);
   void meet_transfer(RankId rank, OpId id);
-  void meet_reduction(RankId rank, OpId id);
-  CollectiveStep current_step(const Reduction& reduction, std::size_t member) const;
-  void next_step(Reduction& reduction, std::size_t member);
-  void offer(Reduction& reduction, std::size_t step, std::size_t from, std::size_t to,
+  void meet_collective(RankId rank, OpId id);
+  CollectiveStep current_step(const Meeting& meeting, std::size_t member) const;
+  void next_step(Meeting& meeting, std::size_t member);
+  void offer(Meeting& meeting, std::size_t step, std::size_t from, std::size_t to,
              const ElementRange& range);
-  void take(Reduction& reduction, std::size_t member, RankId rank, Bytes bytes);
-  void part_done(Reduction& reduction, std::size_t member);
-  void finish_member(Reduction& reduction, std::size_t member);
+  void take(Meeting& meeting, std::size_t member, RankId rank, Bytes bytes);
+  void part_done(Meeting& meeting, std::size_t member);
+  void finish_member(Meeting& meeting, std::size_t member);
 
   const Plan& plan_;
   const Prices& prices_;
   const std::int64_t steps_;
   Engine& engine_;
   Machine& machine_;
-  const std::int64_t gradient_bytes_;
   std::vector<Rank> ranks_;
   std::map<TransferKey, OpId> transfers_;  // whose first end is there
-  std::map<ReductionKey, Reduction> reductions_;
+  std::map<MeetingKey, Meeting> meetings_;
 };
 
 }  // namespace rehearse::sim

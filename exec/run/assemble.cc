@@ -27,27 +27,51 @@ std::map<ParameterId, Owner> owners_of(const Plan& plan) {
   return owners;
 }
 
-std::vector<std::byte> copy_class(const ParameterClass& held, ParameterClassId c,
-                                  const Parameters& own, std::int64_t element_bytes) {
-  const std::byte* begin = own.weights(c);
-  return {begin, begin + held.elements * element_bytes};
+std::vector<std::byte> copy_of(const std::byte* begin, std::int64_t bytes) {
+  return {begin, begin + bytes};
 }
 
-// The owner's flat buffer, on every rank.
-std::vector<std::byte> share(const Plan& plan, const Owner& owner, const Parameters& own,
-                             std::int64_t element_bytes, Transport& transport) {
-  const ParameterClass& held =
-      program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
-  if (transport.rank() == owner.rank) {
-    std::vector<std::byte> flat = copy_class(held, owner.parameter_class, own, element_bytes);
+// One rank's bytes, on every rank.
+std::vector<std::byte> share(RankId owner, const std::byte* own, std::int64_t bytes,
+                             Transport& transport) {
+  if (transport.rank() == owner) {
+    std::vector<std::byte> flat = copy_of(own, bytes);
     for (std::size_t r = 0; r < transport.size(); ++r) {
-      if (RankId(r) != owner.rank)
-        wait_for(transport, transport.send(RankId(r), kParameterTag, flat));
+      if (RankId(r) != owner) wait_for(transport, transport.send(RankId(r), kParameterTag, flat));
     }
     return flat;
   }
+  std::vector<std::byte> flat(static_cast<std::size_t>(bytes));
+  wait_for(transport, transport.receive(owner, kParameterTag, flat));
+  return flat;
+}
+
+// This rank's persistent weights of the class that begins with a parameter; null if it holds none.
+const std::byte* own_weights(const Plan& plan, RankId rank, ParameterId first,
+                             const Parameters& own) {
+  const auto& classes = program_of(plan, rank).parameter_classes;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (classes[c].parameters.front() == first) return own.flat_weights(ParameterClassId(c));
+  }
+  return nullptr;
+}
+
+// All of a class, put together from the shards of its holders.
+std::vector<std::byte> unshard(const ParameterClass& held, const Group& group, const std::byte* own,
+                               std::int64_t element_bytes, Transport& transport) {
   std::vector<std::byte> flat(static_cast<std::size_t>(held.elements * element_bytes));
-  wait_for(transport, transport.receive(owner.rank, kParameterTag, flat));
+  for (std::size_t m = 0; m < group.members.size(); ++m) {
+    const std::vector<std::byte> shard =
+        share(group.members[m], own, shard_elements(held) * element_bytes, transport);
+    std::int64_t begin = 0;
+    for (const std::int64_t end : held.buckets) {
+      const ElementRange chunk = chunk_of(begin, end, group.members.size(), m);
+      std::memcpy(flat.data() + chunk.begin * element_bytes,
+                  shard.data() + shard_offset(held, begin) * element_bytes,
+                  static_cast<std::size_t>(chunk.size() * element_bytes));
+      begin = end;
+    }
+  }
   return flat;
 }
 
@@ -58,10 +82,15 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backen
   const std::int64_t element_bytes = backend.sizes().activation_bytes;
   Weights weights(net.parameters.size());
   for (const auto& [first, owner] : owners_of(plan)) {
-    const std::vector<std::byte> flat = share(plan, owner, own, element_bytes, transport);
+    const ParameterClass& held =
+        program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
+    const std::byte* mine = own_weights(plan, transport.rank(), first, own);
+    const std::vector<std::byte> flat =
+        held.sharding == Sharding::parameters
+            ? unshard(held, group_at(plan, owner.rank, *held.group), mine, element_bytes, transport)
+            : share(owner.rank, mine, held.elements * element_bytes, transport);
     auto at = flat.begin();
-    const auto& classes = program_of(plan, owner.rank).parameter_classes;
-    for (const ParameterId id : classes[owner.parameter_class.index()].parameters) {
+    for (const ParameterId id : held.parameters) {
       const auto end = at + net.parameters[id.index()].shape.elements() * element_bytes;
       weights[id.index()].assign(at, end);
       at = end;
@@ -70,14 +99,20 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backen
   return weights;
 }
 
-std::string weight_hashes(const RankProgram& program, const Parameters& own,
-                          const StateSizes& sizes) {
+std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own) {
   std::string lines;
+  const RankProgram& program = program_of(plan, rank);
+  const std::int64_t element_bytes = state_sizes(plan.training).parameter;
   for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
     const ParameterClass& held = program.parameter_classes[c];
-    const std::vector<std::byte> flat = copy_class(held, ParameterClassId(c), own, sizes.parameter);
+    const bool sharded = held.sharding == Sharding::parameters;
+    const std::vector<std::byte> flat =
+        copy_of(own.flat_weights(ParameterClassId(c)),
+                (sharded ? shard_elements(held) : held.elements) * element_bytes);
     const std::string_view text(reinterpret_cast<const char*>(flat.data()), flat.size());
-    lines += fmt::format("{} {}\n", held.parameters.front().value(), hash_text(text));
+    std::string name = std::to_string(held.parameters.front().value());
+    if (sharded) name += fmt::format("/{}", member_number(group_at(plan, rank, *held.group), rank));
+    lines += fmt::format("{} {}\n", name, hash_text(text));
   }
   return lines;
 }

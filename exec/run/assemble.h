@@ -18,9 +18,9 @@ using Weights = std::vector<std::vector<std::byte>>;
 Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
                  Transport& transport);
 
-// Hashes of a rank's parameter classes, by the class's first parameter: "61 0f3c..." lines. Holders
-// of a class have equal lines as long as their copies are identical.
-std::string weight_hashes(const RankProgram& program, const Parameters& own,
-                          const StateSizes& sizes);
+// Hashes of a rank's parameter classes, by the class's first parameter (and the number of the
+// shard, where the weights are sharded): "61 0f3c..." lines. Holders of a class have equal lines as
+// long as their copies are identical.
+std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own);
 
 }  // namespace rehearse::exec

@@ -26,11 +26,23 @@ class Operands {
         case BufferKind::saved:
           saved_ = memory;
           break;
+        case BufferKind::kept:
+          kept_ = memory;
+          break;
+        case BufferKind::deferred:
+          deferred_ = memory;
+          break;
         case BufferKind::scratch:
           scratch_ = memory;
           break;
         case BufferKind::parameters:
+        case BufferKind::gathered:
+          weights_.push_back({operand.buffer, &buffer, memory});
+          break;
         case BufferKind::gradients:
+        case BufferKind::unreduced:
+          weight_gradients_.push_back({operand.buffer, &buffer, memory});
+          break;
         case BufferKind::optimizer_state:
         case BufferKind::communication:
           break;
@@ -56,22 +68,47 @@ class Operands {
     REHEARSE_UNREACHABLE("space");
   }
 
+  // A parameter's place in the class's flat buffer or in one that holds a range of it; null where
+  // the op has nothing to do with it.
+  struct Where {
+    std::byte* memory = nullptr;
+    BufferId buffer;
+  };
+  Where weights(const ParameterPlace& place, std::int64_t element_bytes) const {
+    return find(weights_, place, element_bytes);
+  }
+  Where weight_gradients(const ParameterPlace& place, std::int64_t element_bytes) const {
+    return find(weight_gradients_, place, element_bytes);
+  }
+
   const void* value(ValueId value) const {
     const auto found = values_.find(value);
     return found == values_.end() ? nullptr : found->second;
   }
 
  private:
+  struct Flat {
+    BufferId id;
+    const Buffer* buffer;
+    std::byte* memory;
+  };
+
+  static Where find(const std::vector<Flat>& list, const ParameterPlace& place,
+                    std::int64_t element_bytes) {
+    for (const Flat& flat : list) {
+      if (flat.buffer->parameter_class != place.parameter_class) continue;
+      if (!holds_range(flat.buffer->kind))
+        return {flat.memory + place.offset * element_bytes, flat.id};
+      if (flat.buffer->begin <= place.offset && place.offset < flat.buffer->end)
+        return {flat.memory + (place.offset - flat.buffer->begin) * element_bytes, flat.id};
+    }
+    return {};
+  }
+
+  std::vector<Flat> weights_, weight_gradients_;
   std::map<ValueId, std::byte*> values_, gradients_;
   std::byte *saved_ = nullptr, *kept_ = nullptr, *deferred_ = nullptr, *scratch_ = nullptr;
 };
-
-void add_parameters(const Layer& layer, const Parameters& parameters, KernelArguments& arguments) {
-  for (const ParameterId id : layer.parameters) {
-    arguments.parameters.push_back(parameters.weights(id));
-    arguments.parameter_gradients.push_back(parameters.gradients(id));
-  }
-}
 
 bool works_on_a_layer(KernelKind kind) {
   return kind != KernelKind::accumulate && kind != KernelKind::copy;
@@ -81,57 +118,99 @@ bool writes_parameter_gradients(KernelKind kind) {
   return kind == KernelKind::backward || kind == KernelKind::backward_weight;
 }
 
-// Whether the layer's gradients are there already; after the call they are.
-bool add_to(std::set<ParameterId>& written, const Layer& layer) {
-  std::size_t known = 0;
-  for (const ParameterId parameter : layer.parameters)
-    known += written.insert(parameter).second ? 0 : 1;
-  REHEARSE_CHECK(known == 0 || known == layer.parameters.size(),
-                 "layer {} shares {} of its {} parameters with other layers: all or none",
-                 layer.name, known, layer.parameters.size());
-  return known > 0;
-}
-
 }  // namespace
+
+// What all ops of a program share while they are bound.
+class ComputeProgram::Binder {
+ public:
+  Binder(const Plan& plan, RankId rank, const Net& net, Backend& backend, const Arena& arena,
+         const Parameters& parameters, ComputeProgram& result)
+      : program_(program_of(plan, rank)),
+        net_(net),
+        samples_(plan.micro_batch_samples),
+        labels_(static_cast<double>(samples_per_rank(plan, rank) * labels_per_sample(net))),
+        state_(state_sizes(plan.training)),
+        backend_(backend),
+        arena_(arena),
+        places_(parameters.places()),
+        result_(result) {}
+
+  void run() {
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      const Op& op = program_.ops[id];
+      if (!is_pass(op.kind)) continue;
+      const Operands operands(program_, op, arena_);
+      for (const KernelStep& step : lowering(op).steps)
+        result_.launches_[id].push_back(launch(step, operands));
+      if (op.kind == OpKind::forward) result_.losses_[id] = operands.value(net_.loss);
+    }
+  }
+
+ private:
+  const Lowering& lowering(const Op& op) {
+    const Compute& compute = compute_of(op);
+    const Pass pass = pass_of(program_, op);
+    const auto [entry, is_new] = lowerings_.try_emplace({compute.begin, compute.end, pass});
+    if (is_new) {
+      entry->second = lower(net_, compute.begin, compute.end, pass, samples_, backend_.sizes());
+    }
+    return entry->second;
+  }
+
+  Launch launch(const KernelStep& step, const Operands& operands) {
+    const KernelRequest request = request_for(net_, step, samples_);
+    Kernel*& kernel = known_[{step.layer, step.kind, request.wants_input_gradient}];
+    if (kernel == nullptr) {
+      result_.kernels_.push_back(backend_.prepare(request));
+      kernel = result_.kernels_.back().get();
+    }
+    Launch launch{kernel, bind(step, [&](const Place& place) { return operands.at(place); })};
+    launch.arguments.loss_scale = 1 / labels_;
+    if (works_on_a_layer(step.kind)) add_parameters(step, operands, launch.arguments);
+    return launch;
+  }
+
+  void add_parameters(const KernelStep& step, const Operands& operands,
+                      KernelArguments& arguments) {
+    const Layer& layer = net_.layers[step.layer.index()];
+    std::size_t known = 0;
+    for (const ParameterId id : layer.parameters) {
+      const ParameterPlace& place = places_.at(id);
+      arguments.parameters.push_back(operands.weights(place, state_.parameter).memory);
+      const Operands::Where gradients = operands.weight_gradients(place, state_.gradient);
+      arguments.parameter_gradients.push_back(gradients.memory);
+      if (writes_parameter_gradients(step.kind))
+        known += written_.insert({gradients.buffer, id}).second ? 0 : 1;
+    }
+    REHEARSE_CHECK(known == 0 || known == layer.parameters.size(),
+                   "layer {} shares {} of its {} parameters with other layers: all or none",
+                   layer.name, known, layer.parameters.size());
+    arguments.adds_to_parameter_gradients = known > 0;
+  }
+
+  const RankProgram& program_;
+  const Net& net_;
+  const std::int64_t samples_;
+  const double labels_;
+  const StateSizes state_;
+  Backend& backend_;
+  const Arena& arena_;
+  const std::map<ParameterId, ParameterPlace>& places_;
+  ComputeProgram& result_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass>, Lowering> lowerings_;
+  // One kernel serves all ops that run the same step, whatever the addresses.
+  std::map<std::tuple<LayerId, KernelKind, std::vector<bool>>, Kernel*> known_;
+  // Passes stand on one lane: whoever is first in list order to have a gradient in a buffer
+  // overwrites it, the others add to it.
+  std::set<std::pair<BufferId, ParameterId>> written_;
+};
 
 ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend,
                                const Arena& arena, const Parameters& parameters) {
-  const RankProgram& program = program_of(plan, rank);
-  const std::int64_t samples = plan.micro_batch_samples;
-  const double labels = static_cast<double>(samples_per_rank(plan, rank) * labels_per_sample(net));
-  // One kernel serves all ops that run the same step, whatever the addresses.
-  std::map<std::tuple<LayerId, KernelKind, std::vector<bool>>, Kernel*> known;
-  // Backward ops stand on one lane: whoever is first in list order overwrites a gradient, the
-  // others add to it.
-  std::set<ParameterId> written;
-  launches_.resize(program.ops.size());
-  losses_.resize(program.ops.size(), nullptr);
-  for (std::size_t id = 0; id < program.ops.size(); ++id) {
-    const Op& op = program.ops[id];
-    if (op.kind != OpKind::forward && op.kind != OpKind::backward) continue;
-    const Compute& compute = compute_of(op);
-    const Pass pass = op.kind == OpKind::forward ? Pass::forward : Pass::backward;
-    const Lowering lowering =
-        lower(net, compute.begin, compute.end, pass, samples, backend.sizes());
-    const Operands operands(program, op, arena);
-    for (const KernelStep& step : lowering.steps) {
-      const Layer& layer = net.layers[step.layer.index()];
-      const KernelRequest request = request_for(net, step, samples);
-      Kernel*& kernel = known[{step.layer, step.kind, request.wants_input_gradient}];
-      if (kernel == nullptr) {
-        kernels_.push_back(backend.prepare(request));
-        kernel = kernels_.back().get();
-      }
-      Launch launch{kernel, bind(step, [&](const Place& place) { return operands.at(place); })};
-      if (works_on_a_layer(step.kind)) add_parameters(layer, parameters, launch.arguments);
-      launch.arguments.loss_scale = 1 / labels;
-      if (writes_parameter_gradients(step.kind)) {
-        launch.arguments.adds_to_parameter_gradients = add_to(written, layer);
-      }
-      launches_[id].push_back(std::move(launch));
-    }
-    if (pass == Pass::forward) losses_[id] = operands.value(net.loss);
-  }
+  const std::size_t ops = program_of(plan, rank).ops.size();
+  launches_.resize(ops);
+  losses_.resize(ops, nullptr);
+  Binder(plan, rank, net, backend, arena, parameters, *this).run();
 }
 
 }  // namespace rehearse::exec

@@ -1,4 +1,4 @@
-// The kernels of a rank's forward and backward ops, prepared once with their operands' addresses.
+// The kernels of a rank's passes, prepared once with their operands' addresses.
 #pragma once
 
 #include <map>
@@ -24,12 +24,13 @@ class ComputeProgram {
   ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend,
                  const Arena& arena, const Parameters& parameters);
 
-  // In the order they run; empty for ops that are neither forward nor backward.
+  // In the order they run; empty for ops that are no passes.
   const std::vector<Launch>& launches(OpId op) const { return launches_[op.index()]; }
   // The losses this op computes (one per label), or null.
   const void* losses(OpId op) const { return losses_[op.index()]; }
 
  private:
+  class Binder;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::vector<std::vector<Launch>> launches_;
   std::vector<const void*> losses_;

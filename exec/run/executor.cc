@@ -16,7 +16,7 @@ struct Executor::Running {
   OpId op;
   Time issue;
   std::optional<Request> message;
-  std::optional<AllReduce> all_reduce;
+  std::optional<CollectiveRun> collective;
   std::size_t launched = 0;
   bool moved = false;  // since it was last polled
 };
@@ -42,9 +42,8 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
       batches_(batches),
       options_(options),
       origin_ns_(origin_ns),
-      sizes_(state_sizes(plan.training)),
       arena_(program_, options.poison),
-      parameters_(plan, program_, net_, arena_),
+      parameters_(plan, rank_, net_, arena_),
       compute_(plan, rank_, net_, backend, arena_, parameters_),
       lanes_(program_.lanes.size()) {
   for (std::size_t op = 0; op < program_.ops.size(); ++op) {
@@ -106,7 +105,7 @@ void Executor::issue(Lane& lane, OpId id) {
     if (operand.allocates) arena_.allocate(operand.buffer);
   }
   if (op.kind == OpKind::send || op.kind == OpKind::receive) begin_transfer(*lane.running, op);
-  if (op.kind == OpKind::all_reduce) begin_all_reduce(*lane.running, op);
+  if (is_collective(op.kind)) begin_collective(*lane.running, op);
 }
 
 void Executor::begin_transfer(Running& running, const Op& op) {
@@ -125,18 +124,40 @@ void Executor::begin_transfer(Running& running, const Op& op) {
   }
 }
 
-void Executor::begin_all_reduce(Running& running, const Op& op) {
+void Executor::begin_collective(Running& running, const Op& op) {
   const Collective& collective = collective_of(op);
+  REHEARSE_CHECK(collective.parameter_class.has_value(), "{} of a value",
+                 describe_op(program_, running.op));
+  const ParameterClassId c = *collective.parameter_class;
   const auto bytes =
-      static_cast<std::size_t>((collective.end - collective.begin) * sizes_.gradient);
-  std::span<std::byte> room;
+      static_cast<std::size_t>((collective.end - collective.begin) * collective.element_bytes);
+  const ParameterClass& held = program_.parameter_classes[c.index()];
+  const auto shard = [&](std::byte* begin) {
+    const Group& group = group_of(plan_, rank_, op);
+    const ElementRange chunk = chunk_of(collective.begin, collective.end, group.members.size(),
+                                        member_number(group, rank_));
+    return std::span(begin + shard_offset(held, collective.begin) * collective.element_bytes,
+                     static_cast<std::size_t>(chunk.size() * collective.element_bytes));
+  };
+  CollectiveMemory memory;
   for (const Operand& operand : op.operands) {
-    const bool is_room = program_.buffers[operand.buffer.index()].kind == BufferKind::communication;
-    if (is_room) room = arena_.at(operand.buffer);
+    const Buffer& buffer = program_.buffers[operand.buffer.index()];
+    const std::span<std::byte> at = arena_.at(operand.buffer);
+    if (buffer.kind == BufferKind::communication) memory.room = at;
+    // Ranges of a class have a buffer of their own, or are a part of the flat one.
+    if (holds_range(buffer.kind)) memory.values = at;
   }
-  running.all_reduce.emplace(
-      transport_, backend_, group_of(plan_, rank_, op), collective, sizes_.gradient,
-      std::span(parameters_.gradients(collective.parameter_class, collective.begin), bytes), room);
+  std::byte* flat =
+      op.kind == OpKind::all_gather ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);
+  if (memory.values.empty()) {
+    memory.values = std::span(flat + collective.begin * collective.element_bytes, bytes);
+  } else {
+    memory.shard = shard(flat);
+    memory.adds_to_shard = op.operands[1].access == Access::update;
+  }
+  running.collective.emplace(transport_, backend_, group_of(plan_, rank_, op),
+                             collective_kind(op.kind), collective,
+                             collective_tag(program_.lanes[op.lane.index()].kind), memory);
 }
 
 // Whether the op is finished.
@@ -147,13 +168,18 @@ bool Executor::advance(Running& running) {
     case OpKind::send:
     case OpKind::receive:
       return transport_.test(*running.message);
-    case OpKind::all_reduce: {
-      const bool done = running.all_reduce->advance();
-      running.moved = running.all_reduce->moved();
+    case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather: {
+      const bool done = running.collective->advance();
+      running.moved = running.collective->moved();
       return done;
     }
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
       return advance_compute(running);
     case OpKind::load_batch:
       load(op);
@@ -198,21 +224,11 @@ void Executor::load(const Op& op) {
   }
 }
 
-// Neighbouring parameters that decay alike are one call.
 void Executor::update(const Op& op) {
   const ParameterClassId c = optimize_of(op).parameter_class;
-  const auto& parameters = program_.parameter_classes[c.index()].parameters;
-  std::int64_t begin = 0, end = 0;
-  for (std::size_t p = 0; p < parameters.size(); ++p) {
-    const Parameter& parameter = net_.parameters[parameters[p].index()];
-    end += parameter.shape.elements();
-    const bool more = p + 1 < parameters.size() &&
-                      net_.parameters[parameters[p + 1].index()].decays == parameter.decays;
-    if (more) continue;
-    backend_.step(plan_.training.optimizer, parameters_.weights(c, begin),
-                  parameters_.gradients(c, begin), parameters_.optimizer_state(c, begin),
-                  end - begin, parameter.decays);
-    begin = end;
+  for (const Parameters::Part& part : parameters_.parts(c)) {
+    backend_.step(plan_.training.optimizer, part.weights, part.gradients, part.state, part.elements,
+                  part.decays);
   }
 }
 
@@ -222,7 +238,7 @@ void Executor::finish(Lane& lane) {
   for (const Operand& operand : op.operands) {
     if (operand.frees) arena_.free(operand.buffer);
   }
-  if (running.all_reduce) count(op, *running.all_reduce);
+  if (running.collective) count(op, *running.collective);
   spans_[spans_.size() - program_.ops.size() + running.op.index()] = {
       rank_, running.op, step_, running.issue, running.issue, now()};
   ended_[running.op.index()] = true;
@@ -231,13 +247,12 @@ void Executor::finish(Lane& lane) {
   lane.running.reset();
 }
 
-void Executor::count(const Op& op, const AllReduce& all_reduce) {
+void Executor::count(const Op& op, const CollectiveRun& collective) {
   const RankBinding& binding = plan_.ranks[rank_.index()];
-  const auto slot = program_.parameter_classes[collective_of(op).parameter_class.index()].group;
-  traffic_.sent += all_reduce.sent();
-  traffic_.received += all_reduce.received();
-  traffic_.sent_by_kind[static_cast<std::size_t>(OpKind::all_reduce)] += all_reduce.sent();
-  traffic_.sent_by_group[binding.groups[*slot].index()] += all_reduce.sent();
+  traffic_.sent += collective.sent();
+  traffic_.received += collective.received();
+  traffic_.sent_by_kind[static_cast<std::size_t>(op.kind)] += collective.sent();
+  traffic_.sent_by_group[binding.groups[collective_of(op).group].index()] += collective.sent();
 }
 
 void Executor::wait(std::int64_t& idle_since) {

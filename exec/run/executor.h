@@ -12,8 +12,8 @@
 
 #include "exec/backend.h"
 #include "exec/batch_source.h"
-#include "exec/run/all_reduce.h"
 #include "exec/run/arena.h"
+#include "exec/run/collective.h"
 #include "exec/run/compute.h"
 #include "exec/run/parameters.h"
 #include "exec/transport.h"
@@ -74,12 +74,12 @@ class Executor {
   bool advance(Running& running);
   void finish(Lane& lane);
   void begin_transfer(Running& running, const Op& op);
-  void begin_all_reduce(Running& running, const Op& op);
+  void begin_collective(Running& running, const Op& op);
   bool advance_compute(Running& running);
   void add_losses(const void* losses);
   void load(const Op& op);
   void update(const Op& op);
-  void count(const Op& op, const AllReduce& all_reduce);
+  void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
   std::string describe_wait() const;
   Time now() const;
@@ -93,7 +93,6 @@ class Executor {
   BatchSource& batches_;
   const ExecutorOptions options_;
   std::int64_t origin_ns_;
-  const StateSizes sizes_;
   Arena arena_;
   Parameters parameters_;
   ComputeProgram compute_;

@@ -64,19 +64,20 @@ class Meetings {
     return program_of(plan_, span.rank).ops[span.op.index()];
   }
 
-  // Collectives of a group are numbered in issue order, which is the same on all members.
+  // Collectives of a group and kind of lane are numbered in issue order, which is the same on all
+  // members.
   void name_ops(RankId rank) {
     const RankBinding& binding = plan_.ranks[rank.index()];
     const RankProgram& program = program_of(plan_, rank);
-    std::map<GroupId, std::int64_t> reductions;
+    std::map<std::pair<GroupId, LaneKind>, std::int64_t> collectives;
     auto& names = names_.emplace_back(program.ops.size());
     for (std::size_t op = 0; op < program.ops.size(); ++op) {
       const Op& it = program.ops[op];
-      if (it.kind == OpKind::all_reduce) {
-        const auto slot =
-            program.parameter_classes[collective_of(it).parameter_class.index()].group;
-        const GroupId group = binding.groups[*slot];
-        names[op] = {0, group.value(), kCollective, reductions[group]++};
+      if (is_collective(it.kind)) {
+        const GroupId group = binding.groups[collective_of(it).group];
+        const LaneKind lane = program.lanes[it.lane.index()].kind;
+        names[op] = {0, group.value(), kCollective - static_cast<std::uint32_t>(lane),
+                     collectives[{group, lane}]++};
       } else if (it.kind == OpKind::send || it.kind == OpKind::receive) {
         const RankId peer = binding.peers[transfer_of(it).peer];
         const bool sends = it.kind == OpKind::send;
@@ -92,8 +93,8 @@ class Meetings {
     return meeting;
   }
 
-  static constexpr std::uint32_t kCollective =
-      0xFFFFFFFF;  // no rank: a group's number stands first
+  // No rank, less the kind of lane: a group's number stands first.
+  static constexpr std::uint32_t kCollective = 0xFFFFFFFF;
   const Plan& plan_;
   std::vector<std::vector<Meeting>> names_;  // by rank and op
 };

@@ -8,19 +8,24 @@
 
 namespace rehearse::exec {
 
-Parameters::Parameters(const Plan& plan, const RankProgram& program, const Net& net,
-                       const Arena& arena)
-    : net_(net), sizes_(state_sizes(plan.training)), flat_(program.parameter_classes.size()) {
+Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena)
+    : plan_(plan),
+      rank_(rank),
+      program_(program_of(plan, rank)),
+      net_(net),
+      sizes_(state_sizes(plan.training)),
+      flat_(program_.parameter_classes.size()),
+      parts_(flat_.size()) {
   for (std::size_t c = 0; c < flat_.size(); ++c) {
     std::int64_t offset = 0;
-    for (const ParameterId id : program.parameter_classes[c].parameters) {
+    for (const ParameterId id : program_.parameter_classes[c].parameters) {
       const std::int64_t elements = net.parameters[id.index()].shape.elements();
       places_[id] = {ParameterClassId(c), offset, elements};
       offset += elements;
     }
   }
-  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-    const Buffer& buffer = program.buffers[b];
+  for (std::size_t b = 0; b < program_.buffers.size(); ++b) {
+    const Buffer& buffer = program_.buffers[b];
     if (!is_persistent(buffer.kind)) continue;
     Flat& flat = flat_[buffer.parameter_class->index()];
     std::byte* memory = arena.at(BufferId(b)).data();
@@ -28,36 +33,79 @@ Parameters::Parameters(const Plan& plan, const RankProgram& program, const Net& 
     if (buffer.kind == BufferKind::gradients) flat.gradients = memory;
     if (buffer.kind == BufferKind::optimizer_state) flat.state = memory;
   }
+  for (std::size_t c = 0; c < flat_.size(); ++c)
+    cut_parts(ParameterClassId(c));
 }
 
-std::byte* Parameters::weights(ParameterClassId c, std::int64_t element) const {
-  return flat_[c.index()].weights + element * sizes_.parameter;
+// All of a class, or a chunk of every bucket.
+std::vector<Parameters::Own> Parameters::own_ranges(ParameterClassId c) const {
+  const ParameterClass& it = held(c);
+  if (it.sharding == Sharding::none) return {{0, it.elements, 0}};
+  const Group& group = group_at(plan_, rank_, *it.group);
+  std::vector<Own> own;
+  std::int64_t begin = 0;
+  for (const std::int64_t end : it.buckets) {
+    const ElementRange chunk =
+        chunk_of(begin, end, group.members.size(), member_number(group, rank_));
+    own.push_back({chunk.begin, chunk.end, shard_offset(it, begin)});
+    begin = end;
+  }
+  return own;
 }
 
-std::byte* Parameters::gradients(ParameterClassId c, std::int64_t element) const {
-  return flat_[c.index()].gradients + element * sizes_.gradient;
+void Parameters::cut_parts(ParameterClassId c) {
+  for (const Own& own : own_ranges(c)) {
+    std::int64_t begin = own.begin;
+    for (const ParameterId id : held(c).parameters) {
+      const ParameterPlace& place = places_.at(id);
+      const std::int64_t end = std::min(own.end, place.offset + place.elements);
+      if (end <= begin) continue;
+      const bool decays = net_.parameters[id.index()].decays;
+      const Part next = part_at(c, own, begin, end, decays);
+      std::vector<Part>& parts = parts_[c.index()];
+      const bool goes_on = begin > own.begin && parts.back().decays == decays;
+      if (goes_on) {
+        parts.back().elements += next.elements;
+      } else {
+        parts.push_back(next);
+      }
+      begin = end;
+    }
+  }
 }
 
-std::byte* Parameters::optimizer_state(ParameterClassId c, std::int64_t element) const {
-  std::byte* state = flat_[c.index()].state;
-  return state == nullptr ? nullptr : state + element * sizes_.optimizer;
-}
-
-void* Parameters::weights(ParameterId parameter) const {
-  const ParameterPlace& place = places_.at(parameter);
-  return weights(place.parameter_class, place.offset);
-}
-
-void* Parameters::gradients(ParameterId parameter) const {
-  const ParameterPlace& place = places_.at(parameter);
-  return gradients(place.parameter_class, place.offset);
+Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::int64_t begin,
+                                     std::int64_t end, bool decays) const {
+  const Flat& flat = flat_[c.index()];
+  const auto at = [&](std::byte* memory, std::int64_t element, Sharding level) {
+    const std::int64_t place = held(c).sharding >= level ? own.shard + begin - own.begin : begin;
+    return memory == nullptr ? nullptr : memory + place * element;
+  };
+  return {at(flat.weights, sizes_.parameter, Sharding::parameters),
+          at(flat.gradients, sizes_.gradient, Sharding::gradients),
+          at(flat.state, sizes_.optimizer, Sharding::optimizer_state), end - begin, decays};
 }
 
 void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
   for (const auto& [id, place] : places_) {
-    backend.store(weights(id), initial_values(net_.parameters[id.index()], id, seed));
-    std::byte* state = optimizer_state(place.parameter_class, place.offset);
-    if (state != nullptr) backend.fill_zero(state, place.elements);
+    const ParameterClassId c = place.parameter_class;
+    const std::vector<double> values = initial_values(net_.parameters[id.index()], id, seed);
+    const bool sharded = held(c).sharding == Sharding::parameters;
+    const std::vector<Own> ranges =
+        sharded ? own_ranges(c) : std::vector<Own>{{0, held(c).elements, 0}};
+    for (const Own& own : ranges) {
+      const std::int64_t begin = std::max(own.begin, place.offset);
+      const std::int64_t end = std::min(own.end, place.offset + place.elements);
+      if (begin >= end) continue;
+      backend.store(
+          flat_weights(c) + (own.shard + begin - own.begin) * sizes_.parameter,
+          {values.begin() + (begin - place.offset), values.begin() + (end - place.offset)});
+    }
+  }
+  for (std::size_t c = 0; c < flat_.size(); ++c) {
+    for (const Part& part : parts_[c]) {
+      if (part.state != nullptr) backend.fill_zero(part.state, part.elements);
+    }
   }
 }
 

@@ -12,7 +12,7 @@
 
 namespace rehearse::exec {
 
-// One parameter inside its class's flat buffers.
+// One parameter inside its class.
 struct ParameterPlace {
   ParameterClassId parameter_class;
   std::int64_t offset = 0;  // elements
@@ -21,15 +21,21 @@ struct ParameterPlace {
 
 class Parameters {
  public:
-  Parameters(const Plan& plan, const RankProgram& program, const Net& net, const Arena& arena);
+  Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena);
 
   const std::map<ParameterId, ParameterPlace>& places() const { return places_; }
-  void* weights(ParameterId parameter) const;
-  void* gradients(ParameterId parameter) const;
-  // From an element of the class on; state is null where the optimizer keeps none.
-  std::byte* weights(ParameterClassId c, std::int64_t element = 0) const;
-  std::byte* gradients(ParameterClassId c, std::int64_t element = 0) const;
-  std::byte* optimizer_state(ParameterClassId c, std::int64_t element = 0) const;
+  // The persistent buffers: all of the class, or this rank's shard. State is null where the
+  // optimizer keeps none.
+  std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
+  std::byte* flat_gradients(ParameterClassId c) const { return flat_[c.index()].gradients; }
+
+  // What this rank updates of a class, piece by piece: neighbours that decay alike are one.
+  struct Part {
+    std::byte *weights, *gradients, *state;
+    std::int64_t elements = 0;
+    bool decays = false;
+  };
+  const std::vector<Part>& parts(ParameterClassId c) const { return parts_[c.index()]; }
 
   // Values drawn from the seed and the parameter's number: the same on every holder.
   void initialize(Backend& backend, std::uint64_t seed) const;
@@ -38,10 +44,26 @@ class Parameters {
   struct Flat {
     std::byte *weights = nullptr, *gradients = nullptr, *state = nullptr;
   };
+  // Elements [begin, end) of a class that this rank updates; shard: where they begin in its shard.
+  struct Own {
+    std::int64_t begin = 0, end = 0, shard = 0;
+  };
+  std::vector<Own> own_ranges(ParameterClassId c) const;
+  void cut_parts(ParameterClassId c);
+  Part part_at(ParameterClassId c, const Own& own, std::int64_t begin, std::int64_t end,
+               bool decays) const;
+  const ParameterClass& held(ParameterClassId c) const {
+    return program_.parameter_classes[c.index()];
+  }
+
+  const Plan& plan_;
+  const RankId rank_;
+  const RankProgram& program_;
   const Net& net_;
   StateSizes sizes_;
   std::map<ParameterId, ParameterPlace> places_;
-  std::vector<Flat> flat_;  // by class
+  std::vector<Flat> flat_;                // by class
+  std::vector<std::vector<Part>> parts_;  // by class
 };
 
 // The initial values of a parameter.

@@ -1,14 +1,19 @@
 // Message tags of the executor. Messages of one tag between two ranks arrive in order, and a rank
-// runs its collectives one after another in an order that all ranks share, so that one tag serves
-// them all.
+// runs the collectives of one lane one after another in an order that all ranks share, so that one
+// tag serves all of a lane's kind.
 #pragma once
 
 #include <cstdint>
 
+#include "model/plan/plan.h"
+
 namespace rehearse::exec {
 
-inline constexpr std::int64_t kCollectiveTag = 0;
-inline constexpr std::int64_t kParameterTag = 1;  // assembling the model after training
-inline constexpr std::int64_t kFirstTransferTag = 2;
+inline constexpr std::int64_t kParameterTag = 0;  // assembling the model after training
+inline constexpr std::int64_t kFirstTransferTag =
+    1 + static_cast<std::int64_t>(LaneKind::tensor) + 1;
+inline std::int64_t collective_tag(LaneKind lane) {
+  return 1 + static_cast<std::int64_t>(lane);
+}
 
 }  // namespace rehearse::exec

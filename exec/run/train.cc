@@ -30,11 +30,10 @@ std::vector<Bytes> parse_byte_list(std::string_view text) {
   return amounts;
 }
 
-RankMeasurement measure(const Executor& executor, const RankProgram& program, const Plan& plan,
+RankMeasurement measure(const Executor& executor, RankId rank, const Plan& plan,
                         const Backend& backend) {
   return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(),
-          backend.workspace(),
-          weight_hashes(program, executor.parameters(), state_sizes(plan.training))};
+          backend.workspace(), weight_hashes(plan, rank, executor.parameters())};
 }
 
 // Two lines, then the hashes.
@@ -68,7 +67,7 @@ std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vec
   double ranks = 0;
   const std::vector<std::string> all = transport.gather(join(parts, " "));
   for (std::size_t r = 0; r < all.size(); ++r) {
-    if (program_of(plan, RankId(r)).end != end_segment(net)) continue;
+    if (program_of(plan, RankId(r)).stages.back().end != end_segment(net)) continue;
     ranks += 1;
     const auto words = split(all[r], ' ');
     for (std::size_t step = 0; step < sums.size(); ++step)
@@ -82,7 +81,7 @@ std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vec
 // The first rank with the network's end: in a pipeline rank 0 never sees the loss.
 RankId first_with_loss(const Plan& plan, const Net& net) {
   std::size_t rank = 0;
-  while (program_of(plan, RankId(rank)).end != end_segment(net))
+  while (program_of(plan, RankId(rank)).stages.back().end != end_segment(net))
     ++rank;
   return RankId(rank);
 }
@@ -96,7 +95,6 @@ std::int64_t agreed(std::int64_t number, Transport& transport) {
 
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                   BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
-  const RankProgram& program = program_of(plan, transport.rank());
   Executor executor(plan, net, backend, transport, batches, options.executor,
                     common_origin(transport));
   TrainingRun run;
@@ -118,7 +116,7 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
   run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
   run.losses = mean_losses(plan, net, losses, transport);
   for (const std::string& part :
-       transport.gather(print_measurement(measure(executor, program, plan, backend)))) {
+       transport.gather(print_measurement(measure(executor, transport.rank(), plan, backend)))) {
     run.ranks.push_back(parse_measurement(part));
   }
   run.weights = assemble(plan, net, executor.parameters(), backend, transport);

@@ -16,57 +16,59 @@ std::string_view to_string(CollectiveAlgorithm algorithm) {
 
 namespace {
 
-std::size_t ring_step_count(std::size_t members) {
-  return 2 * (members - 1);
+std::size_t ring_step_count(CollectiveKind kind, std::size_t members) {
+  return (kind == CollectiveKind::all_reduce ? 2 : 1) * (members - 1);
 }
 
-// First, chunk k starts at member k and gathers sums until member k - 1 has the whole of it; from
-// there it goes once around.
-CollectiveStep ring_step(std::size_t member, std::size_t members, std::int64_t n,
-                         std::size_t number) {
+// While sums are gathered, chunk k starts at member k + turn, goes up the ring and is complete at
+// member k + turn - 1; from where it is complete it goes once around.
+CollectiveStep ring_step(CollectiveKind kind, std::size_t member, std::size_t members,
+                         std::int64_t n, std::size_t number) {
   const auto chunk = [&](std::size_t k) {
     const auto c = static_cast<std::int64_t>(members),
                place = static_cast<std::int64_t>(k % members);
     return ElementRange{place * n / c, (place + 1) * n / c};
   };
-  const bool reduce = number < members - 1;
-  const std::size_t s = reduce ? number : number - (members - 1);
-  const std::size_t sent = reduce ? member + 2 * members - s : member + 1 + members - s;
+  const bool reduce = kind == CollectiveKind::reduce_scatter ||
+                      (kind == CollectiveKind::all_reduce && number < members - 1);
+  const std::size_t s =
+      kind == CollectiveKind::all_reduce && !reduce ? number - (members - 1) : number;
+  // Which chunk a member sends in step 0 of either half: an all-reduce's halves fit together.
+  const std::size_t first = kind == CollectiveKind::reduce_scatter ? member + members - 1
+                            : kind == CollectiveKind::all_gather   ? member
+                                                                   : member + (reduce ? 0 : 1);
+  const std::size_t sent = first + 2 * members - s;
   return {(member + 1) % members, (member + members - 1) % members, chunk(sent), chunk(sent - 1),
           reduce};
 }
 
 }  // namespace
 
-std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members,
-                                            std::int64_t n) {
-  return steps_of(CollectiveAlgorithm::ring, member, members, n);
-}
-
-std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
-                                     std::size_t members, std::int64_t n) {
-  std::vector<CollectiveStep> steps(step_count(algorithm, members));
+std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
+                                     std::size_t member, std::size_t members, std::int64_t n) {
+  std::vector<CollectiveStep> steps(step_count(kind, algorithm, members));
   for (std::size_t s = 0; s < steps.size(); ++s)
-    steps[s] = step_of(algorithm, member, members, n, s);
+    steps[s] = step_of(kind, algorithm, member, members, n, s);
   return steps;
 }
 
-std::size_t step_count(CollectiveAlgorithm algorithm, std::size_t members) {
+std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members) {
   REHEARSE_CHECK(members > 0, "a collective of nobody");
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
-      return ring_step_count(members);
+      return ring_step_count(kind, members);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
 
-CollectiveStep step_of(CollectiveAlgorithm algorithm, std::size_t member, std::size_t members,
-                       std::int64_t n, std::size_t number) {
+CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
+                       std::size_t members, std::int64_t n, std::size_t number) {
   REHEARSE_CHECK(member < members, "member {} of {}", member, members);
-  REHEARSE_CHECK(number < step_count(algorithm, members), "step {} of {} members", number, members);
+  REHEARSE_CHECK(number < step_count(kind, algorithm, members), "step {} of {} members", number,
+                 members);
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
-      return ring_step(member, members, n, number);
+      return ring_step(kind, member, members, n, number);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -80,8 +82,9 @@ std::int64_t elements_sent(const std::vector<CollectiveStep>& steps) {
 
 std::int64_t longest_receive(const std::vector<CollectiveStep>& steps) {
   std::int64_t longest = 0;
-  for (const CollectiveStep& step : steps)
-    longest = std::max(longest, step.receive.size());
+  for (const CollectiveStep& step : steps) {
+    if (step.reduce) longest = std::max(longest, step.receive.size());
+  }
   return longest;
 }
 

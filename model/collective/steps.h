@@ -11,6 +11,7 @@
 
 namespace rehearse {
 
+enum class CollectiveKind { all_reduce, reduce_scatter, all_gather };
 enum class CollectiveAlgorithm { ring };
 std::string_view to_string(CollectiveAlgorithm algorithm);
 
@@ -29,21 +30,22 @@ struct CollectiveStep {
   bool reduce = false;  // whether what arrives is added to what is there, or replaces it
 };
 
-// Ring all-reduce (Patarasuk and Yuan, JPDC 2009): member i's reduce-scatter, then all-gather, of n
-// elements over c members; chunk k is [k n / c, (k+1) n / c). 2 (c - 1) steps.
-std::vector<CollectiveStep> ring_all_reduce(std::size_t member, std::size_t members,
-                                            std::int64_t n);
-
-std::vector<CollectiveStep> steps_of(CollectiveAlgorithm algorithm, std::size_t member,
-                                     std::size_t members, std::int64_t n);
+// Member's list for n elements over c members; chunk k is [k n / c, (k+1) n / c).
+//
+// Ring (Patarasuk and Yuan, JPDC 2009): c - 1 steps for a reduce-scatter, after which member k has
+// the sum of chunk k; c - 1 for an all-gather, which begins with chunk k on member k; 2 (c - 1) for
+// an all-reduce, which is one after the other.
+std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
+                                     std::size_t member, std::size_t members, std::int64_t n);
 
 // The list piece by piece, for whoever plays many members at once: all lists of a group are as long
 // as the square of its size. Both O(1).
-std::size_t step_count(CollectiveAlgorithm algorithm, std::size_t members);
-CollectiveStep step_of(CollectiveAlgorithm algorithm, std::size_t member, std::size_t members,
-                       std::int64_t n, std::size_t number);
+std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members);
+CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
+                       std::size_t members, std::int64_t n, std::size_t number);
 
-// Elements one member sends; and the longest range it receives: the size of its receive buffer.
+// Elements one member sends; and the longest range it receives to add to its own: the room it
+// needs.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
 std::int64_t longest_receive(const std::vector<CollectiveStep>& steps);
 

@@ -81,16 +81,35 @@ Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::i
   REHEARSE_UNREACHABLE("pass");
 }
 
-std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering) {
+namespace {
+
+template <class Wanted>
+std::vector<ParameterId> parameters_of_steps(const Net& net, const Lowering& lowering,
+                                             Wanted wanted) {
   std::vector<ParameterId> found;
   for (const KernelStep& step : lowering.steps) {
-    if (step.kind != KernelKind::backward && step.kind != KernelKind::backward_weight) continue;
+    if (!wanted(step.kind)) continue;
     for (const ParameterId parameter : net.layers[step.layer.index()].parameters) {
       if (std::find(found.begin(), found.end(), parameter) == found.end())
         found.push_back(parameter);
     }
   }
   return found;
+}
+
+}  // namespace
+
+std::vector<ParameterId> parameters_read(const Net& net, const Lowering& lowering) {
+  return parameters_of_steps(net, lowering, [](KernelKind kind) {
+    return kind == KernelKind::forward || kind == KernelKind::backward ||
+           kind == KernelKind::backward_input;
+  });
+}
+
+std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering) {
+  return parameters_of_steps(net, lowering, [](KernelKind kind) {
+    return kind == KernelKind::backward || kind == KernelKind::backward_weight;
+  });
 }
 
 StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,

@@ -89,7 +89,8 @@ std::string_view to_string(Pass pass);
 Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                const ElementSizes& sizes);
 
-// Parameters whose gradients these steps add to.
+// Parameters whose values these steps read; whose gradients they add to. Each once.
+std::vector<ParameterId> parameters_read(const Net& net, const Lowering& lowering);
 std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering);
 
 // The values that cross the cut before this segment: written before it, read at or after it. The

@@ -18,6 +18,15 @@ Json name_event(const char* what, std::int64_t process, std::int64_t thread,
       {"ph", "M"}, {"pid", process}, {"tid", thread}, {"name", what}, {"args", {{"name", name}}}};
 }
 
+// "send_forward 1", where a rank has several stages.
+std::string lane_name(const RankProgram& program, std::size_t lane) {
+  const Lane& it = program.lanes[lane];
+  std::string name(to_string(it.kind));
+  const bool between_stages = it.kind != LaneKind::compute && it.kind < LaneKind::collective;
+  if (between_stages && program.stages.size() > 1) name += fmt::format(" {}", it.stage.value());
+  return name;
+}
+
 }  // namespace
 
 // The trace event format's complete ("X") and metadata ("M") events; times are microseconds.
@@ -33,7 +42,7 @@ std::string chrome_trace(const Plan& plan, const std::vector<NamedTimeline>& tim
                      fmt::format("{}, rank {} ({})", timelines[t].name, r, program.name)));
       for (std::size_t lane = 0; lane < program.lanes.size(); ++lane) {
         events.push_back(name_event("thread_name", base + r, static_cast<std::int64_t>(lane),
-                                    std::string(to_string(program.lanes[lane]))));
+                                    lane_name(program, lane)));
       }
     }
     for (const Span& span : timelines[t].timeline->spans) {

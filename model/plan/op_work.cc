@@ -9,6 +9,12 @@ StepWork load_work(const RankProgram& program, const Op& op) {
   return {KernelClass::copy, Flops{}, 2 * loaded};
 }
 
+std::int64_t elements_updated(const RankProgram& program, const Op& op) {
+  const ParameterClass& held = program.parameter_classes[optimize_of(op).parameter_class.index()];
+  if (held.sharding == Sharding::none) return held.elements;
+  return shard_elements(held);
+}
+
 StepWork optimizer_work(const Training& training, std::int64_t elements) {
   const Sgd& sgd = training.optimizer;
   const double terms = 1.0 + (sgd.momentum != 0 ? 1 : 0) + (sgd.weight_decay != 0 ? 1 : 0);

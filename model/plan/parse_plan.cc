@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <set>
 
+#include "model/base/check.h"
 #include "model/base/text.h"
 #include "model/plan/plan_line.h"
 #include "model/plan/plan_text.h"
@@ -138,10 +140,39 @@ class Parser {
   void mesh(Line line) {
     line.literal("mesh");
     places_.mesh = number_;
-    plan_.mesh.data = integer(line.field("data"));
-    plan_.mesh.stages = integer(line.field("stages"));
-    plan_.mesh.workers = integer(line.field("workers"));
+    std::set<Axis> seen;
+    for (Axis& axis : plan_.mesh.order) {
+      const Word word = line.word("an axis");
+      const std::size_t equals = word.text.find('=');
+      if (equals == std::string_view::npos) expected("an axis such as data=4", word);
+      axis = named(part(word, 0, equals), "an axis", Axis::tensor);
+      if (!seen.insert(axis).second) expected("every axis once", word);
+      size_of(axis) = integer(tail(word, equals + 1));
+    }
     line.finish();
+    Line tensor = next();
+    tensor.literal("tensor");
+    plan_.sequence_parallel = integer(tensor.field("sequence_parallel")) != 0;
+    tensor.finish();
+    Line recomputation = next();
+    recomputation.literal("recomputation");
+    plan_.recomputation = named(recomputation.word("what is recomputed"), "none, selective or full",
+                                Recomputation::full);
+    recomputation.finish();
+  }
+
+  std::int64_t& size_of(Axis axis) {
+    switch (axis) {
+      case Axis::data:
+        return plan_.mesh.data;
+      case Axis::subnetwork:
+        return plan_.mesh.workers;
+      case Axis::pipeline:
+        return plan_.mesh.pipeline;
+      case Axis::tensor:
+        return plan_.mesh.tensor;
+    }
+    REHEARSE_UNREACHABLE("axis");
   }
 
   void scalars() {
@@ -156,8 +187,14 @@ class Parser {
     scale.finish();
     Line costs = next();
     costs.literal("stage_costs");
-    for (const Word& cost : items(costs.word("costs")))
-      plan_.stage_costs.push_back(real(cost));
+    const auto list = [&](std::string_view key, std::vector<double>& into) {
+      for (const Word& cost : items(costs.field(key)))
+        into.push_back(real(cost));
+    };
+    list("forward", plan_.stage_costs.forward);
+    list("backward_input", plan_.stage_costs.backward_input);
+    list("backward_weight", plan_.stage_costs.backward_weight);
+    plan_.stage_costs.transfer = real(costs.field("transfer"));
     costs.finish();
   }
 
@@ -197,9 +234,8 @@ class Parser {
     number(line, plan_.programs.size());
     RankProgram program;
     program.name = line.field("name").text;
-    const auto [begin, end] = range(line.field("segments"));
-    program.begin = id<SegmentId>(begin);
-    program.end = id<SegmentId>(end);
+    for (const Word& stage : items(line.field("stages")))
+      program.stages.push_back(this->stage(stage));
     program.micro_batches = integer(line.field("micro_batches"));
     const Word holds = line.field("holds");
     if (holds.text != "-") {
@@ -214,10 +250,19 @@ class Parser {
     plan_.programs.push_back(std::move(program));
   }
 
+  // "3:6..8"
+  static Stage stage(const Word& word) {
+    const std::size_t colon = word.text.find(':');
+    if (colon == std::string_view::npos) expected("a stage such as 3:6..8", word);
+    const auto [begin, end] = range(tail(word, colon + 1));
+    return {id<StageId>(part(word, 0, colon)), id<SegmentId>(begin), id<SegmentId>(end)};
+  }
+
   void lane(Line line) {
     RankProgram& program = plan_.programs.back();
     number(line, program.lanes.size());
-    program.lanes.push_back(named(line.word("a lane"), "a lane", LaneKind::collective));
+    const LaneKind kind = named(line.word("a lane"), "a lane", LaneKind::tensor);
+    program.lanes.push_back({kind, id<StageId>(line.field("stage"))});
     line.finish();
   }
 
@@ -228,6 +273,10 @@ class Parser {
     held.elements = integer(line.field("elements"));
     const Word group = line.field("group");
     if (group.text != "-") held.group = static_cast<std::size_t>(integer(group));
+    held.holders = integer(line.field("holders"));
+    held.sharding = named(line.field("sharding"), "a sharding", Sharding::parameters);
+    for (const Word& end : items(line.field("buckets")))
+      held.buckets.push_back(integer(end));
     held.parameters = ids<ParameterId>(line.field("parameters"));
     line.finish();
     program.parameter_classes.push_back(std::move(held));
@@ -241,8 +290,13 @@ class Parser {
     buffer.size = Bytes::bytes(integer(line.field("bytes")));
     const bool of_value = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
     if (of_value) buffer.value = id<ValueId>(line.field("value"));
-    if (is_persistent(buffer.kind))
+    if (is_persistent(buffer.kind) || holds_range(buffer.kind))
       buffer.parameter_class = id<ParameterClassId>(line.field("class"));
+    if (holds_range(buffer.kind)) {
+      const auto [begin, end] = range(line.field("elements"));
+      buffer.begin = integer(begin);
+      buffer.end = integer(end);
+    }
     line.finish();
     program.buffers.push_back(buffer);
   }
@@ -267,7 +321,10 @@ class Parser {
       case OpKind::load_batch:
         return Compute{{}, {}, id<MicroBatchId>(line.field("micro_batch"))};
       case OpKind::forward:
-      case OpKind::backward: {
+      case OpKind::backward:
+      case OpKind::backward_input:
+      case OpKind::backward_weight:
+      case OpKind::recompute: {
         const auto [begin, end] = range(line.field("segments"));
         return Compute{id<SegmentId>(begin), id<SegmentId>(end),
                        id<MicroBatchId>(line.field("micro_batch"))};
@@ -280,12 +337,17 @@ class Parser {
         transfer.bytes = Bytes::bytes(integer(line.field("bytes")));
         return transfer;
       }
-      case OpKind::all_reduce: {
+      case OpKind::all_reduce:
+      case OpKind::reduce_scatter:
+      case OpKind::all_gather: {
         Collective collective;
-        collective.parameter_class = id<ParameterClassId>(line.field("class"));
+        collective.group = static_cast<std::size_t>(integer(line.field("group")));
+        const Word of = line.field("class");
+        if (of.text != "-") collective.parameter_class = id<ParameterClassId>(of);
         const auto [begin, end] = range(line.field("elements"));
         collective.begin = integer(begin);
         collective.end = integer(end);
+        collective.element_bytes = integer(line.field("width"));
         collective.divisor = integer(line.field("divisor"));
         collective.algorithm =
             named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::ring);
@@ -317,6 +379,7 @@ class Parser {
     rank.peers = ids<RankId>(line.field("peers"));
     rank.groups = ids<GroupId>(line.field("groups"));
     rank.first_micro_batch = integer(line.field("first_micro_batch"));
+    rank.slice = integer(line.field("slice"));
     line.finish();
     places_.ranks.push_back(number_);
     plan_.ranks.push_back(std::move(rank));

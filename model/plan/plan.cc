@@ -1,5 +1,7 @@
 #include "model/plan/plan.h"
 
+#include <algorithm>
+
 #include "model/base/check.h"
 
 namespace rehearse {
@@ -12,12 +14,20 @@ std::string_view to_string(BufferKind kind) {
       return "gradients";
     case BufferKind::optimizer_state:
       return "optimizer_state";
+    case BufferKind::gathered:
+      return "gathered";
+    case BufferKind::unreduced:
+      return "unreduced";
     case BufferKind::value:
       return "value";
     case BufferKind::gradient:
       return "gradient";
     case BufferKind::saved:
       return "saved";
+    case BufferKind::kept:
+      return "kept";
+    case BufferKind::deferred:
+      return "deferred";
     case BufferKind::scratch:
       return "scratch";
     case BufferKind::communication:
@@ -32,14 +42,22 @@ bool is_persistent(BufferKind kind) {
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
       return true;
+    case BufferKind::gathered:
+    case BufferKind::unreduced:
     case BufferKind::value:
     case BufferKind::gradient:
     case BufferKind::saved:
+    case BufferKind::kept:
+    case BufferKind::deferred:
     case BufferKind::scratch:
     case BufferKind::communication:
       return false;
   }
   REHEARSE_UNREACHABLE("buffer kind");
+}
+
+bool holds_range(BufferKind kind) {
+  return kind == BufferKind::gathered || kind == BufferKind::unreduced;
 }
 
 std::string_view to_string(Access access) {
@@ -62,12 +80,22 @@ std::string_view to_string(OpKind kind) {
       return "forward";
     case OpKind::backward:
       return "backward";
+    case OpKind::backward_input:
+      return "backward_input";
+    case OpKind::backward_weight:
+      return "backward_weight";
+    case OpKind::recompute:
+      return "recompute";
     case OpKind::send:
       return "send";
     case OpKind::receive:
       return "receive";
     case OpKind::all_reduce:
       return "all_reduce";
+    case OpKind::reduce_scatter:
+      return "reduce_scatter";
+    case OpKind::all_gather:
+      return "all_gather";
     case OpKind::optimizer_step:
       return "optimizer_step";
   }
@@ -88,6 +116,10 @@ std::string_view to_string(LaneKind kind) {
       return "receive_backward";
     case LaneKind::collective:
       return "collective";
+    case LaneKind::gather:
+      return "gather";
+    case LaneKind::tensor:
+      return "tensor";
   }
   REHEARSE_UNREACHABLE("lane kind");
 }
@@ -96,15 +128,166 @@ bool is_communication(OpKind kind) {
   switch (kind) {
     case OpKind::send:
     case OpKind::receive:
-    case OpKind::all_reduce:
       return true;
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
+    case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
+    case OpKind::optimizer_step:
+      return is_collective(kind);
+  }
+  REHEARSE_UNREACHABLE("op kind");
+}
+
+bool is_collective(OpKind kind) {
+  return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter || kind == OpKind::all_gather;
+}
+
+CollectiveKind collective_kind(OpKind kind) {
+  REHEARSE_CHECK(is_collective(kind), "{} is no collective", to_string(kind));
+  if (kind == OpKind::all_reduce) return CollectiveKind::all_reduce;
+  return kind == OpKind::all_gather ? CollectiveKind::all_gather : CollectiveKind::reduce_scatter;
+}
+
+bool is_pass(OpKind kind) {
+  switch (kind) {
+    case OpKind::forward:
+    case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
+      return true;
+    case OpKind::load_batch:
+    case OpKind::send:
+    case OpKind::receive:
+    case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
     case OpKind::optimizer_step:
       return false;
   }
   REHEARSE_UNREACHABLE("op kind");
+}
+
+Pass pass_of(const RankProgram& program, const Op& op) {
+  switch (op.kind) {
+    case OpKind::forward:
+    case OpKind::recompute: {
+      const bool keeps =
+          std::any_of(op.operands.begin(), op.operands.end(), [&](const Operand& operand) {
+            return program.buffers[operand.buffer.index()].kind == BufferKind::kept;
+          });
+      return keeps ? Pass::split_forward : Pass::forward;
+    }
+    case OpKind::backward:
+      return Pass::backward;
+    case OpKind::backward_input:
+      return Pass::backward_input;
+    case OpKind::backward_weight:
+      return Pass::backward_weight;
+    case OpKind::load_batch:
+    case OpKind::send:
+    case OpKind::receive:
+    case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
+    case OpKind::optimizer_step:
+      break;
+  }
+  REHEARSE_UNREACHABLE("no pass");
+}
+
+std::string_view to_string(Sharding sharding) {
+  switch (sharding) {
+    case Sharding::none:
+      return "none";
+    case Sharding::optimizer_state:
+      return "optimizer_state";
+    case Sharding::gradients:
+      return "gradients";
+    case Sharding::parameters:
+      return "parameters";
+  }
+  REHEARSE_UNREACHABLE("sharding");
+}
+
+std::string_view to_string(Axis axis) {
+  switch (axis) {
+    case Axis::data:
+      return "data";
+    case Axis::subnetwork:
+      return "subnetwork";
+    case Axis::pipeline:
+      return "pipeline";
+    case Axis::tensor:
+      return "tensor";
+  }
+  REHEARSE_UNREACHABLE("axis");
+}
+
+std::string_view to_string(Recomputation recomputation) {
+  switch (recomputation) {
+    case Recomputation::none:
+      return "none";
+    case Recomputation::selective:
+      return "selective";
+    case Recomputation::full:
+      return "full";
+  }
+  REHEARSE_UNREACHABLE("recomputation");
+}
+
+std::int64_t Mesh::size(Axis axis) const {
+  switch (axis) {
+    case Axis::data:
+      return data;
+    case Axis::subnetwork:
+      return workers;
+    case Axis::pipeline:
+      return pipeline;
+    case Axis::tensor:
+      return tensor;
+  }
+  REHEARSE_UNREACHABLE("axis");
+}
+
+std::int64_t shard_offset(const ParameterClass& parameter_class, std::int64_t bucket_begin) {
+  const std::int64_t c = parameter_class.holders;
+  std::int64_t offset = 0, begin = 0;
+  for (const std::int64_t end : parameter_class.buckets) {
+    if (begin >= bucket_begin) break;
+    offset += (end - begin + c - 1) / c;
+    begin = end;
+  }
+  return offset;
+}
+
+std::int64_t shard_elements(const ParameterClass& parameter_class) {
+  return shard_offset(parameter_class, parameter_class.elements);
+}
+
+ElementRange chunk_of(std::int64_t begin, std::int64_t end, std::size_t members,
+                      std::size_t member) {
+  const auto c = static_cast<std::int64_t>(members), k = static_cast<std::int64_t>(member);
+  return {begin + k * (end - begin) / c, begin + (k + 1) * (end - begin) / c};
+}
+
+std::size_t member_number(const Group& group, RankId rank) {
+  const auto found = std::find(group.members.begin(), group.members.end(), rank);
+  REHEARSE_CHECK(found != group.members.end(), "rank {} is not a member", rank.value());
+  return static_cast<std::size_t>(found - group.members.begin());
+}
+
+std::optional<std::size_t> stage_with(const RankProgram& program, SegmentId segment) {
+  for (std::size_t s = 0; s < program.stages.size(); ++s) {
+    if (program.stages[s].begin <= segment && segment < program.stages[s].end) return s;
+  }
+  return std::nullopt;
 }
 
 const RankProgram& program_of(const Plan& plan, RankId rank) {
@@ -124,14 +307,12 @@ const Optimize& optimize_of(const Op& op) {
   return std::get<Optimize>(op.detail);
 }
 
+const Group& group_at(const Plan& plan, RankId rank, std::size_t slot) {
+  return plan.groups[plan.ranks[rank.index()].groups[slot].index()];
+}
+
 const Group& group_of(const Plan& plan, RankId rank, const Op& op) {
-  const RankBinding& binding = plan.ranks[rank.index()];
-  const RankProgram& program = plan.programs[binding.program.index()];
-  const auto& parameter_class =
-      program.parameter_classes[collective_of(op).parameter_class.index()];
-  REHEARSE_CHECK(parameter_class.group.has_value(), "rank {} reduces a class it holds alone",
-                 rank.index());
-  return plan.groups[binding.groups[*parameter_class.group].index()];
+  return group_at(plan, rank, collective_of(op).group);
 }
 
 std::int64_t global_micro_batch(const Plan& plan, RankId rank, MicroBatchId local) {
@@ -140,6 +321,10 @@ std::int64_t global_micro_batch(const Plan& plan, RankId rank, MicroBatchId loca
 
 std::int64_t samples_per_rank(const Plan& plan, RankId rank) {
   return program_of(plan, rank).micro_batches * plan.micro_batch_samples;
+}
+
+Result<Net> whole_net(const Plan& plan) {
+  return build_net(plan.model);
 }
 
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {

@@ -9,15 +9,18 @@
 // There are no durations in a plan: Prices has them.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "model/base/diagnostic.h"
 #include "model/base/ids.h"
 #include "model/base/units.h"
 #include "model/collective/steps.h"
+#include "model/net/lowering.h"
 #include "model/net/model_spec.h"
 #include "model/net/net.h"
 #include "model/plan/training.h"
@@ -27,24 +30,32 @@ namespace rehearse {
 // ---- buffers ---------------------------------------------------------------------------------
 
 enum class BufferKind {
-  parameters,       // flat, one per parameter class; persistent
-  gradients,        // flat, one per parameter class; persistent
-  optimizer_state,  // flat, one per parameter class; persistent
+  parameters,       // flat, one per parameter class, or this rank's shard of it; persistent
+  gradients,        // the same for gradients; persistent
+  optimizer_state,  // the same for the optimizer's state; persistent
+  gathered,         // parameters of a range of a class, gathered from the shards
+  unreduced,        // gradients of a range of a class, of one micro-batch
   value,            // a boundary value of one micro-batch
   gradient,         // its gradient
-  saved,            // what a forward op keeps for its backward op
+  saved,            // what a forward op keeps for its backward (its input gradients)
+  kept,             // what it keeps for its weight gradients, where backward is split
+  deferred,         // output gradients kept for the weight gradients
   scratch,          // lives while one op runs
   communication,    // chunks that a collective receives
 };
 std::string_view to_string(BufferKind kind);
 // Persistent buffers live for the whole run; the others are allocated and freed by ops.
 bool is_persistent(BufferKind kind);
+// Whether it holds a range of a class: gathered and unreduced.
+bool holds_range(BufferKind kind);
 
 struct Buffer {
   BufferKind kind = BufferKind::scratch;
   Bytes size;
-  std::optional<ValueId> value;                     // of value and gradient
-  std::optional<ParameterClassId> parameter_class;  // of the persistent kinds
+  std::optional<ValueId> value = std::nullopt;  // of value and gradient
+  // Of the persistent kinds, gathered and unreduced; the last two hold elements [begin, end).
+  std::optional<ParameterClassId> parameter_class = std::nullopt;
+  std::int64_t begin = 0, end = 0;
 };
 
 enum class Access { read, write, update };  // update: reads and writes
@@ -60,11 +71,24 @@ struct Operand {
 
 // ---- ops -------------------------------------------------------------------------------------
 
-enum class OpKind { load_batch, forward, backward, send, receive, all_reduce, optimizer_step };
-inline constexpr int kOpKindCount = 7;
+enum class OpKind {
+  load_batch,
+  forward,
+  backward,         // all gradients
+  backward_input,   // of a split backward: what the stage before waits for
+  backward_weight,  // ... and the rest
+  recompute,        // forward once more, for what backward needs of it
+  send,
+  receive,
+  all_reduce,
+  reduce_scatter,
+  all_gather,
+  optimizer_step
+};
+inline constexpr int kOpKindCount = 12;
 std::string_view to_string(OpKind kind);
 
-// load_batch, forward, backward: micro-batch numbers count from 0 on each rank.
+// load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
 struct Compute {
   SegmentId begin, end;  // empty for load_batch
   MicroBatchId micro_batch;
@@ -75,10 +99,19 @@ struct Transfer {
   std::int64_t tag = 0;
   Bytes bytes;
 };
-// all_reduce of elements [begin, end) of a parameter class's gradients: sum / divisor everywhere.
+// all_reduce, reduce_scatter, all_gather over a group, of elements [begin, end) of a parameter
+// class, or of a value (or its gradient) as a whole. Operand 0 is worked on in place, or is the
+// source where operand 1 is the destination:
+//   all_reduce      of gradients or a value: sum / divisor on every member
+//   reduce_scatter  of gradients: member i gets sum / divisor of chunk i, in place, or in its shard
+//                   (added to it if the shard is updated, not written); of a value: its rows
+//   all_gather      of parameters: everybody gets all chunks, in place, or from the shards; of a
+//                   value: all rows
 struct Collective {
-  ParameterClassId parameter_class;
+  std::size_t group = 0;                            // slot in the rank's binding
+  std::optional<ParameterClassId> parameter_class;  // none: a value
   std::int64_t begin = 0, end = 0;
+  std::int64_t element_bytes = 0;
   std::int64_t divisor = 1;
   CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
 };
@@ -97,12 +130,24 @@ struct Op {
 
 // ---- programs --------------------------------------------------------------------------------
 
+// What the holders of a class share out among themselves (Rajbhandari et al., ZeRO, SC 2020,
+// section 5): each level adds to the one before.
+enum class Sharding { none, optimizer_state, gradients, parameters };
+std::string_view to_string(Sharding sharding);
+
 // Parameters with the same holders, in one flat buffer without padding, in the order in which
 // backward finishes their gradients.
+//
+// A sharded class is cut into buckets, every bucket into as many chunks as there are holders: chunk
+// k of n elements over c holders is [k n / c, (k+1) n / c), and member k's. Its shard has room for
+// ceil(n / c) elements per bucket, in the order of the buckets.
 struct ParameterClass {
   std::vector<ParameterId> parameters;
   std::int64_t elements = 0;
   std::optional<std::size_t> group;  // slot of the holders' group; none: this rank alone
+  std::int64_t holders = 1;
+  Sharding sharding = Sharding::none;
+  std::vector<std::int64_t> buckets;  // ends, ascending, the last is `elements`; empty: not sharded
 };
 
 // One lane computes; each other lane carries one kind of message in one direction, so that a
@@ -113,16 +158,31 @@ enum class LaneKind {
   receive_forward,
   send_backward,
   receive_backward,
-  collective
+  collective,  // of gradients, and of the weights they change
+  gather,      // of parameters that are sharded
+  tensor       // between tensor-parallel ranks
 };
 std::string_view to_string(LaneKind kind);
 
+// stage: of the lanes between stages, the one whose input or output is carried. 0 on the others.
+struct Lane {
+  LaneKind kind = LaneKind::compute;
+  StageId stage;
+  friend auto operator<=>(const Lane&, const Lane&) = default;
+};
+
+// One stage of the pipeline, on one rank: segments [begin, end).
+struct Stage {
+  StageId number;
+  SegmentId begin, end;
+};
+
 struct RankProgram {
-  std::string name;       // "stage2", "worker1"
-  SegmentId begin, end;   // of the network: this rank's stage
-  Subnetwork subnetwork;  // units it holds
+  std::string name;           // "stage2", "worker1"
+  std::vector<Stage> stages;  // ascending
+  Subnetwork subnetwork;      // units it holds
   std::int64_t micro_batches = 1;
-  std::vector<LaneKind> lanes;
+  std::vector<Lane> lanes;
   std::vector<ParameterClass> parameter_classes;
   std::vector<Buffer> buffers;
   std::vector<Op> ops;
@@ -134,6 +194,8 @@ struct RankBinding {
   std::vector<GroupId> groups;
   // Number, in the global batch, of its first micro-batch.
   std::int64_t first_micro_batch = 0;
+  // Which slice it has of what tensor parallelism slices.
+  std::int64_t slice = 0;
 };
 
 // Members in the order collectives number them.
@@ -141,21 +203,55 @@ struct Group {
   std::vector<RankId> members;
 };
 
+// The axes along which ranks are laid out.
+enum class Axis { data, subnetwork, pipeline, tensor };
+inline constexpr int kAxisCount = 4;
+std::string_view to_string(Axis axis);
+// Outermost first: neighbours along the last axis are neighbouring ranks.
+using AxisOrder = std::array<Axis, kAxisCount>;
+inline constexpr AxisOrder kAxisOrder = {Axis::data, Axis::subnetwork, Axis::pipeline,
+                                         Axis::tensor};
+
 struct Mesh {
-  std::int64_t data = 1, stages = 1, workers = 1;  // workers: of subnetwork data parallelism
-  std::int64_t ranks() const { return data * stages * workers; }
+  // Ranks along each axis; workers: of subnetwork data parallelism.
+  std::int64_t data = 1, workers = 1, pipeline = 1, tensor = 1;
+  AxisOrder order = kAxisOrder;
+  std::int64_t size(Axis axis) const;
+  std::int64_t ranks() const { return data * workers * pipeline * tensor; }
+};
+
+// What is computed again in backward instead of being kept: nothing; the cores of attention, inside
+// their kernels (Korthikanti et al., arXiv 2205.05198, section 5); or all but the inputs of blocks.
+enum class Recomputation { none, selective, full };
+std::string_view to_string(Recomputation recomputation);
+
+// Relative times of the blocks' passes, and of a message between stages: what stages are cut and
+// passes placed by. Plain numbers: whoever builds a plan gets them from elsewhere.
+struct StageCosts {
+  std::vector<double> forward, backward_input, backward_weight;  // by block
+  double transfer = 0;
+};
+
+// What blocks need of a rank's memory, and how much it has: no plan keeps it, but stages are cut so
+// that they fit.
+struct StageMemory {
+  std::vector<Bytes> state;        // by block: weights, gradients, optimizer state
+  std::vector<Bytes> activations;  // by block: of one micro-batch
+  Bytes limit;
 };
 
 struct Plan {
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   std::string strategy;
   ModelSpec model;
   Training training;
   Mesh mesh;
+  bool sequence_parallel = false;  // between tensor-parallel ranks
+  Recomputation recomputation = Recomputation::none;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
-  std::vector<double> stage_costs;  // per block, as used to cut stages; empty if they were not
+  StageCosts stage_costs;  // as used; empty if they were not
   std::vector<Group> groups;
   std::vector<RankProgram> programs;
   std::vector<RankBinding> ranks;
@@ -169,13 +265,34 @@ const Transfer& transfer_of(const Op& op);
 const Collective& collective_of(const Op& op);
 const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
-// The group of a collective op on this rank.
+bool is_collective(OpKind kind);
+CollectiveKind collective_kind(OpKind kind);
+// Whether it runs kernels of the network: forward, backward of all kinds, recompute.
+bool is_pass(OpKind kind);
+// How a pass is lowered. A forward op that keeps something for weight gradients has a split
+// backward; where there is nothing to keep, both lower alike.
+Pass pass_of(const RankProgram& program, const Op& op);
+// Elements that each holder of a sharded class has room for; where the bucket that begins at an
+// element starts in them; and the elements of a member's chunk of [begin, end).
+std::int64_t shard_elements(const ParameterClass& parameter_class);
+std::int64_t shard_offset(const ParameterClass& parameter_class, std::int64_t bucket_begin);
+ElementRange chunk_of(std::int64_t begin, std::int64_t end, std::size_t members,
+                      std::size_t member);
+// Number of a rank in a group that it is a member of.
+std::size_t member_number(const Group& group, RankId rank);
+// The stage that a segment belongs to in this program.
+std::optional<std::size_t> stage_with(const RankProgram& program, SegmentId segment);
+// The group of a collective op on this rank, or of a parameter class.
+const Group& group_at(const Plan& plan, RankId rank, std::size_t slot);
 const Group& group_of(const Plan& plan, RankId rank, const Op& op);
 // Real micro-batch number in the global batch.
 std::int64_t global_micro_batch(const Plan& plan, RankId rank, MicroBatchId local);
 // Divisor of the loss on this rank, so that its gradients are means over its samples and labels.
 std::int64_t samples_per_rank(const Plan& plan, RankId rank);
-// The network as a program trains it: restricted to what is held, branches scaled.
+// The network that the plan's segments and values refer to: its model, sliced and recomputing as
+// the plan says.
+Result<Net> whole_net(const Plan& plan);
+// The network as a program trains it: of the whole net, what is held, branches scaled.
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program);
 
 }  // namespace rehearse

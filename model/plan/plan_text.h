@@ -2,16 +2,16 @@
 //
 // One line per thing, fields in a fixed order, numbers in base units:
 //
-//   rehearse plan 1
+//   rehearse plan 2
 //   strategy ddp
 //   ...
 //   group 0 ranks=0,1,2,3
-//   program 0 name=replica segments=0..11 micro_batches=1 holds=111111111
-//   lane 0 compute
-//   class 0 elements=272186 group=0 parameters=61,60,...
+//   program 0 name=replica stages=0:0..11 micro_batches=1 holds=111111111
+//   lane 0 compute stage=0
+//   class 0 elements=272186 group=0 holders=4 sharding=none buckets=- parameters=61,60,...
 //   buffer 7 kind=value bytes=3211264 value=2
 //   op 4 backward lane=0 after=2 segments=8..11 micro_batch=0 uses=r7-,w9+,u1
-//   rank 0 program=0 peers=- groups=0 first_micro_batch=0
+//   rank 0 program=0 peers=- groups=0 first_micro_batch=0 slice=0
 //
 // uses: r(ead), w(rite) or u(pdate), the buffer, '+' if the op allocates it, '-' if it frees it.
 // A list that is empty is '-'. '#' begins a comment, empty lines are skipped.

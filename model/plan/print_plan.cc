@@ -34,8 +34,9 @@ class Printer {
       program(p, plan.programs[p]);
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
       const RankBinding& rank = plan.ranks[r];
-      line("rank {} program={} peers={} groups={} first_micro_batch={}", r, rank.program.value(),
-           ids(rank.peers), ids(rank.groups), rank.first_micro_batch);
+      line("rank {} program={} peers={} groups={} first_micro_batch={} slice={}", r,
+           rank.program.value(), ids(rank.peers), ids(rank.groups), rank.first_micro_batch,
+           rank.slice);
     }
     return std::move(text_);
   }
@@ -56,11 +57,19 @@ class Printer {
          t.steps, t.seed);
     line("sgd lr={} momentum={} weight_decay={}", exact(t.optimizer.lr),
          exact(t.optimizer.momentum), exact(t.optimizer.weight_decay));
-    line("mesh data={} stages={} workers={}", plan.mesh.data, plan.mesh.stages, plan.mesh.workers);
+    std::vector<std::string> axes;
+    for (const Axis axis : plan.mesh.order)
+      axes.push_back(fmt::format("{}={}", to_string(axis), plan.mesh.size(axis)));
+    line("mesh {}", join(axes, " "));
+    line("tensor sequence_parallel={}", plan.sequence_parallel ? 1 : 0);
+    line("recomputation {}", to_string(plan.recomputation));
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));
-    line("stage_costs {}", list(plan.stage_costs, exact));
+    const StageCosts& costs = plan.stage_costs;
+    line("stage_costs forward={} backward_input={} backward_weight={} transfer={}",
+         list(costs.forward, exact), list(costs.backward_input, exact),
+         list(costs.backward_weight, exact), exact(costs.transfer));
   }
 
   void model(const ModelSpec& spec) {
@@ -78,14 +87,17 @@ class Printer {
     std::string holds;
     for (const bool held : p.subnetwork.holds)
       holds += held ? '1' : '0';
-    line("program {} name={} segments={}..{} micro_batches={} holds={}", number, p.name,
-         p.begin.value(), p.end.value(), p.micro_batches, holds.empty() ? "-" : holds);
+    line("program {} name={} stages={} micro_batches={} holds={}", number, p.name,
+         list(p.stages, stage), p.micro_batches, holds.empty() ? "-" : holds);
     for (std::size_t l = 0; l < p.lanes.size(); ++l)
-      line("lane {} {}", l, to_string(p.lanes[l]));
+      line("lane {} {} stage={}", l, to_string(p.lanes[l].kind), p.lanes[l].stage.value());
     for (std::size_t c = 0; c < p.parameter_classes.size(); ++c) {
       const ParameterClass& held = p.parameter_classes[c];
-      line("class {} elements={} group={} parameters={}", c, held.elements,
-           held.group ? std::to_string(*held.group) : "-", ids(held.parameters));
+      line("class {} elements={} group={} holders={} sharding={} buckets={} parameters={}", c,
+           held.elements, held.group ? std::to_string(*held.group) : "-", held.holders,
+           to_string(held.sharding),
+           list(held.buckets, [](std::int64_t end) { return std::to_string(end); }),
+           ids(held.parameters));
     }
     for (std::size_t b = 0; b < p.buffers.size(); ++b)
       buffer(b, p.buffers[b]);
@@ -97,12 +109,17 @@ class Printer {
     std::string of;
     if (b.value) of = fmt::format(" value={}", b.value->value());
     if (b.parameter_class) of = fmt::format(" class={}", b.parameter_class->value());
+    if (holds_range(b.kind)) of += fmt::format(" elements={}..{}", b.begin, b.end);
     line("buffer {} kind={} bytes={}{}", number, to_string(b.kind), b.size.bytes(), of);
   }
 
   void op(std::size_t number, const Op& o) {
     line("op {} {} lane={} after={} {} uses={}", number, to_string(o.kind), o.lane.value(),
          ids(o.after), detail(o), list(o.operands, operand));
+  }
+
+  static std::string stage(const Stage& s) {
+    return fmt::format("{}:{}..{}", s.number.value(), s.begin.value(), s.end.value());
   }
 
   static std::string operand(const Operand& o) {
@@ -115,7 +132,10 @@ class Printer {
       case OpKind::load_batch:
         return fmt::format("micro_batch={}", compute_of(o).micro_batch.value());
       case OpKind::forward:
-      case OpKind::backward: {
+      case OpKind::backward:
+      case OpKind::backward_input:
+      case OpKind::backward_weight:
+      case OpKind::recompute: {
         const Compute& compute = compute_of(o);
         return fmt::format("segments={}..{} micro_batch={}", compute.begin.value(),
                            compute.end.value(), compute.micro_batch.value());
@@ -126,11 +146,14 @@ class Printer {
         return fmt::format("peer={} tag={} bytes={}", transfer.peer, transfer.tag,
                            transfer.bytes.bytes());
       }
-      case OpKind::all_reduce: {
-        const Collective& collective = collective_of(o);
-        return fmt::format("class={} elements={}..{} divisor={} algorithm={}",
-                           collective.parameter_class.value(), collective.begin, collective.end,
-                           collective.divisor, to_string(collective.algorithm));
+      case OpKind::all_reduce:
+      case OpKind::reduce_scatter:
+      case OpKind::all_gather: {
+        const Collective& it = collective_of(o);
+        const auto& c = it.parameter_class;
+        return fmt::format("group={} class={} elements={}..{} width={} divisor={} algorithm={}",
+                           it.group, c ? std::to_string(c->value()) : "-", it.begin, it.end,
+                           it.element_bytes, it.divisor, to_string(it.algorithm));
       }
       case OpKind::optimizer_step:
         return fmt::format("class={}", optimize_of(o).parameter_class.value());

@@ -173,6 +173,14 @@ std::optional<double> read_number(const Value& value, Problems& problems, double
   return std::nullopt;
 }
 
+std::optional<bool> read_yes_no(const Value& value, Problems& problems) {
+  if (scalar(value, "true or false", problems) == nullptr) return std::nullopt;
+  if (!value.quoted && value.text == "true") return true;
+  if (!value.quoted && value.text == "false") return false;
+  expected("true or false", value, problems);
+  return std::nullopt;
+}
+
 std::optional<Bytes> read_bytes(const Value& value, Problems& problems) {
   return quantity(value, parse_bytes, "an amount of bytes such as '256 KiB'", problems);
 }

@@ -74,6 +74,7 @@ std::optional<std::string> read_name(const Value& value, Problems& problems);
 // Whole numbers and numbers are decimal: '010' is neither 8 nor 10 but an error.
 std::optional<std::int64_t> read_count(const Value& value, Problems& problems, Range range);
 std::optional<double> read_number(const Value& value, Problems& problems, double least);
+std::optional<bool> read_yes_no(const Value& value, Problems& problems);
 // Quantities have a unit, are finite and not below 0; rates are above 0, since they divide.
 std::optional<Bytes> read_bytes(const Value& value, Problems& problems);
 std::optional<Seconds> read_seconds(const Value& value, Problems& problems);

@@ -34,7 +34,7 @@ class StrategyCheck {
                 {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
       return strategy;
     strategy.mesh = *mesh;
-    report(check_stages(*mesh, net_.blocks.size()), entry.places.stages);
+    report(check_stages(spec, *mesh, net_.blocks.size()), entry.places.stages);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;

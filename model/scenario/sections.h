@@ -18,7 +18,7 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
 
 // A strategy and where its keys stand, for errors found when everything has been read.
 struct StrategyPlaces {
-  SourceSpan entry, data, stages, micro_batches, workers, coverage;
+  SourceSpan entry, data, stages, micro_batches, tensor, workers, coverage;
 };
 struct StrategyEntry {
   StrategySpec spec;

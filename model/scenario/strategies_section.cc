@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "model/scenario/sections.h"
@@ -32,6 +33,61 @@ std::optional<std::string> read_schedule(const Value& value, Problems& problems)
   return std::nullopt;
 }
 
+// The ZeRO stage of a data-parallel axis.
+std::optional<Sharding> read_zero(const Value& value, Problems& problems) {
+  const auto level = read_count(value, problems, {0, 3});
+  return level ? std::optional(static_cast<Sharding>(*level)) : std::nullopt;
+}
+
+// A number of ranks, or a map with the sharding.
+void read_data(Map& strategy, StrategySpec& spec) {
+  const Value* data = strategy.find("data");
+  if (data == nullptr) return;
+  if (data->kind != Kind::map) return read(strategy, "data", spec.data, read_axis);
+  Map map(*data, "data", strategy.where("data"), strategy.problems());
+  read_needed(map, "ranks", spec.data, read_axis);
+  read(map, "zero", spec.sharding, read_zero);
+  read(map, "prefetch", spec.prefetch, read_count, Range{0, 1000});
+  map.finish();
+}
+
+// A number of ranks, or a map.
+void read_tensor(Map& strategy, StrategyEntry& entry) {
+  const Value* tensor = strategy.find("tensor");
+  if (tensor == nullptr) return;
+  entry.places.tensor = strategy.where("tensor");
+  entry.spec.tensor.emplace();
+  if (tensor->kind != Kind::map)
+    return read(strategy, "tensor", entry.spec.tensor->ranks, read_axis);
+  Map map(*tensor, "tensor", strategy.where("tensor"), strategy.problems());
+  read_needed(map, "ranks", entry.spec.tensor->ranks, read_axis);
+  read(map, "sequence_parallel", entry.spec.tensor->sequence_parallel, read_yes_no);
+  map.finish();
+}
+
+// The axes from the outermost to the innermost; those not named stay outside, in their own order.
+std::optional<AxisOrder> read_order(const Value& value, Problems& problems) {
+  if (value.kind != Kind::list)
+    return expected("a list of axes, the innermost last", value, problems), std::nullopt;
+  std::vector<Axis> named;
+  for (const Value& item : value.items) {
+    const auto axis =
+        read_enum<Axis>(item, "axis", {kAxisOrder.begin(), kAxisOrder.end()}, problems);
+    if (!axis) return std::nullopt;
+    if (std::find(named.begin(), named.end(), *axis) != named.end())
+      return problems.add(item.where, "this axis stands here twice"), std::nullopt;
+    named.push_back(*axis);
+  }
+  std::vector<Axis> order;
+  for (const Axis axis : kAxisOrder) {
+    if (std::find(named.begin(), named.end(), axis) == named.end()) order.push_back(axis);
+  }
+  order.insert(order.end(), named.begin(), named.end());
+  AxisOrder result = kAxisOrder;
+  std::copy(order.begin(), order.end(), result.begin());
+  return result;
+}
+
 PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& problems,
                            StrategyPlaces& places) {
   PipelineSpec spec;
@@ -39,6 +95,21 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& probl
   read_needed(map, "stages", spec.stages, read_axis);
   read(map, "schedule", spec.schedule, read_schedule);
   read_needed(map, "micro_batches", spec.micro_batches, read_count, Range{});
+  std::int64_t chunks = 0;
+  read(map, "chunks", chunks, read_count, Range{1, 1000});
+  if (chunks > 0) spec.chunks = chunks;
+  double live = 0;
+  read(map, "live", live, read_number, 0.0);
+  if (live > 0) {
+    spec.live = live;
+    const PipelineSchedule* schedule = find_pipeline_schedule(spec.schedule);
+    if (schedule != nullptr && !schedule->takes_live_limit) {
+      problems.add(map.where("live"),
+                   fmt::format("the schedule {} keeps as many activations as it keeps: 'live' is "
+                               "for schedules that place passes under a limit",
+                               schedule->name));
+    }
+  }
   places.stages = map.where("stages");
   places.micro_batches = map.where("micro_batches");
   map.finish();
@@ -100,7 +171,15 @@ StrategyEntry read_strategy(const Value& value, Problems& problems) {
   read_needed(map, "name", entry.spec.name, read_name);
   const Value* name = map.find("name");
   entry.places.entry = name == nullptr ? value.where : name->where;
-  read(map, "data", entry.spec.data, read_axis);
+  read_data(map, entry.spec);
+  read_tensor(map, entry);
+  read(map, "overlap", entry.spec.overlap, read_yes_no);
+  read(map, "recompute", entry.spec.recomputation, [](const Value& v, Problems& p) {
+    return read_enum<Recomputation>(
+        v, "recomputation", {Recomputation::none, Recomputation::selective, Recomputation::full},
+        p);
+  });
+  read(map, "order", entry.spec.order, read_order);
   read(map, "bucket", entry.spec.bucket, read_bytes);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =

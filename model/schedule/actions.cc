@@ -70,6 +70,21 @@ class Messages {
 
 }  // namespace
 
+std::vector<std::vector<Slot>> slots_of(const ScheduleTable& table) {
+  std::vector<std::vector<Slot>> ranks;
+  for (const std::vector<Action>& actions : table.ranks) {
+    std::vector<Slot>& slots = ranks.emplace_back();
+    for (const Action& action : actions) {
+      for (const Task task :
+           {Task::forward, Task::backward, Task::backward_input, Task::backward_weight}) {
+        if (kind_of(task) == action.kind)
+          slots.push_back({task, action.stage, *action.micro_batch});
+      }
+    }
+  }
+  return ranks;
+}
+
 std::vector<std::vector<Action>> add_messages(const PipelineShape& shape,
                                               const std::vector<std::vector<Slot>>& ranks) {
   std::vector<std::vector<Action>> actions;

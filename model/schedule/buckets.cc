@@ -9,13 +9,14 @@
 namespace rehearse {
 namespace {
 
-// By parameter: the stages with a layer that uses it.
-std::vector<std::vector<bool>> stages_using(const Net& net, const std::vector<SegmentId>& starts) {
-  const std::size_t stages = starts.size() - 1;
-  std::vector<std::vector<bool>> uses(net.parameters.size(), std::vector<bool>(stages, false));
-  for (std::size_t stage = 0; stage < stages; ++stage) {
+// By parameter: the ranks of the pipeline with a layer that uses it.
+std::vector<std::vector<bool>> ranks_using(const Net& net, const std::vector<SegmentId>& starts,
+                                           const std::vector<std::size_t>& ranks) {
+  const std::size_t count = 1 + *std::max_element(ranks.begin(), ranks.end());
+  std::vector<std::vector<bool>> uses(net.parameters.size(), std::vector<bool>(count, false));
+  for (std::size_t stage = 0; stage < ranks.size(); ++stage) {
     for (const ParameterId parameter : parameters_of(net, starts[stage], starts[stage + 1])) {
-      uses[parameter.index()][stage] = true;
+      uses[parameter.index()][ranks[stage]] = true;
     }
   }
   return uses;
@@ -38,23 +39,26 @@ bool intersect(const std::vector<bool>& a, const std::vector<bool>& b) {
 }
 
 bool conflict(const HolderClass& a, const HolderClass& b) {
-  return intersect(a.workers, b.workers) && intersect(a.stages, b.stages);
+  return intersect(a.workers, b.workers) && intersect(a.pipeline, b.pipeline);
 }
 
 std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, std::size_t number,
-                              Bytes size, std::int64_t gradient_bytes) {
+                              const BucketRule& rule) {
   std::vector<Bucket> buckets;
   std::int64_t element = 0;
   bool full = true;
   for (const ParameterId id : holder_class.parameters) {
     const Parameter& parameter = net.parameters[id.index()];
+    const BlockId block = net.segments[parameter.segment.index()].block;
+    if (rule.by_block)
+      full = buckets.empty() || net.segments[buckets.back().first_use.index()].block != block;
     if (full) buckets.push_back({number, element, element, {}, parameter.segment});
     Bucket& bucket = buckets.back();
     element += parameter.shape.elements();
     bucket.end = element;
     bucket.parameters.push_back(id);
     bucket.first_use = std::min(bucket.first_use, parameter.segment);
-    full = (bucket.end - bucket.begin) * gradient_bytes >= size.bytes();
+    full = (bucket.end - bucket.begin) * rule.gradient_bytes >= rule.size.bytes();
   }
   return buckets;
 }
@@ -80,8 +84,9 @@ std::vector<std::size_t> colour(const std::vector<Bucket>& buckets,
 }  // namespace
 
 std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
-                                        const std::vector<SegmentId>& stage_starts) {
-  const auto stages = stages_using(net, stage_starts);
+                                        const std::vector<SegmentId>& starts,
+                                        const std::vector<std::size_t>& ranks) {
+  const auto users = ranks_using(net, starts, ranks);
   std::vector<ParameterId> order = parameters_of(net, SegmentId(0), end_segment(net));
   std::reverse(order.begin(), order.end());
   std::vector<HolderClass> classes;
@@ -89,8 +94,8 @@ std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnet
   for (const ParameterId id : order) {
     const Parameter& parameter = net.parameters[id.index()];
     const std::vector<bool> holding = workers_holding(parameter, workers);
-    const auto [slot, is_new] = known.try_emplace({holding, stages[id.index()]}, classes.size());
-    if (is_new) classes.push_back({holding, stages[id.index()], {}, 0});
+    const auto [slot, is_new] = known.try_emplace({holding, users[id.index()]}, classes.size());
+    if (is_new) classes.push_back({holding, users[id.index()], {}, 0});
     HolderClass& holder_class = classes[slot->second];
     holder_class.parameters.push_back(id);
     holder_class.elements += parameter.shape.elements();
@@ -98,11 +103,11 @@ std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnet
   return classes;
 }
 
-std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes, Bytes size,
-                                std::int64_t gradient_bytes) {
+std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes,
+                                const BucketRule& rule) {
   std::vector<Bucket> buckets;
   for (std::size_t number = 0; number < classes.size(); ++number) {
-    const auto part = cut_class(net, classes[number], number, size, gradient_bytes);
+    const auto part = cut_class(net, classes[number], number, rule);
     buckets.insert(buckets.end(), part.begin(), part.end());
   }
   std::stable_sort(buckets.begin(), buckets.end(),

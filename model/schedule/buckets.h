@@ -10,11 +10,11 @@
 
 namespace rehearse {
 
-// Parameters that the same workers hold in the same stages (several, where stages share a tied
-// parameter), in the order in which backward finishes them: one flat buffer.
+// Parameters that the same workers hold on the same ranks of their pipelines (several, where stages
+// share a tied parameter), in the order in which backward finishes them: one flat buffer.
 struct HolderClass {
   std::vector<bool> workers;
-  std::vector<bool> stages;
+  std::vector<bool> pipeline;  // by rank of the pipeline
   std::vector<ParameterId> parameters;
   std::int64_t elements = 0;
 };
@@ -24,22 +24,31 @@ struct Bucket {
   std::size_t holder_class = 0;
   std::int64_t begin = 0, end = 0;
   std::vector<ParameterId> parameters;
-  SegmentId
-      first_use;  // the earliest segment that uses one: when backward has passed it, it is full
+  // The earliest segment that uses one: when backward has passed it, it is full.
+  SegmentId first_use;
 };
 
-// stage_starts: first segment of each stage, and the network's end. Classes in the order of their
-// first parameter in backward.
+// starts: first segment of each stage, and the network's end; ranks: on which rank of the pipeline
+// each stage stands. Classes in the order of their first parameter in backward.
 std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
-                                        const std::vector<SegmentId>& stage_starts);
+                                        const std::vector<SegmentId>& starts,
+                                        const std::vector<std::size_t>& ranks);
 
-// Whole parameters until a bucket has `size` bytes or more (as PyTorch's DistributedDataParallel).
+struct BucketRule {
+  Bytes size;
+  std::int64_t gradient_bytes = 4;
+  // One bucket per block, whatever its size: parameters that are gathered block by block.
+  bool by_block = false;
+};
+
+// Whole parameters until a bucket has rule.size bytes or more (as PyTorch's
+// DistributedDataParallel).
 //
 // The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
 // part in both; colouring the conflict graph greedily in the order of readiness lets buckets of one
 // colour run side by side, and numbers the colours by readiness. In plain index order, cyclic
 // windows of holders would wait for one another all around the circle.
-std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes, Bytes size,
-                                std::int64_t gradient_bytes);
+std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes,
+                                const BucketRule& rule);
 
 }  // namespace rehearse

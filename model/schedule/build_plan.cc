@@ -4,23 +4,20 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "model/schedule/assignment.h"
 #include "model/schedule/buckets.h"
 #include "model/schedule/pipeline.h"
-#include "model/schedule/stage_program.h"
+#include "model/schedule/rank_program.h"
 #include "model/schedule/stages.h"
 
 namespace rehearse {
 namespace {
 
-// A single stage runs each micro-batch forward and backward in turn: gradient accumulation.
-const PipelineSchedule* schedule_of(const StrategySpec& strategy) {
-  return find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
-}
-
 struct Split {
   Mesh mesh;
+  PipelineShape shape;
   std::int64_t samples = 1;  // of a micro-batch
   std::int64_t holders = 1;  // of a unit
 };
@@ -29,14 +26,11 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
                        std::int64_t devices) {
   const Result<Mesh> mesh = resolve_mesh(strategy, devices);
   if (!mesh) return mesh.errors();
-  const Status stages = check_stages(*mesh, net.blocks.size());
+  const Status stages = check_stages(strategy, *mesh, net.blocks.size());
   if (!stages) return stages.errors();
-  if (schedule_of(strategy) == nullptr) {
-    return error(fmt::format("there is no pipeline schedule '{}'", strategy.pipeline->schedule));
-  }
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
-  Split split{*mesh, *samples, mesh->workers};
+  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers};
   if (!strategy.subnetwork) return split;
   const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
   if (!holders) return holders.errors();
@@ -44,25 +38,121 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   return split;
 }
 
+// ---- the pipeline ------------------------------------------------------------------------------
+
+// Stages and every rank's actions.
+struct Pipeline {
+  PipelineShape shape;
+  std::vector<std::size_t> first_blocks;  // of the stages, and one past the last block
+  std::vector<std::vector<Action>> actions;
+};
+
+// Most micro-batches whose activations a rank keeps of each of its stages, by stage.
+std::vector<double> live_of(const PipelineShape& shape,
+                            const std::vector<std::vector<Action>>& ranks) {
+  std::vector<double> most(static_cast<std::size_t>(shape.stages()), 0), now = most;
+  for (const std::vector<Action>& actions : ranks) {
+    for (const Action& action : actions) {
+      const std::size_t s = action.stage.index();
+      if (action.kind == ActionKind::forward) most[s] = std::max(most[s], ++now[s]);
+      const bool ends =
+          action.kind == ActionKind::backward_weight || action.kind == ActionKind::backward;
+      if (ends) --now[s];
+    }
+  }
+  return most;
+}
+
+class PipelineBuilder {
+ public:
+  PipelineBuilder(const StrategySpec& strategy, const PipelineShape& shape, const StageCosts& costs,
+                  const std::optional<StageMemory>& memory)
+      : strategy_(strategy), costs_(costs), memory_(memory) {
+    result_.shape = shape;
+  }
+
+  Result<Pipeline> run() {
+    std::vector<double> total(costs_.forward.size());
+    for (std::size_t b = 0; b < total.size(); ++b)
+      total[b] = costs_.forward[b] + costs_.backward_input[b] + costs_.backward_weight[b];
+    cut(*cut_stages(total, result_.shape.stages()));
+    if (!memory_ || result_.shape.stages() == 1) return std::move(result_);
+    const StageLimit limit{&*memory_, live_of(result_.shape, result_.actions)};
+    const auto fitting = cut_stages(total, result_.shape.stages(), limit);
+    // Where no cut fits, the balanced one shows by how much.
+    if (fitting && *fitting != result_.first_blocks) cut(*fitting);
+    return std::move(result_);
+  }
+
+ private:
+  void cut(std::vector<std::size_t> first_blocks) {
+    result_.first_blocks = std::move(first_blocks);
+    if (strategy_.pipeline && strategy_.pipeline->table) {
+      result_.actions = strategy_.pipeline->table->ranks;
+      if (!strategy_.pipeline->table->has_messages)
+        result_.actions = add_messages(result_.shape, slots_of(*strategy_.pipeline->table));
+      return;
+    }
+    PipelineRequest request;
+    request.shape = result_.shape;
+    request.costs = costs_of_stages();
+    request.live_limit = static_cast<double>(result_.shape.ranks);
+    if (strategy_.pipeline && strategy_.pipeline->live)
+      request.live_limit = *strategy_.pipeline->live;
+    // A single stage runs each micro-batch forward and backward in turn: gradient accumulation.
+    const PipelineSchedule* schedule =
+        find_pipeline_schedule(strategy_.pipeline ? strategy_.pipeline->schedule : "1f1b");
+    result_.actions = add_messages(result_.shape, schedule->order(request));
+  }
+
+  PipelineCosts costs_of_stages() const {
+    PipelineCosts costs;
+    costs.transfer = costs_.transfer;
+    for (std::size_t s = 0; s + 1 < result_.first_blocks.size(); ++s) {
+      const auto sum = [&](const std::vector<double>& by_block) {
+        double total = 0;
+        for (std::size_t b = result_.first_blocks[s]; b < result_.first_blocks[s + 1]; ++b)
+          total += by_block[b];
+        return total;
+      };
+      costs.forward.push_back(sum(costs_.forward));
+      costs.backward_input.push_back(sum(costs_.backward_input));
+      costs.backward_weight.push_back(sum(costs_.backward_weight));
+    }
+    return costs;
+  }
+
+  const StrategySpec& strategy_;
+  const StageCosts& costs_;
+  const std::optional<StageMemory>& memory_;
+  Pipeline result_;
+};
+
+// ---- the plan ----------------------------------------------------------------------------------
+
 class PlanBuilder {
  public:
-  PlanBuilder(const StrategySpec& strategy, Net net, const Split& split)
-      : strategy_(strategy), net_(std::move(net)), split_(split) {}
+  PlanBuilder(const StrategySpec& strategy, Plan frame, Net net, const Split& split,
+              Pipeline pipeline)
+      : strategy_(strategy),
+        net_(std::move(net)),
+        split_(split),
+        pipeline_(std::move(pipeline)),
+        plan_(std::move(frame)) {}
 
-  Plan run(const ModelSpec& model, const Training& training, const std::vector<double>& costs) {
-    PipelineRequest request;
-    request.shape = {split_.mesh.stages, 1, micro_batches_of(strategy_), Placement::loop};
-    orders_ = schedule_of(strategy_)->order(request);
-    plan_.strategy = strategy_.name;
-    plan_.model = model;
-    plan_.training = training;
-    plan_.mesh = split_.mesh;
-    plan_.micro_batch_samples = split_.samples;
+  Plan run() {
     set_scaling();
-    cut(costs);
+    for (const std::size_t block : pipeline_.first_blocks) {
+      const bool is_end = block == net_.blocks.size();
+      starts_.push_back(is_end ? end_segment(net_) : begin_of(net_, BlockId(block)));
+    }
+    for (std::int64_t s = 0; s < pipeline_.shape.stages(); ++s)
+      ranks_of_stages_.push_back(rank_of(pipeline_.shape, StageId(s)));
     assign();
-    classes_ = holder_classes(net_, workers_, stage_starts_);
-    buckets_ = cut_buckets(net_, classes_, strategy_.bucket, state_sizes(training).gradient);
+    classes_ = holder_classes(net_, workers_, starts_, ranks_of_stages_);
+    buckets_ = cut_buckets(net_, classes_,
+                           {strategy_.bucket, state_sizes(plan_.training).gradient,
+                            strategy_.sharding == Sharding::parameters});
     add_groups();
     add_programs();
     bind_ranks();
@@ -70,6 +160,45 @@ class PlanBuilder {
   }
 
  private:
+  // One rank's place in the mesh.
+  struct Place {
+    std::int64_t data = 0, worker = 0, pipeline = 0, tensor = 0;
+  };
+
+  std::int64_t coordinate(const Place& place, Axis axis) const {
+    switch (axis) {
+      case Axis::data:
+        return place.data;
+      case Axis::subnetwork:
+        return place.worker;
+      case Axis::pipeline:
+        return place.pipeline;
+      case Axis::tensor:
+        return place.tensor;
+    }
+    REHEARSE_UNREACHABLE("axis");
+  }
+
+  RankId rank_at(const Place& place) const {
+    std::int64_t rank = 0;
+    for (const Axis axis : split_.mesh.order)
+      rank = rank * split_.mesh.size(axis) + coordinate(place, axis);
+    return RankId(rank);
+  }
+
+  template <class Visit>
+  void each_place(Visit visit) const {
+    Place place;
+    for (place.data = 0; place.data < split_.mesh.data; ++place.data) {
+      for (place.worker = 0; place.worker < split_.mesh.workers; ++place.worker) {
+        for (place.pipeline = 0; place.pipeline < split_.mesh.pipeline; ++place.pipeline) {
+          for (place.tensor = 0; place.tensor < split_.mesh.tensor; ++place.tensor)
+            visit(place);
+        }
+      }
+    }
+  }
+
   void set_scaling() {
     if (!strategy_.subnetwork) return;
     const auto holders = static_cast<double>(split_.holders);
@@ -86,16 +215,6 @@ class PlanBuilder {
     }
   }
 
-  void cut(const std::vector<double>& costs) {
-    if (split_.mesh.stages > 1) plan_.stage_costs = costs;
-    const std::vector<double> even(net_.blocks.size(), 1);
-    for (const std::size_t block :
-         cut_stages(split_.mesh.stages > 1 ? costs : even, split_.mesh.stages)) {
-      const bool is_end = block == net_.blocks.size();
-      stage_starts_.push_back(is_end ? end_segment(net_) : begin_of(net_, BlockId(block)));
-    }
-  }
-
   void assign() {
     if (!strategy_.subnetwork || split_.holders == split_.mesh.workers) {
       workers_.assign(static_cast<std::size_t>(split_.mesh.workers), full_subnetwork(net_));
@@ -109,46 +228,58 @@ class PlanBuilder {
     }
   }
 
-  // Neighbouring stages on neighbouring ranks, whole pipelines of workers inside data parallelism.
-  RankId rank_of(std::int64_t data, std::size_t worker, std::size_t stage) const {
-    const auto pipeline = data * split_.mesh.workers + static_cast<std::int64_t>(worker);
-    return RankId(pipeline * split_.mesh.stages + static_cast<std::int64_t>(stage));
+  // ---- groups
+  // ------------------------------------------------------------------------------------
+
+  bool holds(const HolderClass& holder_class, const Place& place) const {
+    return holder_class.workers[static_cast<std::size_t>(place.worker)] &&
+           holder_class.pipeline[static_cast<std::size_t>(place.pipeline)];
   }
 
+  // Groups by class, one per slice: what is sliced is reduced slice by slice.
   void add_groups() {
-    for (const HolderClass& holder_class : classes_) {
-      Group group;
-      for (std::int64_t data = 0; data < split_.mesh.data; ++data) {
-        for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
-          for (std::size_t stage = 0; stage + 1 < stage_starts_.size(); ++stage) {
-            if (holder_class.workers[worker] && holder_class.stages[stage]) {
-              group.members.push_back(rank_of(data, worker, stage));
-            }
-          }
-        }
+    groups_.assign(classes_.size(), {});
+    members_.assign(classes_.size(), 0);
+    for (std::size_t c = 0; c < classes_.size(); ++c) {
+      std::vector<Group> slices(static_cast<std::size_t>(split_.mesh.tensor));
+      each_place([&](const Place& place) {
+        if (!holds(classes_[c], place)) return;
+        slices[slice_of(classes_[c], place)].members.push_back(rank_at(place));
+      });
+      members_[c] = slices.front().members.size();
+      for (Group& slice : slices) {
+        groups_[c].push_back(GroupId(plan_.groups.size()));
+        if (members_[c] > 1 && !slice.members.empty()) plan_.groups.push_back(std::move(slice));
       }
-      members_.push_back(group.members.size());
-      if (group.members.size() == 1) {
-        groups_.push_back(std::nullopt);
-        continue;
-      }
-      groups_.push_back(GroupId(plan_.groups.size()));
-      plan_.groups.push_back(std::move(group));
     }
   }
 
-  // Ranks run the same program if their workers hold the same and their stages are the same.
+  std::size_t slice_of(const HolderClass&, const Place& place) const {
+    return static_cast<std::size_t>(place.tensor);
+  }
+
+  // Classes that ranks of one pipeline share are gathered by these at different times.
+  Sharding sharding_of(std::size_t c) const {
+    const auto sharers = std::count(classes_[c].pipeline.begin(), classes_[c].pipeline.end(), true);
+    return members_[c] > 1 && sharers == 1 ? strategy_.sharding : Sharding::none;
+  }
+
+  // ---- programs
+  // ----------------------------------------------------------------------------------
+
+  // Ranks run the same program if their workers hold the same and they stand alike in the pipeline.
   void add_programs() {
     std::map<std::pair<std::vector<bool>, std::size_t>, RankClassId> known;
+    const auto pipeline = static_cast<std::size_t>(split_.mesh.pipeline);
     for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
       const bool is_new = known.count({workers_[worker].holds, 0}) == 0;
       const Net net = is_new ? own_net(worker) : Net{};
-      for (std::size_t stage = 0; stage + 1 < stage_starts_.size(); ++stage) {
+      for (std::size_t rank = 0; rank < pipeline; ++rank) {
         if (is_new) {
-          known[{workers_[worker].holds, stage}] = RankClassId(plan_.programs.size());
-          plan_.programs.push_back(make_program(net, worker, stage));
+          known[{workers_[worker].holds, rank}] = RankClassId(plan_.programs.size());
+          plan_.programs.push_back(make_program(net, worker, rank));
         }
-        programs_.push_back(known[{workers_[worker].holds, stage}]);
+        programs_.push_back(known[{workers_[worker].holds, rank}]);
       }
     }
   }
@@ -159,45 +290,77 @@ class PlanBuilder {
     return net_of(plan_, net_, frame);
   }
 
-  std::string name_of(std::size_t worker, std::size_t stage) const {
+  std::string name_of(std::size_t worker, std::size_t rank) const {
     const bool differs = workers_[worker] != full_subnetwork(net_);
-    const std::string stage_name = split_.mesh.stages > 1 ? fmt::format("stage{}", stage) : "";
-    if (!differs) return stage_name.empty() ? "replica" : stage_name;
-    return fmt::format("worker{}{}{}", worker, stage_name.empty() ? "" : ".", stage_name);
+    std::string stages;
+    for (const StageId stage : stages_of(pipeline_.shape, rank))
+      stages += fmt::format("{}{}", stages.empty() ? "stage" : "+", stage.value());
+    if (split_.mesh.pipeline == 1) stages.clear();
+    if (!differs) return stages.empty() ? "replica" : stages;
+    return fmt::format("worker{}{}{}", worker, stages.empty() ? "" : ".", stages);
   }
 
-  RankProgram make_program(const Net& net, std::size_t worker, std::size_t stage) const {
-    StageFrame frame;
-    frame.name = name_of(worker, stage);
-    frame.begin = stage_starts_[stage];
-    frame.end = stage_starts_[stage + 1];
+  RankProgram make_program(const Net& net, std::size_t worker, std::size_t rank) const {
+    RankFrame frame;
+    frame.name = name_of(worker, rank);
+    for (const StageId stage : stages_of(pipeline_.shape, rank))
+      frame.stages.push_back({stage, starts_[stage.index()], starts_[stage.index() + 1]});
+    frame.starts = starts_;
     frame.subnetwork = workers_[worker];
-    if (stage > 0) frame.previous = 0;
-    if (stage + 2 < stage_starts_.size()) frame.next = stage > 0 ? 1 : 0;
-    frame.micro_batches = micro_batches_of(strategy_);
+    frame.peers = peer_slots(rank);
+    frame.actions = pipeline_.actions[rank];
+    frame.micro_batches = pipeline_.shape.micro_batches;
     frame.samples = plan_.micro_batch_samples;
-    frame.order = orders_[stage];
-    const OwnClasses own = own_classes(worker, stage);
-    return stage_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
+    frame.recomputation = strategy_.recomputation;
+    frame.prefetch = strategy_.prefetch;
+    frame.overlap = strategy_.overlap;
+    const OwnClasses own =
+        own_classes({0, static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
+    return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
 
+  // Ranks of the pipeline with which this one exchanges messages, ascending: its peers in order.
+  std::vector<std::size_t> neighbours(std::size_t rank) const {
+    std::set<std::size_t> found;
+    for (const StageId stage : stages_of(pipeline_.shape, rank)) {
+      if (stage.index() > 0) found.insert(ranks_of_stages_[stage.index() - 1]);
+      if (stage.index() + 1 < ranks_of_stages_.size())
+        found.insert(ranks_of_stages_[stage.index() + 1]);
+    }
+    found.erase(rank);
+    return {found.begin(), found.end()};
+  }
+
+  std::vector<std::optional<std::size_t>> peer_slots(std::size_t rank) const {
+    const std::vector<std::size_t> peers = neighbours(rank);
+    std::vector<std::optional<std::size_t>> slots;
+    for (const std::size_t other : ranks_of_stages_) {
+      const auto found = std::find(peers.begin(), peers.end(), other);
+      slots.push_back(found == peers.end() ? std::nullopt
+                                           : std::optional<std::size_t>(found - peers.begin()));
+    }
+    return slots;
+  }
+
+  // The classes that a rank holds, and their groups.
   struct OwnClasses {
-    std::vector<StageClass> classes;
-    std::vector<std::optional<std::size_t>> slots;  // by holder class of the plan
+    std::vector<OwnClass> classes;
+    std::vector<std::optional<std::size_t>> slots;  // by class of the plan
     std::vector<GroupId> groups;                    // by slot of the rank's binding
   };
-  OwnClasses own_classes(std::size_t worker, std::size_t stage) const {
+  OwnClasses own_classes(const Place& place) const {
     OwnClasses own;
     own.slots.resize(classes_.size());
     for (std::size_t number = 0; number < classes_.size(); ++number) {
       const HolderClass& holder_class = classes_[number];
-      if (!holder_class.workers[worker] || !holder_class.stages[stage]) continue;
+      if (!holds(holder_class, place)) continue;
       const auto holders =
           std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
-      StageClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders};
-      if (groups_[number]) {
+      OwnClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders,
+                     sharding_of(number)};
+      if (members_[number] > 1) {
         entry.group = own.groups.size();
-        own.groups.push_back(*groups_[number]);
+        own.groups.push_back(groups_[number][slice_of(holder_class, place)]);
       }
       own.slots[number] = own.classes.size();
       own.classes.push_back(entry);
@@ -206,51 +369,76 @@ class PlanBuilder {
   }
 
   void bind_ranks() {
-    const std::size_t stages = stage_starts_.size() - 1;
-    for (std::int64_t data = 0; data < split_.mesh.data; ++data) {
-      for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
-        for (std::size_t stage = 0; stage < stages; ++stage) {
-          RankBinding binding;
-          binding.program = programs_[worker * stages + stage];
-          if (stage > 0) binding.peers.push_back(rank_of(data, worker, stage - 1));
-          if (stage + 1 < stages) binding.peers.push_back(rank_of(data, worker, stage + 1));
-          binding.groups = own_classes(worker, stage).groups;
-          const auto replica = data * split_.mesh.workers + static_cast<std::int64_t>(worker);
-          binding.first_micro_batch = replica * micro_batches_of(strategy_);
-          plan_.ranks.push_back(std::move(binding));
-        }
+    plan_.ranks.resize(static_cast<std::size_t>(split_.mesh.ranks()));
+    each_place([&](const Place& place) {
+      RankBinding& binding = plan_.ranks[rank_at(place).index()];
+      binding.program =
+          programs_[static_cast<std::size_t>(place.worker * split_.mesh.pipeline + place.pipeline)];
+      for (const std::size_t rank : neighbours(static_cast<std::size_t>(place.pipeline))) {
+        Place peer = place;
+        peer.pipeline = static_cast<std::int64_t>(rank);
+        binding.peers.push_back(rank_at(peer));
       }
-    }
+      binding.groups = own_classes(place).groups;
+      const std::int64_t replica = place.data * split_.mesh.workers + place.worker;
+      binding.first_micro_batch = replica * pipeline_.shape.micro_batches;
+      binding.slice = place.tensor;
+    });
   }
 
   const StrategySpec& strategy_;
   const Net net_;  // all of it
   const Split split_;
+  const Pipeline pipeline_;
   Plan plan_;
-  std::vector<SegmentId> stage_starts_;  // and the network's end
+  std::vector<SegmentId> starts_;             // of the stages, and the network's end
+  std::vector<std::size_t> ranks_of_stages_;  // ranks of the pipeline
   std::vector<Subnetwork> workers_;
   std::vector<HolderClass> classes_;
   std::vector<Bucket> buckets_;
-  std::vector<std::optional<GroupId>> groups_;  // by class; none: one member
-  std::vector<std::size_t> members_;            // by class
-  std::vector<std::vector<Slot>> orders_;       // by stage
-  std::vector<RankClassId> programs_;           // by worker and stage
+  std::vector<std::vector<GroupId>> groups_;  // by class and slice; meaningless with one member
+  std::vector<std::size_t> members_;          // by class: of each of its groups
+  std::vector<RankClassId> programs_;         // by worker and rank of the pipeline
 };
 
 }  // namespace
 
+StageCosts even_costs(std::size_t blocks) {
+  const std::vector<double> ones(blocks, 1.0);
+  return {ones, ones, ones, 0};
+}
+
 Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
-                        const Training& training, std::int64_t devices,
-                        const std::vector<double>& costs) {
+                        const Training& training, std::int64_t devices, const StageCosts& costs,
+                        const std::optional<StageMemory>& memory) {
   const Result<ModelSpec> resolved = resolve(model);
   if (!resolved) return resolved.errors();
-  Result<Net> net = build_net(*resolved);
-  if (!net) return net.errors();
-  const Result<Split> split = split_of(strategy, *net, training, devices);
+  Plan frame;
+  frame.strategy = strategy.name;
+  frame.model = *resolved;
+  frame.training = training;
+  frame.sequence_parallel = strategy.tensor && strategy.tensor->sequence_parallel;
+  frame.recomputation = strategy.recomputation;
+  const Result<Net> full = build_net(*resolved);
+  if (!full) return full.errors();
+  const Result<Split> split = split_of(strategy, *full, training, devices);
   if (!split) return split.errors();
-  REHEARSE_CHECK(split->mesh.stages == 1 || costs.size() == net->blocks.size(),
-                 "{} costs for {} blocks", costs.size(), net->blocks.size());
-  return PlanBuilder(strategy, std::move(net).value(), *split).run(*resolved, training, costs);
+  frame.mesh = split->mesh;
+  frame.micro_batch_samples = split->samples;
+  Result<Net> net = whole_net(frame);
+  if (!net) return net.errors();
+  const bool is_cut = split->shape.stages() > 1;
+  REHEARSE_CHECK(!is_cut || costs.forward.size() == net->blocks.size(), "{} costs for {} blocks",
+                 costs.forward.size(), net->blocks.size());
+  if (is_cut) frame.stage_costs = costs;
+  Result<Pipeline> pipeline =
+      PipelineBuilder(strategy, split->shape, is_cut ? costs : even_costs(net->blocks.size()),
+                      memory)
+          .run();
+  if (!pipeline) return pipeline.errors();
+  return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,
+                     std::move(pipeline).value())
+      .run();
 }
 
 }  // namespace rehearse

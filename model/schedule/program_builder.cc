@@ -9,31 +9,18 @@ BufferId ProgramBuilder::add_buffer(Buffer buffer) {
   return BufferId(program_.buffers.size() - 1);
 }
 
-BufferId ProgramBuilder::boundary(std::map<Key, BufferId>& known, BufferKind kind, Key key,
-                                  Bytes size) {
-  const auto found = known.find(key);
-  if (found != known.end()) return found->second;
-  return known[key] = add_buffer({kind, size, key.first, std::nullopt});
+BufferId ProgramBuilder::boundary(BufferKind kind, const Boundary& of, Bytes size) {
+  const auto [entry, is_new] = boundaries_.try_emplace({kind, of});
+  if (is_new)
+    entry->second = add_buffer({.kind = kind, .size = size, .value = std::get<ValueId>(of)});
+  return entry->second;
 }
 
-BufferId ProgramBuilder::value(ValueId value, MicroBatchId micro_batch, Bytes size) {
-  return boundary(values_, BufferKind::value, {value, micro_batch}, size);
-}
-
-BufferId ProgramBuilder::gradient(ValueId value, MicroBatchId micro_batch, Bytes size) {
-  return boundary(gradients_, BufferKind::gradient, {value, micro_batch}, size);
-}
-
-std::optional<OpId> ProgramBuilder::last_op() const {
-  if (program_.ops.empty()) return std::nullopt;
-  return OpId(program_.ops.size() - 1);
-}
-
-LaneId ProgramBuilder::lane(LaneKind kind) {
+LaneId ProgramBuilder::lane_id(const Lane& lane) {
   auto& lanes = program_.lanes;
-  const auto found = std::find(lanes.begin(), lanes.end(), kind);
+  const auto found = std::find(lanes.begin(), lanes.end(), lane);
   if (found != lanes.end()) return LaneId(found - lanes.begin());
-  lanes.push_back(kind);
+  lanes.push_back(lane);
   return LaneId(lanes.size() - 1);
 }
 
@@ -56,11 +43,11 @@ std::vector<OpId> ProgramBuilder::flow(const std::vector<Use>& uses) {
   return after;
 }
 
-OpId ProgramBuilder::add(OpKind kind, LaneKind lane_kind, const std::vector<Use>& uses,
+OpId ProgramBuilder::add(OpKind kind, Lane lane, const std::vector<Use>& uses,
                          decltype(Op::detail) detail, const std::vector<OpId>& after) {
   Op op;
   op.kind = kind;
-  op.lane = lane(lane_kind);
+  op.lane = lane_id(lane);
   op.after = flow(uses);
   op.after.insert(op.after.end(), after.begin(), after.end());
   for (const Use& use : uses)

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "model/plan/happens_before.h"
@@ -26,13 +27,12 @@ class ProgramBuilder {
   explicit ProgramBuilder(RankProgram frame) : program_(std::move(frame)) {}
 
   BufferId add_buffer(Buffer buffer);
-  // The boundary value of a micro-batch (its gradient): made when first asked for.
-  BufferId value(ValueId value, MicroBatchId micro_batch, Bytes size);
-  BufferId gradient(ValueId value, MicroBatchId micro_batch, Bytes size);
-  std::optional<OpId> last_op() const;
+  // A stage's copy of a boundary value (or gradient) of a micro-batch: made when first asked for.
+  using Boundary = std::tuple<ValueId, MicroBatchId, StageId>;
+  BufferId boundary(BufferKind kind, const Boundary& of, Bytes size);
 
   // Appends an op. after: what it waits for besides the data flow.
-  OpId add(OpKind kind, LaneKind lane, const std::vector<Use>& uses, decltype(Op::detail) detail,
+  OpId add(OpKind kind, Lane lane, const std::vector<Use>& uses, decltype(Op::detail) detail,
            const std::vector<OpId>& after = {});
 
   RankProgram finish();
@@ -42,16 +42,14 @@ class ProgramBuilder {
     std::optional<OpId> writer;
     std::vector<OpId> readers;  // since the writer
   };
-  using Key = std::pair<ValueId, MicroBatchId>;
 
-  LaneId lane(LaneKind kind);
-  BufferId boundary(std::map<Key, BufferId>& known, BufferKind kind, Key key, Bytes size);
+  LaneId lane_id(const Lane& lane);
   std::vector<OpId> flow(const std::vector<Use>& uses);
   void mark_lifetimes();
   void drop_implied();
 
   RankProgram program_;
-  std::map<Key, BufferId> values_, gradients_;
+  std::map<std::pair<BufferKind, Boundary>, BufferId> boundaries_;
   std::vector<History> history_;
 };
 

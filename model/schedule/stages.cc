@@ -6,33 +6,77 @@
 #include "model/base/check.h"
 
 namespace rehearse {
+namespace {
 
-std::vector<std::size_t> cut_stages(const std::vector<double>& costs, std::int64_t stages) {
-  const std::size_t blocks = costs.size();
-  const auto parts = static_cast<std::size_t>(stages);
-  REHEARSE_CHECK(stages >= 1 && parts <= blocks, "{} stages of {} blocks", stages, blocks);
-  std::vector<double> sum(blocks + 1, 0);
-  for (std::size_t b = 0; b < blocks; ++b)
-    sum[b + 1] = sum[b] + costs[b];
-  // best[p][b]: smallest largest cost of blocks [b, end) in p stages; cut[p][b]: where the first
-  // ends.
-  constexpr double kNever = std::numeric_limits<double>::infinity();
-  std::vector<std::vector<double>> best(parts + 1, std::vector<double>(blocks + 1, kNever));
-  std::vector<std::vector<std::size_t>> cut(parts + 1,
-                                            std::vector<std::size_t>(blocks + 1, blocks));
-  best[0][blocks] = 0;
-  for (std::size_t p = 1; p <= parts; ++p) {
-    for (std::size_t b = 0; b + p <= blocks; ++b) {
-      for (std::size_t end = b + 1; end + p - 1 <= blocks; ++end) {
-        const double largest = std::max(sum[end] - sum[b], best[p - 1][end]);
-        if (largest < best[p][b]) best[p][b] = largest, cut[p][b] = end;
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+std::vector<double> sums_of(const std::vector<double>& terms) {
+  std::vector<double> sums(terms.size() + 1, 0);
+  for (std::size_t b = 0; b < terms.size(); ++b)
+    sums[b + 1] = sums[b] + terms[b];
+  return sums;
+}
+
+std::vector<double> bytes_of(const std::vector<Bytes>& sizes) {
+  std::vector<double> bytes;
+  for (const Bytes size : sizes)
+    bytes.push_back(static_cast<double>(size.bytes()));
+  return bytes;
+}
+
+class Cut {
+ public:
+  Cut(const std::vector<double>& costs, std::size_t stages, const std::optional<StageLimit>& limit)
+      : blocks_(costs.size()), stages_(stages), limit_(limit), cost_(sums_of(costs)) {
+    if (!limit_) return;
+    state_ = sums_of(bytes_of(limit_->memory->state));
+    activations_ = sums_of(bytes_of(limit_->memory->activations));
+  }
+
+  // best[n][b]: smallest largest cost of blocks [b, end) in the last n stages; cut[n][b]: where the
+  // first of them ends.
+  std::optional<std::vector<std::size_t>> run() const {
+    std::vector<std::vector<double>> best(stages_ + 1, std::vector<double>(blocks_ + 1, kNever));
+    std::vector<std::vector<std::size_t>> cut(stages_ + 1,
+                                              std::vector<std::size_t>(blocks_ + 1, blocks_));
+    best[0][blocks_] = 0;
+    for (std::size_t n = 1; n <= stages_; ++n) {
+      for (std::size_t b = 0; b + n <= blocks_; ++b) {
+        for (std::size_t end = b + 1; end + n - 1 <= blocks_; ++end) {
+          if (!fits(stages_ - n, b, end)) break;
+          const double largest = std::max(cost_[end] - cost_[b], best[n - 1][end]);
+          if (largest < best[n][b]) best[n][b] = largest, cut[n][b] = end;
+        }
       }
     }
+    if (best[stages_][0] == kNever) return std::nullopt;
+    std::vector<std::size_t> starts = {0};
+    for (std::size_t n = stages_; n >= 1; --n)
+      starts.push_back(cut[n][starts.back()]);
+    return starts;
   }
-  std::vector<std::size_t> starts = {0};
-  for (std::size_t p = parts; p >= 1; --p)
-    starts.push_back(cut[p][starts.back()]);
-  return starts;
+
+ private:
+  bool fits(std::size_t stage, std::size_t begin, std::size_t end) const {
+    if (!limit_) return true;
+    const double bytes = state_[end] - state_[begin] +
+                         limit_->live[stage] * (activations_[end] - activations_[begin]);
+    return bytes <= static_cast<double>(limit_->memory->limit.bytes());
+  }
+
+  std::size_t blocks_, stages_;
+  const std::optional<StageLimit>& limit_;
+  std::vector<double> cost_, state_, activations_;  // sums of the blocks before
+};
+
+}  // namespace
+
+std::optional<std::vector<std::size_t>> cut_stages(const std::vector<double>& costs,
+                                                   std::int64_t stages,
+                                                   const std::optional<StageLimit>& limit) {
+  REHEARSE_CHECK(stages >= 1 && static_cast<std::size_t>(stages) <= costs.size(),
+                 "{} stages of {} blocks", stages, costs.size());
+  return Cut(costs, static_cast<std::size_t>(stages), limit).run();
 }
 
 }  // namespace rehearse

@@ -5,14 +5,15 @@
 namespace rehearse {
 namespace {
 
-struct Axis {
+struct NamedSize {
   std::string_view name;
   AxisSize size;
 };
 
-std::vector<Axis> axes_of(const StrategySpec& strategy) {
+std::vector<NamedSize> axes_of(const StrategySpec& strategy) {
   return {{"data", strategy.data},
           {"pipeline stages", strategy.pipeline ? strategy.pipeline->stages : AxisSize(1)},
+          {"tensor", strategy.tensor ? strategy.tensor->ranks : AxisSize(1)},
           {"subnetwork workers", strategy.subnetwork ? strategy.subnetwork->workers : AxisSize(1)}};
 }
 
@@ -59,10 +60,10 @@ std::string_view to_string(Balance balance) {
 }
 
 Result<Mesh> resolve_mesh(const StrategySpec& strategy, std::int64_t devices) {
-  std::vector<Axis> axes = axes_of(strategy);
+  std::vector<NamedSize> axes = axes_of(strategy);
   std::int64_t known = 1;
-  Axis* open = nullptr;
-  for (Axis& axis : axes) {
+  NamedSize* open = nullptr;
+  for (NamedSize& axis : axes) {
     if (axis.size) {
       known *= *axis.size;
     } else if (open != nullptr) {
@@ -84,7 +85,11 @@ Result<Mesh> resolve_mesh(const StrategySpec& strategy, std::int64_t devices) {
     return error(
         fmt::format("the axes multiply to {} ranks, the cluster has {} devices", known, devices));
   }
-  return Mesh{*axes[0].size, *axes[1].size, *axes[2].size};
+  return Mesh{.data = *axes[0].size,
+              .workers = *axes[3].size,
+              .pipeline = *axes[1].size,
+              .tensor = *axes[2].size,
+              .order = strategy.order};
 }
 
 std::int64_t micro_batches_of(const StrategySpec& strategy) {
@@ -101,9 +106,32 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
       replicas, strategy.subnetwork ? "workers" : "replicas", micro_batches_of(strategy)));
 }
 
-Status check_stages(const Mesh& mesh, std::size_t blocks) {
-  if (static_cast<std::size_t>(mesh.stages) <= blocks) return success();
-  return error(fmt::format("{} stages, but the model has only {} blocks", mesh.stages, blocks));
+PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {
+  PipelineShape shape{mesh.pipeline, 1, micro_batches_of(strategy), Placement::loop};
+  if (!strategy.pipeline) return shape;
+  const PipelineSpec& pipeline = *strategy.pipeline;
+  const PipelineSchedule* schedule = find_pipeline_schedule(pipeline.schedule);
+  if (schedule == nullptr) return shape;
+  shape.placement = schedule->placement;
+  shape.chunks = pipeline.chunks.value_or(schedule->fewest_chunks);
+  return shape;
+}
+
+Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks) {
+  const PipelineShape shape = pipeline_shape(strategy, mesh);
+  if (strategy.pipeline) {
+    const PipelineSchedule* schedule = find_pipeline_schedule(strategy.pipeline->schedule);
+    if (schedule == nullptr)
+      return error(fmt::format("there is no pipeline schedule '{}'", strategy.pipeline->schedule));
+    if (shape.chunks < schedule->fewest_chunks || shape.chunks > schedule->most_chunks) {
+      return error(fmt::format("{} has {} to {} chunks per rank, not {}", schedule->name,
+                               schedule->fewest_chunks, schedule->most_chunks, shape.chunks));
+    }
+    const Status possible = schedule->check(shape);
+    if (!possible) return possible;
+  }
+  if (static_cast<std::size_t>(shape.stages()) <= blocks) return success();
+  return error(fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks));
 }
 
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {
@@ -128,9 +156,10 @@ Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units
   if (holders == workers) return success();
   const auto held = static_cast<std::int64_t>(units) * holders;
   if (units > 0 && held < workers) {
-    return error(fmt::format("the model has {} units that a worker could leave out: held by {} each, "
-                             "they do not go round {} workers",
-                             units, holders, workers));
+    return error(
+        fmt::format("the model has {} units that a worker could leave out: held by {} each, "
+                    "they do not go round {} workers",
+                    units, holders, workers));
   }
   if (units > 0) return success();
   return error(

@@ -11,6 +11,7 @@
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/plan/plan.h"
+#include "model/schedule/actions.h"
 #include "model/schedule/fraction.h"
 
 namespace rehearse {
@@ -19,9 +20,20 @@ namespace rehearse {
 using AxisSize = std::optional<std::int64_t>;
 
 struct PipelineSpec {
-  AxisSize stages;
-  std::string schedule = "1f1b";   // a row of pipeline_schedules() (pipeline.h)
-  std::int64_t micro_batches = 1;  // per data-parallel replica and step
+  AxisSize stages;                                    // ranks; with chunks, each has several stages
+  std::string schedule = "1f1b";                      // a row of pipeline_schedules() (pipeline.h)
+  std::int64_t micro_batches = 1;                     // per data-parallel replica and step
+  std::optional<std::int64_t> chunks = std::nullopt;  // per rank; none: the schedule's fewest
+  // Most activations that a rank may keep, where the schedule asks (PipelineRequest::live_limit);
+  // none: as many as 1F1B, one per rank of the pipeline.
+  std::optional<double> live = std::nullopt;
+  // Passes, and messages if it has them, of all ranks, instead of a schedule's.
+  std::optional<ScheduleTable> table = std::nullopt;
+};
+
+struct TensorSpec {
+  AxisSize ranks;
+  bool sequence_parallel = false;
 };
 
 enum class Construction { block };
@@ -49,10 +61,16 @@ struct SubnetworkSpec {
 struct StrategySpec {
   std::string name;
   AxisSize data = 1;
+  Sharding sharding = Sharding::none;  // of what the data-parallel replicas hold alike
+  std::int64_t prefetch = 1;           // blocks gathered ahead, where parameters are sharded
   std::optional<PipelineSpec> pipeline;
+  std::optional<TensorSpec> tensor;
   std::optional<SubnetworkSpec> subnetwork;
   std::int64_t micro_batches = 1;  // gradient accumulation, without a pipeline
   Bytes bucket = Bytes::mib(25);   // gradients per all-reduce (PyTorch's default)
+  bool overlap = true;             // whether they are reduced while backward goes on
+  Recomputation recomputation = Recomputation::none;
+  AxisOrder order = kAxisOrder;
 };
 
 // Ranks along each axis. Errors: several axes are auto, or they do not multiply to the devices.
@@ -63,8 +81,10 @@ std::int64_t micro_batches_of(const StrategySpec& strategy);
 // Errors: the global batch does not divide among replicas and micro-batches.
 Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mesh& mesh,
                                          std::int64_t batch);
-// Errors: more stages than blocks.
-Status check_stages(const Mesh& mesh, std::size_t blocks);
+// The pipeline that a strategy asks for: of one rank and stage, if it asks for none.
+PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
+// Errors: more stages than blocks; a shape that the schedule cannot have.
+Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
 // Errors: fewer holders than workers of a network without units (net.h), which all would hold

@@ -12,7 +12,7 @@ using Lists = std::vector<std::vector<CollectiveStep>>;
 Lists all_members(std::size_t members, std::int64_t n) {
   Lists lists;
   for (std::size_t m = 0; m < members; ++m)
-    lists.push_back(ring_all_reduce(m, members, n));
+    lists.push_back(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, members, n));
   return lists;
 }
 
@@ -74,14 +74,18 @@ TEST(RingAllReduce, SendsAsLittleAsPossible) {
         sent += elements_sent(list);
       EXPECT_EQ(sent, 2 * (c - 1) * n);
     }
-    EXPECT_EQ(elements_sent(ring_all_reduce(1, members, 10 * c)), 2 * 10 * (c - 1));
+    EXPECT_EQ(elements_sent(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 1,
+                                     members, 10 * c)),
+              2 * 10 * (c - 1));
   }
 }
 
 TEST(RingAllReduce, ReceivesChunksOfTheCeiling) {
   // 10 elements over 4: chunks of 2, 3, 2, 3; everybody meets every chunk.
   for (std::size_t m = 0; m < 4; ++m)
-    EXPECT_EQ(longest_receive(ring_all_reduce(m, 4, 10)), 3);
+    EXPECT_EQ(
+        longest_receive(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, 4, 10)),
+        3);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ const MessageCost kCost{Seconds::microseconds(5), Seconds::seconds(2e-10), Secon
 Seconds played(std::size_t members, std::int64_t n) {
   std::vector<std::vector<CollectiveStep>> lists;
   for (std::size_t m = 0; m < members; ++m)
-    lists.push_back(ring_all_reduce(m, members, n));
+    lists.push_back(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, members, n));
   std::vector<Seconds> now(members);
   for (std::size_t s = 0; s < lists[0].size(); ++s) {
     const std::vector<Seconds> before = now;

@@ -14,13 +14,15 @@ Plan two_ranks() {
   Plan plan;
   plan.groups = {{{RankId(0), RankId(1)}}};
   RankProgram program;
-  program.lanes = {LaneKind::compute, LaneKind::collective};
-  program.parameter_classes = {{{}, 8, 0}};
+  program.lanes = {{LaneKind::compute, {}}, {LaneKind::collective, {}}};
+  program.parameter_classes.resize(1);
+  program.parameter_classes[0].elements = 8;
+  program.parameter_classes[0].group = 0;
   const auto op = [](OpKind kind, int lane, auto detail) {
     return Op{kind, LaneId(lane), {}, {}, detail};
   };
   program.ops = {op(OpKind::forward, 0, Compute{}), op(OpKind::backward, 0, Compute{}),
-                 op(OpKind::all_reduce, 1, Collective{ParameterClassId(0), 0, 8, 2}),
+                 op(OpKind::all_reduce, 1, Collective{0, ParameterClassId(0), 0, 8, 4, 2}),
                  op(OpKind::optimizer_step, 0, Optimize{ParameterClassId(0)})};
   plan.programs = {program};
   plan.ranks.resize(2);

@@ -10,7 +10,8 @@ namespace {
 RankProgram random_program(std::uint64_t seed) {
   Random random(seed);
   RankProgram program;
-  program.lanes = {LaneKind::compute, LaneKind::collective, LaneKind::send_forward};
+  program.lanes = {
+      {LaneKind::compute, {}}, {LaneKind::collective, {}}, {LaneKind::send_forward, {}}};
   for (std::size_t op = 0; op < 30; ++op) {
     Op next;
     next.lane = LaneId(random.below(3));

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "tests/plan/mutations.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
@@ -58,7 +59,7 @@ TEST(Verify, NamesWhatIsWrong) {
          const OpId load = find_op(p.programs[0], OpKind::load_batch);
          std::get<Compute>(p.programs[0].ops[load.index()].detail).micro_batch = MicroBatchId(1);
        },
-       "it reads another micro-batch's samples"},
+       "it uses buffer 3 of micro-batch 1"},
       {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; }, "the mesh has 3 ranks, the plan binds 4"},
       {"bytes differ", pipe,
        [](Plan& p) {
@@ -136,20 +137,17 @@ TEST(Verify, NamesWhatIsWrong) {
   }
 }
 
-// Two stages that both send before they receive, on one lane each: every waiting op is named.
+// The first stage sends its second micro-batch before the first, the second stage takes the first
+// one first: with rendezvous messages neither goes. Every waiting op is named.
 TEST(Verify, ExplainsADeadlock) {
   Plan plan = *testing::plan_of({"", testing::pipeline("1f1b", 2, 2), testing::resnet20(), 2});
-  // The second stage's first forward now waits for a gradient message that its own backward makes:
-  // its receive of micro-batch 0 is exchanged with that of micro-batch 1, which the first stage
-  // sends only after its send of micro-batch 0 has been taken.
-  RankProgram& second = plan.programs[1];
-  std::vector<std::size_t> receives;
-  for (std::size_t op = 0; op < second.ops.size(); ++op) {
-    if (second.ops[op].kind == OpKind::receive) receives.push_back(op);
+  RankProgram& first = plan.programs[0];
+  std::vector<std::size_t> sends;
+  for (std::size_t op = 0; op < first.ops.size(); ++op) {
+    if (first.ops[op].kind == OpKind::send) sends.push_back(op);
   }
-  ASSERT_EQ(receives.size(), 2u);
-  std::swap(std::get<Transfer>(second.ops[receives[0]].detail).tag,
-            std::get<Transfer>(second.ops[receives[1]].detail).tag);
+  ASSERT_EQ(sends.size(), 2u);
+  testing::move_behind(first, sends[0], sends[1]);
   const std::string errors = errors_of(plan);
   EXPECT_THAT(errors,
               HasSubstr("deadlock: it waits for rank 1, which has not issued the other end"));

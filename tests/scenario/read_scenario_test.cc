@@ -89,7 +89,7 @@ TEST(ReadScenario, Pipeline) {
   EXPECT_EQ(strategy.spec.pipeline->schedule, "gpipe");
   EXPECT_EQ(strategy.spec.pipeline->micro_batches, 8);
   EXPECT_EQ(strategy.mesh.data, 2);
-  EXPECT_EQ(strategy.mesh.stages, 4) << "auto takes what data parallelism leaves";
+  EXPECT_EQ(strategy.mesh.pipeline, 4) << "auto takes what data parallelism leaves";
 }
 
 TEST(ReadScenario, Subnetwork) {

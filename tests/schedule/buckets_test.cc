@@ -25,7 +25,7 @@ struct Circle {
       net.parameters[k].segment = SegmentId(0);  // all ready at once: only the conflicts count
       classes.push_back(window);
     }
-    buckets = cut_buckets(net, classes, Bytes::bytes(1), 4);
+    buckets = cut_buckets(net, classes, {Bytes::bytes(1), 4});
   }
 
   // Rounds that reductions of one unit of time take when every rank does one at a time, in order.
@@ -55,11 +55,11 @@ TEST(Buckets, GroupsAroundACircleRunSideBySide) {
 TEST(Buckets, HoldWholeParametersUpToTheSize) {
   const Net net = *build_net(testing::resnet20());
   const std::vector<SegmentId> one_stage = {SegmentId(0), end_segment(net)};
-  const auto classes = holder_classes(net, {full_subnetwork(net)}, one_stage);
+  const auto classes = holder_classes(net, {full_subnetwork(net)}, one_stage, {0});
   ASSERT_EQ(classes.size(), 1u);
   EXPECT_EQ(classes[0].elements, parameter_count(net));
   for (const Bytes size : {Bytes::kib(4), Bytes::kib(256), Bytes::mib(25)}) {
-    const auto buckets = cut_buckets(net, classes, size, 4);
+    const auto buckets = cut_buckets(net, classes, {size, 4});
     std::int64_t covered = 0;
     for (std::size_t b = 0; b < buckets.size(); ++b) {
       EXPECT_EQ(buckets[b].begin, covered)
@@ -86,7 +86,7 @@ TEST(HolderClasses, SplitByWorkersAndStages) {
   without_first.holds[0] = false;
   const std::vector<SegmentId> stages = {SegmentId(0), begin_of(net, BlockId(5)), end_segment(net)};
   // What both hold in stage 0, what only the second holds in stage 0, what both hold in stage 1.
-  const auto classes = holder_classes(net, {without_first, full_subnetwork(net)}, stages);
+  const auto classes = holder_classes(net, {without_first, full_subnetwork(net)}, stages, {0, 1});
   ASSERT_EQ(classes.size(), 3u);
   std::int64_t elements = 0;
   for (const HolderClass& c : classes)

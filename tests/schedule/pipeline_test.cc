@@ -50,10 +50,10 @@ TEST(Pipeline, EverySchedulePassesEveryMicroBatchOnce) {
           const auto order = order_of(schedule.name, stage, stages, micro_batches);
           ASSERT_EQ(static_cast<std::int64_t>(order.size()), 2 * micro_batches);
           for (std::int64_t m = 0; m < micro_batches; ++m) {
-            const auto forward =
-                std::find(order.begin(), order.end(), Slot{Task::forward, StageId(stage), MicroBatchId(m)});
-            const auto backward =
-                std::find(order.begin(), order.end(), Slot{Task::backward, StageId(stage), MicroBatchId(m)});
+            const auto forward = std::find(order.begin(), order.end(),
+                                           Slot{Task::forward, StageId(stage), MicroBatchId(m)});
+            const auto backward = std::find(order.begin(), order.end(),
+                                            Slot{Task::backward, StageId(stage), MicroBatchId(m)});
             EXPECT_TRUE(forward < backward && backward != order.end()) << schedule.name;
           }
           const std::int64_t most =

@@ -70,7 +70,7 @@ inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256) {
   const Result<Net> net = build_net(c.model);
   if (!net) return net.errors();
   return build_plan(c.strategy, c.model, training(batch), c.devices,
-                    std::vector<double>(net->blocks.size(), 1.0));
+                    even_costs(net->blocks.size()));
 }
 
 inline std::vector<PlanCase> all_cases() {

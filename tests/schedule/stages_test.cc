@@ -44,7 +44,7 @@ TEST(CutStages, IsOptimal) {
     for (double& cost : costs)
       cost = static_cast<double>(random.below(20));
     for (std::size_t stages = 1; stages <= costs.size(); ++stages) {
-      const auto starts = cut_stages(costs, static_cast<std::int64_t>(stages));
+      const auto starts = *cut_stages(costs, static_cast<std::int64_t>(stages));
       ASSERT_EQ(starts.size(), stages + 1);
       EXPECT_EQ(starts.front(), 0u);
       EXPECT_EQ(starts.back(), costs.size());

@@ -16,7 +16,7 @@ TEST(Strategy, AutoFillsTheDevices) {
   const Result<Mesh> mesh = resolve_mesh(strategy, 32);
   ASSERT_TRUE(mesh.ok());
   EXPECT_EQ(mesh->data, 8);
-  EXPECT_EQ(mesh->stages, 4);
+  EXPECT_EQ(mesh->pipeline, 4);
   EXPECT_EQ(mesh->workers, 1);
 }
 
@@ -32,9 +32,11 @@ TEST(Strategy, SaysWhatDoesNotFit) {
   strategy.pipeline->stages = std::nullopt;
   EXPECT_EQ(message(resolve_mesh(strategy, 8)),
             "both data and pipeline stages are auto: at most one axis can be");
-  EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {2, 4, 1}, 256)),
+  EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {.data = 2, .pipeline = 4},
+                                        256)),
             "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each)");
-  EXPECT_EQ(message(check_stages({1, 12, 1}, 11)), "12 stages, but the model has only 11 blocks");
+  EXPECT_EQ(message(check_stages(testing::pipeline("1f1b", 12, 1), {.pipeline = 12}, 11)),
+            "12 stages, but the model has only 11 blocks");
 }
 
 TEST(Strategy, HoldersAreAnExactProduct) {

@@ -49,12 +49,19 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
   // One name for all who take part: sender, receiver and tag, or a group's range of gradients.
   std::string meeting_of(const Span& span, const Op& op) const {
     const RankBinding& rank = plan_.ranks[span.rank.index()];
-    if (op.kind == OpKind::all_reduce) {
+    if (is_collective(op.kind)) {
       const Collective& detail = collective_of(op);
-      const auto slot =
-          program_of(plan_, span.rank).parameter_classes[detail.parameter_class.index()].group;
-      return fmt::format("step {}, group {}, [{}, {})", span.step, rank.groups[*slot].value(),
-                         detail.begin, detail.end);
+      // A range is gathered and reduced for every micro-batch: they are told apart by their order.
+      const RankProgram& program = program_of(plan_, span.rank);
+      std::size_t number = 0;
+      for (std::size_t before = 0; before < span.op.index(); ++before) {
+        const Op& other = program.ops[before];
+        number += other.kind == op.kind && collective_of(other).begin == detail.begin &&
+                  collective_of(other).group == detail.group;
+      }
+      return fmt::format("step {}, group {}, {} [{}, {}) number {}", span.step,
+                         rank.groups[detail.group].value(), to_string(op.kind), detail.begin,
+                         detail.end, number);
     }
     RankId from = span.rank, to = rank.peers[transfer_of(op).peer];
     if (op.kind == OpKind::receive) std::swap(from, to);
@@ -70,14 +77,15 @@ Bytes bytes_of(const Plan& plan, RankId rank) {
   Bytes sum;
   for (const Op& op : program_of(plan, rank).ops) {
     if (op.kind == OpKind::send) sum += transfer_of(op).bytes;
-    if (op.kind != OpKind::all_reduce) continue;
+    if (!is_collective(op.kind)) continue;
     const Collective& detail = collective_of(op);
     const Group& group = group_of(plan, rank, op);
     const auto member =
         std::find(group.members.begin(), group.members.end(), rank) - group.members.begin();
-    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(member),
-                                group.members.size(), detail.end - detail.begin);
-    sum += Bytes::bytes(elements_sent(steps) * state_sizes(plan.training).gradient);
+    const auto steps =
+        steps_of(collective_kind(op.kind), detail.algorithm, static_cast<std::size_t>(member),
+                 group.members.size(), detail.end - detail.begin);
+    sum += Bytes::bytes(elements_sent(steps) * detail.element_bytes);
   }
   return sum;
 }

@@ -67,7 +67,7 @@ Status check_duration(const Plan& plan, const Prices& prices) {
     longest = std::max(longest, step);
   }
   // In a pipeline, stages may wait for one another.
-  const Seconds run = longest * static_cast<double>(plan.mesh.stages * kSimulatedSteps);
+  const Seconds run = longest * static_cast<double>(plan.mesh.pipeline * kSimulatedSteps);
   if (run <= kLongestRun) return success();
   return error(
       fmt::format("a rank computes {} in each step on this device, too long to simulate {} steps",
@@ -127,10 +127,11 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
   const Net net = *build_net(scenario.model);
   const auto samples = micro_batch_samples(strategy.spec, strategy.mesh, scenario.training.batch);
   if (!samples) return located(samples.errors(), strategy);
-  const std::vector<double> costs =
-      block_seconds(net, *samples, scenario.training, scenario.cluster.device);
+  const Device& device = scenario.cluster.device;
+  const StageCosts costs = stage_costs(net, *samples, scenario.training, device);
   Result<Plan> plan = build_plan(strategy.spec, scenario.model, scenario.training,
-                                 scenario.cluster.nodes * scenario.cluster.devices_per_node, costs);
+                                 scenario.cluster.nodes * scenario.cluster.devices_per_node, costs,
+                                 stage_memory(net, *samples, scenario.training, device.memory));
   if (!plan) return located(plan.errors(), strategy);
   const Status good = verify(*plan);
   // Strategies that were read without errors build plans that verify: anything else is ours to
@@ -143,7 +144,7 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
 Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = plan_of(scenario, strategy);
   if (!plan) return plan.errors();
-  const Net net = *build_net(scenario.model);
+  const Net net = *whole_net(*plan);
   const Device& device = scenario.cluster.device;
   const Result<Cluster> cluster = Cluster::build(scenario.cluster);
   if (!cluster) return cluster.errors();

@@ -6,6 +6,7 @@
 
 #include "exec/backend.h"
 #include "model/base/text.h"
+#include "model/plan/verify.h"
 
 namespace rehearse {
 namespace {
@@ -52,7 +53,27 @@ std::string last_steps_trace(const Plan& plan, const Timeline& timeline) {
   return chrome_trace(plan, {{"measured", &last}});
 }
 
+namespace {
+
+// Sums of values over tensor-parallel ranks are what the executor has no kernels' slices for.
+std::optional<std::string> first_unsupported(const Plan& plan) {
+  for (const RankProgram& program : plan.programs) {
+    for (std::size_t op = 0; op < program.ops.size(); ++op) {
+      const Op& it = program.ops[op];
+      if (!is_collective(it.kind) || collective_of(it).parameter_class) continue;
+      return fmt::format(
+          "the executor does not run tensor parallelism yet: {} of program {} is of "
+          "a value",
+          describe_op(program, OpId(op)), program.name);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Status check_runs(const Plan& plan, const std::string& backend) {
+  if (const auto refused = first_unsupported(plan)) return error(*refused);
   const std::vector<DataType>& types = exec::backend_types(backend);
   if (std::find(types.begin(), types.end(), plan.training.dtype) != types.end()) return success();
   std::vector<std::string> names;

@@ -190,7 +190,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
   if (!text) return kWrongInput;
   const auto [scenario, plan] = unpack(*text);
-  const Net net = *build_net(plan.model);
+  const Net net = *whole_net(plan);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
                                      arguments.get("data-directory")};
   // Rank 0 first: what is wrong with the files is said once.

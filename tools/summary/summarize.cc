@@ -8,22 +8,42 @@
 namespace rehearse {
 namespace {
 
+// "F3 s0-4": what a pass is for, on which micro-batch and segments.
+std::string pass_label(std::string_view letter, const Op& op) {
+  const Compute& compute = compute_of(op);
+  return fmt::format("{}{} s{}-{}", letter, compute.micro_batch.value(), compute.begin.value(),
+                     compute.end.value() - 1);
+}
+
+std::string collective_label(std::string_view name, const Op& op) {
+  const auto& c = collective_of(op).parameter_class;
+  return c ? fmt::format("{} class {}", name, c->value()) : fmt::format("{} value", name);
+}
+
 std::string label_of(const Op& op) {
   switch (op.kind) {
     case OpKind::load_batch:
       return fmt::format("load {}", compute_of(op).micro_batch.value());
     case OpKind::forward:
-      return fmt::format("F{} s{}-{}", compute_of(op).micro_batch.value(),
-                         compute_of(op).begin.value(), compute_of(op).end.value() - 1);
+      return pass_label("F", op);
     case OpKind::backward:
-      return fmt::format("B{} s{}-{}", compute_of(op).micro_batch.value(),
-                         compute_of(op).begin.value(), compute_of(op).end.value() - 1);
+      return pass_label("B", op);
+    case OpKind::backward_input:
+      return pass_label("I", op);
+    case OpKind::backward_weight:
+      return pass_label("W", op);
+    case OpKind::recompute:
+      return pass_label("R", op);
     case OpKind::send:
       return fmt::format("send {}", transfer_of(op).tag);
     case OpKind::receive:
       return fmt::format("receive {}", transfer_of(op).tag);
     case OpKind::all_reduce:
-      return fmt::format("all-reduce class {}", collective_of(op).parameter_class.value());
+      return collective_label("all-reduce", op);
+    case OpKind::reduce_scatter:
+      return collective_label("reduce-scatter", op);
+    case OpKind::all_gather:
+      return collective_label("all-gather", op);
     case OpKind::optimizer_step:
       return fmt::format("update class {}", optimize_of(op).parameter_class.value());
   }
@@ -45,7 +65,7 @@ std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline) 
     const RankProgram& program = program_of(plan, span->rank);
     const Op& op = program.ops[span->op.index()];
     picture.push_back({static_cast<std::int64_t>(span->rank.index()),
-                       program.lanes[op.lane.index()], op.kind, label_of(op),
+                       program.lanes[op.lane.index()].kind, op.kind, label_of(op),
                        (span->start - origin).seconds(), (span->end - origin).seconds()});
   }
   return picture;

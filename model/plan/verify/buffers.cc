@@ -99,7 +99,29 @@ class Lifetimes {
   const HappensBefore before_;
 };
 
-// The operands are those that the op's work needs, with the right sizes.
+// What an op has to do with a buffer that its work needs.
+struct Need {
+  BufferKind kind = BufferKind::scratch;
+  Access access = Access::read;
+  std::optional<ValueId> value = std::nullopt;
+  std::optional<ParameterClassId> parameter_class = std::nullopt;
+  std::optional<Bytes> size = std::nullopt;  // of slabs and rooms
+  std::int64_t begin = 0, end = 0;           // elements it must hold at least
+};
+
+std::string describe(const Need& need) {
+  if (need.value)
+    return fmt::format("the {} of value {}", to_string(need.kind), need.value->value());
+  if (holds_range(need.kind)) {
+    return fmt::format("{} elements {}..{} of class {}", to_string(need.kind), need.begin, need.end,
+                       need.parameter_class->value());
+  }
+  if (need.parameter_class)
+    return fmt::format("the {} of class {}", to_string(need.kind), need.parameter_class->value());
+  return fmt::format("a {} buffer of {} bytes", to_string(need.kind), need.size->bytes());
+}
+
+// The operands are those that the op's work needs, with the right sizes, and no others.
 class Operands {
  public:
   Operands(Report& report, const Net& full, std::size_t number)
@@ -108,7 +130,17 @@ class Operands {
         program_(report.plan.programs[number]),
         net_(net_of(report.plan, full, program_)),
         sizes_(element_sizes(report.plan.training)),
-        state_(state_sizes(report.plan.training)) {}
+        state_(state_sizes(report.plan.training)),
+        groups_(group_sizes(report.plan, number)) {
+    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
+      std::int64_t element = 0;
+      for (const ParameterId parameter : program_.parameter_classes[c].parameters) {
+        const std::int64_t n = net_.parameters[parameter.index()].shape.elements();
+        places_[parameter] = {ParameterClassId(c), element, element + n};
+        element += n;
+      }
+    }
+  }
 
   void run() {
     check_buffer_sizes();
@@ -119,6 +151,17 @@ class Operands {
   }
 
  private:
+  struct ParameterPlace {
+    ParameterClassId parameter_class;
+    std::int64_t begin, end;
+  };
+
+  const ParameterClass& held(ParameterClassId c) const {
+    return program_.parameter_classes[c.index()];
+  }
+
+  // ---- sizes -----------------------------------------------------------------------------------
+
   void check_buffer_sizes() {
     for (std::size_t b = 0; b < program_.buffers.size(); ++b) {
       const std::optional<Bytes> right = size_of_buffer(program_.buffers[b]);
@@ -128,28 +171,40 @@ class Operands {
     }
   }
 
+  // All of a class, or a holder's shard of it where this much is sharded.
+  Bytes flat(const Buffer& buffer, std::int64_t element, Sharding level) const {
+    const ParameterClass& c = held(*buffer.parameter_class);
+    const std::int64_t elements =
+        c.sharding >= level ? shard_elements(c) : c.elements;
+    return Bytes::bytes(elements * element);
+  }
+
   std::optional<Bytes> size_of_buffer(const Buffer& buffer) const {
-    const auto flat = [&](std::int64_t element) {
-      return Bytes::bytes(program_.parameter_classes[buffer.parameter_class->index()].elements *
-                          element);
-    };
     switch (buffer.kind) {
       case BufferKind::parameters:
-        return flat(state_.parameter);
+        return flat(buffer, state_.parameter, Sharding::parameters);
       case BufferKind::gradients:
-        return flat(state_.gradient);
+        return flat(buffer, state_.gradient, Sharding::gradients);
       case BufferKind::optimizer_state:
-        return flat(state_.optimizer);
+        return flat(buffer, state_.optimizer, Sharding::optimizer_state);
+      case BufferKind::gathered:
+        return Bytes::bytes((buffer.end - buffer.begin) * state_.parameter);
+      case BufferKind::unreduced:
+        return Bytes::bytes((buffer.end - buffer.begin) * state_.gradient);
       case BufferKind::value:
       case BufferKind::gradient:
         return size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_);
       case BufferKind::saved:
+      case BufferKind::kept:
+      case BufferKind::deferred:
       case BufferKind::scratch:
       case BufferKind::communication:
         return std::nullopt;
     }
     REHEARSE_UNREACHABLE("buffer kind");
   }
+
+  // ---- needs -----------------------------------------------------------------------------------
 
   void check(const Op& op) {
     switch (op.kind) {
@@ -158,95 +213,151 @@ class Operands {
           check_loaded(operand);
         return;
       case OpKind::forward:
-        return check_pass(op, Pass::forward);
       case OpKind::backward:
-        return check_pass(op, Pass::backward);
+      case OpKind::backward_input:
+      case OpKind::backward_weight:
+      case OpKind::recompute:
+        return compare(op, pass_needs(op));
       case OpKind::send:
       case OpKind::receive:
         return check_transfer(op);
       case OpKind::all_reduce:
-        return check_collective(op);
+      case OpKind::reduce_scatter:
+      case OpKind::all_gather:
+        return compare(op, collective_needs(op));
       case OpKind::optimizer_step:
-        return check_update(op);
+        return compare(op, update_needs(op));
     }
+  }
+
+  bool serves(const Operand& operand, const Need& need) const {
+    const Buffer& buffer = program_.buffers[operand.buffer.index()];
+    // Whoever is first to add to a micro-batch's gradients writes them.
+    const bool begins = need.kind == BufferKind::unreduced && operand.allocates;
+    if (buffer.kind != need.kind || operand.access != (begins ? Access::write : need.access))
+      return false;
+    if (buffer.value != need.value && need.value) return false;
+    if (need.parameter_class && buffer.parameter_class != need.parameter_class) return false;
+    if (holds_range(need.kind) && (buffer.begin > need.begin || buffer.end < need.end))
+      return false;
+    return !need.size || buffer.size == *need.size;
+  }
+
+  // Every need has its operand, and every operand is there for a need.
+  void compare(const Op& op, const std::vector<Need>& needs) {
+    std::vector<bool> wanted(op.operands.size(), false);
+    for (const Need& need : needs) {
+      bool served = false;
+      for (std::size_t k = 0; k < op.operands.size(); ++k) {
+        if (!serves(op.operands[k], need)) continue;
+        // Parameters of one bucket are needed one by one; whatever else is there once.
+        if (wanted[k] && !holds_range(need.kind)) continue;
+        wanted[k] = served = true;
+        break;
+      }
+      if (!served)
+        report_.add(at_, fmt::format("it needs to {} {}", to_string(need.access), describe(need)));
+    }
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      if (wanted[k]) continue;
+      report_.add(at_,
+                  fmt::format("it has no reason to {} buffer {}", to_string(op.operands[k].access),
+                              op.operands[k].buffer.value()));
+    }
+  }
+
+  const std::vector<Need>& pass_needs(const Op& op) {
+    const Compute& compute = compute_of(op);
+    const Pass pass = pass_of(program_, op);
+    const bool is_forward = op.kind == OpKind::forward;
+    const auto [known, is_new] = needs_.try_emplace({compute.begin, compute.end, pass, is_forward});
+    if (is_new) {
+      known->second = needs_of(
+          lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_),
+          pass);
+    }
+    return known->second;
+  }
+
+  std::vector<Need> needs_of(const Lowering& work, Pass pass) const {
+    std::vector<Need> needs;
+    const auto values = [&](BufferKind kind, Access access, const std::vector<ValueId>& list) {
+      for (const ValueId v : list)
+        needs.push_back({.kind = kind, .access = access, .value = v});
+    };
+    values(BufferKind::value, Access::read, work.reads_values);
+    values(BufferKind::value, Access::write, work.writes_values);
+    std::vector<ValueId> read, written, both;
+    for (const ValueId v : work.reads_gradients)
+      (contains(work.writes_gradients, v) ? both : read).push_back(v);
+    for (const ValueId v : work.writes_gradients) {
+      if (!contains(work.reads_gradients, v)) written.push_back(v);
+    }
+    values(BufferKind::gradient, Access::read, read);
+    values(BufferKind::gradient, Access::write, written);
+    values(BufferKind::gradient, Access::update, both);
+    add_slabs(work, pass, needs);
+    add_parameters(work, needs);
+    return needs;
+  }
+
+  static bool contains(const std::vector<ValueId>& list, ValueId value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  }
+
+  static void add_slabs(const Lowering& work, Pass pass, std::vector<Need>& needs) {
+    const auto slab = [&](BufferKind kind, Access access, Bytes size) {
+      if (size > Bytes{}) needs.push_back({.kind = kind, .access = access, .size = size});
+    };
+    const bool makes = pass == Pass::forward || pass == Pass::split_forward;
+    const Access access = makes ? Access::write : Access::read;
+    if (pass != Pass::backward_weight) slab(BufferKind::saved, access, work.saved);
+    slab(BufferKind::kept, access, work.kept);
+    if (pass == Pass::backward_input) slab(BufferKind::deferred, Access::write, work.deferred);
+    if (pass == Pass::backward_weight) slab(BufferKind::deferred, Access::read, work.deferred);
+    slab(BufferKind::scratch, Access::write, work.scratch);
+  }
+
+  void add_parameters(const Lowering& work, std::vector<Need>& needs) const {
+    const auto flat_or_range = [&](const std::vector<ParameterId>& parameters, Sharding level,
+                                   BufferKind flat_kind, BufferKind range_kind, Access access) {
+      std::set<ParameterClassId> flat_classes;
+      for (const ParameterId parameter : parameters) {
+        const ParameterPlace& place = places_.at(parameter);
+        if (held(place.parameter_class).sharding < level) {
+          if (flat_classes.insert(place.parameter_class).second)
+            needs.push_back(
+                {.kind = flat_kind, .access = access, .parameter_class = place.parameter_class});
+        } else {
+          needs.push_back({.kind = range_kind,
+                           .access = access,
+                           .parameter_class = place.parameter_class,
+                           .begin = place.begin,
+                           .end = place.end});
+        }
+      }
+    };
+    flat_or_range(parameters_read(net_, work), Sharding::parameters, BufferKind::parameters,
+                  BufferKind::gathered, Access::read);
+    flat_or_range(parameters_differentiated(net_, work), Sharding::gradients, BufferKind::gradients,
+                  BufferKind::unreduced, Access::update);
   }
 
   void check_loaded(const Operand& operand) {
     const Buffer& buffer = program_.buffers[operand.buffer.index()];
-    const bool loaded =
-        buffer.kind == BufferKind::value && !net_.values[buffer.value->index()].producer;
+    const bool loaded = operand.access == Access::write && buffer.kind == BufferKind::value &&
+                        !net_.values[buffer.value->index()].producer;
     if (!loaded)
       report_.add(at_,
                   fmt::format("buffer {} is not filled from the data set", operand.buffer.value()));
-  }
-
-  void check_pass(const Op& op, Pass pass) {
-    const Compute& compute = compute_of(op);
-    const Lowering work =
-        lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
-    for (const ValueId v : work.reads_values)
-      need(op, BufferKind::value, v, Access::read);
-    for (const ValueId v : work.writes_values)
-      need(op, BufferKind::value, v, Access::write);
-    for (const ValueId v : work.reads_gradients)
-      need(op, BufferKind::gradient, v, Access::read);
-    for (const ValueId v : work.writes_gradients)
-      need(op, BufferKind::gradient, v, Access::write);
-    need_slab(op, BufferKind::saved, work.saved,
-              pass == Pass::forward ? Access::write : Access::read);
-    need_slab(op, BufferKind::scratch, work.scratch, Access::write);
-    for (const ParameterId parameter : parameters_of(net_, compute.begin, compute.end)) {
-      need_class(op, BufferKind::parameters, class_of(parameter), Access::read);
-      if (pass == Pass::backward)
-        need_class(op, BufferKind::gradients, class_of(parameter), Access::update);
-    }
-  }
-
-  ParameterClassId class_of(ParameterId parameter) const {
-    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
-      const auto& held = program_.parameter_classes[c].parameters;
-      if (std::find(held.begin(), held.end(), parameter) != held.end()) return ParameterClassId(c);
-    }
-    REHEARSE_UNREACHABLE("parameter without a class");
-  }
-
-  // update serves where read or write is needed.
-  static bool serves(Access has, Access needed) { return has == needed || has == Access::update; }
-
-  void need(const Op& op, BufferKind kind, ValueId value, Access access) {
-    for (const Operand& operand : op.operands) {
-      const Buffer& buffer = program_.buffers[operand.buffer.index()];
-      if (buffer.kind == kind && buffer.value == value && serves(operand.access, access)) return;
-    }
-    report_.add(at_, fmt::format("it needs to {} the {} of value {}", to_string(access),
-                                 to_string(kind), value.value()));
-  }
-
-  void need_slab(const Op& op, BufferKind kind, Bytes size, Access access) {
-    if (size == Bytes{}) return;
-    for (const Operand& operand : op.operands) {
-      const Buffer& buffer = program_.buffers[operand.buffer.index()];
-      if (buffer.kind == kind && buffer.size == size && serves(operand.access, access)) return;
-    }
-    report_.add(at_, fmt::format("it needs to {} a {} buffer of {} bytes", to_string(access),
-                                 to_string(kind), size.bytes()));
-  }
-
-  void need_class(const Op& op, BufferKind kind, ParameterClassId c, Access access) {
-    for (const Operand& operand : op.operands) {
-      const Buffer& buffer = program_.buffers[operand.buffer.index()];
-      if (buffer.kind == kind && buffer.parameter_class == c && serves(operand.access, access))
-        return;
-    }
-    report_.add(at_, fmt::format("it needs to {} the {} of class {}", to_string(access),
-                                 to_string(kind), c.value()));
   }
 
   void check_transfer(const Op& op) {
     const Operand& operand = op.operands.front();
     const Buffer& buffer = program_.buffers[operand.buffer.index()];
     const Access access = op.kind == OpKind::send ? Access::read : Access::write;
-    if (operand.access != access || !buffer.value) {
+    const bool carried = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
+    if (operand.access != access || !carried || op.operands.size() != 1) {
       report_.add(at_, fmt::format("it has to {} a value or a gradient", to_string(access)));
     }
     if (buffer.size == transfer_of(op).bytes) return;
@@ -254,29 +365,88 @@ class Operands {
                                  transfer_of(op).bytes.bytes(), buffer.size.bytes()));
   }
 
-  void check_collective(const Op& op) {
+  std::vector<Need> collective_needs(const Op& op) {
     const Collective& detail = collective_of(op);
-    need_class(op, BufferKind::gradients, detail.parameter_class, Access::update);
-    const auto steps = steps_of(detail.algorithm, 0, members_of(detail), detail.end - detail.begin);
-    need_slab(op, BufferKind::communication, Bytes::bytes(longest_receive(steps) * state_.gradient),
-              Access::write);
-  }
-
-  // All ranks of a program have groups of one size: pairing has compared the members' reductions.
-  std::size_t members_of(const Collective& detail) const {
-    const auto slot = program_.parameter_classes[detail.parameter_class.index()].group;
-    for (const RankBinding& rank : report_.plan.ranks) {
-      if (rank.program.index() == number_)
-        return report_.plan.groups[rank.groups[*slot].index()].members.size();
+    std::vector<Need> needs;
+    const auto element = [&](std::int64_t bytes) {
+      if (detail.element_bytes != bytes)
+        report_.add(at_,
+                    fmt::format("its elements have {} bytes, not {}", bytes, detail.element_bytes));
+    };
+    if (detail.parameter_class && op.kind == OpKind::all_gather) {
+      element(state_.parameter);
+      gather_needs(detail, needs);
+    } else if (detail.parameter_class) {
+      element(state_.gradient);
+      reduction_needs(op, detail, needs);
+    } else {
+      value_needs(op, needs);
     }
-    return 2;
+    const auto steps = steps_of(collective_kind(op.kind), detail.algorithm, 0,
+                                groups_[detail.group], detail.end - detail.begin);
+    const Bytes room = Bytes::bytes(longest_receive(steps) * detail.element_bytes);
+    if (room > Bytes{})
+      needs.push_back({.kind = BufferKind::communication, .access = Access::write, .size = room});
+    return needs;
   }
 
-  void check_update(const Op& op) {
+  void gather_needs(const Collective& detail, std::vector<Need>& needs) const {
+    const bool from_shards = held(*detail.parameter_class).sharding == Sharding::parameters;
+    needs.push_back({.kind = BufferKind::parameters,
+                     .access = from_shards ? Access::read : Access::update,
+                     .parameter_class = detail.parameter_class});
+    if (!from_shards) return;
+    needs.push_back({.kind = BufferKind::gathered,
+                     .access = Access::write,
+                     .parameter_class = detail.parameter_class,
+                     .begin = detail.begin,
+                     .end = detail.end});
+  }
+
+  void reduction_needs(const Op& op, const Collective& detail, std::vector<Need>& needs) const {
+    const bool into_shards = held(*detail.parameter_class).sharding >= Sharding::gradients;
+    if (into_shards) {
+      needs.push_back({.kind = BufferKind::unreduced,
+                       .access = Access::update,
+                       .parameter_class = detail.parameter_class,
+                       .begin = detail.begin,
+                       .end = detail.end});
+    }
+    // The first micro-batch's writes the shard, the others add (check_meaning says which is first).
+    const bool writes =
+        into_shards && op.operands.size() > 1 && op.operands[1].access == Access::write;
+    needs.push_back({.kind = BufferKind::gradients,
+                     .access = writes ? Access::write : Access::update,
+                     .parameter_class = detail.parameter_class});
+  }
+
+  // Sums of a value or gradient in place, or its rows gathered or scattered.
+  void value_needs(const Op& op, std::vector<Need>& needs) {
+    const auto carried = [&](std::size_t k) {
+      if (k >= op.operands.size()) return;
+      const Operand& operand = op.operands[k];
+      const Buffer& buffer = program_.buffers[operand.buffer.index()];
+      if (buffer.kind != BufferKind::value && buffer.kind != BufferKind::gradient) return;
+      const Access access =
+          op.kind == OpKind::all_reduce || (op.kind == OpKind::reduce_scatter && k == 0)
+              ? Access::update
+          : k == 0 ? Access::read
+                   : Access::write;
+      needs.push_back({.kind = buffer.kind, .access = access, .value = buffer.value});
+    };
+    carried(0);
+    if (op.kind != OpKind::all_reduce) carried(1);
+  }
+
+  std::vector<Need> update_needs(const Op& op) const {
     const ParameterClassId c = optimize_of(op).parameter_class;
-    need_class(op, BufferKind::parameters, c, Access::update);
-    need_class(op, BufferKind::gradients, c, Access::read);
-    if (state_.optimizer > 0) need_class(op, BufferKind::optimizer_state, c, Access::update);
+    std::vector<Need> needs = {
+        {.kind = BufferKind::parameters, .access = Access::update, .parameter_class = c},
+        {.kind = BufferKind::gradients, .access = Access::read, .parameter_class = c}};
+    if (state_.optimizer > 0)
+      needs.push_back(
+          {.kind = BufferKind::optimizer_state, .access = Access::update, .parameter_class = c});
+    return needs;
   }
 
   Report& report_;
@@ -285,6 +455,9 @@ class Operands {
   const Net net_;
   const ElementSizes sizes_;
   const StateSizes state_;
+  const std::vector<std::size_t> groups_;  // members, by slot
+  std::map<ParameterId, ParameterPlace> places_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass, bool>, std::vector<Need>> needs_;
   At at_;
 };
 

@@ -8,6 +8,30 @@
 namespace rehearse::verifier {
 namespace {
 
+bool belongs_to_a_micro_batch(BufferKind kind) {
+  switch (kind) {
+    case BufferKind::unreduced:
+    case BufferKind::value:
+    case BufferKind::gradient:
+    case BufferKind::saved:
+    case BufferKind::kept:
+    case BufferKind::deferred:
+      return true;
+    case BufferKind::parameters:
+    case BufferKind::gradients:
+    case BufferKind::optimizer_state:
+    case BufferKind::gathered:
+    case BufferKind::scratch:
+    case BufferKind::communication:
+      return false;
+  }
+  REHEARSE_UNREACHABLE("buffer kind");
+}
+
+bool is_slab(BufferKind kind) {
+  return kind == BufferKind::saved || kind == BufferKind::kept || kind == BufferKind::deferred;
+}
+
 // One program: passes over its part of the network, then reductions, then updates.
 class ProgramMeaning {
  public:
@@ -16,77 +40,160 @@ class ProgramMeaning {
         number_(number),
         program_(report.plan.programs[number]),
         net_(net_of(report.plan, full, program_)),
-        before_(program_) {}
+        sizes_(element_sizes(report.plan.training)),
+        before_(program_),
+        micro_batches_(micro_batches_of(program_)) {}
 
   void run() {
     check_passes();
-    check_batches();
+    check_micro_batches();
     check_classes();
+    if (!report_.ok()) return;
+    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
+      ranges_.push_back(ranges_of(program_.parameter_classes[c]));
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_class(ParameterClassId(c));
   }
 
  private:
+  At at(OpId op) const { return {number_, op}; }
+  const Op& op(OpId id) const { return program_.ops[id.index()]; }
+
+  // ---- passes ----------------------------------------------------------------------------------
+
   struct Passes {
-    std::optional<OpId> forward, backward;
+    std::optional<OpId> forward, backward, input, weight, recompute;
+    std::optional<OpId>& of(OpKind kind) {
+      switch (kind) {
+        case OpKind::forward:
+          return forward;
+        case OpKind::backward:
+          return backward;
+        case OpKind::backward_input:
+          return input;
+        case OpKind::backward_weight:
+          return weight;
+        case OpKind::recompute:
+          return recompute;
+        case OpKind::load_batch:
+        case OpKind::send:
+        case OpKind::receive:
+        case OpKind::all_reduce:
+        case OpKind::reduce_scatter:
+        case OpKind::all_gather:
+        case OpKind::optimizer_step:
+          break;
+      }
+      REHEARSE_UNREACHABLE("no pass");
+    }
   };
 
-  // Every segment with layers once forward, then once backward, per micro-batch.
+  // Every segment with layers once forward, then once backward (whole, or first its input and then
+  // its weight gradients), per micro-batch; in between it may be recomputed once.
   void check_passes() {
     std::map<std::pair<SegmentId, MicroBatchId>, Passes> passes;
-    for (std::size_t op = 0; op < program_.ops.size(); ++op) {
-      const OpKind kind = program_.ops[op].kind;
-      if (kind != OpKind::forward && kind != OpKind::backward) continue;
-      const Compute& compute = compute_of(program_.ops[op]);
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      const OpKind kind = program_.ops[id].kind;
+      if (!is_pass(kind)) continue;
+      const Compute& compute = compute_of(program_.ops[id]);
       for (std::size_t s = compute.begin.index(); s < compute.end.index(); ++s) {
-        Passes& known = passes[{SegmentId(s), compute.micro_batch}];
-        auto& slot = kind == OpKind::forward ? known.forward : known.backward;
+        auto& slot = passes[{SegmentId(s), compute.micro_batch}].of(kind);
         if (slot) {
-          report_.add(at(OpId(op)), fmt::format("segment {} is done twice", s),
+          report_.add(at(OpId(id)), fmt::format("segment {} is done twice", s),
                       {report_.note(at(*slot), "first by this op")});
         }
-        slot = OpId(op);
+        slot = OpId(id);
       }
     }
-    for (std::size_t s = program_.begin.index(); s < program_.end.index(); ++s) {
-      if (net_.segments[s].layers.empty()) continue;
-      for (std::int64_t m = 0; m < program_.micro_batches; ++m) {
-        check_segment(SegmentId(s), MicroBatchId(m), passes[{SegmentId(s), MicroBatchId(m)}]);
+    for (const Stage& stage : program_.stages) {
+      for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
+        if (net_.segments[s].layers.empty()) continue;
+        for (std::int64_t m = 0; m < program_.micro_batches; ++m)
+          check_segment(SegmentId(s), MicroBatchId(m), passes[{SegmentId(s), MicroBatchId(m)}]);
       }
     }
   }
 
   void check_segment(SegmentId segment, MicroBatchId micro_batch, const Passes& passes) {
-    if (!passes.forward || !passes.backward) {
+    const bool whole = passes.backward && !passes.input && !passes.weight;
+    const bool split = !passes.backward && (passes.input || passes.weight);
+    if (!passes.forward || (!whole && !split)) {
+      const bool both = passes.backward && (passes.input || passes.weight);
       return report_.add_program(
-          number_, fmt::format("segment {} has no {} of micro-batch {}", segment.value(),
-                               passes.forward ? "backward" : "forward", micro_batch.value()));
+          number_, both
+                       ? fmt::format("segment {} has two backwards of micro-batch {}",
+                                     segment.value(), micro_batch.value())
+                       : fmt::format("segment {} has no {} of micro-batch {}", segment.value(),
+                                     passes.forward ? "backward" : "forward", micro_batch.value()));
     }
-    if (before_(*passes.forward, *passes.backward)) return;
-    report_.add(at(*passes.backward), "it does not come after its forward",
-                {report_.note(at(*passes.forward), "this op")});
+    const Halves& needed = halves_of(segment);
+    if (split && ((needed.input && !passes.input) || (needed.weight && !passes.weight))) {
+      return report_.add_program(
+          number_, fmt::format("segment {} has no {} gradients of micro-batch {}", segment.value(),
+                               passes.input ? "weight" : "input", micro_batch.value()));
+    }
+    const auto first = whole ? passes.backward : passes.input ? passes.input : passes.weight;
+    if (passes.recompute) {
+      follows(*passes.recompute, *passes.forward, "it does not come after its forward");
+      follows(*first, *passes.recompute, "it does not come after its recomputation");
+    }
+    follows(*first, *passes.forward, "it does not come after its forward");
+    if (passes.input && passes.weight)
+      follows(*passes.weight, *passes.input, "it does not come after its input gradients");
   }
 
-  // A pass reads what was loaded for its own micro-batch.
-  void check_batches() {
-    std::map<BufferId, OpId> loaded;
-    for (std::size_t op = 0; op < program_.ops.size(); ++op) {
-      const OpKind kind = program_.ops[op].kind;
-      const bool loads = kind == OpKind::load_batch;
-      if (!loads && kind != OpKind::forward && kind != OpKind::backward) continue;
-      for (const Operand& operand : program_.ops[op].operands) {
-        if (loads) loaded[operand.buffer] = OpId(op);
-        const auto source = loaded.find(operand.buffer);
-        if (loads || source == loaded.end()) continue;
-        const auto micro_batch = [&](OpId id) {
-          return compute_of(program_.ops[id.index()]).micro_batch;
-        };
-        if (micro_batch(source->second) == micro_batch(OpId(op))) continue;
-        report_.add(at(OpId(op)), "it reads another micro-batch's samples",
-                    {report_.note(at(source->second), "loaded by this op")});
+  // Which halves of a split backward have anything to do in a segment: parts without have no op.
+  struct Halves {
+    bool input = false, weight = false;
+  };
+  const Halves& halves_of(SegmentId segment) {
+    const auto [known, is_new] = halves_.try_emplace(segment);
+    if (!is_new) return known->second;
+    const auto works = [&](Pass pass) {
+      return !lower(net_, segment, SegmentId(segment.value() + 1), pass,
+                    report_.plan.micro_batch_samples, sizes_)
+                  .steps.empty();
+    };
+    known->second = {works(Pass::backward_input), works(Pass::backward_weight)};
+    return known->second;
+  }
+
+  void follows(OpId later, OpId earlier, std::string_view problem) {
+    if (before_(earlier, later)) return;
+    report_.add(at(later), std::string(problem), {report_.note(at(earlier), "this op")});
+  }
+
+  // What is made for one micro-batch is used for it, and slabs by the passes over one range.
+  void check_micro_batches() {
+    std::vector<std::optional<OpId>> first(program_.buffers.size());
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      const Op& it = program_.ops[id];
+      if (!is_pass(it.kind) && it.kind != OpKind::load_batch) continue;
+      for (const Operand& operand : it.operands) {
+        const BufferKind kind = program_.buffers[operand.buffer.index()].kind;
+        if (!belongs_to_a_micro_batch(kind)) continue;
+        auto& known = first[operand.buffer.index()];
+        if (!known) {
+          known = OpId(id);
+          continue;
+        }
+        const Compute &a = compute_of(op(*known)), &b = compute_of(it);
+        if (a.micro_batch != b.micro_batch) {
+          report_.add(at(OpId(id)),
+                      fmt::format("it uses buffer {} of micro-batch {}", operand.buffer.value(),
+                                  a.micro_batch.value()),
+                      {report_.note(at(*known), "which this op uses, too")});
+        } else if (is_slab(kind) && (a.begin != b.begin || a.end != b.end)) {
+          report_.add(at(OpId(id)),
+                      fmt::format("it uses buffer {} of segments {}..{}", operand.buffer.value(),
+                                  a.begin.value(), a.end.value()),
+                      {report_.note(at(*known), "which this op uses, too")});
+        }
       }
     }
   }
+
+  // ---- parameter classes -----------------------------------------------------------------------
 
   // Every parameter of this part stands in one class.
   void check_classes() {
@@ -104,88 +211,204 @@ class ProgramMeaning {
                           fmt::format("class {} says {} elements, its parameters have {}", c,
                                       program_.parameter_classes[c].elements, elements));
     }
-    const auto used = parameters_of(net_, program_.begin, program_.end);
-    for (const ParameterId parameter : used) {
-      if (classes.count(parameter) > 0) continue;
-      report_.add_program(number_,
-                          fmt::format("parameter {} ({}) is in no class", parameter.value(),
-                                      net_.parameters[parameter.index()].name));
+    std::set<ParameterId> used;
+    for (const Stage& stage : program_.stages) {
+      for (const ParameterId parameter : parameters_of(net_, stage.begin, stage.end)) {
+        used.insert(parameter);
+        if (classes.count(parameter) > 0) continue;
+        report_.add_program(number_,
+                            fmt::format("parameter {} ({}) is in no class", parameter.value(),
+                                        net_.parameters[parameter.index()].name));
+      }
     }
     if (classes.size() <= used.size()) return;
     report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}",
                                              classes.size(), used.size()));
   }
 
+  struct Range {
+    std::int64_t begin = 0, end = 0;
+    bool meets(std::int64_t b, std::int64_t e) const { return begin < e && b < end; }
+  };
+  using Ranges = std::map<ParameterId, Range>;
+
+  Ranges ranges_of(const ParameterClass& held) const {
+    Ranges ranges;
+    std::int64_t element = 0;
+    for (const ParameterId parameter : held.parameters) {
+      const std::int64_t n = net_.parameters[parameter.index()].shape.elements();
+      ranges[parameter] = {element, element + n};
+      element += n;
+    }
+    return ranges;
+  }
+
+  // What the passes over a range do to a class: whether they read its weights, and where they add
+  // to its gradients.
+  struct Effect {
+    bool reads = false;
+    std::vector<Range> adds;
+  };
+  const Effect& effect(const Op& it, ParameterClassId c) {
+    const Compute& compute = compute_of(it);
+    const Pass pass = pass_of(program_, it);
+    const auto [known, is_new] = effects_.try_emplace({compute.begin, compute.end, pass, c});
+    if (!is_new) return known->second;
+    const Lowering lowering =
+        lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
+    const Ranges& ranges = ranges_[c.index()];
+    for (const ParameterId parameter : parameters_read(net_, lowering))
+      known->second.reads = known->second.reads || ranges.count(parameter) > 0;
+    for (const ParameterId parameter : parameters_differentiated(net_, lowering)) {
+      const auto range = ranges.find(parameter);
+      if (range != ranges.end()) known->second.adds.push_back(range->second);
+    }
+    return known->second;
+  }
+
+  std::vector<OpId> ops_of_class(OpKind kind, ParameterClassId c) const {
+    std::vector<OpId> found;
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      const Op& it = program_.ops[id];
+      if (it.kind != kind) continue;
+      const std::optional<ParameterClassId> of = kind == OpKind::optimizer_step
+                                                     ? optimize_of(it).parameter_class
+                                                     : collective_of(it).parameter_class;
+      if (of == c) found.push_back(OpId(id));
+    }
+    return found;
+  }
+
   void check_class(ParameterClassId c) {
-    const auto reductions = ops_of_class(OpKind::all_reduce, c);
+    const ParameterClass& held = program_.parameter_classes[c.index()];
     const auto updates = ops_of_class(OpKind::optimizer_step, c);
     if (updates.size() != 1) {
       return report_.add_program(
           number_, fmt::format("class {} is updated {} times", c.value(), updates.size()));
     }
-    if (program_.parameter_classes[c.index()].group) check_ranges(c, reductions);
+    const bool sums = held.group && held.sharding == Sharding::none;
+    const bool scatters = held.sharding != Sharding::none;
+    const auto all_reduces = ops_of_class(OpKind::all_reduce, c);
+    const auto scattered = ops_of_class(OpKind::reduce_scatter, c);
+    const auto gathers = ops_of_class(OpKind::all_gather, c);
+    refuse(sums ? std::vector<OpId>{} : all_reduces, "its class is not all-reduced");
+    refuse(scatters ? std::vector<OpId>{} : scattered, "its class is not sharded");
+    refuse(scatters ? std::vector<OpId>{} : gathers, "its class is not sharded");
+    if (!report_.ok()) return;
+    if (sums) check_ranges(c, all_reduces, "reduced");
+    if (held.sharding == Sharding::optimizer_state) check_ranges(c, scattered, "reduced");
+    if (held.sharding >= Sharding::gradients) check_every_micro_batch(c, scattered);
+    if (scatters && held.sharding < Sharding::parameters) {
+      check_ranges(c, gathers, "gathered");
+      for (const OpId gather : gathers)
+        follows(gather, updates[0], "it gathers weights without waiting for their update");
+    }
+    if (held.sharding == Sharding::parameters) {
+      for (const OpId gather : gathers)
+        follows(updates[0], gather, "the weights it updates are gathered without waiting for it");
+    }
+    std::vector<OpId> reductions = all_reduces;
+    reductions.insert(reductions.end(), scattered.begin(), scattered.end());
     for (const OpId reduction : reductions) {
-      if (!before_(reduction, updates[0])) {
-        report_.add(at(updates[0]), "it does not wait for its gradients",
-                    {report_.note(at(reduction), "reduced by this op")});
-      }
+      if (before_(reduction, updates[0])) continue;
+      report_.add(at(updates[0]), "it does not wait for its gradients",
+                  {report_.note(at(reduction), "reduced by this op")});
     }
     check_backwards(c, reductions, updates[0]);
   }
 
-  std::vector<OpId> ops_of_class(OpKind kind, ParameterClassId c) const {
-    std::vector<OpId> found;
-    for (std::size_t op = 0; op < program_.ops.size(); ++op) {
-      if (program_.ops[op].kind != kind) continue;
-      const ParameterClassId of = kind == OpKind::all_reduce
-                                      ? collective_of(program_.ops[op]).parameter_class
-                                      : optimize_of(program_.ops[op]).parameter_class;
-      if (of == c) found.push_back(OpId(op));
-    }
-    return found;
+  void refuse(const std::vector<OpId>& ops, std::string_view problem) {
+    for (const OpId id : ops)
+      report_.add(at(id), std::string(problem));
   }
 
-  // The reductions of a class cover each element once.
-  void check_ranges(ParameterClassId c, std::vector<OpId> reductions) {
-    const auto range = [&](OpId op) -> const Collective& {
-      return collective_of(program_.ops[op.index()]);
-    };
-    std::sort(reductions.begin(), reductions.end(),
+  // Collectives of a class cover each element once; those of a sharded one bucket by bucket.
+  void check_ranges(ParameterClassId c, std::vector<OpId> ops, std::string_view done) {
+    const ParameterClass& held = program_.parameter_classes[c.index()];
+    const auto range = [&](OpId id) -> const Collective& { return collective_of(op(id)); };
+    std::sort(ops.begin(), ops.end(),
               [&](OpId a, OpId b) { return range(a).begin < range(b).begin; });
     std::int64_t covered = 0;
-    for (const OpId reduction : reductions) {
-      if (range(reduction).begin != covered) {
-        return report_.add(at(reduction),
-                           fmt::format("elements are reduced up to {} before it", covered));
+    for (std::size_t k = 0; k < ops.size(); ++k) {
+      if (range(ops[k]).begin != covered) {
+        return report_.add(at(ops[k]),
+                           fmt::format("elements are {} up to {} before it", done, covered));
       }
-      covered = range(reduction).end;
+      covered = range(ops[k]).end;
+      check_bucket(held, ops[k]);
     }
-    const std::int64_t elements = program_.parameter_classes[c.index()].elements;
-    if (covered == elements) return;
-    report_.add_program(number_, fmt::format("of class {} elements {}..{} are never reduced",
-                                             c.value(), covered, elements));
+    if (covered == held.elements) return;
+    report_.add_program(number_, fmt::format("of class {} elements {}..{} are never {}", c.value(),
+                                             covered, held.elements, done));
+  }
+
+  void check_bucket(const ParameterClass& held, OpId id) {
+    if (held.sharding == Sharding::none) return;
+    const Collective& range = collective_of(op(id));
+    const auto end = std::find(held.buckets.begin(), held.buckets.end(), range.end);
+    const std::int64_t begin = end == held.buckets.begin() ? 0 : *std::prev(end);
+    if (end != held.buckets.end() && range.begin == begin) return;
+    report_.add(at(id), "its elements are no bucket of its class");
+  }
+
+  // Where gradients are sharded every micro-batch's are reduced bucket by bucket, into the shard:
+  // the first writes it, the others add.
+  void check_every_micro_batch(ParameterClassId c, const std::vector<OpId>& scattered) {
+    const ParameterClass& held = program_.parameter_classes[c.index()];
+    std::map<std::int64_t, std::map<MicroBatchId, OpId>> by_bucket;  // by its end
+    for (const OpId id : scattered) {
+      check_bucket(held, id);
+      const BufferId source = op(id).operands.front().buffer;
+      const Buffer& buffer = program_.buffers[source.index()];
+      const Collective& range = collective_of(op(id));
+      const bool right = buffer.kind == BufferKind::unreduced && buffer.begin == range.begin &&
+                         buffer.end == range.end && micro_batches_[source.index()] &&
+                         op(id).operands.size() > 1;
+      if (!right) {
+        report_.add(at(id), "it does not reduce one micro-batch's gradients of a bucket");
+        continue;
+      }
+      auto& done = by_bucket[range.end];
+      const bool is_first = done.empty();
+      const auto [known, is_new] = done.try_emplace(*micro_batches_[source.index()], id);
+      if (!is_new)
+        report_.add(at(id), "these gradients are reduced twice",
+                    {report_.note(at(known->second), "first by this op")});
+      if ((op(id).operands[1].access == Access::write) != is_first)
+        report_.add(at(id), is_first ? "it adds to a shard that nothing has been written to"
+                                     : "it overwrites what other micro-batches have added");
+    }
+    const auto expected = static_cast<std::size_t>(program_.micro_batches);
+    for (const std::int64_t end : held.buckets) {
+      if (by_bucket[end].size() == expected) continue;
+      report_.add_program(
+          number_, fmt::format("of class {} the bucket up to element {} is reduced for {} of {} "
+                               "micro-batches",
+                               c.value(), end, by_bucket[end].size(), expected));
+    }
   }
 
   // Whoever adds to an element has ended before it is reduced, and before the update; whoever reads
   // the weights, too.
   void check_backwards(ParameterClassId c, const std::vector<OpId>& reductions, OpId update) {
-    const auto offsets = offsets_of(c);
     for (std::size_t id = 0; id < program_.ops.size(); ++id) {
-      const OpKind kind = program_.ops[id].kind;
-      if (kind != OpKind::forward && kind != OpKind::backward) continue;
-      const Compute& compute = compute_of(program_.ops[id]);
-      for (const ParameterId parameter : parameters_of(net_, compute.begin, compute.end)) {
-        const auto range = offsets.find(parameter);
-        if (range == offsets.end()) continue;
+      if (!is_pass(program_.ops[id].kind)) continue;
+      const Effect& done = effect(program_.ops[id], c);
+      if (done.reads || !done.adds.empty())
         check_order(OpId(id), update, "the weights it uses are updated");
-        if (kind == OpKind::forward) continue;
-        for (const OpId reduction : reductions) {
-          const Collective& part = collective_of(program_.ops[reduction.index()]);
-          if (part.begin < range->second.second && range->second.first < part.end) {
-            check_order(OpId(id), reduction, "a gradient it adds to is reduced");
-          }
-        }
-      }
+      for (const Range& range : done.adds)
+        check_reductions(OpId(id), range, reductions);
+    }
+  }
+
+  void check_reductions(OpId id, const Range& range, const std::vector<OpId>& reductions) {
+    for (const OpId reduction : reductions) {
+      const Collective& part = collective_of(op(reduction));
+      if (!range.meets(part.begin, part.end)) continue;
+      // One micro-batch's reduction waits for that micro-batch.
+      const auto of = micro_batches_[op(reduction).operands.front().buffer.index()];
+      if (of && of != compute_of(op(id)).micro_batch) continue;
+      check_order(id, reduction, "a gradient it adds to is reduced");
     }
   }
 
@@ -195,144 +418,38 @@ class ProgramMeaning {
                 {report_.note(at(second), "by this op")});
   }
 
-  using Offsets = std::map<ParameterId, std::pair<std::int64_t, std::int64_t>>;
-  Offsets offsets_of(ParameterClassId c) const {
-    Offsets offsets;
-    std::int64_t element = 0;
-    for (const ParameterId parameter : program_.parameter_classes[c.index()].parameters) {
-      const std::int64_t n = net_.parameters[parameter.index()].shape.elements();
-      offsets[parameter] = {element, element + n};
-      element += n;
-    }
-    return offsets;
-  }
-
-  At at(OpId op) const { return {number_, op}; }
-
   Report& report_;
   std::size_t number_;
   const RankProgram& program_;
   const Net net_;
+  const ElementSizes sizes_;
   const HappensBefore before_;
-};
-
-// ---- all ranks -------------------------------------------------------------------------------
-
-// Every sample of the global batch is seen by one replica; a replica is the ranks (stages) that
-// share their micro-batches.
-void check_batch(Report& report) {
-  const Plan& plan = report.plan;
-  std::set<std::int64_t> replicas;
-  std::set<std::int64_t> micro_batches;
-  std::size_t count = 0;
-  for (const RankBinding& rank : plan.ranks) {
-    if (!replicas.insert(rank.first_micro_batch).second) continue;
-    for (std::int64_t m = 0; m < plan.programs[rank.program.index()].micro_batches; ++m, ++count) {
-      micro_batches.insert(rank.first_micro_batch + m);
-    }
-  }
-  if (micro_batches.size() != count) report.add("two replicas train on the same micro-batch");
-  const auto samples = static_cast<std::int64_t>(count) * plan.micro_batch_samples;
-  if (samples == plan.training.batch) return;
-  report.add(fmt::format("{} micro-batches of {} samples are {} samples, the batch has {}", count,
-                         plan.micro_batch_samples, samples, plan.training.batch));
-}
-
-// The ranks that hold each parameter, and the class they hold it in.
-struct Holder {
-  RankId rank;
-  std::size_t parameter_class;
-};
-std::map<ParameterId, std::vector<Holder>> holders_of(const Plan& plan) {
-  std::map<ParameterId, std::vector<Holder>> holders;
-  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
-    const auto& classes = program_of(plan, RankId(r)).parameter_classes;
-    for (std::size_t c = 0; c < classes.size(); ++c) {
-      for (const ParameterId parameter : classes[c].parameters)
-        holders[parameter].push_back({RankId(r), c});
-    }
-  }
-  return holders;
-}
-
-class Holders {
- public:
-  explicit Holders(Report& report) : report_(report), plan_(report.plan) {}
-
-  void run() {
-    for (const auto& [parameter, holders] : holders_of(plan_))
-      check(parameter, holders);
-  }
-
- private:
-  const ParameterClass& class_of(const Holder& holder) const {
-    return program_of(plan_, holder.rank).parameter_classes[holder.parameter_class];
-  }
-
-  void check(ParameterId parameter, const std::vector<Holder>& holders) {
-    const auto& parameters = class_of(holders.front()).parameters;
-    std::set<RankId> ranks;
-    std::set<std::int64_t> replicas;
-    for (const Holder& holder : holders) {
-      ranks.insert(holder.rank);
-      replicas.insert(plan_.ranks[holder.rank.index()].first_micro_batch);
-      if (class_of(holder).parameters != parameters) {
-        return report_.add(fmt::format("parameter {} is in different classes on ranks {} and {}",
-                                       parameter.value(), holders.front().rank.value(),
-                                       holder.rank.value()));
-      }
-    }
-    for (const Holder& holder : holders)
-      check_holder(parameter, holder, ranks, replicas.size());
-  }
-
-  void check_holder(ParameterId parameter, const Holder& holder, const std::set<RankId>& ranks,
-                    std::size_t replicas) {
-    const auto slot = class_of(holder).group;
-    std::set<RankId> members = {holder.rank};
-    if (slot) {
-      const RankBinding& binding = plan_.ranks[holder.rank.index()];
-      const auto& group = plan_.groups[binding.groups[*slot].index()].members;
-      members = {group.begin(), group.end()};
-    }
-    if (members != ranks) {
-      return report_.add_rank(holder.rank.index(),
-                              fmt::format("parameter {} is reduced over {} ranks, and held by {}{}",
-                                          parameter.value(), members.size(), ranks.size(),
-                                          members.size() == ranks.size() ? " others" : ""));
-    }
-    check_divisors(holder, replicas);
-  }
-
-  // Gradients are means over a replica's samples: their sum is divided by the replicas.
-  void check_divisors(const Holder& holder, std::size_t replicas) {
-    const std::size_t program = plan_.ranks[holder.rank.index()].program.index();
-    const auto& ops = plan_.programs[program].ops;
-    for (std::size_t op = 0; op < ops.size(); ++op) {
-      if (ops[op].kind != OpKind::all_reduce) continue;
-      const Collective& detail = collective_of(ops[op]);
-      if (detail.parameter_class.index() != holder.parameter_class) continue;
-      if (detail.divisor == static_cast<std::int64_t>(replicas) ||
-          !reported_.insert({program, op}).second)
-        continue;
-      report_.add({program, OpId(op)},
-                  fmt::format("it divides by {}, but {} replicas add to these gradients",
-                              detail.divisor, replicas));
-    }
-  }
-
-  Report& report_;
-  const Plan& plan_;
-  std::set<std::pair<std::size_t, std::size_t>> reported_;
+  const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
+  std::map<SegmentId, Halves> halves_;
+  std::vector<Ranges> ranges_;  // by class
+  std::map<std::tuple<SegmentId, SegmentId, Pass, ParameterClassId>, Effect> effects_;
 };
 
 }  // namespace
 
-void check_meaning(Report& report, const Net& net) {
-  check_batch(report);
+std::vector<std::optional<MicroBatchId>> micro_batches_of(const RankProgram& program) {
+  std::vector<std::optional<MicroBatchId>> of(program.buffers.size());
+  for (const Op& op : program.ops) {
+    if (!is_pass(op.kind) && op.kind != OpKind::load_batch) continue;
+    for (const Operand& operand : op.operands) {
+      auto& known = of[operand.buffer.index()];
+      const BufferKind kind = program.buffers[operand.buffer.index()].kind;
+      if (!known && belongs_to_a_micro_batch(kind)) known = compute_of(op).micro_batch;
+    }
+  }
+  return of;
+}
+
+void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
+  check_batch(report, net);
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
     ProgramMeaning(report, net, p).run();
-  if (report.ok()) Holders(report).run();
+  if (report.ok()) check_holders(report, classes);
 }
 
 }  // namespace rehearse::verifier

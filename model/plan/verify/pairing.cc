@@ -1,48 +1,70 @@
 #include <map>
-#include <tuple>
 
 #include "model/plan/verify/report.h"
 
 namespace rehearse::verifier {
 namespace {
 
-using Pair = std::tuple<RankId, RankId, std::int64_t>;  // sender, receiver, tag
-
+// Sends and receives, class by class: what holds of one rank of a class holds of all.
 class Transfers {
  public:
-  explicit Transfers(Report& report) : report_(report) {}
+  Transfers(Report& report, const RankClasses& classes) : report_(report), classes_(classes) {}
 
-  void run() {
-    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r)
-      collect(RankId(r));
-    for (const auto& [pair, send] : sends_) {
-      const auto receive = receives_.find(pair);
-      if (receive == receives_.end()) {
-        report_.add(send, fmt::format("rank {} has no receive for it", std::get<1>(pair).value()));
-      } else {
-        compare(send, receive->second);
+  Pairs run() {
+    for (std::size_t c = 0; c < classes_.first.size(); ++c)
+      collect(c);
+    for (std::size_t c = 0; c < classes_.first.size(); ++c) {
+      const auto& ops = program(c).ops;
+      pairs_.emplace_back(ops.size());
+      for (std::size_t op = 0; op < ops.size(); ++op) {
+        if (ops[op].kind == OpKind::send || ops[op].kind == OpKind::receive) pair(c, OpId(op));
       }
     }
-    for (const auto& [pair, receive] : receives_) {
-      if (sends_.count(pair) > 0) continue;
-      report_.add(receive, fmt::format("rank {} has no send for it", std::get<0>(pair).value()));
-    }
+    return std::move(pairs_);
   }
 
  private:
-  void collect(RankId rank) {
-    const RankBinding& binding = report_.plan.ranks[rank.index()];
-    const auto& ops = report_.plan.programs[binding.program.index()].ops;
+  using Key = std::pair<std::size_t, std::int64_t>;  // peer slot, tag
+  struct Ends {
+    std::map<Key, OpId> sends, receives;
+  };
+
+  const RankProgram& program(std::size_t c) const { return classes_.program(report_.plan, c); }
+  At at(std::size_t c, OpId op) const {
+    const RankId rank = classes_.first[c];
+    return {report_.plan.ranks[rank.index()].program.index(), op, rank};
+  }
+
+  void collect(std::size_t c) {
+    Ends& ends = ends_.emplace_back();
+    const auto& ops = program(c).ops;
     for (std::size_t op = 0; op < ops.size(); ++op) {
       const bool sends = ops[op].kind == OpKind::send;
       if (!sends && ops[op].kind != OpKind::receive) continue;
       const Transfer& transfer = transfer_of(ops[op]);
-      const RankId peer = binding.peers[transfer.peer];
-      const Pair pair = sends ? Pair{rank, peer, transfer.tag} : Pair{peer, rank, transfer.tag};
-      const At at{binding.program.index(), OpId(op), rank};
-      const auto [known, is_new] = (sends ? sends_ : receives_).try_emplace(pair, at);
-      if (!is_new) report_.add(at, "its tag is taken", {report_.note(known->second, "by this op")});
+      auto& known = sends ? ends.sends : ends.receives;
+      const auto [entry, is_new] = known.try_emplace({transfer.peer, transfer.tag}, OpId(op));
+      if (is_new) continue;
+      report_.add(at(c, OpId(op)), "its tag is taken",
+                  {report_.note(at(c, entry->second), "by this op")});
     }
+  }
+
+  void pair(std::size_t c, OpId id) {
+    const Op& op = program(c).ops[id.index()];
+    const Transfer& transfer = transfer_of(op);
+    const RankClasses::Peer& peer = classes_.peers[c][transfer.peer];
+    const bool sends = op.kind == OpKind::send;
+    const RankId rank = report_.plan.ranks[classes_.first[c].index()].peers[transfer.peer];
+    const Ends& far = ends_[peer.rank_class];
+    const auto& partners = sends ? far.receives : far.sends;
+    const auto found = peer.slot ? partners.find({*peer.slot, transfer.tag}) : partners.end();
+    if (found == partners.end()) {
+      return report_.add(at(c, id), fmt::format("rank {} has no {} for it", rank.value(),
+                                                sends ? "receive" : "send"));
+    }
+    pairs_[c][id.index()] = {{peer.rank_class, found->second}};
+    if (sends) compare(at(c, id), at(peer.rank_class, found->second));
   }
 
   const Op& op_of(const At& at) const {
@@ -70,76 +92,95 @@ class Transfers {
   }
 
   Report& report_;
-  std::map<Pair, At> sends_, receives_;
+  const RankClasses& classes_;
+  std::vector<Ends> ends_;  // by class
+  Pairs pairs_;
 };
 
-// What all members of a group must agree on.
-struct Reduction {
-  At at;
-  Collective detail;
-};
-
-// By group: each member's reductions in issue order. An order between groups that cannot work shows
-// in the dry run.
+// By kind of group: every member's collectives in issue order, lane by lane.
 class Collectives {
  public:
-  explicit Collectives(Report& report) : report_(report) {}
+  Collectives(Report& report, const RankClasses& classes) : report_(report), classes_(classes) {}
 
   void run() {
-    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r)
-      collect(RankId(r));
-    for (const auto& [group, by_rank] : reductions_)
-      compare_members(group, by_rank);
+    for (std::size_t c = 0; c < classes_.first.size(); ++c)
+      collect(c);
+    for (std::size_t kind = 0; kind < classes_.kinds.size(); ++kind) {
+      for (int lane = 0; lane <= static_cast<int>(LaneKind::tensor); ++lane)
+        compare_members(kind, static_cast<LaneKind>(lane));
+    }
   }
 
  private:
-  void collect(RankId rank) {
-    const RankBinding& binding = report_.plan.ranks[rank.index()];
-    const RankProgram& program = report_.plan.programs[binding.program.index()];
-    for (std::size_t op = 0; op < program.ops.size(); ++op) {
-      if (program.ops[op].kind != OpKind::all_reduce) continue;
-      const Collective& detail = collective_of(program.ops[op]);
-      const auto slot = program.parameter_classes[detail.parameter_class.index()].group;
-      reductions_[binding.groups[*slot]][rank].push_back(
-          {{binding.program.index(), OpId(op), rank}, detail});
+  using Key = std::tuple<std::size_t, std::size_t, LaneKind>;  // class, slot
+
+  const RankProgram& program(std::size_t c) const { return classes_.program(report_.plan, c); }
+  At at(std::size_t c, OpId op) const {
+    const RankId rank = classes_.first[c];
+    return {report_.plan.ranks[rank.index()].program.index(), op, rank};
+  }
+
+  void collect(std::size_t c) {
+    const RankProgram& own = program(c);
+    for (std::size_t op = 0; op < own.ops.size(); ++op) {
+      if (!is_collective(own.ops[op].kind)) continue;
+      const LaneKind lane = own.lanes[own.ops[op].lane.index()].kind;
+      sequences_[{c, collective_of(own.ops[op]).group, lane}].emplace_back(op);
     }
   }
 
-  void compare_members(GroupId group, const std::map<RankId, std::vector<Reduction>>& by_rank) {
-    const auto& members = report_.plan.groups[group.index()].members;
-    const auto& [first_rank, first] = *by_rank.begin();
-    for (const RankId rank : members) {
-      const auto own = by_rank.find(rank);
-      const std::size_t count = own == by_rank.end() ? 0 : own->second.size();
-      if (count != first.size()) {
-        report_.add(fmt::format("group {}: rank {} takes part in {} reductions, rank {} in {}",
-                                group.value(), first_rank.value(), first.size(), rank.value(),
-                                count));
-        continue;
+  std::vector<OpId> sequence(const RankClasses::Member& member, LaneKind lane) const {
+    if (!member.slot) return {};
+    const auto found = sequences_.find({member.rank_class, *member.slot, lane});
+    return found == sequences_.end() ? std::vector<OpId>{} : found->second;
+  }
+
+  void compare_members(std::size_t kind, LaneKind lane) {
+    const auto& members = classes_.kinds[kind];
+    const std::vector<OpId> first = sequence(members.front(), lane);
+    for (const RankClasses::Member& member : members) {
+      const std::vector<OpId> own = sequence(member, lane);
+      if (own.size() != first.size()) {
+        report_.add(fmt::format("rank {} takes part in {} collectives of a group, rank {} in {}",
+                                classes_.first[members.front().rank_class].value(), first.size(),
+                                classes_.first[member.rank_class].value(), own.size()));
+        return;
       }
-      for (std::size_t k = 0; k < count; ++k)
-        compare(first[k], own->second[k]);
+      for (std::size_t k = 0; k < own.size(); ++k)
+        compare(at(members.front().rank_class, first[k]), at(member.rank_class, own[k]));
     }
   }
 
-  void compare(const Reduction& a, const Reduction& b) {
-    const Collective &x = a.detail, &y = b.detail;
-    const bool equal = x.begin == y.begin && x.end == y.end && x.divisor == y.divisor &&
-                       x.algorithm == y.algorithm;
+  void compare(const At& a, const At& b) {
+    const RankProgram &p = report_.plan.programs[a.program], &q = report_.plan.programs[b.program];
+    const Op &left = p.ops[a.op.index()], &right = q.ops[b.op.index()];
+    const Collective &x = collective_of(left), &y = collective_of(right);
+    const bool same_content =
+        x.parameter_class.has_value() == y.parameter_class.has_value() &&
+        (!x.parameter_class || p.parameter_classes[x.parameter_class->index()].parameters ==
+                                   q.parameter_classes[y.parameter_class->index()].parameters);
+    const bool equal = left.kind == right.kind && same_content && x.begin == y.begin &&
+                       x.end == y.end && x.divisor == y.divisor &&
+                       x.element_bytes == y.element_bytes && x.algorithm == y.algorithm;
     if (equal) return;
-    report_.add(a.at, fmt::format("it reduces elements {}..{} by {}", x.begin, x.end, x.divisor),
-                {report_.note(b.at, "but this reduces other elements, or by another divisor")});
+    report_.add(
+        a, fmt::format("it works on elements {}..{}, divided by {}", x.begin, x.end, x.divisor),
+        {report_.note(b,
+                      "but this is another collective, or works on other elements, or "
+                      "divides by another number")});
   }
 
   Report& report_;
-  std::map<GroupId, std::map<RankId, std::vector<Reduction>>> reductions_;
+  const RankClasses& classes_;
+  std::map<Key, std::vector<OpId>> sequences_;
 };
 
 }  // namespace
 
-void check_pairing(Report& report) {
-  Transfers(report).run();
-  Collectives(report).run();
+Pairs check_pairing(Report& report, const RankClasses& classes) {
+  Pairs pairs = Transfers(report, classes).run();
+  Collectives(report, classes).run();
+  return pairs;
 }
 
 }  // namespace rehearse::verifier

@@ -12,6 +12,9 @@ std::string describe_op(const RankProgram& program, OpId id) {
                          compute_of(op).micro_batch.value());
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
       return fmt::format("op {} ({}, segments {}..{}, micro-batch {})", id.value(),
                          to_string(op.kind), compute_of(op).begin.value(),
                          compute_of(op).end.value(), compute_of(op).micro_batch.value());
@@ -19,9 +22,14 @@ std::string describe_op(const RankProgram& program, OpId id) {
     case OpKind::receive:
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);
     case OpKind::all_reduce:
-      return fmt::format("op {} (all_reduce, class {}, elements {}..{})", id.value(),
-                         collective_of(op).parameter_class.value(), collective_of(op).begin,
-                         collective_of(op).end);
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather: {
+      const Collective& it = collective_of(op);
+      const std::string of =
+          it.parameter_class ? fmt::format("class {}, ", it.parameter_class->value()) : "";
+      return fmt::format("op {} ({}, {}elements {}..{})", id.value(), to_string(op.kind), of,
+                         it.begin, it.end);
+    }
     case OpKind::optimizer_step:
       return fmt::format("op {} (optimizer_step, class {})", id.value(),
                          optimize_of(op).parameter_class.value());

@@ -11,6 +11,7 @@
 #include "model/net/net.h"
 #include "model/plan/plan.h"
 #include "model/plan/plan_text.h"
+#include "model/plan/rank_classes.h"
 
 namespace rehearse::verifier {
 
@@ -50,12 +51,27 @@ class Report {
   Diagnostics errors_;
 };
 
+// By class of ranks and op: of a send or receive, the class of the other end and its op.
+using Pairs = std::vector<std::vector<std::optional<std::pair<std::size_t, OpId>>>>;
+
+// Of a program's ranks, by group slot: members of the group (structure: the same on all of them).
+std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program);
+
+// The micro-batch that a buffer belongs to, by the first pass that uses it; none: to no one.
+std::vector<std::optional<MicroBatchId>> micro_batches_of(const RankProgram& program);
+
+// Parts of check_meaning: samples and stages over all ranks; reductions over all ranks.
+void check_batch(Report& report, const Net& net);
+void check_holders(Report& report, const RankClasses& classes);
+
 // The passes. All but the first rely on those before.
 void check_structure(Report& report);
 void check_net(Report& report, const Net& net);
-void check_pairing(Report& report);
-void check_meaning(Report& report, const Net& net);
+Pairs check_pairing(Report& report, const RankClasses& classes);
+void check_meaning(Report& report, const Net& net, const RankClasses& classes);
 void check_buffers(Report& report, const Net& net);
-void dry_run(Report& report);
+void check_messages(Report& report, const RankClasses& classes, const Pairs& pairs);
+void check_collective_order(Report& report, const RankClasses& classes);
+void dry_run(Report& report, const RankClasses& classes, const Pairs& pairs);
 
 }  // namespace rehearse::verifier

@@ -11,6 +11,9 @@ bool stands_on(OpKind kind, LaneKind lane) {
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
     case OpKind::optimizer_step:
       return lane == LaneKind::compute;
     case OpKind::send:
@@ -18,7 +21,10 @@ bool stands_on(OpKind kind, LaneKind lane) {
     case OpKind::receive:
       return lane == LaneKind::receive_forward || lane == LaneKind::receive_backward;
     case OpKind::all_reduce:
-      return lane == LaneKind::collective;
+    case OpKind::reduce_scatter:
+      return lane == LaneKind::collective || lane == LaneKind::tensor;
+    case OpKind::all_gather:
+      return lane == LaneKind::collective || lane == LaneKind::gather || lane == LaneKind::tensor;
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -28,11 +34,16 @@ bool has_detail_of_kind(const Op& op) {
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
+    case OpKind::backward_input:
+    case OpKind::backward_weight:
+    case OpKind::recompute:
       return std::holds_alternative<Compute>(op.detail);
     case OpKind::send:
     case OpKind::receive:
       return std::holds_alternative<Transfer>(op.detail);
     case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
       return std::holds_alternative<Collective>(op.detail);
     case OpKind::optimizer_step:
       return std::holds_alternative<Optimize>(op.detail);
@@ -46,10 +57,12 @@ class ProgramStructure {
       : report_(report), number_(number), program_(report.plan.programs[number]) {}
 
   void run() {
-    std::set<LaneKind> lanes(program_.lanes.begin(), program_.lanes.end());
+    const std::set<Lane> lanes(program_.lanes.begin(), program_.lanes.end());
     if (lanes.size() != program_.lanes.size())
-      report_.add_program(number_, "two lanes of one kind");
-    if (program_.begin >= program_.end) report_.add_program(number_, "it has no segments");
+      report_.add_program(number_, "two lanes of one kind and stage");
+    check_stages();
+    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
+      check_sharding(c);
     if (program_.micro_batches < 1) report_.add_program(number_, "it has no micro-batches");
     for (const Buffer& buffer : program_.buffers) {
       const bool known = !buffer.parameter_class ||
@@ -58,6 +71,11 @@ class ProgramStructure {
         report_.add_program(number_, fmt::format("a buffer of parameter class {}, but there are {}",
                                                  buffer.parameter_class->value(),
                                                  program_.parameter_classes.size()));
+      } else if (holds_range(buffer.kind)) {
+        const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
+        if (buffer.begin < 0 || buffer.begin >= buffer.end || buffer.end > held.elements)
+          report_.add_program(number_, fmt::format("a buffer of elements {}..{} of {}",
+                                                   buffer.begin, buffer.end, held.elements));
       }
     }
     for (std::size_t op = 0; op < program_.ops.size(); ++op)
@@ -65,6 +83,40 @@ class ProgramStructure {
   }
 
  private:
+  void check_stages() {
+    if (program_.stages.empty()) report_.add_program(number_, "it has no stages");
+    for (std::size_t s = 0; s < program_.stages.size(); ++s) {
+      const Stage& stage = program_.stages[s];
+      if (stage.begin >= stage.end)
+        report_.add_program(number_, fmt::format("stage {} has no segments", stage.number.value()));
+      if (s == 0) continue;
+      const Stage& before = program_.stages[s - 1];
+      if (before.number >= stage.number || before.end > stage.begin) {
+        report_.add_program(number_, fmt::format("stage {} does not come after stage {}",
+                                                 stage.number.value(), before.number.value()));
+      }
+    }
+  }
+
+  void check_sharding(std::size_t c) {
+    const ParameterClass& held = program_.parameter_classes[c];
+    if (held.sharding == Sharding::none) {
+      if (!held.buckets.empty())
+        report_.add_program(number_, fmt::format("class {} has buckets, but is not sharded", c));
+      return;
+    }
+    const bool ascending =
+        std::is_sorted(held.buckets.begin(), held.buckets.end(), std::less_equal<std::int64_t>());
+    const bool whole =
+        !held.buckets.empty() && held.buckets.front() > 0 && held.buckets.back() == held.elements;
+    if (!held.group || !ascending || !whole) {
+      report_.add_program(
+          number_,
+          fmt::format("class {} is sharded, but {}", c,
+                      held.group ? "its buckets do not make up the whole of it" : "has no group"));
+    }
+  }
+
   void check(OpId id) {
     const Op& op = program_.ops[id.index()];
     REHEARSE_CHECK(has_detail_of_kind(op), "op {} of kind {} has another kind's detail", id.value(),
@@ -72,7 +124,7 @@ class ProgramStructure {
     if (op.lane.index() >= program_.lanes.size()) {
       return report(id, "lane", op.lane.value(), program_.lanes.size());
     }
-    const LaneKind lane = program_.lanes[op.lane.index()];
+    const LaneKind lane = program_.lanes[op.lane.index()].kind;
     if (!stands_on(op.kind, lane)) {
       report_.add({number_, id},
                   fmt::format("it stands on lane {} ({})", op.lane.value(), to_string(lane)));
@@ -94,12 +146,18 @@ class ProgramStructure {
       case OpKind::load_batch:
       case OpKind::forward:
       case OpKind::backward:
+      case OpKind::backward_input:
+      case OpKind::backward_weight:
+      case OpKind::recompute:
         return check_compute(id, op.kind, compute_of(op));
       case OpKind::send:
       case OpKind::receive:
         if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
         return;
       case OpKind::all_reduce:
+      case OpKind::reduce_scatter:
+      case OpKind::all_gather:
+        if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
         return check_collective(id, collective_of(op));
       case OpKind::optimizer_step:
         return check_class(id, optimize_of(op).parameter_class);
@@ -112,12 +170,12 @@ class ProgramStructure {
              static_cast<std::size_t>(program_.micro_batches));
     }
     if (kind == OpKind::load_batch) return;
-    const bool inside = program_.begin <= compute.begin && compute.begin < compute.end &&
-                        compute.end <= program_.end;
-    if (!inside) {
-      report_.add({number_, id}, fmt::format("its segments are not among the program's, {}..{}",
-                                             program_.begin.value(), program_.end.value()));
-    }
+    const bool inside =
+        std::any_of(program_.stages.begin(), program_.stages.end(), [&](const Stage& stage) {
+          return stage.begin <= compute.begin && compute.begin < compute.end &&
+                 compute.end <= stage.end;
+        });
+    if (!inside) report_.add({number_, id}, "its segments are not all of one stage of the program");
   }
 
   void check_class(OpId id, ParameterClassId parameter_class) {
@@ -126,15 +184,17 @@ class ProgramStructure {
   }
 
   void check_collective(OpId id, const Collective& collective) {
-    check_class(id, collective.parameter_class);
-    if (collective.parameter_class.index() >= program_.parameter_classes.size()) return;
-    const auto& held = program_.parameter_classes[collective.parameter_class.index()];
-    if (!held.group) report_.add({number_, id}, "its parameter class has no group");
-    const bool inside = collective.begin >= 0 && collective.begin < collective.end &&
-                        collective.end <= held.elements;
-    if (!inside)
-      report_.add({number_, id}, fmt::format("its class has {} elements", held.elements));
     if (collective.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
+    if (collective.element_bytes < 1) report_.add({number_, id}, "its elements have no bytes");
+    if (collective.begin < 0 || collective.begin >= collective.end)
+      report_.add({number_, id}, "it has no elements");
+    if (!collective.parameter_class) return;
+    check_class(id, *collective.parameter_class);
+    if (collective.parameter_class->index() >= program_.parameter_classes.size()) return;
+    const auto& held = program_.parameter_classes[collective.parameter_class->index()];
+    if (held.group != collective.group) report_.add({number_, id}, "its group is not its class's");
+    if (collective.end > held.elements)
+      report_.add({number_, id}, fmt::format("its class has {} elements", held.elements));
   }
 
   void report(OpId id, std::string_view what, std::uint32_t number, std::size_t count) {
@@ -172,22 +232,34 @@ Slots slots_of(const RankProgram& program) {
   for (const Op& op : program.ops) {
     const auto* transfer = std::get_if<Transfer>(&op.detail);
     if (transfer != nullptr) slots.peers = std::max(slots.peers, transfer->peer + 1);
+    const auto* collective = std::get_if<Collective>(&op.detail);
+    if (collective != nullptr) slots.groups = std::max(slots.groups, collective->group + 1);
   }
   return slots;
 }
 
-void check_rank(Report& report, std::size_t r) {
+template <class Id>
+bool are_distinct(std::vector<Id> ids) {
+  std::sort(ids.begin(), ids.end());
+  return std::adjacent_find(ids.begin(), ids.end()) == ids.end();
+}
+
+void check_rank(Report& report, std::size_t r, const std::vector<Slots>& needed) {
   const RankBinding& rank = report.plan.ranks[r];
   if (rank.program.index() >= report.plan.programs.size()) {
     return report.add_rank(
         r, fmt::format("program {} of {}", rank.program.value(), report.plan.programs.size()));
   }
-  const Slots slots = slots_of(report.plan.programs[rank.program.index()]);
+  const Slots& slots = needed[rank.program.index()];
   if (rank.peers.size() < slots.peers || rank.groups.size() < slots.groups) {
     report.add_rank(
         r, fmt::format("its program uses {} peers and {} groups, it binds {} and {}", slots.peers,
                        slots.groups, rank.peers.size(), rank.groups.size()));
   }
+  if (!are_distinct(rank.peers) || !are_distinct(rank.groups))
+    report.add_rank(r, "it binds a peer or a group twice");
+  if (rank.slice < 0 || rank.slice >= report.plan.mesh.tensor)
+    report.add_rank(r, fmt::format("slice {} of {}", rank.slice, report.plan.mesh.tensor));
   for (const RankId peer : rank.peers) {
     if (peer.index() >= report.plan.ranks.size() || peer.index() == r) {
       report.add_rank(r, fmt::format("its peer is rank {}", peer.value()));
@@ -205,6 +277,37 @@ void check_rank(Report& report, std::size_t r) {
   }
 }
 
+// What a shard has of a class depends on the number of its holders.
+void check_group_sizes(Report& report) {
+  const Plan& plan = report.plan;
+  std::vector<std::vector<std::size_t>> sizes;
+  for (std::size_t p = 0; p < plan.programs.size(); ++p) {
+    sizes.push_back(group_sizes(plan, p));
+    const bool runs =
+        std::any_of(plan.ranks.begin(), plan.ranks.end(),
+                    [&](const RankBinding& binding) { return binding.program.index() == p; });
+    if (!runs) report.add_program(p, "no rank runs it");
+  }
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankBinding& rank = plan.ranks[r];
+    const auto& expected = sizes[rank.program.index()];
+    for (const ParameterClass& held : plan.programs[rank.program.index()].parameter_classes) {
+      const std::size_t members =
+          held.group ? plan.groups[rank.groups[*held.group].index()].members.size() : 1;
+      if (static_cast<std::int64_t>(members) == held.holders) continue;
+      report.add_rank(r, fmt::format("a class of its program has {} holders, its group {} members",
+                                     held.holders, members));
+    }
+    for (std::size_t slot = 0; slot < std::min(rank.groups.size(), expected.size()); ++slot) {
+      const std::size_t members = plan.groups[rank.groups[slot].index()].members.size();
+      if (members == expected[slot]) continue;
+      report.add_rank(r,
+                      fmt::format("its group {} has {} members, another rank's of its program {}",
+                                  rank.groups[slot].value(), members, expected[slot]));
+    }
+  }
+}
+
 }  // namespace
 
 void check_structure(Report& report) {
@@ -217,17 +320,32 @@ void check_structure(Report& report) {
   check_groups(report);
   for (std::size_t p = 0; p < plan.programs.size(); ++p)
     ProgramStructure(report, p).run();
+  std::vector<Slots> slots;
+  for (const RankProgram& program : plan.programs)
+    slots.push_back(slots_of(program));
   for (std::size_t r = 0; r < plan.ranks.size(); ++r)
-    check_rank(report, r);
+    check_rank(report, r, slots);
+  if (report.ok()) check_group_sizes(report);
+}
+
+std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program) {
+  std::vector<std::size_t> sizes;
+  const auto rank =
+      std::find_if(plan.ranks.begin(), plan.ranks.end(),
+                   [&](const RankBinding& binding) { return binding.program.index() == program; });
+  if (rank == plan.ranks.end()) return sizes;
+  for (const GroupId group : rank->groups)
+    sizes.push_back(plan.groups[group.index()].members.size());
+  return sizes;
 }
 
 // Numbers that refer to the network.
 void check_net(Report& report, const Net& net) {
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p) {
     const RankProgram& program = report.plan.programs[p];
-    if (program.end > end_segment(net)) {
+    if (program.stages.back().end > end_segment(net)) {
       report.add_program(p, fmt::format("segments up to {}, the network has {}",
-                                        program.end.value(), net.segments.size()));
+                                        program.stages.back().end.value(), net.segments.size()));
     }
     if (program.subnetwork.holds.size() != net.units.size()) {
       report.add_program(p, fmt::format("it describes {} units, the network has {}",

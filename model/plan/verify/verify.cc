@@ -9,17 +9,23 @@ Status verify(const Plan& plan, const PlanPlaces* places) {
   Report report(plan, places);
   check_structure(report);
   if (!report.ok()) return report.take();
-  const Result<Net> net = build_net(plan.model);
+  const Result<Net> net = whole_net(plan);
   if (!net) return net.errors();
-  using Pass = void (*)(Report&, const Net&);
-  constexpr Pass kPasses[] = {
-      check_net,     [](Report& r, const Net&) { check_pairing(r); }, check_meaning,
-      check_buffers, [](Report& r, const Net&) { dry_run(r); },
-  };
-  for (const Pass pass : kPasses) {
-    pass(report, *net);
-    if (!report.ok()) return report.take();
-  }
+  check_net(report, *net);
+  if (!report.ok()) return report.take();
+  const RankClasses classes = classify(plan);
+  const Pairs pairs = check_pairing(report, classes);
+  if (!report.ok()) return report.take();
+  check_meaning(report, *net, classes);
+  if (!report.ok()) return report.take();
+  check_buffers(report, *net);
+  if (!report.ok()) return report.take();
+  check_messages(report, classes, pairs);
+  if (!report.ok()) return report.take();
+  check_collective_order(report, classes);
+  if (!report.ok()) return report.take();
+  dry_run(report, classes, pairs);
+  if (!report.ok()) return report.take();
   return success();
 }
 

@@ -26,7 +26,7 @@ Plan plan_of(const StrategySpec& strategy, std::int64_t devices,
   Training training = testing::training(16);
   training.dtype = DataType::fp64;
   const auto plan =
-      build_plan(strategy, model, training, devices, std::vector<double>(net.blocks.size(), 1.0));
+      build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
   EXPECT_TRUE(plan.ok()) << format(plan.errors());
   const Status good = verify(*plan);
   EXPECT_TRUE(good.ok()) << format(good.errors());
@@ -128,13 +128,13 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
   Bytes sent;
   for (const Op& op : program_of(plan, rank).ops) {
     if (op.kind == OpKind::send) sent += transfer_of(op).bytes;
-    if (op.kind != OpKind::all_reduce) continue;
+    if (!is_collective(op.kind)) continue;
     const auto& members = group_of(plan, rank, op).members;
     const auto number = std::find(members.begin(), members.end(), rank) - members.begin();
     const Collective& detail = collective_of(op);
-    const auto steps = steps_of(detail.algorithm, static_cast<std::size_t>(number), members.size(),
+    const auto steps = steps_of(collective_kind(op.kind), detail.algorithm, static_cast<std::size_t>(number), members.size(),
                                 detail.end - detail.begin);
-    sent += Bytes::bytes(elements_sent(steps) * state_sizes(plan.training).gradient);
+    sent += Bytes::bytes(elements_sent(steps) * detail.element_bytes);
   }
   return sent;
 }

@@ -18,7 +18,7 @@ int main() {
   strategy.data = 4;
   const Net net = build_net(model).value();
   const Plan plan =
-      build_plan(strategy, model, training, 4, std::vector<double>(net.blocks.size(), 1.0)).value();
+      build_plan(strategy, model, training, 4, even_costs(net.blocks.size())).value();
   if (!verify(plan)) return 1;
 
   ClusterSpec spec;

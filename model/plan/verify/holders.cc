@@ -1,0 +1,179 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "model/plan/verify/report.h"
+
+namespace rehearse::verifier {
+namespace {
+
+// Ranks that share their micro-batches and their slice: one copy of the network between them.
+using Replica = std::pair<std::int64_t, std::int64_t>;  // first micro-batch, slice
+
+// Every stage stands on one rank of each replica, and together they are the network.
+void check_stages(Report& report, const Net& net) {
+  std::map<Replica, std::vector<std::pair<SegmentId, SegmentId>>> stages;
+  for (const RankBinding& rank : report.plan.ranks) {
+    auto& own = stages[{rank.first_micro_batch, rank.slice}];
+    for (const Stage& stage : report.plan.programs[rank.program.index()].stages)
+      own.emplace_back(stage.begin, stage.end);
+  }
+  for (auto& [replica, ranges] : stages) {
+    std::sort(ranges.begin(), ranges.end());
+    SegmentId end(0);
+    bool whole = true;
+    for (const auto& [begin, stop] : ranges) {
+      whole = whole && begin == end;
+      end = stop;
+    }
+    if (whole && end == end_segment(net)) continue;
+    report.add(
+        fmt::format("the stages of the ranks with micro-batch {} are not the network, each "
+                    "segment once",
+                    replica.first));
+    return;
+  }
+}
+
+// What all ranks together reduce: every parameter's gradient over exactly its holders.
+class Holders {
+ public:
+  Holders(Report& report, const RankClasses& classes)
+      : report_(report), plan_(report.plan), classes_(classes) {}
+
+  void run() {
+    check_placement();
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r)
+      collect(RankId(r));
+    for (const auto& [key, holders] : holders_)
+      check(key, holders);
+  }
+
+ private:
+  // Classes are told apart by their first parameter, and by the slice where there are several.
+  using Key = std::pair<ParameterId, std::int64_t>;
+  struct Holder {
+    RankId rank;
+    std::size_t parameter_class;
+  };
+
+  const ParameterClass& class_of(const Holder& holder) const {
+    return program_of(plan_, holder.rank).parameter_classes[holder.parameter_class];
+  }
+
+  // A parameter's class has the same parameters wherever it is held.
+  void check_placement() {
+    std::map<ParameterId, std::pair<std::size_t, std::size_t>> known;  // program, class
+    for (std::size_t p = 0; p < plan_.programs.size(); ++p) {
+      const auto& held = plan_.programs[p].parameter_classes;
+      for (std::size_t c = 0; c < held.size(); ++c) {
+        for (const ParameterId parameter : held[c].parameters) {
+          const auto [entry, is_new] = known.try_emplace(parameter, p, c);
+          const auto [q, d] = entry->second;
+          const ParameterClass& first = plan_.programs[q].parameter_classes[d];
+          if (is_new || (first.parameters == held[c].parameters &&
+                         first.sharding == held[c].sharding && first.buckets == held[c].buckets))
+            continue;
+          return report_.add_program(
+              p, fmt::format("parameter {} is in another class than in program {}",
+                             parameter.value(), plan_.programs[q].name));
+        }
+      }
+    }
+  }
+
+  void collect(RankId rank) {
+    const auto& held = program_of(plan_, rank).parameter_classes;
+    for (std::size_t c = 0; c < held.size(); ++c) {
+      if (held[c].parameters.empty()) continue;
+      holders_[{held[c].parameters.front(), plan_.ranks[rank.index()].slice}].push_back({rank, c});
+    }
+  }
+
+  void check(const Key& key, const std::vector<Holder>& holders) {
+    std::set<std::int64_t> replicas;
+    for (const Holder& holder : holders)
+      replicas.insert(plan_.ranks[holder.rank.index()].first_micro_batch);
+    const auto group = group_of_holder(holders.front());
+    // Members are distinct, and every holder that binds a group is one of them.
+    const std::size_t members = group ? plan_.groups[group->index()].members.size() : 1;
+    for (const Holder& holder : holders) {
+      if (group_of_holder(holder) == group && members == holders.size()) continue;
+      return report_.add_rank(holder.rank.index(),
+                              fmt::format("parameter {} is reduced over {} ranks, and held by {}{}",
+                                          key.first.value(), members_of(holder), holders.size(),
+                                          members_of(holder) == holders.size() ? " others" : ""));
+    }
+    for (const Holder& holder : holders)
+      check_divisors(holder, replicas.size());
+  }
+
+  std::optional<GroupId> group_of_holder(const Holder& holder) const {
+    const auto slot = class_of(holder).group;
+    if (!slot) return std::nullopt;
+    return plan_.ranks[holder.rank.index()].groups[*slot];
+  }
+  std::size_t members_of(const Holder& holder) const {
+    const auto group = group_of_holder(holder);
+    return group ? plan_.groups[group->index()].members.size() : 1;
+  }
+
+  // Gradients are means over a replica's samples: their sum is divided by the replicas.
+  void check_divisors(const Holder& holder, std::size_t replicas) {
+    const std::size_t rank_class = classes_.class_of[holder.rank.index()];
+    if (!checked_.insert({rank_class, holder.parameter_class, replicas}).second) return;
+    const std::size_t program = plan_.ranks[holder.rank.index()].program.index();
+    const auto& ops = plan_.programs[program].ops;
+    for (std::size_t op = 0; op < ops.size(); ++op) {
+      const bool reduces =
+          ops[op].kind == OpKind::all_reduce || ops[op].kind == OpKind::reduce_scatter;
+      if (!reduces) continue;
+      const Collective& detail = collective_of(ops[op]);
+      const bool is_own =
+          detail.parameter_class && detail.parameter_class->index() == holder.parameter_class;
+      if (!is_own || detail.divisor == static_cast<std::int64_t>(replicas)) continue;
+      report_.add({program, OpId(op)},
+                  fmt::format("it divides by {}, but {} replicas add to these gradients",
+                              detail.divisor, replicas));
+    }
+  }
+
+  Report& report_;
+  const Plan& plan_;
+  const RankClasses& classes_;
+  std::map<Key, std::vector<Holder>> holders_;
+  std::set<std::tuple<std::size_t, std::size_t, std::size_t>> checked_;
+};
+
+}  // namespace
+
+// Every sample of the global batch is seen by one replica.
+void check_batch(Report& report, const Net& net) {
+  const Plan& plan = report.plan;
+  std::map<std::int64_t, std::int64_t> replicas;  // first micro-batch -> how many
+  for (const RankBinding& rank : plan.ranks) {
+    const std::int64_t count = plan.programs[rank.program.index()].micro_batches;
+    const auto [known, is_new] = replicas.try_emplace(rank.first_micro_batch, count);
+    if (!is_new && known->second != count)
+      return report.add("stages of one replica run different numbers of micro-batches");
+  }
+  std::int64_t next = 0, count = 0;
+  for (const auto& [first, own] : replicas) {
+    if (first < next) return report.add("two replicas train on the same micro-batch");
+    next = first + own;
+    count += own;
+  }
+  const std::int64_t samples = count * plan.micro_batch_samples;
+  if (samples != plan.training.batch || next != count) {
+    return report.add(fmt::format("{} micro-batches of {} samples are {} samples, the batch has {}",
+                                  count, plan.micro_batch_samples, samples, plan.training.batch));
+  }
+  check_stages(report, net);
+}
+
+void check_holders(Report& report, const RankClasses& classes) {
+  Holders(report, classes).run();
+}
+
+}  // namespace rehearse::verifier

@@ -1,0 +1,238 @@
+#include "model/schedule/parts.h"
+
+#include <algorithm>
+
+#include "model/base/check.h"
+
+namespace rehearse {
+namespace {
+
+// The first segment of [begin, end) that uses one of these parameters.
+std::optional<SegmentId> first_use(const Net& net, SegmentId begin, SegmentId end,
+                                   const std::vector<ParameterId>& parameters) {
+  const std::set<ParameterId> wanted(parameters.begin(), parameters.end());
+  for (std::size_t s = begin.index(); s < end.index(); ++s) {
+    for (const LayerId layer : net.segments[s].layers) {
+      for (const ParameterId used : net.layers[layer.index()].parameters) {
+        if (wanted.count(used) > 0) return SegmentId(s);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_pass(ActionKind kind) {
+  return kind == ActionKind::forward || kind == ActionKind::backward ||
+         kind == ActionKind::backward_input || kind == ActionKind::backward_weight;
+}
+
+OpKind op_of(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::forward:
+      return OpKind::forward;
+    case ActionKind::backward:
+      return OpKind::backward;
+    case ActionKind::backward_input:
+      return OpKind::backward_input;
+    case ActionKind::backward_weight:
+      return OpKind::backward_weight;
+    case ActionKind::send_forward:
+    case ActionKind::receive_forward:
+    case ActionKind::send_backward:
+    case ActionKind::receive_backward:
+    case ActionKind::unshard:
+    case ActionKind::reshard:
+    case ActionKind::reduce_gradients:
+      break;
+  }
+  REHEARSE_UNREACHABLE("no pass");
+}
+
+}  // namespace
+
+Parts::Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
+             const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets)
+    : net_(net), frame_(frame), sizes_(sizes) {
+  for (std::size_t b = 0; b < buckets.size(); ++b) {
+    for (const ParameterId parameter : buckets[b].parameters)
+      bucket_of_[parameter] = b;
+    shards_parameters_.push_back(classes[buckets[b].slot].sharding == Sharding::parameters);
+  }
+  for (std::size_t slot = 0; slot < classes.size(); ++slot) {
+    for (const ParameterId parameter : classes[slot].holder_class->parameters)
+      class_of_[parameter] = slot;
+  }
+  cut(classes, buckets);
+  list_steps();
+  note_last_steps();
+}
+
+std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
+                                   const std::vector<OwnBucket>& buckets) const {
+  std::set<SegmentId> cuts = {stage.begin, stage.end};
+  const bool recomputes = frame_.recomputation == Recomputation::full;
+  bool by_block = recomputes;
+  for (const OwnClass& own : classes)
+    by_block = by_block || own.sharding == Sharding::parameters;
+  for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
+    const bool new_block = s > 0 && net_.segments[s].block != net_.segments[s - 1].block;
+    if ((by_block && new_block)) cuts.insert(SegmentId(s));
+  }
+  for (const OwnBucket& bucket : buckets) {
+    const auto completes = first_use(net_, stage.begin, stage.end, bucket.parameters);
+    if (!completes) continue;
+    // A block that is recomputed as a whole is cut nowhere inside.
+    const BlockId block = net_.segments[completes->index()].block;
+    cuts.insert(recomputes ? std::max(stage.begin, begin_of(net_, block)) : *completes);
+  }
+  return cuts;
+}
+
+void Parts::cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets) {
+  const SegmentId loss = net_.layers[net_.values[net_.loss.index()].producer->index()].segment;
+  for (std::size_t s = 0; s < frame_.stages.size(); ++s) {
+    const std::set<SegmentId> cuts = cuts_of(frame_.stages[s], classes, buckets);
+    for (auto at = cuts.begin(); std::next(at) != cuts.end(); ++at) {
+      Part part{s, *at, *std::next(at), false};
+      // The backward of the loss follows its forward: nothing is won there.
+      const bool has_loss = part.begin <= loss && loss < part.end;
+      part.recomputed = frame_.recomputation == Recomputation::full && !has_loss;
+      parts_.push_back(part);
+    }
+  }
+}
+
+void Parts::list_steps() {
+  for (const Action& action : frame_.actions) {
+    if (action.kind == ActionKind::backward_weight)
+      split_.insert({action.stage, *action.micro_batch});
+  }
+  for (const Action& action : frame_.actions) {
+    first_step_.push_back(steps_.size());
+    if (!is_pass(action.kind)) continue;
+    std::vector<std::size_t> own;
+    for (std::size_t p = 0; p < parts_.size(); ++p) {
+      if (frame_.stages[parts_[p].stage].number == action.stage) own.push_back(p);
+    }
+    if (action.kind != ActionKind::forward) std::reverse(own.begin(), own.end());
+    for (const std::size_t part : own) {
+      const bool is_first_backward =
+          action.kind == ActionKind::backward || action.kind == ActionKind::backward_input;
+      if (parts_[part].recomputed && is_first_backward)
+        steps_.push_back({OpKind::recompute, part, *action.micro_batch});
+      steps_.push_back({op_of(action.kind), part, *action.micro_batch});
+    }
+  }
+  first_step_.push_back(steps_.size());
+}
+
+std::pair<std::size_t, std::size_t> Parts::steps_of(std::size_t action) const {
+  return {first_step_[action], first_step_[action + 1]};
+}
+
+Pass Parts::pass_of(const Step& step) const {
+  switch (step.kind) {
+    case OpKind::forward:
+    case OpKind::recompute: {
+      const StageId stage = frame_.stages[parts_[step.part].stage].number;
+      const bool splits = split_.count({stage, step.micro_batch}) > 0;
+      // What a forward op keeps only while it runs needs no telling apart.
+      const bool keeps = step.kind == OpKind::recompute || !parts_[step.part].recomputed;
+      return splits && keeps ? Pass::split_forward : Pass::forward;
+    }
+    case OpKind::backward:
+      return Pass::backward;
+    case OpKind::backward_input:
+      return Pass::backward_input;
+    case OpKind::backward_weight:
+      return Pass::backward_weight;
+    case OpKind::load_batch:
+    case OpKind::send:
+    case OpKind::receive:
+    case OpKind::all_reduce:
+    case OpKind::reduce_scatter:
+    case OpKind::all_gather:
+    case OpKind::optimizer_step:
+      break;
+  }
+  REHEARSE_UNREACHABLE("no pass");
+}
+
+const Lowering& Parts::lowering(std::size_t part, Pass pass) {
+  const auto [entry, is_new] = lowerings_.try_emplace({part, pass});
+  if (is_new) {
+    entry->second = lower(net_, parts_[part].begin, parts_[part].end, pass, frame_.samples, sizes_);
+  }
+  return entry->second;
+}
+
+Parts::Touched Parts::touched(const std::vector<ParameterId>& parameters) const {
+  Touched touched;
+  for (const ParameterId parameter : parameters) {
+    touched.classes.insert(class_of_.at(parameter));
+    const auto bucket = bucket_of_.find(parameter);
+    if (bucket != bucket_of_.end()) touched.buckets.insert(bucket->second);
+  }
+  return touched;
+}
+
+const Parts::Touched& Parts::reads(const Step& step) {
+  const Pass pass = pass_of(step);
+  const auto [entry, is_new] = reads_.try_emplace({step.part, pass});
+  if (is_new) entry->second = touched(parameters_read(net_, lowering(step.part, pass)));
+  return entry->second;
+}
+
+const Parts::Touched& Parts::adds_to(const Step& step) {
+  const Pass pass = pass_of(step);
+  const auto [entry, is_new] = adds_to_.try_emplace({step.part, pass});
+  if (is_new) entry->second = touched(parameters_differentiated(net_, lowering(step.part, pass)));
+  return entry->second;
+}
+
+void Parts::note_last_steps() {
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const std::size_t bucket : adds_to(steps_[s]).buckets) {
+      last_step_[bucket] = s;
+      last_step_of_micro_batch_[{bucket, steps_[s].micro_batch}] = s;
+    }
+  }
+}
+
+std::optional<std::size_t> Parts::last_of(std::size_t bucket,
+                                          std::optional<MicroBatchId> micro_batch) const {
+  if (!micro_batch) {
+    const auto found = last_step_.find(bucket);
+    return found == last_step_.end() ? std::nullopt : std::optional(found->second);
+  }
+  const auto found = last_step_of_micro_batch_.find({bucket, *micro_batch});
+  return found == last_step_of_micro_batch_.end() ? std::nullopt : std::optional(found->second);
+}
+
+// Forward and backward passes gather for themselves: parameters are freed after the forward.
+std::vector<GatherRun> Parts::gather_runs() {
+  std::vector<GatherRun> runs;
+  std::map<std::size_t, std::size_t> open;  // bucket -> its last run
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const std::size_t bucket : reads(steps_[s]).buckets) {
+      if (!shards_parameters_[bucket]) continue;
+      const auto known = open.find(bucket);
+      if (known != open.end()) {
+        GatherRun& run = runs[known->second];
+        const Step& before = steps_[run.last];
+        const bool goes_on =
+            run.last + 1 == s && before.micro_batch == steps_[s].micro_batch &&
+            (before.kind == OpKind::forward) == (steps_[s].kind == OpKind::forward);
+        if (goes_on) {
+          run.last = s;
+          continue;
+        }
+      }
+      open[bucket] = runs.size();
+      runs.push_back({bucket, s, s});
+    }
+  }
+  return runs;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,87 @@
+// The parts that a rank's stages are cut into, and the order in which its passes visit them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "model/schedule/rank_program.h"
+
+namespace rehearse {
+
+// A bucket of this rank.
+struct OwnBucket {
+  std::size_t slot;  // of its class
+  std::int64_t begin, end;
+  std::vector<ParameterId> parameters;
+};
+
+struct Part {
+  std::size_t stage = 0;  // of the frame's
+  SegmentId begin, end;
+  bool recomputed = false;
+};
+
+// One pass over one part: one op.
+struct Step {
+  OpKind kind = OpKind::forward;
+  std::size_t part = 0;
+  MicroBatchId micro_batch;
+};
+
+// Passes over one run of steps use a bucket's parameters: they are gathered once for it.
+struct GatherRun {
+  std::size_t bucket, first, last;  // steps
+};
+
+class Parts {
+ public:
+  Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
+        const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets);
+
+  const std::vector<Part>& all() const { return parts_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  // Steps of an action (its place in the frame): [first, last).
+  std::pair<std::size_t, std::size_t> steps_of(std::size_t action) const;
+  const Lowering& lowering(std::size_t part, Pass pass);
+  // How a step's kind is lowered; a forward op whose backward is split keeps more.
+  Pass pass_of(const Step& step) const;
+  // The step's pass as an op sees it: whether the forward op leaves everything to a recompute op.
+  bool is_recomputed(const Step& step) const { return parts_[step.part].recomputed; }
+  // Slots of the classes, and own buckets, whose parameters a step reads; to whose gradients it
+  // adds.
+  struct Touched {
+    std::set<std::size_t> classes, buckets;
+  };
+  const Touched& reads(const Step& step);
+  const Touched& adds_to(const Step& step);
+  // The last step that adds to a bucket: of all, or of one micro-batch.
+  std::optional<std::size_t> last_of(std::size_t bucket,
+                                     std::optional<MicroBatchId> micro_batch) const;
+  std::vector<GatherRun> gather_runs();
+
+ private:
+  void cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets);
+  Touched touched(const std::vector<ParameterId>& parameters) const;
+  std::set<SegmentId> cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
+                              const std::vector<OwnBucket>& buckets) const;
+  void list_steps();
+  void note_last_steps();
+
+  const Net& net_;
+  const RankFrame& frame_;
+  const ElementSizes sizes_;
+  std::map<ParameterId, std::size_t> class_of_, bucket_of_;
+  std::vector<bool> shards_parameters_;  // by own bucket
+  std::vector<Part> parts_;
+  std::vector<Step> steps_;
+  std::vector<std::size_t> first_step_;               // by action, and the end
+  std::set<std::pair<StageId, MicroBatchId>> split_;  // whose backward is split
+  std::map<std::pair<std::size_t, Pass>, Lowering> lowerings_;
+  std::map<std::pair<std::size_t, Pass>, Touched> reads_, adds_to_;
+  std::map<std::size_t, std::size_t> last_step_;  // by bucket
+  std::map<std::pair<std::size_t, MicroBatchId>, std::size_t> last_step_of_micro_batch_;
+};
+
+}  // namespace rehearse

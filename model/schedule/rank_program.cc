@@ -1,0 +1,491 @@
+#include "model/schedule/rank_program.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "model/base/check.h"
+#include "model/schedule/parts.h"
+#include "model/schedule/program_builder.h"
+
+namespace rehearse {
+namespace {
+
+constexpr auto kAlgorithm = CollectiveAlgorithm::ring;
+
+bool is_forward(ActionKind kind) {
+  return kind == ActionKind::send_forward || kind == ActionKind::receive_forward;
+}
+
+class ProgramOfRank {
+ public:
+  ProgramOfRank(const Net& net, const RankFrame& frame, const Training& training,
+                const std::vector<OwnClass>& classes, std::vector<OwnBucket> buckets)
+      : net_(net),
+        frame_(frame),
+        sizes_(element_sizes(training)),
+        state_(state_sizes(training)),
+        classes_(classes),
+        buckets_(std::move(buckets)),
+        parts_(net, frame, sizes_, classes, buckets_),
+        runs_(parts_.gather_runs()),
+        builder_(program_frame()),
+        gathered_(buckets_.size()) {
+    add_persistent_buffers();
+    for (std::size_t s = 1; s + 1 < frame_.starts.size(); ++s)
+      crossing_.push_back(values_across(net_, frame_.starts[s]));
+  }
+
+  RankProgram run() {
+    gather_up_to(static_cast<std::size_t>(frame_.prefetch));
+    for (std::size_t a = 0; a < frame_.actions.size(); ++a)
+      act(a, frame_.actions[a]);
+    if (!frame_.overlap) reduce_all();
+    update();
+    return builder_.finish();
+  }
+
+ private:
+  RankProgram program_frame() const {
+    RankProgram program;
+    program.name = frame_.name;
+    program.stages = frame_.stages;
+    program.subnetwork = frame_.subnetwork;
+    program.micro_batches = frame_.micro_batches;
+    program.lanes = {{LaneKind::compute, {}}};
+    for (std::size_t slot = 0; slot < classes_.size(); ++slot)
+      program.parameter_classes.push_back(parameter_class(slot));
+    return program;
+  }
+
+  ParameterClass parameter_class(std::size_t slot) const {
+    const OwnClass& own = classes_[slot];
+    ParameterClass held{own.holder_class->parameters,
+                        own.holder_class->elements,
+                        own.group,
+                        static_cast<std::int64_t>(own.members),
+                        own.sharding,
+                        {}};
+    if (own.sharding == Sharding::none) return held;
+    for (const OwnBucket& bucket : buckets_) {
+      if (bucket.slot == slot) held.buckets.push_back(bucket.end);
+    }
+    std::sort(held.buckets.begin(), held.buckets.end());
+    return held;
+  }
+
+  void add_persistent_buffers() {
+    for (std::size_t slot = 0; slot < classes_.size(); ++slot) {
+      const ParameterClass held = parameter_class(slot);
+      const auto add = [&](BufferKind kind, std::int64_t element, Sharding level) {
+        const std::int64_t elements = held.sharding >= level ? shard_elements(held) : held.elements;
+        return builder_.add_buffer({.kind = kind,
+                                    .size = Bytes::bytes(elements * element),
+                                    .parameter_class = ParameterClassId(slot)});
+      };
+      parameters_.push_back(add(BufferKind::parameters, state_.parameter, Sharding::parameters));
+      gradients_.push_back(add(BufferKind::gradients, state_.gradient, Sharding::gradients));
+      if (state_.optimizer > 0) {
+        optimizer_state_.push_back(
+            add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state));
+      }
+    }
+  }
+
+  // ---- actions ---------------------------------------------------------------------------------
+
+  void act(std::size_t number, const Action& action) {
+    switch (action.kind) {
+      case ActionKind::forward:
+        load(action.stage, *action.micro_batch);
+        return run_steps(number);
+      case ActionKind::backward:
+      case ActionKind::backward_input:
+      case ActionKind::backward_weight:
+        return run_steps(number);
+      case ActionKind::send_forward:
+      case ActionKind::receive_forward:
+      case ActionKind::send_backward:
+      case ActionKind::receive_backward:
+        return transfer(action);
+      // Where parameters are gathered and gradients reduced follows from how they are sharded.
+      case ActionKind::unshard:
+      case ActionKind::reshard:
+      case ActionKind::reduce_gradients:
+        return;
+    }
+  }
+
+  void run_steps(std::size_t action) {
+    const auto [first, last] = parts_.steps_of(action);
+    for (std::size_t s = first; s < last; ++s)
+      run_step(s);
+  }
+
+  // ---- messages between stages -----------------------------------------------------------------
+
+  void transfer(const Action& action) {
+    const bool sends =
+        action.kind == ActionKind::send_forward || action.kind == ActionKind::send_backward;
+    // The boundary that is crossed lies after stage `cut`; the other end is the stage beyond it.
+    const bool outgoing = is_forward(action.kind) == sends;
+    const std::size_t own = action.stage.index();
+    const std::size_t cut = outgoing ? own : own - 1;
+    const std::size_t other = outgoing ? own + 1 : own - 1;
+    const std::vector<ValueId>& values = crossing_[cut];
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      if (!is_forward(action.kind) && !net_.values[values[k].index()].needs_gradient) continue;
+      const BufferId buffer = is_forward(action.kind)
+                                  ? value_of(values[k], *action.micro_batch, action.stage)
+                                  : gradient_of(values[k], *action.micro_batch, action.stage);
+      builder_.add(sends ? OpKind::send : OpKind::receive, lane_of(action),
+                   {{buffer, sends ? Access::read : Access::write}},
+                   Transfer{*frame_.peers[other], tag(action, cut, k), size_of_value(values[k])},
+                   sends ? std::vector<OpId>{} : after_last_pass());
+    }
+  }
+
+  static Lane lane_of(const Action& action) {
+    switch (action.kind) {
+      case ActionKind::send_forward:
+        return {LaneKind::send_forward, action.stage};
+      case ActionKind::receive_forward:
+        return {LaneKind::receive_forward, action.stage};
+      case ActionKind::send_backward:
+        return {LaneKind::send_backward, action.stage};
+      case ActionKind::receive_backward:
+        return {LaneKind::receive_backward, action.stage};
+      case ActionKind::forward:
+      case ActionKind::backward:
+      case ActionKind::backward_input:
+      case ActionKind::backward_weight:
+      case ActionKind::unshard:
+      case ActionKind::reshard:
+      case ActionKind::reduce_gradients:
+        break;
+    }
+    REHEARSE_UNREACHABLE("no message");
+  }
+
+  // Messages are numbered through the micro-batches, the cuts and the values that cross them, the
+  // same at both ends; gradients travel under odd tags.
+  std::int64_t tag(const Action& action, std::size_t cut, std::size_t k) const {
+    std::size_t before = 0, all = 0;
+    for (std::size_t c = 0; c < crossing_.size(); ++c) {
+      if (c < cut) before += crossing_[c].size();
+      all += crossing_[c].size();
+    }
+    const auto message = static_cast<std::int64_t>(action.micro_batch->index() * all + before + k);
+    return 2 * message + (is_forward(action.kind) ? 0 : 1);
+  }
+
+  std::vector<OpId> after_last_pass() const {
+    return last_pass_ ? std::vector<OpId>{*last_pass_} : std::vector<OpId>{};
+  }
+
+  // ---- passes ----------------------------------------------------------------------------------
+
+  void load(StageId stage, MicroBatchId micro_batch) {
+    std::set<ValueId> values;
+    for (std::size_t p = 0; p < parts_.all().size(); ++p) {
+      if (frame_.stages[parts_.all()[p].stage].number != stage) continue;
+      for (const Pass pass : {Pass::forward, Pass::backward}) {
+        for (const ValueId value : parts_.lowering(p, pass).reads_values) {
+          if (!net_.values[value.index()].producer) values.insert(value);
+        }
+      }
+    }
+    std::vector<Use> uses;
+    for (const ValueId value : values)
+      uses.push_back({value_of(value, micro_batch, stage), Access::write});
+    if (uses.empty()) return;
+    builder_.add(OpKind::load_batch, {LaneKind::compute, {}}, uses, Compute{{}, {}, micro_batch});
+  }
+
+  void run_step(std::size_t number) {
+    const Step& step = parts_.steps()[number];
+    gather_for(number);
+    const Part& part = parts_.all()[step.part];
+    const std::vector<Use> uses = uses_of(step);
+    if (!uses.empty()) {  // else everything here is dropped
+      last_pass_ = builder_.add(step.kind, {LaneKind::compute, {}}, uses,
+                                Compute{part.begin, part.end, step.micro_batch});
+    }
+    reduce_after(number);
+  }
+
+  std::vector<Use> uses_of(const Step& step) {
+    const Lowering& lowering = parts_.lowering(step.part, parts_.pass_of(step));
+    const StageId stage = frame_.stages[parts_.all()[step.part].stage].number;
+    const MicroBatchId m = step.micro_batch;
+    std::vector<Use> uses = slabs(lowering, step);
+    for (const ValueId value : lowering.reads_values)
+      uses.push_back({value_of(value, m, stage), Access::read});
+    for (const ValueId value : lowering.writes_values)
+      uses.push_back({output_of(value, step, stage), Access::write});
+    add_gradients(lowering, m, stage, uses);
+    add_parameters(step, uses);
+    return uses;
+  }
+
+  // The blocks' inputs are kept; what a recompute op writes for the next block is there already.
+  BufferId output_of(ValueId value, const Step& step, StageId stage) {
+    if (step.kind != OpKind::recompute) return value_of(value, step.micro_batch, stage);
+    return builder_.add_buffer(
+        {.kind = BufferKind::value, .size = size_of_value(value), .value = value});
+  }
+
+  void add_gradients(const Lowering& lowering, MicroBatchId m, StageId stage,
+                     std::vector<Use>& uses) {
+    const std::set<ValueId> read(lowering.reads_gradients.begin(), lowering.reads_gradients.end());
+    const std::set<ValueId> written(lowering.writes_gradients.begin(),
+                                    lowering.writes_gradients.end());
+    for (const ValueId value : read) {
+      const Access access = written.count(value) > 0 ? Access::update : Access::read;
+      uses.push_back({gradient_of(value, m, stage), access});
+    }
+    for (const ValueId value : written) {
+      if (read.count(value) == 0) uses.push_back({gradient_of(value, m, stage), Access::write});
+    }
+  }
+
+  void add_parameters(const Step& step, std::vector<Use>& uses) {
+    for (const std::size_t slot : parts_.reads(step).classes) {
+      if (classes_[slot].sharding != Sharding::parameters)
+        uses.push_back({parameters_[slot], Access::read});
+    }
+    for (const std::size_t bucket : parts_.reads(step).buckets) {
+      if (gathered_[bucket]) uses.push_back({*gathered_[bucket], Access::read});
+    }
+    for (const std::size_t slot : parts_.adds_to(step).classes) {
+      if (classes_[slot].sharding < Sharding::gradients)
+        uses.push_back({gradients_[slot], Access::update});
+    }
+    for (const std::size_t bucket : parts_.adds_to(step).buckets) {
+      if (classes_[buckets_[bucket].slot].sharding < Sharding::gradients) continue;
+      const auto [entry, is_new] = unreduced_.try_emplace({bucket, step.micro_batch});
+      if (is_new) entry->second = range_buffer(BufferKind::unreduced, bucket, state_.gradient);
+      uses.push_back({entry->second, is_new ? Access::write : Access::update});
+    }
+  }
+
+  BufferId range_buffer(BufferKind kind, std::size_t number, std::int64_t element) {
+    const OwnBucket& bucket = buckets_[number];
+    return builder_.add_buffer({.kind = kind,
+                                .size = Bytes::bytes((bucket.end - bucket.begin) * element),
+                                .parameter_class = ParameterClassId(bucket.slot),
+                                .begin = bucket.begin,
+                                .end = bucket.end});
+  }
+
+  // Slabs that passes of a micro-batch share, and this op's scratch.
+  std::vector<Use> slabs(const Lowering& lowering, const Step& step) {
+    const bool makes = step.kind == OpKind::forward || step.kind == OpKind::recompute;
+    const bool forgets = step.kind == OpKind::forward && parts_.is_recomputed(step);
+    std::vector<Use> uses;
+    const auto own = [&](BufferKind kind, Bytes size) {
+      if (size > Bytes{})
+        uses.push_back({builder_.add_buffer({.kind = kind, .size = size}), Access::write});
+    };
+    const auto shared = [&](BufferKind kind, Bytes size, Access access) {
+      if (size == Bytes{}) return;
+      if (forgets) return own(kind, size);
+      auto [known, is_new] = slabs_.try_emplace({kind, step.part, step.micro_batch});
+      if (is_new) known->second = builder_.add_buffer({.kind = kind, .size = size});
+      uses.push_back({known->second, access});
+    };
+    if (step.kind != OpKind::backward_weight)
+      shared(BufferKind::saved, lowering.saved, makes ? Access::write : Access::read);
+    shared(BufferKind::kept, lowering.kept, makes ? Access::write : Access::read);
+    if (step.kind == OpKind::backward_input)
+      shared(BufferKind::deferred, lowering.deferred, Access::write);
+    if (step.kind == OpKind::backward_weight)
+      shared(BufferKind::deferred, lowering.deferred, Access::read);
+    own(BufferKind::scratch, lowering.scratch);
+    return uses;
+  }
+
+  // ---- boundary values -------------------------------------------------------------------------
+
+  Bytes size_of_value(ValueId value) const { return size_of(net_, value, frame_.samples, sizes_); }
+
+  // The stage of this rank whose copy of a value another stage here works on: where it was made or
+  // received. A value that goes once around the ranks comes back as another copy.
+  StageId home(ValueId value, StageId stage) const {
+    const auto producer = net_.values[value.index()].producer;
+    if (!producer) return stage;
+    StageId at = stage;
+    while (net_.layers[producer->index()].segment < frame_.starts[at.index()] &&
+           is_here(StageId(at.index() - 1))) {
+      at = StageId(at.index() - 1);
+    }
+    return at;
+  }
+  bool is_here(StageId stage) const {
+    return std::any_of(frame_.stages.begin(), frame_.stages.end(),
+                       [&](const Stage& own) { return own.number == stage; });
+  }
+
+  BufferId value_of(ValueId value, MicroBatchId m, StageId stage) {
+    return builder_.boundary(BufferKind::value, {value, m, home(value, stage)},
+                             size_of_value(value));
+  }
+  BufferId gradient_of(ValueId value, MicroBatchId m, StageId stage) {
+    return builder_.boundary(BufferKind::gradient, {value, m, home(value, stage)},
+                             size_of_value(value));
+  }
+
+  // ---- sharded parameters ----------------------------------------------------------------------
+
+  // Asks for what this step needs, and for the runs that come next.
+  void gather_for(std::size_t step) {
+    while (used_runs_ < runs_.size() && runs_[used_runs_].first <= step) {
+      gather_up_to(used_runs_ + 1 + static_cast<std::size_t>(frame_.prefetch));
+      gathered_[runs_[used_runs_].bucket] = run_buffers_[used_runs_];
+      ++used_runs_;
+    }
+  }
+
+  void gather_up_to(std::size_t count) {
+    while (run_buffers_.size() < std::min(count, runs_.size())) {
+      const std::size_t bucket = runs_[run_buffers_.size()].bucket;
+      const OwnBucket& it = buckets_[bucket];
+      const BufferId into = range_buffer(BufferKind::gathered, bucket, state_.parameter);
+      builder_.add(OpKind::all_gather, {LaneKind::gather, {}},
+                   {{parameters_[it.slot], Access::read}, {into, Access::write}},
+                   collective(it, state_.parameter, 1), after_last_pass());
+      run_buffers_.push_back(into);
+    }
+  }
+
+  Collective collective(const OwnBucket& bucket, std::int64_t element_bytes,
+                        std::int64_t divisor) const {
+    return {*classes_[bucket.slot].group,
+            ParameterClassId(bucket.slot),
+            bucket.begin,
+            bucket.end,
+            element_bytes,
+            divisor,
+            kAlgorithm};
+  }
+
+  // ---- reductions and updates ------------------------------------------------------------------
+
+  bool reduces_every_micro_batch(std::size_t bucket) const {
+    return classes_[buckets_[bucket].slot].sharding >= Sharding::gradients;
+  }
+
+  // Issues, in the common order, every bucket that is full now.
+  void reduce_after(std::size_t step) {
+    if (!frame_.overlap) return;
+    const MicroBatchId m = parts_.steps()[step].micro_batch;
+    reduce_full(std::nullopt, step);
+    reduce_full(m, step);
+  }
+
+  void reduce_all() {
+    reduce_full(std::nullopt, parts_.steps().size());
+    for (std::int64_t m = 0; m < frame_.micro_batches; ++m)
+      reduce_full(MicroBatchId(m), parts_.steps().size());
+  }
+
+  void reduce_full(std::optional<MicroBatchId> micro_batch, std::size_t step) {
+    std::size_t& next = reduced_[micro_batch];
+    for (; next < buckets_.size(); ++next) {
+      if (reduces_every_micro_batch(next) != micro_batch.has_value()) continue;
+      const auto last = parts_.last_of(next, micro_batch);
+      if (!last || *last > step) return;
+      reduce(next, micro_batch);
+    }
+  }
+
+  void reduce(std::size_t number, std::optional<MicroBatchId> micro_batch) {
+    const OwnBucket& bucket = buckets_[number];
+    const OwnClass& own = classes_[bucket.slot];
+    const OpKind kind =
+        own.sharding == Sharding::none ? OpKind::all_reduce : OpKind::reduce_scatter;
+    std::vector<Use> uses;
+    if (micro_batch) {
+      const bool is_first = begun_.insert(number).second;
+      uses = {{unreduced_.at({number, *micro_batch}), Access::update},
+              {gradients_[bucket.slot], is_first ? Access::write : Access::update}};
+    } else {
+      uses = {{gradients_[bucket.slot], Access::update}};
+    }
+    const auto steps =
+        steps_of(collective_kind(kind), kAlgorithm, 0, own.members, bucket.end - bucket.begin);
+    const Bytes received = Bytes::bytes(longest_receive(steps) * state_.gradient);
+    uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
+                    Access::write});
+    last_reduce_[bucket.slot] =
+        builder_.add(kind, {LaneKind::collective, {}}, uses,
+                     collective(bucket, state_.gradient, own.divisor), after_last_pass());
+  }
+
+  // Classes that this rank holds alone first, then as their last buckets arrive; then the new
+  // weights go out to those who have only updated their chunks of them.
+  void update() {
+    std::vector<std::size_t> order(classes_.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto ready = [&](std::size_t slot) {
+      const auto reduce = last_reduce_.find(slot);
+      return reduce == last_reduce_.end() ? std::optional<OpId>{} : std::optional(reduce->second);
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return ready(a) < ready(b); });
+    std::map<std::size_t, OpId> updates;
+    for (const std::size_t slot : order) {
+      std::vector<Use> uses = {{parameters_[slot], Access::update},
+                               {gradients_[slot], Access::read}};
+      if (state_.optimizer > 0) uses.push_back({optimizer_state_[slot], Access::update});
+      updates[slot] = builder_.add(
+          OpKind::optimizer_step, {LaneKind::compute, {}}, uses, Optimize{ParameterClassId(slot)},
+          ready(slot) ? std::vector<OpId>{*ready(slot)} : std::vector<OpId>{});
+    }
+    for (const OwnBucket& bucket : buckets_) {
+      const Sharding sharding = classes_[bucket.slot].sharding;
+      if (sharding != Sharding::optimizer_state && sharding != Sharding::gradients) continue;
+      builder_.add(OpKind::all_gather, {LaneKind::collective, {}},
+                   {{parameters_[bucket.slot], Access::update}},
+                   collective(bucket, state_.parameter, 1), {updates.at(bucket.slot)});
+    }
+  }
+
+  const Net& net_;
+  const RankFrame& frame_;
+  const ElementSizes sizes_;
+  const StateSizes state_;
+  const std::vector<OwnClass>& classes_;
+  const std::vector<OwnBucket> buckets_;  // in the common order
+  Parts parts_;
+  const std::vector<GatherRun> runs_;
+  ProgramBuilder builder_;
+  std::vector<std::vector<ValueId>> crossing_;  // by stage: the values that cross the cut after it
+  std::vector<BufferId> parameters_, gradients_, optimizer_state_;  // by class
+  std::vector<std::optional<BufferId>> gathered_;                   // by bucket: the run in use
+  std::vector<BufferId> run_buffers_;                               // of the runs asked for so far
+  std::size_t used_runs_ = 0;
+  std::map<std::pair<std::size_t, MicroBatchId>, BufferId> unreduced_;           // by bucket
+  std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part
+  std::optional<OpId> last_pass_;
+  std::map<std::optional<MicroBatchId>, std::size_t> reduced_;  // buckets passed by, in order
+  std::set<std::size_t> begun_;              // buckets whose shards have a first micro-batch
+  std::map<std::size_t, OpId> last_reduce_;  // by class
+};
+
+}  // namespace
+
+RankProgram rank_program(const Net& net, const RankFrame& frame, const Training& training,
+                         const std::vector<OwnClass>& classes, const std::vector<Bucket>& buckets,
+                         const std::vector<std::optional<std::size_t>>& class_slots) {
+  std::vector<OwnBucket> own;
+  for (const Bucket& bucket : buckets) {
+    const auto slot = class_slots[bucket.holder_class];
+    if (!slot || !classes[*slot].group) continue;
+    own.push_back({*slot, bucket.begin, bucket.end, bucket.parameters});
+  }
+  return ProgramOfRank(net, frame, training, classes, std::move(own)).run();
+}
+
+}  // namespace rehearse

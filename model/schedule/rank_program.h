@@ -1,0 +1,53 @@
+// The program of one rank: its pipeline actions made into ops on buffers.
+//
+// A rank's stages are cut into parts where something happens in between: where a bucket of
+// gradients becomes complete, so that its reduction can start while backward goes on; at blocks, if
+// their parameters are gathered or their activations recomputed one by one; and where
+// tensor-parallel ranks exchange sums. Every pass of a micro-batch is one op per part.
+#pragma once
+
+#include <vector>
+
+#include "model/plan/plan.h"
+#include "model/schedule/actions.h"
+#include "model/schedule/buckets.h"
+
+namespace rehearse {
+
+struct RankFrame {
+  std::string name;
+  std::vector<Stage> stages;      // on this rank
+  std::vector<SegmentId> starts;  // of all stages of the pipeline, and the network's end
+  Subnetwork subnetwork;
+  // By stage of the pipeline: the peer slot of the rank it stands on; none: on this rank, or on no
+  // neighbour.
+  std::vector<std::optional<std::size_t>> peers;
+  std::vector<Action> actions;
+  std::int64_t micro_batches = 1;
+  std::int64_t samples = 1;  // of a micro-batch
+  Recomputation recomputation = Recomputation::none;
+  // Runs of gathered parameters that are asked for before the one in use is done with.
+  std::int64_t prefetch = 1;
+  // Whether gradients are reduced while backward goes on, or when all of it has ended.
+  bool overlap = true;
+  // Group slot and size, where tensor parallelism is used.
+  std::optional<std::size_t> tensor_group;
+  std::size_t tensor_ways = 1;
+};
+
+// One holder class as this program sees it.
+struct OwnClass {
+  const HolderClass* holder_class;
+  std::optional<std::size_t> group;  // slot
+  std::size_t members = 1;           // of the group
+  std::int64_t divisor = 1;
+  Sharding sharding = Sharding::none;
+};
+
+// net: the worker's own. buckets: all of the plan, in their common order; those of other classes
+// are skipped. class_slots: by holder class of the plan, its place in `classes`.
+RankProgram rank_program(const Net& net, const RankFrame& frame, const Training& training,
+                         const std::vector<OwnClass>& classes, const std::vector<Bucket>& buckets,
+                         const std::vector<std::optional<std::size_t>>& class_slots);
+
+}  // namespace rehearse
