@@ -40,7 +40,13 @@ const std::vector<PipelineSchedule>& pipeline_schedules() {
   using namespace pipelines;
   static const std::vector<PipelineSchedule> table = {
       one_forward_one_backward(),
+      dualpipev(),
       gpipe(),
+      interleaved(),
+      zb_auto(),
+      zb_h1(),
+      zb_h2(),
+      zb_v(),
   };
   return table;
 }
