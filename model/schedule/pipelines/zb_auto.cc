@@ -1,38 +1,44 @@
+#include "model/schedule/pipelines/zb_auto.h"
+
 #include <algorithm>
+#include <functional>
 #include <limits>
-#include <optional>
 #include <queue>
+#include <set>
+#include <utility>
 
 #include "model/base/check.h"
 #include "model/schedule/pipelines/pipelines.h"
-#include "model/schedule/pipelines/weight_lag.h"
 
 namespace rehearse::pipelines {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-// How a rank chooses when more than one pass could be next.
 struct Policy {
-  // Seconds that a rank may idle in all rather than let a weight gradient delay the next pass.
+  std::vector<std::size_t> warm_up;  // by rank: forwards before the first backward
+  // Seconds that a rank may idle in all before a weight gradient may delay its next pass.
   double idle_allowance = 0;
-  bool forward_first = false;  // when a forward and a backward are both ready
-  bool fills_early = false;
 };
 
 struct Schedule {
   std::vector<std::vector<Slot>> ranks;
-  double cost = kNever;    // longest span of a rank
+  double cost = kNever;  // longest span of a rank
   double most_idle = 0;
 };
 
-// Every rank, whenever it is free, starts a pass that is ready, as the policy says.
+// Plays the pipeline once. Every rank runs its warm-up, then backwards and forwards in turn; only
+// where its weight gradients go is decided as time passes: into gaps, and where a forward needs
+// their memory.
 class ListScheduler {
  public:
-  ListScheduler(const PipelineRequest& request, const Policy& policy)
-      : request_(request), policy_(policy), micro_batches_(static_cast<std::size_t>(request.shape.micro_batches)) {
-    const auto p = static_cast<std::size_t>(request.shape.ranks);
-    ranks_.resize(p);
+  ListScheduler(const PipelineRequest& request, double kept_after_input, const Policy& policy)
+      : costs_(request.costs),
+        live_limit_(request.live_limit),
+        kept_(kept_after_input),
+        policy_(policy),
+        micro_batches_(static_cast<std::size_t>(request.shape.micro_batches)),
+        ranks_(static_cast<std::size_t>(request.shape.ranks)) {
     for (Rank& rank : ranks_) {
       rank.forward_ready.assign(micro_batches_, kNever);
       rank.backward_ready.assign(micro_batches_, kNever);
@@ -47,8 +53,7 @@ class ListScheduler {
       events_.pop();
       if (time >= ranks_[r].free) choose(r, time);
     }
-    Schedule schedule;
-    schedule.cost = 0;
+    Schedule schedule{{}, 0, 0};
     for (Rank& rank : ranks_) {
       schedule.cost = std::max(schedule.cost, rank.free - rank.started);
       schedule.most_idle = std::max(schedule.most_idle, rank.idle);
@@ -64,101 +69,175 @@ class ListScheduler {
     std::vector<double> forward_ready, backward_ready;  // by micro-batch; kNever: not known yet
     std::vector<Slot> order;
   };
-  using Event = std::pair<double, std::size_t>;  // time, rank
+  using Event = std::pair<double, std::size_t>;  // time, rank: a total order
 
   void wake(double time, std::size_t r) { events_.emplace(time, r); }
 
+  // A predecessor's end is known from its start on, so whoever waits knows how long the gap is. A
+  // gap of unknown length is at least as long as a pass.
   void choose(std::size_t r, double now) {
-    Rank& rank = ranks_[r];
-    const double forward = rank.forwards < micro_batches_ ? rank.forward_ready[rank.forwards] : kNever;
-    const double backward = rank.inputs < micro_batches_ ? rank.backward_ready[rank.inputs] : kNever;
-    const bool owes = rank.weights < rank.inputs;
-    const bool has_room = static_cast<double>(rank.forwards - rank.weights) + 1 <= request_.live_limit;
-    if (has_room && forward <= now && (policy_.forward_first || backward > now)) return start(r, Task::forward, now);
-    if (backward <= now) return start(r, Task::backward_input, now);
-    if (owes && !has_room && forward <= now) return start(r, Task::backward_weight, now);
-    const double next = std::min(has_room ? forward : kNever, backward);
-    if (owes && fills(rank, r, next - now)) return start(r, Task::backward_weight, now);
+    const Rank& rank = ranks_[r];
+    const bool forward = forward_is_next(r);
+    // There is one to run: warm_up <= live_limit leaves room once none is owed.
+    if (forward && !has_room(rank)) return start(r, Task::backward_weight, now);
+    const double next = forward ? rank.forward_ready[rank.forwards]
+                                : (rank.inputs < micro_batches_ ? rank.backward_ready[rank.inputs]
+                                                                : kNever);
+    if (next <= now) return start(r, forward ? Task::forward : Task::backward_input, now);
+    if (rank.weights < rank.inputs && fills(r, next - now))
+      return start(r, Task::backward_weight, now);
     if (next < kNever) wake(next, r);
   }
 
-  // Whether a weight gradient goes into the gap until the next pass.
-  bool fills(const Rank& rank, std::size_t r, double gap) const {
-    return gap >= request_.costs.backward_weight[r] || rank.idle + gap > policy_.idle_allowance;
+  bool forward_is_next(std::size_t r) const {
+    const Rank& rank = ranks_[r];
+    return rank.forwards < micro_batches_ && rank.forwards < rank.inputs + policy_.warm_up[r];
+  }
+
+  bool has_room(const Rank& rank) const {
+    const auto whole = static_cast<double>(rank.forwards - rank.inputs);
+    return whole + kept_ * static_cast<double>(rank.inputs - rank.weights) + 1 <= live_limit_;
+  }
+
+  // Whether a weight gradient goes into the gap before the next pass although that may end later.
+  bool fills(std::size_t r, double gap) const {
+    return gap >= costs_.backward_weight[r] || ranks_[r].idle + gap > policy_.idle_allowance;
   }
 
   void start(std::size_t r, Task task, double now) {
     Rank& rank = ranks_[r];
     if (rank.order.empty()) rank.started = rank.free = now;
     rank.idle += now - rank.free;
-    const PipelineCosts& costs = request_.costs;
-    switch (task) {
-      case Task::forward: {
-        rank.free = now + costs.forward[r];
-        const std::size_t m = rank.forwards++;
-        add(rank, r, task, m);
-        if (r + 1 < ranks_.size())
-          announce(r + 1, ranks_[r + 1].forward_ready[m], rank.free + costs.transfer);
-        else
-          rank.backward_ready[m] = rank.free;
-        break;
-      }
-      case Task::backward_input: {
-        rank.free = now + costs.backward_input[r];
-        const std::size_t m = rank.inputs++;
-        add(rank, r, task, m);
-        if (r > 0) announce(r - 1, ranks_[r - 1].backward_ready[m], rank.free + costs.transfer);
-        break;
-      }
-      case Task::backward_weight:
-        rank.free = now + costs.backward_weight[r];
-        add(rank, r, task, rank.weights++);
-        break;
-      case Task::backward:
-        REHEARSE_UNREACHABLE("a whole backward");
+    if (task == Task::forward) {
+      forward(r, now);
+    } else if (task == Task::backward_input) {
+      backward_input(r, now);
+    } else {
+      rank.free = now + costs_.backward_weight[r];
+      add(r, task, rank.weights++);
     }
     wake(rank.free, r);
   }
 
-  void announce(std::size_t r, double& ready, double time) {
-    ready = time;
-    wake(time, r);
+  void forward(std::size_t r, double now) {
+    Rank& rank = ranks_[r];
+    const std::size_t m = rank.forwards++;
+    rank.free = now + costs_.forward[r];
+    add(r, Task::forward, m);
+    if (r + 1 == ranks_.size()) {
+      rank.backward_ready[m] = rank.free;
+    } else {
+      ranks_[r + 1].forward_ready[m] = rank.free + costs_.transfer;
+      wake(rank.free + costs_.transfer, r + 1);
+    }
   }
 
-  static void add(Rank& rank, std::size_t r, Task task, std::size_t m) {
-    rank.order.push_back({task, StageId(r), MicroBatchId(m)});
+  void backward_input(std::size_t r, double now) {
+    Rank& rank = ranks_[r];
+    const std::size_t m = rank.inputs++;
+    rank.free = now + costs_.backward_input[r];
+    add(r, Task::backward_input, m);
+    if (r == 0) return;
+    ranks_[r - 1].backward_ready[m] = rank.free + costs_.transfer;
+    wake(rank.free + costs_.transfer, r - 1);
   }
 
-  const PipelineRequest& request_;
+  void add(std::size_t r, Task task, std::size_t m) {
+    ranks_[r].order.push_back({task, StageId(r), MicroBatchId(m)});
+  }
+
+  const PipelineCosts& costs_;
+  const double live_limit_, kept_;
   const Policy& policy_;
   const std::size_t micro_batches_;
   std::vector<Rank> ranks_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
 };
 
+// Whole activations within the limit, of which more than m are never needed.
+std::size_t limit_of(const PipelineRequest& request) {
+  return static_cast<std::size_t>(
+      std::min(request.live_limit, static_cast<double>(request.shape.micro_batches)));
+}
+
+// The forwards that fit between a rank's first forward and its first backward, if no rank delays
+// either; with `begun` in [0, 1), also one of which at least 1 - begun fits.
+std::vector<std::size_t> fitting(const PipelineRequest& request, double begun) {
+  const PipelineCosts& costs = request.costs;
+  const auto p = static_cast<std::size_t>(request.shape.ranks);
+  std::vector<double> first_forward(p, 0);
+  for (std::size_t r = 1; r < p; ++r)
+    first_forward[r] = first_forward[r - 1] + costs.forward[r - 1] + costs.transfer;
+  double first_backward = first_forward[p - 1] + costs.forward[p - 1];
+  std::vector<std::size_t> counts(p, 1);
+  for (std::size_t r = p - 1; r-- > 0;) {
+    first_backward += costs.backward_input[r + 1] + costs.transfer;
+    const double fit = (first_backward - first_forward[r]) / costs.forward[r] + begun;
+    // 0 / 0 is no fit. A rank that ran fewer than the next one would keep it waiting for ever.
+    const bool within = fit < static_cast<double>(limit_of(request));
+    counts[r] =
+        std::max(counts[r + 1], within ? static_cast<std::size_t>(fit) : limit_of(request));
+  }
+  return counts;
+}
+
+// Warm-ups worth a try: those of ZB-H1 and ZB-H2, and those that fit, all within the limit.
+std::set<std::vector<std::size_t>> warm_ups(const PipelineRequest& request) {
+  const auto p = static_cast<std::size_t>(request.shape.ranks);
+  std::vector<std::size_t> h1, h2;
+  for (std::size_t r = 0; r < p; ++r) {
+    h1.push_back(p - r);
+    h2.push_back(2 * (p - r) - 1);
+  }
+  constexpr double kHalf = 0.5, kNearlyAll = 1 - 1e-9;
+  std::set<std::vector<std::size_t>> tries;
+  for (auto counts :
+       {h1, h2, fitting(request, 0), fitting(request, kHalf), fitting(request, kNearlyAll)}) {
+    for (std::size_t& count : counts)
+      count = std::min(count, limit_of(request));
+    tries.insert(std::move(counts));
+  }
+  return tries;
+}
+
 std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
+  return place_by_time(request, 1);
+}
+
+}  // namespace
+
+std::vector<std::vector<Slot>> place_by_time(const PipelineRequest& request,
+                                             double kept_after_input) {
+  const auto p = static_cast<std::size_t>(request.shape.ranks);
+  REHEARSE_CHECK(request.costs.forward.size() == p && request.costs.backward_input.size() == p &&
+                     request.costs.backward_weight.size() == p,
+                 "zb-auto needs the costs of {} stages, got {}, {} and {}", p,
+                 request.costs.forward.size(), request.costs.backward_input.size(),
+                 request.costs.backward_weight.size());
+  REHEARSE_CHECK(request.live_limit >= 1, "zb-auto needs room for one activation, got {}",
+                 request.live_limit);
   Schedule best;
-  for (const bool forward_first : {false, true}) {
-    Policy policy{0, forward_first};
-    Schedule s = ListScheduler(request, policy).run();
-    if (getenv("ZB")) fprintf(stderr, "ff %d allow 0 cost %f idle %f\n", forward_first, s.cost, s.most_idle);
-    const double most = s.most_idle;
-    if (s.cost < best.cost) best = std::move(s);
-    for (const double share : {.02, .05,.1,.2,.3,.4,.5,.6,.7,.8,.9,1.}) {
-      policy.idle_allowance = share * most;
-      s = ListScheduler(request, policy).run();
-      if (getenv("ZB")) fprintf(stderr, "ff %d allow %f cost %f idle %f\n", forward_first, share, s.cost, s.most_idle);
-      if (s.cost < best.cost) best = std::move(s);
+  for (const auto& warm_up : warm_ups(request)) {
+    // Shares of the idle time that always filling gaps leaves on the worst rank.
+    double most_idle = 0;
+    for (const double share : {0., .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1.}) {
+      Schedule schedule =
+          ListScheduler(request, kept_after_input, {warm_up, share * most_idle}).run();
+      if (share == 0) most_idle = schedule.most_idle;
+      if (schedule.cost < best.cost) best = std::move(schedule);
     }
   }
   return best.ranks;
 }
 
-}  // namespace
-
+// Weight gradients go where they delay nobody and where memory runs out, by the measured times; of
+// several warm-ups and several ways to treat gaps that are too short, the one whose longest rank is
+// shortest (after the heuristic of Qi et al., Zero Bubble Pipeline Parallelism, arXiv 2401.10241,
+// section 3.1). A live_limit of p activations gives what they call ZB-1p, 2p ZB-2p. The activation
+// of a micro-batch counts from its forward to the end of its weight gradients.
 PipelineSchedule zb_auto() {
   return {.name = "zb-auto",
-          .help = "weight gradients placed by time within a memory limit",
+          .help = "weight gradients placed by measured times within a memory limit",
           .placement = Placement::loop,
           .fewest_chunks = 1,
           .most_chunks = 1,
