@@ -45,18 +45,21 @@ std::vector<Row> published() {
   return rows;
 }
 
-double number(const Row& row, const std::string& column) { return std::stod(row.at(column)); }
-std::int64_t integer(const Row& row, const std::string& column) { return std::stoll(row.at(column)); }
+double number(const Row& row, const std::string& column) {
+  return std::stod(row.at(column));
+}
+std::int64_t integer(const Row& row, const std::string& column) {
+  return std::stoll(row.at(column));
+}
 
 // A request with the row's measured times, cut into chunks.
 PipelineRequest request_of(const Row& row, std::int64_t chunks = 1) {
   PipelineRequest request;
-  request.shape = {integer(row, "stages"), chunks, integer(row, "micro_batches"),
-                   Placement::loop};
+  request.shape = {integer(row, "stages"), chunks, integer(row, "micro_batches"), Placement::loop};
   const auto share = static_cast<double>(chunks);
-  request.costs = testing::even_costs(request.shape, number(row, "tf_ms") / share,
-                                      number(row, "tb_ms") / share, number(row, "tw_ms") / share,
-                                      number(row, "tcomm_ms"));
+  request.costs =
+      testing::even_costs(request.shape, number(row, "tf_ms") / share, number(row, "tb_ms") / share,
+                          number(row, "tw_ms") / share, number(row, "tcomm_ms"));
   return request;
 }
 
@@ -137,8 +140,8 @@ TEST(PublishedPipelines, AutomaticPlacementInTheAuthorsMemory) {
 // forwards and hops after rank 0's. After p - 1 more input gradients and hops rank 0 runs one more
 // weight gradient:
 //   span of rank 0 >= m (F + B) + (m - L) W + (p - 1)(F + B + 2 T) + W,
-// which exceeds m (F + B + W) by (p - 1)(F + B + 2 T) - (L - 1) W. The published ZB-2p, in the other
-// count, is below this bound: nothing within 2p whole activations reaches it.
+// which exceeds m (F + B + W) by (p - 1)(F + B + 2 T) - (L - 1) W. The published ZB-2p, in the
+// other count, is below this bound: nothing within 2p whole activations reaches it.
 TEST(PublishedPipelines, AutomaticPlacementOfWholeActivations) {
   for (const Row& row : published()) {
     for (const std::int64_t units : {1, 2}) {
@@ -147,14 +150,15 @@ TEST(PublishedPipelines, AutomaticPlacementOfWholeActivations) {
       const Orders orders = find_pipeline_schedule("zb-auto")->order(request);
       const double f = number(row, "tf_ms"), b = number(row, "tb_ms"), w = number(row, "tw_ms");
       const double hops = static_cast<double>(request.shape.ranks - 1);
-      const double bubble = hops * (f + b + 2 * number(row, "tcomm_ms")) -
-                            (request.live_limit - 1) * w;
+      const double bubble =
+          hops * (f + b + 2 * number(row, "tcomm_ms")) - (request.live_limit - 1) * w;
       const double ideal = number(row, "micro_batches") * (f + b + w);
       const double bound = bubble / (ideal + bubble);
       const double rate = bubble_rate(request.shape, request.costs, orders);
       EXPECT_GE(rate, bound - 1e-12);
       EXPECT_LE(rate, bound + 0.01);
-      std::printf("%ldp rate %f bound %f published %s\n", units, rate, bound, row.at(fmt::format("bubble_zb_{}p", units)).c_str());
+      std::printf("%ldp rate %f bound %f published %s\n", units, rate, bound,
+                  row.at(fmt::format("bubble_zb_{}p", units)).c_str());
       for (const double live : replay(request.shape, request.costs, orders).live)
         EXPECT_LE(live, request.live_limit);
     }

@@ -142,7 +142,7 @@ namespace {
 
 // A message lane: what it does, in order, and how many of these are over.
 struct Messages {
-  std::vector<std::pair<Key, std::size_t>> list;  // and the pass before which it is not issued
+  std::vector<std::pair<Key, std::size_t>> list;  // and the passes computed before it is issued
   std::size_t done = 0;
 };
 
@@ -163,10 +163,10 @@ class Rendezvous {
       for (std::size_t rank = 0; rank < orders_.size(); ++rank) {
         while (compute(rank))
           moved = true;
-        for (const bool backward : {false, true}) {
-          while (pass(rank, backward))
-            moved = true;
-        }
+      }
+      for (auto& [lane, sends] : sends_) {
+        while (pass(lane, sends))
+          moved = true;
       }
     }
     for (std::size_t rank = 0; rank < orders_.size(); ++rank) {
@@ -179,7 +179,11 @@ class Rendezvous {
   }
 
  private:
-  using Lane = std::pair<std::size_t, bool>;  // rank, gradients
+  struct Lane {
+    std::size_t rank, peer;
+    bool gradients;
+    auto operator<=>(const Lane&) const = default;
+  };
 
   static bool is_backward(const Slot& slot) { return slot.task != Task::forward; }
   // Both ends call a message by the stage that receives it.
@@ -190,17 +194,23 @@ class Rendezvous {
   void add_messages(std::size_t rank, std::size_t i) {
     const Slot& slot = orders_[rank][i];
     if (slot.task == Task::backward_weight) return;
-    const Lane lane{rank, is_backward(slot)};
-    const auto from = stage_before(shape_, slot);
-    if (from && rank_of(shape_, StageId(*from)) != rank) {
-      const Key key = message(lane.second, slot.stage.index(), slot.micro_batch);
-      receives_[lane].list.emplace_back(key, i == 0 ? 0 : i - 1);
+    const bool backward = is_backward(slot);
+    if (const auto from = peer_at(rank, stage_before(shape_, slot))) {
+      const Key key = message(backward, slot.stage.index(), slot.micro_batch);
+      receives_[{rank, *from, backward}].list.emplace_back(key, i == 0 ? 0 : i - 1);
     }
-    const auto to = stage_after(slot);
-    if (to && rank_of(shape_, StageId(*to)) != rank) {
-      sends_[lane].list.emplace_back(message(lane.second, *to, slot.micro_batch), i + 1);
-      receiver_[message(lane.second, *to, slot.micro_batch)] = rank_of(shape_, StageId(*to));
+    const auto next = stage_after(slot);
+    if (const auto to = peer_at(rank, next)) {
+      const Key key = message(backward, *next, slot.micro_batch);
+      sends_[{rank, *to, backward}].list.emplace_back(key, i + 1);
     }
+  }
+
+  // The other rank on which a stage stands, if there is one.
+  std::optional<std::size_t> peer_at(std::size_t rank, std::optional<std::size_t> stage) const {
+    if (!stage) return std::nullopt;
+    const std::size_t peer = rank_of(shape_, StageId(*stage));
+    return peer == rank ? std::nullopt : std::optional(peer);
   }
 
   std::optional<std::size_t> stage_after(const Slot& slot) const {
@@ -224,17 +234,15 @@ class Rendezvous {
     return true;
   }
 
-  // One message that this rank sends.
-  bool pass(std::size_t rank, bool backward) {
-    Messages& sends = sends_[{rank, backward}];
+  // The next message of a lane, if both ends have issued it.
+  bool pass(const Lane& lane, Messages& sends) {
     if (sends.done == sends.list.size()) return false;
-    const auto& [key, after] = sends.list[sends.done];
-    if (computed_[rank] < after) return false;
-    const std::size_t peer = receiver_.at(key);
-    Messages& receives = receives_[{peer, backward}];
+    Messages& receives = receives_[{lane.peer, lane.rank, lane.gradients}];
     if (receives.done == receives.list.size()) return false;
-    const auto& [expected, issued] = receives.list[receives.done];
-    if (expected != key || computed_[peer] < issued) return false;
+    const auto& [key, computed] = sends.list[sends.done];
+    const auto& [expected, posted] = receives.list[receives.done];
+    if (expected != key || computed_[lane.rank] < computed || computed_[lane.peer] < posted)
+      return false;
     arrived_.insert(key);
     ++sends.done, ++receives.done;
     return true;
@@ -244,7 +252,6 @@ class Rendezvous {
   const Orders& orders_;
   std::vector<std::size_t> computed_;  // passes, by rank
   std::map<Lane, Messages> sends_, receives_;
-  std::map<Key, std::size_t> receiver_;
   std::set<Key> arrived_;
 };
 
@@ -277,8 +284,7 @@ std::string fault(const PipelineShape& shape, const Orders& orders) {
     for (std::size_t m = 0; m < static_cast<std::size_t>(shape.micro_batches); ++m) {
       const bool whole = seen.count({Task::backward, stage, m}) > 0;
       const bool split = seen.count({Task::backward_weight, stage, m}) > 0;
-      if (!whole && !split)
-        return fmt::format("no backward of stage {}, micro-batch {}", stage, m);
+      if (!whole && !split) return fmt::format("no backward of stage {}, micro-batch {}", stage, m);
     }
   }
   const auto passes = static_cast<std::size_t>(shape.stages() * shape.micro_batches);

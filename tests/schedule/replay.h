@@ -26,10 +26,12 @@ Replay replay(const PipelineShape& shape, const PipelineCosts& costs, const Orde
 // (arXiv 2401.10241, section 5.3).
 double bubble_rate(const PipelineShape& shape, const PipelineCosts& costs, const Orders& orders);
 
-// Where the orders get stuck if messages are rendezvous: "" if nowhere. Each rank has a lane to
-// compute and four for messages (to send and receive, activations and gradients), each of which
-// does one thing after another; the receives of a pass are issued when the pass before the one
-// before has been computed (actions.h), and a message passes when both ends are issued.
+// Where the orders get stuck if messages are rendezvous: "" if nowhere. A rank has a lane to
+// compute and, for each peer, lanes to send and to receive activations and gradients, each of which
+// does one thing after another. The receives of a pass are issued when the pass before the one
+// before has been computed (actions.h), and a message passes when both ends are issued. (One send
+// lane for both directions of a V would not do: activations that the next rank does not take yet
+// would hold up those on their way back, which it waits for.)
 std::string stuck_with_rendezvous(const PipelineShape& shape, const Orders& orders);
 
 // What is wrong with the orders as lists: a pass missing, twice, on another rank's list or before

@@ -80,9 +80,9 @@ class ListScheduler {
     const bool forward = forward_is_next(r);
     // There is one to run: warm_up <= live_limit leaves room once none is owed.
     if (forward && !has_room(rank)) return start(r, Task::backward_weight, now);
-    const double next = forward ? rank.forward_ready[rank.forwards]
-                                : (rank.inputs < micro_batches_ ? rank.backward_ready[rank.inputs]
-                                                                : kNever);
+    const double next =
+        forward ? rank.forward_ready[rank.forwards]
+                : (rank.inputs < micro_batches_ ? rank.backward_ready[rank.inputs] : kNever);
     if (next <= now) return start(r, forward ? Task::forward : Task::backward_input, now);
     if (rank.weights < rank.inputs && fills(r, next - now))
       return start(r, Task::backward_weight, now);
@@ -175,8 +175,7 @@ std::vector<std::size_t> fitting(const PipelineRequest& request, double begun) {
     const double fit = (first_backward - first_forward[r]) / costs.forward[r] + begun;
     // 0 / 0 is no fit. A rank that ran fewer than the next one would keep it waiting for ever.
     const bool within = fit < static_cast<double>(limit_of(request));
-    counts[r] =
-        std::max(counts[r + 1], within ? static_cast<std::size_t>(fit) : limit_of(request));
+    counts[r] = std::max(counts[r + 1], within ? static_cast<std::size_t>(fit) : limit_of(request));
   }
   return counts;
 }
