@@ -43,6 +43,8 @@ const std::vector<PipelineSchedule>& pipeline_schedules() {
       dualpipev(),
       gpipe(),
       interleaved(),
+      v_half(),
+      v_min(),
       zb_auto(),
       zb_h1(),
       zb_h2(),

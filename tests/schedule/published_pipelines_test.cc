@@ -84,10 +84,9 @@ TEST(PublishedPipelines, HandcraftedSchedulesToFourDigits) {
   }
 }
 
-// The models' layers and the two halves of a layer that the first and the last stage lack
-// (embedding and loss weigh as much) divide into chunks of one layer: v = (layers + 2) / p. What a
-// message costs between chunks is not published; with a whole message per chunk the rates come out
-// within 0.004 above.
+// Chunks of one layer: the first and the last stage have a layer less, in place of the embedding
+// and the loss, so that v = (layers + 2) / p. What the authors took for a message between chunks is
+// not published; a whole T_comm for each brings the rates within 0.004, all of them above theirs.
 TEST(PublishedPipelines, Interleaved) {
   for (const Row& row : published()) {
     const std::int64_t chunks = (integer(row, "layers") + 2) / integer(row, "stages");
@@ -116,8 +115,7 @@ double most_live(const std::vector<Slot>& order, double kept) {
 }
 
 // ZB-1p and ZB-2p are what automatic placement makes of p and 2p activations, in the authors' count
-// of memory. They took the better of a heuristic and an integer program, so less is possible only
-// where the program ran out of time.
+// of memory. Lower is better: 0.0005 above is the most of all rows (0.0436 against 0.0433).
 TEST(PublishedPipelines, AutomaticPlacementInTheAuthorsMemory) {
   for (const Row& row : published()) {
     for (const std::int64_t units : {1, 2}) {
@@ -157,8 +155,6 @@ TEST(PublishedPipelines, AutomaticPlacementOfWholeActivations) {
       const double rate = bubble_rate(request.shape, request.costs, orders);
       EXPECT_GE(rate, bound - 1e-12);
       EXPECT_LE(rate, bound + 0.01);
-      std::printf("%ldp rate %f bound %f published %s\n", units, rate, bound,
-                  row.at(fmt::format("bubble_zb_{}p", units)).c_str());
       for (const double live : replay(request.shape, request.costs, orders).live)
         EXPECT_LE(live, request.live_limit);
     }

@@ -9,6 +9,8 @@ PipelineSchedule dualpipev();
 PipelineSchedule gpipe();
 PipelineSchedule interleaved();
 PipelineSchedule one_forward_one_backward();
+PipelineSchedule v_half();
+PipelineSchedule v_min();
 PipelineSchedule zb_auto();
 PipelineSchedule zb_h1();
 PipelineSchedule zb_h2();

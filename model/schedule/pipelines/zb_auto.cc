@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <queue>
 #include <set>
 #include <utility>
@@ -19,6 +20,8 @@ struct Policy {
   std::vector<std::size_t> warm_up;  // by rank: forwards before the first backward
   // Seconds that a rank may idle in all before a weight gradient may delay its next pass.
   double idle_allowance = 0;
+  // By rank: weight gradients owed at most before the next pass; empty: no such rule.
+  std::vector<std::size_t> lag;
 };
 
 struct Schedule {
@@ -77,6 +80,8 @@ class ListScheduler {
   // gap of unknown length is at least as long as a pass.
   void choose(std::size_t r, double now) {
     const Rank& rank = ranks_[r];
+    if (!policy_.lag.empty() && rank.inputs - rank.weights > policy_.lag[r])
+      return start(r, Task::backward_weight, now);
     const bool forward = forward_is_next(r);
     // There is one to run: warm_up <= live_limit leaves room once none is owed.
     if (forward && !has_room(rank)) return start(r, Task::backward_weight, now);
@@ -180,23 +185,96 @@ std::vector<std::size_t> fitting(const PipelineRequest& request, double begun) {
   return counts;
 }
 
-// Warm-ups worth a try: those of ZB-H1 and ZB-H2, and those that fit, all within the limit.
-std::set<std::vector<std::size_t>> warm_ups(const PipelineRequest& request) {
+// ZB-H1 and ZB-H2, which also place weight gradients; clipped where the limit is lower.
+std::vector<Policy> handcrafted(const PipelineRequest& request) {
   const auto p = static_cast<std::size_t>(request.shape.ranks);
-  std::vector<std::size_t> h1, h2;
+  Policy h1, h2;
+  h1.idle_allowance = h2.idle_allowance = kNever;
   for (std::size_t r = 0; r < p; ++r) {
-    h1.push_back(p - r);
-    h2.push_back(2 * (p - r) - 1);
+    h1.warm_up.push_back(std::min(p - r, limit_of(request)));
+    h1.lag.push_back(r);
+    h2.warm_up.push_back(std::min(2 * (p - r) - 1, limit_of(request)));
+    h2.lag.push_back(2 * r + 1);
   }
-  constexpr double kHalf = 0.5, kNearlyAll = 1 - 1e-9;
+  return {h1, h2};
+}
+
+// Warm-ups worth a try: those of ZB-H1 and ZB-H2, and those that fit.
+std::set<std::vector<std::size_t>> warm_ups(const PipelineRequest& request) {
   std::set<std::vector<std::size_t>> tries;
-  for (auto counts :
-       {h1, h2, fitting(request, 0), fitting(request, kHalf), fitting(request, kNearlyAll)}) {
-    for (std::size_t& count : counts)
-      count = std::min(count, limit_of(request));
-    tries.insert(std::move(counts));
-  }
+  for (const Policy& policy : handcrafted(request))
+    tries.insert(policy.warm_up);
+  constexpr double kNearlyAll = 1 - 1e-9;
+  for (const double begun : {0., .5, kNearlyAll})
+    tries.insert(fitting(request, begun));
   return tries;
+}
+
+// The best schedule so far.
+class Search {
+ public:
+  Search(const PipelineRequest& request, double kept_after_input)
+      : request_(request), kept_(kept_after_input) {}
+
+  struct Outcome {
+    double most_idle;
+    bool better;  // than all before
+  };
+  Outcome attempt(const Policy& policy) {
+    Schedule schedule = ListScheduler(request_, kept_, policy).run();
+    const double idle = schedule.most_idle;
+    const bool better = schedule.cost < best_.cost;
+    if (better) {
+      best_ = std::move(schedule);
+      policy_ = policy;
+    }
+    return {idle, better};
+  }
+
+  const Policy& best_policy() const { return policy_; }
+  std::vector<std::vector<Slot>> take() { return std::move(best_.ranks); }
+
+ private:
+  const PipelineRequest& request_;
+  const double kept_;
+  Schedule best_;
+  Policy policy_;
+};
+
+// Allowances between none and all of the idle time that always filling gaps leaves.
+void try_allowances(Search& search, const std::vector<std::size_t>& warm_up) {
+  const double most_idle = search.attempt({warm_up, 0, {}}).most_idle;
+  for (const double share : {.02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1.})
+    search.attempt({warm_up, share * most_idle, {}});
+}
+
+// With one forward more, or less, before rank r's first backward. A rank that ran fewer than the
+// next one would keep it waiting for ever; more than the one before has no input to run on.
+std::optional<Policy> changed(Policy policy, std::size_t r, bool more, std::size_t limit) {
+  auto& counts = policy.warm_up;
+  const std::size_t most = r == 0 ? limit : counts[r - 1];
+  const std::size_t fewest = r + 1 < counts.size() ? counts[r + 1] : 1;
+  if (more ? counts[r] >= most : counts[r] <= fewest) return std::nullopt;
+  counts[r] = more ? counts[r] + 1 : counts[r] - 1;
+  return policy;
+}
+
+// Hill climbing; the bound on its tries keeps placing 32 ranks and 512 micro-batches under a
+// second.
+void improve(Search& search, const PipelineRequest& request) {
+  const auto p = static_cast<std::size_t>(request.shape.ranks);
+  int tries_left = 128;
+  for (bool better = true; better;) {
+    better = false;
+    for (std::size_t r = 0; r < p; ++r) {
+      for (const bool more : {true, false}) {
+        const auto policy = changed(search.best_policy(), r, more, limit_of(request));
+        if (!policy) continue;
+        if (tries_left-- == 0) return;
+        if (search.attempt(*policy).better) better = true;
+      }
+    }
+  }
 }
 
 std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
@@ -215,18 +293,13 @@ std::vector<std::vector<Slot>> place_by_time(const PipelineRequest& request,
                  request.costs.backward_weight.size());
   REHEARSE_CHECK(request.live_limit >= 1, "zb-auto needs room for one activation, got {}",
                  request.live_limit);
-  Schedule best;
-  for (const auto& warm_up : warm_ups(request)) {
-    // Shares of the idle time that always filling gaps leaves on the worst rank.
-    double most_idle = 0;
-    for (const double share : {0., .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, 1.}) {
-      Schedule schedule =
-          ListScheduler(request, kept_after_input, {warm_up, share * most_idle}).run();
-      if (share == 0) most_idle = schedule.most_idle;
-      if (schedule.cost < best.cost) best = std::move(schedule);
-    }
-  }
-  return best.ranks;
+  Search search(request, kept_after_input);
+  for (const Policy& policy : handcrafted(request))
+    search.attempt(policy);
+  for (const auto& warm_up : warm_ups(request))
+    try_allowances(search, warm_up);
+  improve(search, request);
+  return search.take();
 }
 
 // Weight gradients go where they delay nobody and where memory runs out, by the measured times; of
