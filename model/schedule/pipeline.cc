@@ -40,7 +40,15 @@ const std::vector<PipelineSchedule>& pipeline_schedules() {
   using namespace pipelines;
   static const std::vector<PipelineSchedule> table = {
       one_forward_one_backward(),
+      dualpipev(),
       gpipe(),
+      interleaved(),
+      v_half(),
+      v_min(),
+      zb_auto(),
+      zb_h1(),
+      zb_h2(),
+      zb_v(),
   };
   return table;
 }
