@@ -43,6 +43,7 @@ Diagnostics find_indivisible(const Net& net, std::int64_t ways, bool sequence_pa
   for (const Layer& layer : net.layers) {
     if (const auto* a = std::get_if<Attention>(&layer.spec)) {
       divides.expect(a->heads, fmt::format("{} heads do not divide", a->heads), "tensor");
+      if (a->kv_heads == a->heads) continue;
       divides.expect(a->kv_heads, fmt::format("{} kv_heads do not divide", a->kv_heads), "tensor");
     }
     const std::int64_t hidden = activation_width(net, layer);
