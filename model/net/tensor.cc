@@ -213,7 +213,10 @@ class Sharder {
     const ValueId input = full_.layers[id.index()].inputs[0];
     const ValueId stand = stands_[input.index()];
     if (!by_rows_) {
-      net_.values[stand.index()].exchange = Exchange::sum_gradient;
+      Value& value = net_.values[stand.index()];
+      REHEARSE_CHECK(value.exchange != Exchange::sum, "{} ends one split part and begins another",
+                     value.name);
+      value.exchange = Exchange::sum_gradient;
     } else if (!is_gathered(net_, stand)) {
       add_rows(segment + ".gather", block, GatherRows{ways_}, id, input);
     }

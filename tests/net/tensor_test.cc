@@ -9,6 +9,7 @@
 #include "model/base/random.h"
 #include "model/net/lowering.h"
 #include "model/net/model_spec.h"
+#include "model/net/net_builder.h"
 
 namespace rehearse {
 namespace {
@@ -380,6 +381,28 @@ TEST(Cuts, HaveCollectivesOfTheirOwnWithSequenceParallelism) {
                                                             "head.gather: "
                                                             "head.gather",
                                                             "head: linear loss"}));
+}
+
+// Two parts with nothing between them, in one segment of the full network: the rows are handed out
+// and gathered again, since the second part's input is a value that others may read.
+TEST(Cuts, StandBetweenPartsThatTouch) {
+  NetBuilder builder("touching", {{8}}, ValueType::index, {{8}});
+  builder.begin_block("all");
+  builder.begin_segment("all");
+  ValueId x = builder.add("token", Embedding{10, 16}, {builder.input()});
+  x = builder.add("qkv", Linear{16, 48, false}, {x});
+  x = builder.add("attention", Attention{2, 2, 8, true, true}, {x});
+  x = builder.add("projection", Linear{16, 16, false}, {x});
+  x = builder.add("head", Linear{16, 10, false}, {x});
+  const Net full = builder.finish(builder.add("loss", CrossEntropy{10}, {x, builder.labels()}));
+  const Net net = *shard(full, 2, true);
+  EXPECT_EQ(
+      outline(net, "all"),
+      (std::vector<std::string>{"all: token", "all.scatter: all.scatter", "all.gather: all.gather",
+                                "all: qkv attention projection", "all.scatter: all.scatter",
+                                "all.gather: all.gather", "all: head loss"}));
+  expect_shapes_fit(net);
+  expect_every_segment_lowers(net);
 }
 
 TEST(Spread, FollowsWhoComputesTheGradient) {
