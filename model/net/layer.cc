@@ -27,6 +27,8 @@ struct KindName {
   std::string_view operator()(const Rotary&) const { return "rotary"; }
   std::string_view operator()(const Attention&) const { return "attention"; }
   std::string_view operator()(const CrossEntropy&) const { return "cross_entropy"; }
+  std::string_view operator()(const GatherRows&) const { return "gather_rows"; }
+  std::string_view operator()(const ScatterRows&) const { return "scatter_rows"; }
 };
 
 }  // namespace

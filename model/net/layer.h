@@ -80,10 +80,20 @@ struct Attention {
 struct CrossEntropy {
   std::int64_t classes;
 };
+// Sequence parallelism (model/net/tensor.h): [t / ways, c] of each rank -> [t, c] on all of them.
+// Forward is an all-gather, backward a reduce-scatter. A collective of the plan, not a kernel.
+struct GatherRows {
+  std::int64_t ways;
+};
+// [t, c], a term of a sum over the ranks -> the rank's [t / ways, c] of the sum. Forward is a
+// reduce-scatter, backward an all-gather. A collective of the plan, not a kernel.
+struct ScatterRows {
+  std::int64_t ways;
+};
 
-using LayerSpec =
-    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add,
-                 GlobalAveragePool, Embedding, PositionEmbedding, Rotary, Attention, CrossEntropy>;
+using LayerSpec = std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu,
+                               Add, GlobalAveragePool, Embedding, PositionEmbedding, Rotary,
+                               Attention, CrossEntropy, GatherRows, ScatterRows>;
 
 // The kind's name as plans and reports print it: "conv2d", "batch_norm", ...
 std::string_view kind_name(const LayerSpec& spec);

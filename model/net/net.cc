@@ -40,6 +40,30 @@ bool works_in_place(const Net& net, const Uses& uses, const Layer& layer) {
 
 }  // namespace
 
+std::string_view to_string(Exchange exchange) {
+  switch (exchange) {
+    case Exchange::none:
+      return "none";
+    case Exchange::sum:
+      return "sum";
+    case Exchange::sum_gradient:
+      return "sum_gradient";
+  }
+  REHEARSE_UNREACHABLE("exchange");
+}
+
+std::string_view to_string(Spread spread) {
+  switch (spread) {
+    case Spread::replicated:
+      return "replicated";
+    case Spread::sliced:
+      return "sliced";
+    case Spread::partial:
+      return "partial";
+  }
+  REHEARSE_UNREACHABLE("spread");
+}
+
 void finish(Net& net) {
   const Uses uses = count_uses(net);
   for (Value& value : net.values)

@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/base/ids.h"
@@ -23,12 +24,31 @@ enum class ValueType {
   index,  // int32: token numbers, labels
 };
 
+// What the ranks of a tensor-parallel group exchange about a value (model/net/tensor.h). It is a
+// boundary between segments then: its producer ends a segment, its readers are in later ones.
+enum class Exchange {
+  none,
+  sum,           // each rank has a term of it: all-reduced in place before anybody reads it
+  sum_gradient,  // each rank has a term of its gradient: all-reduced in place before the backward
+                 // pass of its producer reads it
+};
+std::string_view to_string(Exchange exchange);
+
+// Where the ranks of a tensor-parallel group have a parameter, and what they know of its gradient.
+enum class Spread {
+  replicated,  // equal values and equal gradients on all ranks
+  sliced,      // each rank has a slice of its own
+  partial,     // equal values; each rank's gradient is a term of a sum over the group
+};
+std::string_view to_string(Spread spread);
+
 struct Value {
   std::string name;
   Shape shape;
   ValueType type = ValueType::real;
   std::optional<LayerId> producer;  // none: the data loader
   bool needs_gradient = false;      // whether a parameter lies before it
+  Exchange exchange = Exchange::none;
 };
 
 struct Layer {
@@ -55,6 +75,7 @@ struct Parameter {
   bool decays;
   SegmentId segment;  // of the first layer that uses it
   std::optional<UnitId> unit;
+  Spread spread = Spread::replicated;
 };
 
 struct Segment {

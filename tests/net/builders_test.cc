@@ -72,6 +72,21 @@ TEST(Builders, EveryKindBuildsAndNamesWhatIsMissing) {
   }
 }
 
+// The plain kernel keeps heads x t^2 probabilities per sample, the fused one heads x t sums.
+TEST(Builders, FusedAttentionIsAFieldOfTheDecoders) {
+  for (const std::string kind : {"gpt", "llama"}) {
+    for (const std::int64_t fused : {0, 1}) {
+      const Net net = build({kind, {{"layers", {1}}, {"sequence", {32}}, {"fused", {fused}}}});
+      std::int64_t kept = 0;
+      for (const Layer& layer : net.layers) {
+        if (!std::holds_alternative<Attention>(layer.spec)) continue;
+        kept += layer.facts.auxiliaries.at(0).elements_per_sample;
+      }
+      EXPECT_EQ(kept, fused == 1 ? 12 * 32 : 12 * 32 * 32) << kind;
+    }
+  }
+}
+
 TEST(Builders, RefuseWhatDoesNotFit) {
   EXPECT_EQ(format(build_net({"gpt", {{"width", {100}}, {"heads", {12}}}}).errors()),
             "error: width 100 does not divide into 12 heads\n");

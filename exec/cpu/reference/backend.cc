@@ -17,7 +17,10 @@ void run_layer(const Call<Real>& call) {
       [&]<class Layer>(const Layer& layer) {
         using K = Kernels<Layer, Real>;
         const KernelKind kind = call.request.kind;
-        if (kind == KernelKind::forward) return K::forward(layer, call);
+        // The layers without kernels are collectives of a plan.
+        if constexpr (requires { K::forward(layer, call); }) {
+          if (kind == KernelKind::forward) return K::forward(layer, call);
+        }
         if constexpr (requires { K::backward(layer, call); }) {
           if (kind == KernelKind::backward) return K::backward(layer, call);
         }
@@ -27,7 +30,8 @@ void run_layer(const Call<Real>& call) {
         if constexpr (requires { K::backward_weight(layer, call); }) {
           if (kind == KernelKind::backward_weight) return K::backward_weight(layer, call);
         }
-        REHEARSE_UNREACHABLE(fmt::format("{} of {}", to_string(kind), kind_name(layer)));
+        REHEARSE_UNREACHABLE(
+            fmt::format("no kernel for {} of {}", to_string(kind), kind_name(layer)));
       },
       call.request.layer);
 }

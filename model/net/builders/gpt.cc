@@ -12,6 +12,7 @@ namespace {
 
 struct Sizes {
   std::int64_t width, heads, hidden;
+  bool fused;
 };
 
 ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
@@ -20,8 +21,8 @@ ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const S
   net.begin_segment("attention");
   ValueId y = net.add("norm1", LayerNorm{size.width}, {x});
   y = net.add("qkv", Linear{size.width, 3 * size.width, true}, {y});
-  y = net.add("attention", Attention{size.heads, size.heads, size.width / size.heads, true, true},
-              {y});
+  y = net.add("attention",
+              Attention{size.heads, size.heads, size.width / size.heads, true, size.fused}, {y});
   y = net.add("projection", Linear{size.width, size.width, true}, {y});
   x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
   net.begin_segment("ffn");
@@ -35,7 +36,7 @@ ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const S
 }
 
 Result<Net> build(const ModelSpec& spec) {
-  const Sizes size{spec.at("width"), spec.at("heads"), 4 * spec.at("width")};
+  const Sizes size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), spec.is("fused")};
   const std::int64_t length = spec.at("sequence"), positions = spec.at("positions");
   const std::int64_t vocabulary = spec.at("vocabulary");
   if (size.width % size.heads != 0) {
@@ -72,7 +73,8 @@ ModelBuilder gpt() {
            {"sequence", FieldKind::count, {1024}, "tokens per sample"},
            {"positions", FieldKind::count, {1024}, "learned positions"},
            {"vocabulary", FieldKind::count, {50257}, "token numbers"},
-           {"tied", FieldKind::yes_no, {1}, "whether the head shares the token embedding"}},
+           {"tied", FieldKind::yes_no, {1}, "whether the head shares the token embedding"},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
           build};
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 struct Sizes {
   std::int64_t width, hidden, heads, kv_heads, head_size;
+  bool fused;
 };
 
 ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
@@ -22,7 +23,8 @@ ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const S
   ValueId y = net.add("norm1", RmsNorm{size.width}, {x});
   y = net.add("qkv", Linear{size.width, packed, false}, {y});
   y = net.add("rotary", Rotary{size.heads, size.kv_heads, size.head_size}, {y});
-  y = net.add("attention", Attention{size.heads, size.kv_heads, size.head_size, true, true}, {y});
+  y = net.add("attention", Attention{size.heads, size.kv_heads, size.head_size, true, size.fused},
+              {y});
   y = net.add("projection", Linear{size.heads * size.head_size, size.width, false}, {y});
   x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
   net.begin_segment("ffn");
@@ -46,7 +48,7 @@ Result<Net> build(const ModelSpec& spec) {
   if (heads % kv_heads != 0) {
     return error(fmt::format("{} heads do not divide into {} kv_heads", heads, kv_heads));
   }
-  const Sizes size{width, spec.at("hidden"), heads, kv_heads, width / heads};
+  const Sizes size{width, spec.at("hidden"), heads, kv_heads, width / heads, spec.is("fused")};
   NetBuilder net("llama", {{length}}, ValueType::index, {{length}});
   net.begin_block("embedding");
   net.begin_segment("embedding");
@@ -72,7 +74,8 @@ ModelBuilder llama() {
            {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
            {"kv_heads", FieldKind::count, {12}, "heads of keys and values", 1 << 14},
            {"sequence", FieldKind::count, {1024}, "tokens per sample"},
-           {"vocabulary", FieldKind::count, {32000}, "token numbers"}},
+           {"vocabulary", FieldKind::count, {32000}, "token numbers"},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
           build};
 }
 

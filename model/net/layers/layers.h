@@ -20,6 +20,8 @@ LayerFacts describe(const PositionEmbedding& spec, std::span<const Shape> inputs
 LayerFacts describe(const Rotary& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Attention& spec, std::span<const Shape> inputs);
 LayerFacts describe(const CrossEntropy& spec, std::span<const Shape> inputs);
+LayerFacts describe(const GatherRows& spec, std::span<const Shape> inputs);
+LayerFacts describe(const ScatterRows& spec, std::span<const Shape> inputs);
 
 // A bug unless the layer got this many inputs, the first of this last dimension (0: any).
 void expect_inputs(std::string_view kind, std::span<const Shape> inputs, std::size_t count,

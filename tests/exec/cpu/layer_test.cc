@@ -94,7 +94,9 @@ TEST_P(ReferenceLayer, MayLeaveOutInputGradients) {
 INSTANTIATE_TEST_SUITE_P(Cases, ReferenceLayer, testing::ValuesIn(layer_cases()), name_of);
 
 TEST(LayerCases, CoverEveryKind) {
-  std::set<std::size_t> kinds;
+  // Moved by a plan's collectives: there is no kernel to test.
+  std::set<std::size_t> kinds = {LayerSpec(GatherRows{2}).index(),
+                                 LayerSpec(ScatterRows{2}).index()};
   for (const LayerCase& layer : layer_cases())
     kinds.insert(layer.layer.index());
   EXPECT_EQ(kinds.size(), std::variant_size_v<LayerSpec>);
