@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "model/schedule/schedule_csv.h"
 
@@ -144,10 +145,8 @@ class Stages {
     std::size_t expected = 0;
     for (const auto& [stage, cell] : first_) {
       if (stage.index() != expected) {
-        return sheet_.fail(
-            cell,
-            fmt::format("stage {} is missing: after stage {} comes stage {}", expected,
-                        expected == 0 ? "none" : std::to_string(expected - 1), stage.value()));
+        return sheet_.fail(cell, fmt::format("stage {} is missing, but {} is there", expected,
+                                             sheet_.describe(cell)));
       }
       ++expected;
     }
