@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -39,7 +39,8 @@ std::map<std::string, std::int64_t> totals_of(const Plan& plan) {
 }
 
 std::filesystem::path scratch(const std::string& name) {
-  const auto directory = std::filesystem::path(::testing::TempDir()) / ("chakra_" + name);
+  const auto directory =
+      std::filesystem::path(::testing::TempDir()) / fmt::format("chakra_{}_{}", ::getpid(), name);
   std::filesystem::remove_all(directory);
   return directory;
 }
@@ -111,8 +112,8 @@ TEST(Chakra, RoundsDurationsToMicroseconds) {
   ASSERT_TRUE(plan.ok()) << format(plan.errors());
   ASSERT_EQ(plan->programs.size(), 1u);
   ChakraDurations durations(1, std::vector<Seconds>(plan->programs[0].ops.size()));
-  durations[0][1] = Seconds::us(2.6);
-  durations[0][2] = Seconds::ms(1);
+  durations[0][1] = Seconds::microseconds(2.6);
+  durations[0][2] = Seconds::microseconds(1000);
   write_and_read(*plan, "durations", {{"micros", 2 * (3 + 1000)}}, &durations);
 }
 

@@ -74,8 +74,9 @@ void set_collective(et::Node& node, et::CollectiveCommType type, const Plan& pla
 
 class Trace {
  public:
-  Trace(const Plan& plan, RankId rank, const ChakraDurations* durations)
+  Trace(const Plan& plan, const std::string& hash, RankId rank, const ChakraDurations* durations)
       : plan_(plan),
+        hash_(hash),
         rank_(rank),
         binding_(plan.ranks[rank.index()]),
         program_(program_of(plan, rank)),
@@ -98,7 +99,7 @@ class Trace {
     et::GlobalMetadata metadata;
     metadata.set_version(kVersion);
     attribute(metadata, "strategy").set_string_val(plan_.strategy);
-    attribute(metadata, "plan_hash").set_string_val(plan_hash(plan_));
+    attribute(metadata, "plan_hash").set_string_val(hash_);
     attribute(metadata, "rank").set_int32_val(static_cast<std::int32_t>(rank_.value()));
     return metadata;
   }
@@ -196,6 +197,7 @@ class Trace {
   }
 
   const Plan& plan_;
+  const std::string& hash_;
   RankId rank_;
   const RankBinding& binding_;
   const RankProgram& program_;
@@ -215,7 +217,7 @@ bool has_tag(const Op& op) {
 std::string chakra_trace(const Plan& plan, RankId rank, const ChakraDurations* durations) {
   const Status fits = check_chakra(plan);
   REHEARSE_CHECK(fits.ok(), "{}", format(fits.errors()));
-  return Trace(plan, rank, durations).run();
+  return Trace(plan, plan_hash(plan), rank, durations).run();
 }
 
 Status check_chakra(const Plan& plan) {
@@ -246,9 +248,10 @@ Status write_chakra(const Plan& plan, const std::string& directory,
                     const ChakraDurations* durations) {
   const Status fits = check_chakra(plan);
   if (!fits) return fits;
+  const std::string hash = plan_hash(plan);
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
     const Status written = cli::write_file(fmt::format("{}/rehearse.{}.et", directory, rank),
-                                           Trace(plan, RankId(rank), durations).run());
+                                           Trace(plan, hash, RankId(rank), durations).run());
     if (!written) return written;
   }
   return cli::write_file(directory + "/rehearse.groups.json", chakra_groups(plan));
