@@ -190,6 +190,21 @@ TEST(ScheduleCsv, PointsAtBothEndsOfWrongPasses) {
        "s.csv:1:1: error: rank 0, which has stage 0, has no 0I0\n"
        "    1 | 0F0,0B0,0W0\n"
        "      | ^~~\n"},
+      {"0F0,0W0,0I0\n",
+       "s.csv:1:5: error: 0W0 (rank 0, action 2) stands before what it needs\n"
+       "    1 | 0F0,0W0,0I0\n"
+       "      |     ^~~\n"
+       "s.csv:1:9: note: it needs 0I0 (rank 0, action 3)\n"
+       "    1 | 0F0,0W0,0I0\n"
+       "      |         ^~~\n"},
+      {"0F0,0I0\n",
+       "s.csv:1:1: error: rank 0, which has stage 0, has no 0W0\n"
+       "    1 | 0F0,0I0\n"
+       "      | ^~~\n"},
+      {"0F0,0F1,0B0\n",
+       "s.csv:1:1: error: rank 0, which has stage 0, has no 0B1\n"
+       "    1 | 0F0,0F1,0B0\n"
+       "      | ^~~\n"},
       // Rank 1 wants the gradient of micro-batch 1 first, rank 0 runs that only after 0.
       {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n",
        "s.csv:1:5: error: deadlock: 0B0 (rank 0, action 2) waits for 1B0 (rank 1, action 4)\n"

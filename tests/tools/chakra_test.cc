@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "tests/scenario/files.h"
 #include "tests/schedule/plans.h"
@@ -15,11 +16,26 @@
 namespace rehearse {
 namespace {
 
+// Of every op: what it waits for by name, and the op before it on its lane, each once.
+std::int64_t dependencies_of(const RankProgram& program) {
+  std::size_t count = 0;
+  std::map<LaneId, OpId> last;
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    std::set<OpId> before(program.ops[i].after.begin(), program.ops[i].after.end());
+    const LaneId lane = program.ops[i].lane;
+    if (last.count(lane) > 0) before.insert(last[lane]);
+    last[lane] = OpId(i);
+    count += before.size();
+  }
+  return static_cast<std::int64_t>(count);
+}
+
 // Totals over all ranks as tests/tools/read_chakra names them, from the plan's own ops.
 std::map<std::string, std::int64_t> totals_of(const Plan& plan) {
   std::map<std::string, std::int64_t> totals = {
       {"ranks", static_cast<std::int64_t>(plan.ranks.size())}};
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+    totals["dependencies"] += dependencies_of(program_of(plan, RankId(rank)));
     for (const Op& op : program_of(plan, RankId(rank)).ops) {
       const bool sends = op.kind == OpKind::send;
       if (sends || op.kind == OpKind::receive) {
