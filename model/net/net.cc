@@ -133,6 +133,30 @@ Net scale_branches(const Net& net, double factor) {
   return result;
 }
 
+Net recompute_attention(const Net& net) {
+  Net result = net;
+  for (Layer& layer : result.layers) {
+    auto* attention = std::get_if<Attention>(&layer.spec);
+    if (attention == nullptr) continue;
+    attention->fused = true;
+    std::vector<Shape> inputs;
+    for (const ValueId input : layer.inputs)
+      inputs.push_back(net.values[input.index()].shape);
+    layer.facts = describe(layer.spec, inputs);
+  }
+  finish(result);
+  return result;
+}
+
+std::optional<LayerId> row_exchange(const Net& net, SegmentId segment) {
+  const auto& layers = net.segments[segment.index()].layers;
+  if (layers.size() != 1) return std::nullopt;
+  const LayerSpec& spec = net.layers[layers.front().index()].spec;
+  const bool exchanges =
+      std::holds_alternative<GatherRows>(spec) || std::holds_alternative<ScatterRows>(spec);
+  return exchanges ? std::optional(layers.front()) : std::nullopt;
+}
+
 std::int64_t parameter_count(const Net& net) {
   std::int64_t count = 0;
   for (const Parameter& parameter : net.parameters)

@@ -121,6 +121,10 @@ Net restrict(const Net& net, const Subnetwork& subnetwork);
 // The network with every maskable branch multiplied by `factor` where it is added to its shortcut.
 Net scale_branches(const Net& net, double factor);
 
+// The network in which attention keeps no probabilities: its kernels compute them again in backward
+// (Korthikanti et al., arXiv 2205.05198, section 5, "selective activation recomputation").
+Net recompute_attention(const Net& net);
+
 // What follows from layers and their order: which values need gradients, which layers work in
 // place. Called by whoever builds or changes a network; checks the invariants.
 void finish(Net& net);
@@ -128,6 +132,8 @@ void finish(Net& net);
 // ---- queries ---------------------------------------------------------------------------------
 
 std::int64_t parameter_count(const Net& net);
+// The layer of a segment that is an exchange of rows between tensor-parallel ranks, alone in it.
+std::optional<LayerId> row_exchange(const Net& net, SegmentId segment);
 // Parameters used by the layers of segments [begin, end), in order of first use.
 std::vector<ParameterId> parameters_of(const Net& net, SegmentId begin, SegmentId end);
 // Arithmetic of one sample without recomputation: forward, and backward of both kinds.

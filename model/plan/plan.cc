@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/base/check.h"
+#include "model/net/tensor.h"
 
 namespace rehearse {
 
@@ -324,7 +325,11 @@ std::int64_t samples_per_rank(const Plan& plan, RankId rank) {
 }
 
 Result<Net> whole_net(const Plan& plan) {
-  return build_net(plan.model);
+  Result<Net> net = build_net(plan.model);
+  if (!net) return net;
+  if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
+  if (plan.mesh.tensor == 1) return net;
+  return shard(*net, plan.mesh.tensor, plan.sequence_parallel);
 }
 
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {

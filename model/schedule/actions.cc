@@ -70,9 +70,9 @@ class Messages {
 
 }  // namespace
 
-std::vector<std::vector<Slot>> slots_of(const ScheduleTable& table) {
+std::vector<std::vector<Slot>> slots_of(const std::vector<std::vector<Action>>& table) {
   std::vector<std::vector<Slot>> ranks;
-  for (const std::vector<Action>& actions : table.ranks) {
+  for (const std::vector<Action>& actions : table) {
     std::vector<Slot>& slots = ranks.emplace_back();
     for (const Action& action : actions) {
       for (const Task task :

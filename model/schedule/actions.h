@@ -34,14 +34,8 @@ struct Action {
   friend bool operator==(const Action&, const Action&) = default;
 };
 
-// Actions of every rank, from wherever they came.
-struct ScheduleTable {
-  std::vector<std::vector<Action>> ranks;
-  bool has_messages = false;
-};
-
 // The passes alone.
-std::vector<std::vector<Slot>> slots_of(const ScheduleTable& table);
+std::vector<std::vector<Slot>> slots_of(const std::vector<std::vector<Action>>& ranks);
 
 // Sends follow the pass that makes what they send. Receives are issued one pass ahead: while one
 // computes, the next one's input may arrive. Between stages on one rank there is no message.

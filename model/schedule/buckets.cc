@@ -5,6 +5,7 @@
 #include <boost/graph/sequential_vertex_coloring.hpp>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 namespace rehearse {
 namespace {
@@ -90,12 +91,14 @@ std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnet
   std::vector<ParameterId> order = parameters_of(net, SegmentId(0), end_segment(net));
   std::reverse(order.begin(), order.end());
   std::vector<HolderClass> classes;
-  std::map<std::pair<std::vector<bool>, std::vector<bool>>, std::size_t> known;
+  std::map<std::tuple<std::vector<bool>, std::vector<bool>, bool>, std::size_t> known;
   for (const ParameterId id : order) {
     const Parameter& parameter = net.parameters[id.index()];
     const std::vector<bool> holding = workers_holding(parameter, workers);
-    const auto [slot, is_new] = known.try_emplace({holding, users[id.index()]}, classes.size());
-    if (is_new) classes.push_back({holding, users[id.index()], {}, 0});
+    const bool partial = parameter.spread == Spread::partial;
+    const auto [slot, is_new] =
+        known.try_emplace({holding, users[id.index()], partial}, classes.size());
+    if (is_new) classes.push_back({holding, users[id.index()], partial, {}, 0});
     HolderClass& holder_class = classes[slot->second];
     holder_class.parameters.push_back(id);
     holder_class.elements += parameter.shape.elements();

@@ -15,6 +15,9 @@ namespace rehearse {
 struct HolderClass {
   std::vector<bool> workers;
   std::vector<bool> pipeline;  // by rank of the pipeline
+  // Whether tensor-parallel ranks have terms of the gradients (Spread::partial), so that they are
+  // summed over these, too.
+  bool partial = false;
   std::vector<ParameterId> parameters;
   std::int64_t elements = 0;
 };

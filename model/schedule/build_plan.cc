@@ -90,7 +90,7 @@ class PipelineBuilder {
     if (strategy_.pipeline && strategy_.pipeline->table) {
       result_.actions = strategy_.pipeline->table->ranks;
       if (!strategy_.pipeline->table->has_messages)
-        result_.actions = add_messages(result_.shape, slots_of(*strategy_.pipeline->table));
+        result_.actions = add_messages(result_.shape, slots_of(strategy_.pipeline->table->ranks));
       return;
     }
     PipelineRequest request;
@@ -154,6 +154,7 @@ class PlanBuilder {
                            {strategy_.bucket, state_sizes(plan_.training).gradient,
                             strategy_.sharding == Sharding::parameters});
     add_groups();
+    add_tensor_groups();
     add_programs();
     bind_ranks();
     return std::move(plan_);
@@ -254,8 +255,26 @@ class PlanBuilder {
     }
   }
 
-  std::size_t slice_of(const HolderClass&, const Place& place) const {
-    return static_cast<std::size_t>(place.tensor);
+  std::size_t slice_of(const HolderClass& holder_class, const Place& place) const {
+    return holder_class.partial ? 0 : static_cast<std::size_t>(place.tensor);
+  }
+
+  // By place along the other axes.
+  void add_tensor_groups() {
+    if (split_.mesh.tensor == 1) return;
+    each_place([&](const Place& place) {
+      if (place.tensor > 0) return;
+      Group group;
+      for (Place member = place; member.tensor < split_.mesh.tensor; ++member.tensor)
+        group.members.push_back(rank_at(member));
+      tensor_groups_[rank_at(place)] = GroupId(plan_.groups.size());
+      plan_.groups.push_back(std::move(group));
+    });
+  }
+
+  GroupId tensor_group(Place place) const {
+    place.tensor = 0;
+    return tensor_groups_.at(rank_at(place));
   }
 
   // Classes that ranks of one pipeline share are gathered by these at different times.
@@ -316,6 +335,8 @@ class PlanBuilder {
     frame.overlap = strategy_.overlap;
     const OwnClasses own =
         own_classes({0, static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
+    if (split_.mesh.tensor > 1) frame.tensor_group = own.groups.size() - 1;
+    frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
     return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
 
@@ -365,6 +386,7 @@ class PlanBuilder {
       own.slots[number] = own.classes.size();
       own.classes.push_back(entry);
     }
+    if (split_.mesh.tensor > 1) own.groups.push_back(tensor_group(place));
     return own;
   }
 
@@ -398,6 +420,7 @@ class PlanBuilder {
   std::vector<Bucket> buckets_;
   std::vector<std::vector<GroupId>> groups_;  // by class and slice; meaningless with one member
   std::vector<std::size_t> members_;          // by class: of each of its groups
+  std::map<RankId, GroupId> tensor_groups_;   // by first member
   std::vector<RankClassId> programs_;         // by worker and rank of the pipeline
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/base/check.h"
+#include "model/schedule/schedule_csv.h"
 
 namespace rehearse {
 namespace {
@@ -19,11 +20,6 @@ std::optional<SegmentId> first_use(const Net& net, SegmentId begin, SegmentId en
     }
   }
   return std::nullopt;
-}
-
-bool is_pass(ActionKind kind) {
-  return kind == ActionKind::forward || kind == ActionKind::backward ||
-         kind == ActionKind::backward_input || kind == ActionKind::backward_weight;
 }
 
 OpKind op_of(ActionKind kind) {
@@ -78,6 +74,10 @@ std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClas
     const bool new_block = s > 0 && net_.segments[s].block != net_.segments[s - 1].block;
     if ((by_block && new_block)) cuts.insert(SegmentId(s));
   }
+  for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
+    if (exchanges_after(SegmentId(s))) cuts.insert(SegmentId(s + 1));
+    if (row_exchange(net_, SegmentId(s))) cuts.insert({SegmentId(s), SegmentId(s + 1)});
+  }
   for (const OwnBucket& bucket : buckets) {
     const auto completes = first_use(net_, stage.begin, stage.end, bucket.parameters);
     if (!completes) continue;
@@ -88,12 +88,22 @@ std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClas
   return cuts;
 }
 
+// Whether tensor-parallel ranks exchange what this segment has made.
+bool Parts::exchanges_after(SegmentId segment) const {
+  const auto& layers = net_.segments[segment.index()].layers;
+  return std::any_of(layers.begin(), layers.end(), [&](LayerId id) {
+    const ValueId output = net_.layers[id.index()].output;
+    return net_.values[output.index()].exchange != Exchange::none;
+  });
+}
+
 void Parts::cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets) {
   const SegmentId loss = net_.layers[net_.values[net_.loss.index()].producer->index()].segment;
   for (std::size_t s = 0; s < frame_.stages.size(); ++s) {
     const std::set<SegmentId> cuts = cuts_of(frame_.stages[s], classes, buckets);
     for (auto at = cuts.begin(); std::next(at) != cuts.end(); ++at) {
-      Part part{s, *at, *std::next(at), false};
+      Part part{s, *at, *std::next(at), net_.segments[at->index()].block, false};
+      part.exchange = row_exchange(net_, part.begin);
       // The backward of the loss follows its forward: nothing is won there.
       const bool has_loss = part.begin <= loss && loss < part.end;
       part.recomputed = frame_.recomputation == Recomputation::full && !has_loss;
@@ -114,16 +124,39 @@ void Parts::list_steps() {
     for (std::size_t p = 0; p < parts_.size(); ++p) {
       if (frame_.stages[parts_[p].stage].number == action.stage) own.push_back(p);
     }
-    if (action.kind != ActionKind::forward) std::reverse(own.begin(), own.end());
-    for (const std::size_t part : own) {
-      const bool is_first_backward =
-          action.kind == ActionKind::backward || action.kind == ActionKind::backward_input;
-      if (parts_[part].recomputed && is_first_backward)
-        steps_.push_back({OpKind::recompute, part, *action.micro_batch});
-      steps_.push_back({op_of(action.kind), part, *action.micro_batch});
+    if (action.kind == ActionKind::forward) {
+      for (const std::size_t part : own)
+        steps_.push_back({OpKind::forward, part, *action.micro_batch});
+    } else {
+      list_backward(action, own);
     }
   }
   first_step_.push_back(steps_.size());
+}
+
+// Block by block, from the last: what is recomputed first, front to back, then backward.
+void Parts::list_backward(const Action& action, const std::vector<std::size_t>& own) {
+  for (std::size_t end = own.size(); end > 0;) {
+    std::size_t begin = end;
+    while (begin > 0 && parts_[own[begin - 1]].block == parts_[own[end - 1]].block)
+      --begin;
+    for (std::size_t k = begin; k < end; ++k) {
+      const bool is_last = k + 1 == end;
+      if (action.kind != ActionKind::backward_weight && is_recomputed_for_backward(own[k], is_last))
+        steps_.push_back({OpKind::recompute, own[k], *action.micro_batch});
+    }
+    for (std::size_t k = end; k-- > begin;)
+      steps_.push_back({op_of(action.kind), own[k], *action.micro_batch});
+    end = begin;
+  }
+}
+
+// The end of a block is not run again if nothing of it is kept: the next block has its output.
+bool Parts::is_recomputed_for_backward(std::size_t part, bool is_last) {
+  if (!parts_[part].recomputed) return false;
+  if (!is_last) return true;
+  const Lowering& forward = lowering(part, Pass::forward);
+  return forward.saved > Bytes{};
 }
 
 std::pair<std::size_t, std::size_t> Parts::steps_of(std::size_t action) const {

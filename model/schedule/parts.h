@@ -20,7 +20,9 @@ struct OwnBucket {
 struct Part {
   std::size_t stage = 0;  // of the frame's
   SegmentId begin, end;
+  BlockId block;  // of its first segment
   bool recomputed = false;
+  std::optional<LayerId> exchange = std::nullopt;  // of rows, which it consists of
 };
 
 // One pass over one part: one op.
@@ -66,7 +68,10 @@ class Parts {
   Touched touched(const std::vector<ParameterId>& parameters) const;
   std::set<SegmentId> cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
                               const std::vector<OwnBucket>& buckets) const;
+  bool exchanges_after(SegmentId segment) const;
   void list_steps();
+  void list_backward(const Action& action, const std::vector<std::size_t>& own);
+  bool is_recomputed_for_backward(std::size_t part, bool is_last);
   void note_last_steps();
 
   const Net& net_;

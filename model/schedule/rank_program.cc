@@ -6,6 +6,7 @@
 #include <set>
 
 #include "model/base/check.h"
+#include "model/net/tensor.h"
 #include "model/schedule/parts.h"
 #include "model/schedule/program_builder.h"
 
@@ -47,6 +48,8 @@ class ProgramOfRank {
   }
 
  private:
+  using Boundary = ProgramBuilder::Boundary;
+
   RankProgram program_frame() const {
     RankProgram program;
     program.name = frame_.name;
@@ -206,34 +209,133 @@ class ProgramOfRank {
   void run_step(std::size_t number) {
     const Step& step = parts_.steps()[number];
     gather_for(number);
-    const Part& part = parts_.all()[step.part];
-    const std::vector<Use> uses = uses_of(step);
-    if (!uses.empty()) {  // else everything here is dropped
-      last_pass_ = builder_.add(step.kind, {LaneKind::compute, {}}, uses,
-                                Compute{part.begin, part.end, step.micro_batch});
+    if (parts_.all()[step.part].exchange) {
+      exchange_rows(step);
+    } else {
+      run_pass(step);
     }
     reduce_after(number);
   }
 
+  void run_pass(const Step& step) {
+    const Part& part = parts_.all()[step.part];
+    const bool is_forward = step.kind == OpKind::forward || step.kind == OpKind::recompute;
+    if (!is_forward) before_backward(step);
+    const std::vector<Use> uses = uses_of(step);
+    if (uses.empty()) return;  // everything here is dropped
+    last_pass_ = builder_.add(step.kind, {LaneKind::compute, {}}, uses,
+                              Compute{part.begin, part.end, step.micro_batch},
+                              is_forward ? std::vector<OpId>{} : after_loss(step));
+    if (is_forward) after_forward(step);
+  }
+
+  StageId stage_of(const Step& step) const {
+    return frame_.stages[parts_.all()[step.part].stage].number;
+  }
+
   std::vector<Use> uses_of(const Step& step) {
     const Lowering& lowering = parts_.lowering(step.part, parts_.pass_of(step));
-    const StageId stage = frame_.stages[parts_.all()[step.part].stage].number;
-    const MicroBatchId m = step.micro_batch;
     std::vector<Use> uses = slabs(lowering, step);
     for (const ValueId value : lowering.reads_values)
-      uses.push_back({value_of(value, m, stage), Access::read});
+      uses.push_back({copy_for(value, step), Access::read});
     for (const ValueId value : lowering.writes_values)
-      uses.push_back({output_of(value, step, stage), Access::write});
-    add_gradients(lowering, m, stage, uses);
+      uses.push_back({copy_for(value, step), Access::write});
+    add_gradients(lowering, step.micro_batch, stage_of(step), uses);
     add_parameters(step, uses);
     return uses;
   }
 
-  // The blocks' inputs are kept; what a recompute op writes for the next block is there already.
-  BufferId output_of(ValueId value, const Step& step, StageId stage) {
-    if (step.kind != OpKind::recompute) return value_of(value, step.micro_batch, stage);
-    return builder_.add_buffer(
-        {.kind = BufferKind::value, .size = size_of_value(value), .value = value});
+  // ---- exchanges between tensor-parallel ranks
+  // ---------------------------------------------------
+
+  OpId exchange(OpKind kind, std::vector<Use> uses, ValueId whole) {
+    const std::int64_t bytes = value_bytes(whole);
+    const Bytes size = size_of_value(whole);
+    const std::int64_t elements = size.bytes() / bytes;
+    const auto steps = steps_of(collective_kind(kind), kAlgorithm, 0, frame_.tensor_ways, elements);
+    const Bytes room = Bytes::bytes(longest_receive(steps) * bytes);
+    if (room > Bytes{})
+      uses.push_back(
+          {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
+    return builder_.add(
+        kind, {LaneKind::tensor, {}}, uses,
+        Collective{*frame_.tensor_group, std::nullopt, 0, elements, bytes, 1, kAlgorithm});
+  }
+
+  std::int64_t value_bytes(ValueId value) const {
+    return value == net_.loss ? sizes_.statistic_bytes : sizes_.activation_bytes;
+  }
+
+  // Terms of a sum are summed before anybody reads it.
+  void after_forward(const Step& step) {
+    for (const ValueId value : parts_.lowering(step.part, parts_.pass_of(step)).writes_values) {
+      if (net_.values[value.index()].exchange != Exchange::sum) continue;
+      const OpId sum =
+          exchange(OpKind::all_reduce, {{copy_for(value, step), Access::update}}, value);
+      if (value == net_.loss) loss_sums_[step.micro_batch] = sum;
+    }
+  }
+
+  // The gradient of the loss needs what its exchange stands for.
+  std::vector<OpId> after_loss(const Step& step) const {
+    const auto sum = loss_sums_.find(step.micro_batch);
+    const Part& part = parts_.all()[step.part];
+    const SegmentId loss = net_.layers[net_.values[net_.loss.index()].producer->index()].segment;
+    const bool has_loss = part.begin <= loss && loss < part.end;
+    return has_loss && sum != loss_sums_.end() ? std::vector<OpId>{sum->second}
+                                               : std::vector<OpId>{};
+  }
+
+  void before_backward(const Step& step) {
+    const Lowering& lowering = parts_.lowering(step.part, parts_.pass_of(step));
+    const StageId stage = stage_of(step);
+    if (step.kind != OpKind::backward_weight) {
+      for (const ValueId value : lowering.reads_gradients) {
+        const auto producer = net_.values[value.index()].producer;
+        const Part& part = parts_.all()[step.part];
+        const SegmentId made = net_.layers[producer->index()].segment;
+        if (net_.values[value.index()].exchange != Exchange::sum_gradient || made < part.begin ||
+            part.end <= made)
+          continue;
+        exchange(OpKind::all_reduce,
+                 {{gradient_of(value, step.micro_batch, stage), Access::update}}, value);
+      }
+    }
+    for (const ValueId value : lowering.reads_values)
+      gather_again(value, step);
+  }
+
+  // Rows gathered for the forward pass are not kept: the rank's own are.
+  void gather_again(ValueId value, const Step& step) {
+    if (!is_gathered(net_, value) || parts_.is_recomputed(step)) return;
+    const Boundary key{value, step.micro_batch, home(value, stage_of(step))};
+    if (!gathered_rows_.insert(key).second) return;
+    const LayerId layer = *net_.values[value.index()].producer;
+    exchange(OpKind::all_gather,
+             {{value_of(net_.layers[layer.index()].inputs[0], step.micro_batch, stage_of(step)),
+               Access::read},
+              {copy_for(value, step), Access::write}},
+             value);
+  }
+
+  void exchange_rows(const Step& step) {
+    if (step.kind == OpKind::backward_weight) return;
+    const Layer& layer = net_.layers[parts_.all()[step.part].exchange->index()];
+    const bool gathers = std::holds_alternative<GatherRows>(layer.spec);
+    const ValueId input = layer.inputs[0], whole = gathers ? layer.output : input;
+    if (step.kind == OpKind::forward || step.kind == OpKind::recompute) {
+      exchange(gathers ? OpKind::all_gather : OpKind::reduce_scatter,
+               {{copy_for(input, step), gathers ? Access::read : Access::update},
+                {copy_for(layer.output, step), Access::write}},
+               whole);
+      return;
+    }
+    const StageId stage = stage_of(step);
+    exchange(gathers ? OpKind::reduce_scatter : OpKind::all_gather,
+             {{gradient_of(layer.output, step.micro_batch, stage),
+               gathers ? Access::update : Access::read},
+              {gradient_of(input, step.micro_batch, stage), Access::write}},
+             whole);
   }
 
   void add_gradients(const Lowering& lowering, MicroBatchId m, StageId stage,
@@ -325,6 +427,27 @@ class ProgramOfRank {
   bool is_here(StageId stage) const {
     return std::any_of(frame_.stages.begin(), frame_.stages.end(),
                        [&](const Stage& own) { return own.number == stage; });
+  }
+
+  // Which copy of a value a step works on. What a block made in the forward pass is not kept if it
+  // is recomputed, or if its rows were gathered: then there is a second copy in backward.
+  BufferId copy_for(ValueId value, const Step& step) {
+    const StageId stage = stage_of(step);
+    const auto producer = net_.values[value.index()].producer;
+    const Part& part = parts_.all()[step.part];
+    const bool same_block =
+        producer &&
+        net_.segments[net_.layers[producer->index()].segment.index()].block == part.block;
+    const bool again = step.kind != OpKind::forward &&
+                       ((part.recomputed && same_block) || is_gathered(net_, value));
+    if (!again) return value_of(value, step.micro_batch, stage);
+    const Boundary key{value, step.micro_batch, home(value, stage)};
+    const auto [entry, is_new] = again_.try_emplace(key);
+    if (is_new) {
+      entry->second = builder_.add_buffer(
+          {.kind = BufferKind::value, .size = size_of_value(value), .value = value});
+    }
+    return entry->second;
   }
 
   BufferId value_of(ValueId value, MicroBatchId m, StageId stage) {
@@ -468,6 +591,9 @@ class ProgramOfRank {
   std::size_t used_runs_ = 0;
   std::map<std::pair<std::size_t, MicroBatchId>, BufferId> unreduced_;           // by bucket
   std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part
+  std::map<Boundary, BufferId> again_;  // second copies of values, for backward
+  std::set<Boundary> gathered_rows_;    // of which a second gather has been issued
+  std::map<MicroBatchId, OpId> loss_sums_;
   std::optional<OpId> last_pass_;
   std::map<std::optional<MicroBatchId>, std::size_t> reduced_;  // buckets passed by, in order
   std::set<std::size_t> begun_;              // buckets whose shards have a first micro-batch

@@ -11,8 +11,8 @@
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/plan/plan.h"
-#include "model/schedule/actions.h"
 #include "model/schedule/fraction.h"
+#include "model/schedule/schedule_csv.h"
 
 namespace rehearse {
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "model/plan/plan_text.h"
+#include "model/schedule/schedule_csv.h"
 #include "tests/fuzz/targets.h"
 #include "tests/scenario/files.h"
 #include "tests/schedule/plans.h"
@@ -71,6 +72,18 @@ TEST(Fuzz, Plans) {
   for (const testing::PlanCase& example : testing::all_cases()) {
     SCOPED_TRACE(example.name);
     try_damaged(fuzz::plan, print(*testing::plan_of(example)), 40);
+  }
+}
+
+TEST(Fuzz, Schedules) {
+  for (const PipelineSchedule& schedule : pipeline_schedules()) {
+    PipelineRequest request;
+    request.shape = {3, schedule.fewest_chunks, 6, schedule.placement};
+    if (schedule.needs_costs || !schedule.check(request.shape)) continue;
+    SCOPED_TRACE(schedule.name);
+    const ScheduleTable table{add_messages(request.shape, schedule.order(request)), true};
+    try_damaged(fuzz::schedule_csv, print_schedule_csv(table), 400);
+    try_damaged(fuzz::schedule_csv, print_schedule_csv(without_messages(table)), 400);
   }
 }
 

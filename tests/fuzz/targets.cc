@@ -3,6 +3,7 @@
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 #include "model/scenario/scenario.h"
+#include "model/schedule/schedule_csv.h"
 
 namespace rehearse::fuzz {
 
@@ -30,6 +31,18 @@ void plan(const std::string& text) {
   REHEARSE_CHECK(print(again->plan) == printed, "a plan changed by being printed");
   const Status meaningful = verify(parsed->plan, &parsed->places);
   if (!meaningful) format(meaningful.errors());
+}
+
+void schedule_csv(const std::string& text) {
+  const Result<ScheduleTable> parsed = parse_schedule_csv(text, "fuzz.csv");
+  if (!parsed) return static_cast<void>(format(parsed.errors()));
+  const std::string printed = print_schedule_csv(*parsed);
+  const Result<ScheduleTable> again = parse_schedule_csv(printed, "printed.csv");
+  REHEARSE_CHECK(again.ok(), "a printed schedule is refused: {}", format(again.errors()));
+  REHEARSE_CHECK(again->ranks == parsed->ranks, "a schedule changed by being printed:\n{}",
+                 printed);
+  const Result<PipelineShape> shape = shape_of(*parsed);
+  if (!shape) format(shape.errors());
 }
 
 }  // namespace rehearse::fuzz

@@ -9,5 +9,6 @@ namespace rehearse::fuzz {
 void scenario(const std::string& text);
 void device_profile(const std::string& text);
 void plan(const std::string& text);
+void schedule_csv(const std::string& text);
 
 }  // namespace rehearse::fuzz

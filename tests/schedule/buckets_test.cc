@@ -18,7 +18,7 @@ struct Circle {
 
   Circle(std::size_t workers, std::size_t holders) : net(*build_net(testing::resnet20())) {
     for (std::size_t k = 0; k < workers; ++k) {
-      HolderClass window{std::vector<bool>(workers, false), {true}, {ParameterId(k)}, 1};
+      HolderClass window{std::vector<bool>(workers, false), {true}, false, {ParameterId(k)}, 1};
       for (std::size_t h = 0; h < holders; ++h)
         window.workers[(k + h) % workers] = true;
       window.elements = net.parameters[k].shape.elements();

@@ -174,8 +174,7 @@ class Operands {
   // All of a class, or a holder's shard of it where this much is sharded.
   Bytes flat(const Buffer& buffer, std::int64_t element, Sharding level) const {
     const ParameterClass& c = held(*buffer.parameter_class);
-    const std::int64_t elements =
-        c.sharding >= level ? shard_elements(c) : c.elements;
+    const std::int64_t elements = c.sharding >= level ? shard_elements(c) : c.elements;
     return Bytes::bytes(elements * element);
   }
 

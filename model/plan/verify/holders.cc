@@ -39,8 +39,8 @@ void check_stages(Report& report, const Net& net) {
 // What all ranks together reduce: every parameter's gradient over exactly its holders.
 class Holders {
  public:
-  Holders(Report& report, const RankClasses& classes)
-      : report_(report), plan_(report.plan), classes_(classes) {}
+  Holders(Report& report, const Net& net, const RankClasses& classes)
+      : report_(report), plan_(report.plan), net_(net), classes_(classes) {}
 
   void run() {
     check_placement();
@@ -62,6 +62,10 @@ class Holders {
     return program_of(plan_, holder.rank).parameter_classes[holder.parameter_class];
   }
 
+  bool is_partial(ParameterId parameter) const {
+    return net_.parameters[parameter.index()].spread == Spread::partial;
+  }
+
   // A parameter's class has the same parameters wherever it is held.
   void check_placement() {
     std::map<ParameterId, std::pair<std::size_t, std::size_t>> known;  // program, class
@@ -69,6 +73,11 @@ class Holders {
       const auto& held = plan_.programs[p].parameter_classes;
       for (std::size_t c = 0; c < held.size(); ++c) {
         for (const ParameterId parameter : held[c].parameters) {
+          if (is_partial(parameter) != is_partial(held[c].parameters.front()))
+            return report_.add_program(
+                p, fmt::format("class {} mixes gradients that tensor-parallel ranks have terms of "
+                               "with others",
+                               c));
           const auto [entry, is_new] = known.try_emplace(parameter, p, c);
           const auto [q, d] = entry->second;
           const ParameterClass& first = plan_.programs[q].parameter_classes[d];
@@ -87,7 +96,10 @@ class Holders {
     const auto& held = program_of(plan_, rank).parameter_classes;
     for (std::size_t c = 0; c < held.size(); ++c) {
       if (held[c].parameters.empty()) continue;
-      holders_[{held[c].parameters.front(), plan_.ranks[rank.index()].slice}].push_back({rank, c});
+      const ParameterId first = held[c].parameters.front();
+      // Terms of a gradient are summed over all slices, slices each for themselves.
+      holders_[{first, is_partial(first) ? 0 : plan_.ranks[rank.index()].slice}].push_back(
+          {rank, c});
     }
   }
 
@@ -141,6 +153,7 @@ class Holders {
 
   Report& report_;
   const Plan& plan_;
+  const Net& net_;
   const RankClasses& classes_;
   std::map<Key, std::vector<Holder>> holders_;
   std::set<std::tuple<std::size_t, std::size_t, std::size_t>> checked_;
@@ -172,8 +185,8 @@ void check_batch(Report& report, const Net& net) {
   check_stages(report, net);
 }
 
-void check_holders(Report& report, const RankClasses& classes) {
-  Holders(report, classes).run();
+void check_holders(Report& report, const Net& net, const RankClasses& classes) {
+  Holders(report, net, classes).run();
 }
 
 }  // namespace rehearse::verifier

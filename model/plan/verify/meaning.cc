@@ -107,7 +107,8 @@ class ProgramMeaning {
     }
     for (const Stage& stage : program_.stages) {
       for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
-        if (net_.segments[s].layers.empty()) continue;
+        // Rows that are exchanged are check_exchanges()'s.
+        if (net_.segments[s].layers.empty() || row_exchange(net_, SegmentId(s))) continue;
         for (std::int64_t m = 0; m < program_.micro_batches; ++m)
           check_segment(SegmentId(s), MicroBatchId(m), passes[{SegmentId(s), MicroBatchId(m)}]);
       }
@@ -449,7 +450,11 @@ void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
   check_batch(report, net);
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
     ProgramMeaning(report, net, p).run();
-  if (report.ok()) check_holders(report, classes);
+  if (report.plan.mesh.tensor > 1) {
+    for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
+      check_exchanges(report, net, p);
+  }
+  if (report.ok()) check_holders(report, net, classes);
 }
 
 }  // namespace rehearse::verifier

@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <map>
+
+#include "model/plan/verify/report.h"
+
+namespace rehearse::verifier {
+namespace {
+
+bool writes(Access access) {
+  return access != Access::read;
+}
+
+// What tensor-parallel ranks exchange about values: every sum once, between its terms and whoever
+// reads it; every row exchange where the network has one.
+class Exchanges {
+ public:
+  Exchanges(Report& report, const Net& full, std::size_t number)
+      : report_(report),
+        number_(number),
+        program_(report.plan.programs[number]),
+        net_(net_of(report.plan, full, program_)) {}
+
+  void run() {
+    std::vector<std::vector<Use>> uses(program_.buffers.size());
+    for (std::size_t op = 0; op < program_.ops.size(); ++op) {
+      for (const Operand& operand : program_.ops[op].operands)
+        uses[operand.buffer.index()].push_back({OpId(op), operand.access});
+    }
+    for (std::size_t b = 0; b < uses.size(); ++b) {
+      const Buffer& buffer = program_.buffers[b];
+      if (!buffer.value || uses[b].empty()) continue;
+      const Value& value = net_.values[buffer.value->index()];
+      const Exchange sums =
+          buffer.kind == BufferKind::value ? Exchange::sum : Exchange::sum_gradient;
+      check_sums(uses[b], value.exchange == sums);
+      check_rows(buffer, uses[b]);
+    }
+    check_row_passes();
+  }
+
+ private:
+  struct Use {
+    OpId op;
+    Access access;
+  };
+
+  At at(OpId op) const { return {number_, op}; }
+  OpKind kind(OpId op) const { return program_.ops[op.index()].kind; }
+
+  // Terms first, then their sum, then those who read it. What another stage has sent is summed.
+  void check_sums(const std::vector<Use>& uses, bool is_sum) {
+    std::size_t sums = 0;
+    bool read = false;
+    for (const Use& use : uses) {
+      if (kind(use.op) == OpKind::all_reduce) {
+        ++sums;
+        if (!is_sum || read || sums > 1)
+          report_.add(at(use.op), !is_sum    ? "it sums what is no sum"
+                                  : sums > 1 ? "it sums what is summed already"
+                                             : "it sums what has been read before");
+        continue;
+      }
+      const bool adds = writes(use.access) && is_pass(kind(use.op));
+      if (is_sum && adds && sums > 0)
+        report_.add(at(use.op), "it adds a term to what is summed already");
+      read = read || !writes(use.access);
+    }
+    const bool received = kind(uses.front().op) == OpKind::receive;
+    if (is_sum && !received && sums == 0)
+      report_.add(at(uses.front().op), "what it has a term of is never summed");
+  }
+
+  // The row exchange that a buffer's content comes from, if it does: a value's from its producer,
+  // a gradient's from the exchange that its value goes into.
+  std::optional<LayerId> source_of(const Buffer& buffer) const {
+    for (const Stage& stage : program_.stages) {
+      for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
+        const auto layer = row_exchange(net_, SegmentId(s));
+        if (!layer) continue;
+        const Layer& it = net_.layers[layer->index()];
+        if ((buffer.kind == BufferKind::value ? it.output : it.inputs[0]) == *buffer.value)
+          return layer;
+      }
+    }
+    return std::nullopt;
+  }
+
+  void check_rows(const Buffer& buffer, const std::vector<Use>& uses) {
+    const auto [entry, is_new] = sources_.try_emplace({buffer.kind, *buffer.value});
+    if (is_new) entry->second = source_of(buffer);
+    if (!entry->second) return;
+    const Layer& layer = net_.layers[entry->second->index()];
+    const bool gathers =
+        std::holds_alternative<GatherRows>(layer.spec) == (buffer.kind == BufferKind::value);
+    const OpKind needed = gathers ? OpKind::all_gather : OpKind::reduce_scatter;
+    const OpId maker = uses.front().op;
+    const Op& op = program_.ops[maker.index()];
+    const ValueId other = buffer.kind == BufferKind::value ? layer.inputs[0] : layer.output;
+    const bool right = op.kind == needed && op.operands.size() > 1 &&
+                       program_.buffers[op.operands[0].buffer.index()].value == other;
+    if (!right)
+      report_.add(at(maker), fmt::format("the {} of value {} comes from an {} of value {}",
+                                         to_string(buffer.kind), buffer.value->value(),
+                                         to_string(needed), other.value()));
+  }
+
+  // No pass runs over a row exchange.
+  void check_row_passes() {
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      if (!is_pass(program_.ops[id].kind)) continue;
+      const Compute& compute = compute_of(program_.ops[id]);
+      for (std::size_t s = compute.begin.index(); s < compute.end.index(); ++s) {
+        if (row_exchange(net_, SegmentId(s)))
+          report_.add(at(OpId(id)), fmt::format("segment {} exchanges rows and is no pass", s));
+      }
+    }
+  }
+
+  Report& report_;
+  std::size_t number_;
+  const RankProgram& program_;
+  const Net net_;
+  std::map<std::pair<BufferKind, ValueId>, std::optional<LayerId>> sources_;
+};
+
+}  // namespace
+
+void check_exchanges(Report& report, const Net& net, std::size_t program) {
+  Exchanges(report, net, program).run();
+}
+
+}  // namespace rehearse::verifier
