@@ -179,9 +179,9 @@ TEST(Pipeline, SaysWhichShapesAreImpossible) {
             "dualpipev needs at least 8 micro-batches (two per rank), got 7");
 }
 
-// The reference replays do find faults: two ranks that wait for each other's later passes, and a
-// message that only a buffer could take (rank 0 sends two activations before rank 1, busy with
-// waiting for the second, has asked for the first).
+// The reference replays do find faults: a rank that waits for the gradients of a micro-batch while
+// the next one waits for the activations of another; and two messages that their ends take in
+// different orders, which only buffers could sort out.
 TEST(Pipeline, ReplaysFindDeadlocks) {
   const PipelineShape shape{2, 1, 2, Placement::loop};
   const auto slot = [](Task task, int stage, int m) {

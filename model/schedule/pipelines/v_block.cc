@@ -18,7 +18,7 @@ std::map<std::int64_t, Slot> passes_by_time(const std::vector<StageId>& stages, 
     REHEARSE_CHECK(passes.emplace(time, slot).second, "two passes at {}", time);
   };
   for (std::int64_t m = 0; m < micro_batches; ++m) {
-    for (const std::size_t chunk : {0, 1}) {
+    for (const std::size_t chunk : {0u, 1u}) {
       add(block.forward[chunk] + kPeriod * m, {Task::forward, stages[chunk], MicroBatchId(m)});
       add(block.backward_input[chunk] + kPeriod * m,
           {Task::backward_input, stages[chunk], MicroBatchId(m)});

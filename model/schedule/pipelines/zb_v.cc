@@ -60,7 +60,7 @@ std::vector<Slot> order_of(std::int64_t rank, const PipelineShape& shape) {
   }
   for (std::int64_t i = 0; i < p - rank; ++i)
     chunks.input_and_weight(0);
-  for (const std::size_t chunk : {1, 0}) {
+  for (const std::size_t chunk : {1u, 0u}) {
     while (chunks.owed_weights(chunk) > 0)
       chunks.weight(chunk);
   }
