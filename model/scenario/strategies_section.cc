@@ -88,6 +88,14 @@ std::optional<AxisOrder> read_order(const Value& value, Problems& problems) {
   return result;
 }
 
+// A share of something, from none to all of it.
+std::optional<double> read_share(const Value& value, Problems& problems) {
+  const auto share = read_number(value, problems, 0.0);
+  if (!share || *share <= 1) return share;
+  expected("a number from 0 to 1", value, problems);
+  return std::nullopt;
+}
+
 PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& problems,
                            StrategyPlaces& places) {
   PipelineSpec spec;
@@ -110,6 +118,7 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& probl
                                schedule->name));
     }
   }
+  read(map, "kept_after_input", spec.kept_after_input, read_share);
   places.stages = map.where("stages");
   places.micro_batches = map.where("micro_batches");
   map.finish();

@@ -99,6 +99,7 @@ class PipelineBuilder {
     request.live_limit = static_cast<double>(result_.shape.ranks);
     if (strategy_.pipeline && strategy_.pipeline->live)
       request.live_limit = *strategy_.pipeline->live;
+    if (strategy_.pipeline) request.kept_after_input = strategy_.pipeline->kept_after_input;
     // A single stage runs each micro-batch forward and backward in turn: gradient accumulation.
     const PipelineSchedule* schedule =
         find_pipeline_schedule(strategy_.pipeline ? strategy_.pipeline->schedule : "1f1b");

@@ -55,6 +55,10 @@ struct PipelineRequest {
   // Most activations (of one micro-batch and stage, from its forward to the end of its backward)
   // that any rank may keep, in units of one rank's share of the model: v chunks are one unit.
   double live_limit = 0;
+  // The share of an activation that stays after its input gradients until its weight gradients, by
+  // which `live_limit` is counted. 1 counts it whole; Qi et al. count 32 / (34 + 5 a s / h), since
+  // attention's part is free by then (arXiv 2401.10241, table 1).
+  double kept_after_input = 1;
 };
 
 struct PipelineSchedule {

@@ -27,6 +27,7 @@ struct PipelineSpec {
   // Most activations that a rank may keep, where the schedule asks (PipelineRequest::live_limit);
   // none: as many as 1F1B, one per rank of the pipeline.
   std::optional<double> live = std::nullopt;
+  double kept_after_input = 1;  // PipelineRequest::kept_after_input
   // Passes, and messages if it has them, of all ranks, instead of a schedule's.
   std::optional<ScheduleTable> table = std::nullopt;
 };

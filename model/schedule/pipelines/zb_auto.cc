@@ -278,7 +278,7 @@ void improve(Search& search, const PipelineRequest& request) {
 }
 
 std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
-  return place_by_time(request, 1);
+  return place_by_time(request, request.kept_after_input);
 }
 
 }  // namespace
