@@ -84,7 +84,7 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   scenario.model = yaml::read_model(map);
   scenario.training = yaml::read_training(map);
   scenario.cluster = yaml::read_cluster(map, path, profiles, device);
-  const std::vector<StrategyEntry> entries = yaml::read_strategies(map);
+  const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
   map.finish();
   if (!problems.empty()) return problems.take();
   const Status priced = set_type(scenario.cluster.device, scenario.training.dtype);

@@ -24,6 +24,7 @@ struct StrategyEntry {
   StrategySpec spec;
   StrategyPlaces places;
 };
-std::vector<StrategyEntry> read_strategies(Map& scenario);
+// scenario_path: schedule files are relative to it.
+std::vector<StrategyEntry> read_strategies(Map& scenario, const std::string& scenario_path);
 
 }  // namespace rehearse::yaml

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "model/scenario/sections.h"
@@ -23,9 +24,28 @@ std::optional<Fraction> read_fraction(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
+// A schedule of PyTorch's, as a file.
+void read_table(const Value& value, const std::string& scenario_path, PipelineSpec& spec,
+                Problems& problems) {
+  const std::string path =
+      (std::filesystem::path(scenario_path).parent_path() / value.text).string();
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return problems.add(value.where, text.errors().front().message);
+  Result<ScheduleTable> table = parse_schedule_csv(*text, path);
+  if (!table) return problems.add(table.errors());
+  const Result<PipelineShape> shape = shape_of(*table);
+  if (!shape) return problems.add(shape.errors());
+  spec.table = std::move(*table);
+  spec.table_shape = *shape;
+}
+
+bool is_schedule_file(std::string_view name) {
+  return name.ends_with(".csv");
+}
+
 std::optional<std::string> read_schedule(const Value& value, Problems& problems) {
   const auto name = read_text(value, problems);
-  if (!name || find_pipeline_schedule(*name) != nullptr) return name;
+  if (!name || is_schedule_file(*name) || find_pipeline_schedule(*name) != nullptr) return name;
   std::vector<std::string> names;
   for (const PipelineSchedule& row : pipeline_schedules())
     names.emplace_back(row.name);
@@ -96,12 +116,15 @@ std::optional<double> read_share(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
-PipelineSpec read_pipeline(const Value& value, SourceSpan where, Problems& problems,
-                           StrategyPlaces& places) {
+PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::string& scenario_path,
+                           Problems& problems, StrategyPlaces& places) {
   PipelineSpec spec;
   Map map(value, "pipeline", std::move(where), problems);
   read_needed(map, "stages", spec.stages, read_axis);
   read(map, "schedule", spec.schedule, read_schedule);
+  const Value* schedule_name = map.find("schedule");
+  if (schedule_name != nullptr && is_schedule_file(spec.schedule))
+    read_table(*schedule_name, scenario_path, spec, problems);
   read_needed(map, "micro_batches", spec.micro_batches, read_count, Range{});
   std::int64_t chunks = 0;
   read(map, "chunks", chunks, read_count, Range{1, 1000});
@@ -174,7 +197,8 @@ void read_accumulation(Map& strategy, StrategyEntry& entry) {
   read(strategy, "micro_batches", entry.spec.micro_batches, read_count, Range{});
 }
 
-StrategyEntry read_strategy(const Value& value, Problems& problems) {
+StrategyEntry read_strategy(const Value& value, const std::string& scenario_path,
+                            Problems& problems) {
   StrategyEntry entry;
   Map map(value, "strategy", value.where, problems);
   read_needed(map, "name", entry.spec.name, read_name);
@@ -194,7 +218,8 @@ StrategyEntry read_strategy(const Value& value, Problems& problems) {
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
       entry.places.entry;
   if (const Value* pipeline = map.find("pipeline")) {
-    entry.spec.pipeline = read_pipeline(*pipeline, map.where("pipeline"), problems, entry.places);
+    entry.spec.pipeline =
+        read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);
   }
   read_accumulation(map, entry);
   if (const Value* subnetwork = map.find("subnetwork")) {
@@ -209,7 +234,7 @@ StrategyEntry read_strategy(const Value& value, Problems& problems) {
 
 }  // namespace
 
-std::vector<StrategyEntry> read_strategies(Map& scenario) {
+std::vector<StrategyEntry> read_strategies(Map& scenario, const std::string& scenario_path) {
   std::vector<StrategyEntry> entries;
   const Value* list = scenario.need("strategies");
   if (list == nullptr) return entries;
@@ -222,7 +247,7 @@ std::vector<StrategyEntry> read_strategies(Map& scenario) {
   }
   std::map<std::string, SourceSpan> names;
   for (const Value& item : list->items) {
-    entries.push_back(read_strategy(item, problems));
+    entries.push_back(read_strategy(item, scenario_path, problems));
     const StrategyEntry& entry = entries.back();
     const auto [known, is_new] = names.try_emplace(entry.spec.name, entry.places.entry);
     if (is_new || entry.spec.name.empty()) continue;

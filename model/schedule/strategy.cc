@@ -110,6 +110,7 @@ PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {
   PipelineShape shape{mesh.pipeline, 1, micro_batches_of(strategy), Placement::loop};
   if (!strategy.pipeline) return shape;
   const PipelineSpec& pipeline = *strategy.pipeline;
+  if (pipeline.table) return pipeline.table_shape;
   const PipelineSchedule* schedule = find_pipeline_schedule(pipeline.schedule);
   if (schedule == nullptr) return shape;
   shape.placement = schedule->placement;
@@ -119,7 +120,16 @@ PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {
 
 Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks) {
   const PipelineShape shape = pipeline_shape(strategy, mesh);
-  if (strategy.pipeline) {
+  if (strategy.pipeline && strategy.pipeline->table) {
+    if (shape.ranks != mesh.pipeline) {
+      return error(fmt::format("the schedule file is for {} ranks, the pipeline has {}",
+                               shape.ranks, mesh.pipeline));
+    }
+    if (shape.micro_batches != micro_batches_of(strategy)) {
+      return error(fmt::format("the schedule file has {} micro-batches, the pipeline {}",
+                               shape.micro_batches, micro_batches_of(strategy)));
+    }
+  } else if (strategy.pipeline) {
     const PipelineSchedule* schedule = find_pipeline_schedule(strategy.pipeline->schedule);
     if (schedule == nullptr)
       return error(fmt::format("there is no pipeline schedule '{}'", strategy.pipeline->schedule));

@@ -30,6 +30,7 @@ struct PipelineSpec {
   double kept_after_input = 1;  // PipelineRequest::kept_after_input
   // Passes, and messages if it has them, of all ranks, instead of a schedule's.
   std::optional<ScheduleTable> table = std::nullopt;
+  PipelineShape table_shape = {};  // shape_of(*table)
 };
 
 struct TensorSpec {

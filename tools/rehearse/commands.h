@@ -10,6 +10,7 @@ Command diff_command();
 Command plan_command();
 Command report_command();
 Command simulate_command();
+Command strategies_command();
 Command trace_command();
 Command verify_command();
 

@@ -1,22 +1,48 @@
+#include <fmt/format.h>
+
 #include <iostream>
 
 #include "model/plan/plan_text.h"
+#include "model/schedule/plan_actions.h"
+#include "tools/chakra/chakra.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
+#include "tools/summary/grid.h"
 
 namespace rehearse::cli {
 namespace {
 
+constexpr std::string_view kFormats = "text, grid, csv or chakra";
+
 Syntax syntax() {
   return {{"SCENARIO"},
           {{"strategy", "NAME", "which strategy (needed if there are several)"},
+           {"format", "FORMAT",
+            "text (the plan, default), grid (steps by ranks), csv (PyTorch's "
+            "pipeline schedule) or chakra (traces, one file per rank)"},
+           {"compute-only", "", "csv without messages"},
            {"profile", "FILE",
             "device profile instead of the scenario's: stages are cut by its prices"},
-           {"out", "FILE", "write the plan to this file instead of stdout"}}};
+           {"out", "FILE", "write to this file instead of stdout; chakra: to this directory"}}};
+}
+
+Result<std::string> formatted(const Plan& plan, const std::string& format, bool compute_only) {
+  if (format == "text") return print(plan);
+  if (format == "grid") return print_grid(actions_of(plan));
+  if (format == "csv") {
+    const ScheduleTable table = actions_of(plan);
+    return print_schedule_csv(compute_only ? without_messages(table) : table);
+  }
+  return error(fmt::format("--format is {}, not '{}'", kFormats, format));
 }
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
+  const std::string format = arguments.get("format").value_or("text");
+  if (format != "text" && format != "grid" && format != "csv" && format != "chakra") {
+    fail(error(fmt::format("--format is {}, not '{}'", kFormats, format)));
+    return kWrongCommandLine;
+  }
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
@@ -25,15 +51,23 @@ int run(const Arguments& arguments) {
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
   const auto out = arguments.get("out");
-  if (!out) return std::cout << print(*plan), kDone;
-  const Status written = write_file(*out, print(*plan));
+  if (format == "chakra") {
+    if (!out)
+      return fail(error("chakra traces are files: say where with --out DIRECTORY"));
+    const Status written = write_chakra(*plan, *out);
+    return written ? kDone : fail(written.errors());
+  }
+  const Result<std::string> text = formatted(*plan, format, arguments.has("compute-only"));
+  if (!text) return fail(text.errors());
+  if (!out) return std::cout << *text, kDone;
+  const Status written = write_file(*out, *text);
   return written ? kDone : fail(written.errors());
 }
 
 }  // namespace
 
 Command plan_command() {
-  return {"plan", "print a strategy's plan", syntax, run};
+  return {"plan", "print a strategy's plan, its picture, or what other tools read", syntax, run};
 }
 
 }  // namespace rehearse::cli

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "model/plan/plan_text.h"
+#include "model/schedule/schedule_csv.h"
 #include "tools/rehearse/commands.h"
 
 namespace rehearse::cli {
@@ -14,10 +15,23 @@ Syntax syntax() {
   return {{"PLAN"}, {}};
 }
 
+// A schedule file of PyTorch's, by its name.
+int verify_schedule(const std::string& text, const std::string& path) {
+  const Result<ScheduleTable> table = parse_schedule_csv(text, path);
+  if (!table) return fail(table.errors());
+  const Result<PipelineShape> shape = shape_of(*table);
+  if (!shape) return fail(shape.errors());
+  std::cout << fmt::format("{}: the schedule is right: {} ranks, {} stages, {} micro-batches{}\n",
+                           path, shape->ranks, shape->stages(), shape->micro_batches,
+                           table->has_messages ? ", with messages" : "");
+  return kDone;
+}
+
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("PLAN");
   const Result<std::string> text = read_file(path);
   if (!text) return fail(text.errors());
+  if (path.ends_with(".csv")) return verify_schedule(*text, path);
   const Result<ParsedPlan> parsed = parse_plan(*text, path);
   if (!parsed) return fail(parsed.errors());
   const Status good = verify(parsed->plan, &parsed->places);
@@ -34,7 +48,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command verify_command() {
-  return {"verify", "check a plan's text", syntax, run};
+  return {"verify", "check a plan's text, or a pipeline schedule (.csv)", syntax, run};
 }
 
 }  // namespace rehearse::cli

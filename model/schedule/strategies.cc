@@ -1,0 +1,58 @@
+#include "model/schedule/strategies.h"
+
+#include <fmt/format.h>
+
+#include "model/schedule/pipeline.h"
+
+namespace rehearse {
+namespace {
+
+std::vector<StrategyRow> axis_rows() {
+  return {
+      {"data", "replicas on different samples; gradients all-reduced in buckets during backward",
+       "data: auto, bucket: 25 MiB"},
+      {"data, accumulated", "several micro-batches per replica and step",
+       "data: auto, micro_batches: 4"},
+      {"data, no overlap", "gradients all-reduced when backward has ended",
+       "data: auto, overlap: false"},
+      {"data, ZeRO-1", "replicas share out the optimizer's state", "data: {ranks: auto, zero: 1}"},
+      {"data, ZeRO-2", "... and the gradients", "data: {ranks: auto, zero: 2}"},
+      {"data, ZeRO-3", "... and the weights (FSDP): gathered block by block, one ahead",
+       "data: {ranks: auto, zero: 3, prefetch: 1}"},
+      {"tensor", "products split by columns and rows; activations summed (transformers)",
+       "data: auto, tensor: 2"},
+      {"tensor, sequence", "... and what is between them split by rows of the sequence",
+       "data: auto, tensor: {ranks: 2, sequence_parallel: true}"},
+      {"subnetwork", "every worker trains some of the blocks, every block on equally many",
+       "subnetwork: {workers: auto, coverage: 0.5}"},
+      {"recompute, selective", "attention keeps no probabilities",
+       "data: auto, recompute: selective"},
+      {"recompute, full", "blocks keep their inputs, and are run again in backward",
+       "data: auto, recompute: full"},
+      {"order", "which axis has neighbouring ranks: the last one",
+       "data: auto, tensor: 2, order: [tensor, data]"},
+  };
+}
+
+StrategyRow pipeline_row(const PipelineSchedule& schedule) {
+  std::string keys = fmt::format("stages: 4, schedule: {}, micro_batches: 8", schedule.name);
+  if (schedule.most_chunks > schedule.fewest_chunks)
+    keys += fmt::format(", chunks: {}", schedule.fewest_chunks);
+  if (schedule.takes_live_limit) keys += ", live: 4";
+  return {fmt::format("pipeline, {}", schedule.name), std::string(schedule.help),
+          fmt::format("data: auto, pipeline: {{{}}}", keys)};
+}
+
+}  // namespace
+
+const std::vector<StrategyRow>& strategy_rows() {
+  static const std::vector<StrategyRow> table = [] {
+    std::vector<StrategyRow> rows = axis_rows();
+    for (const PipelineSchedule& schedule : pipeline_schedules())
+      rows.push_back(pipeline_row(schedule));
+    return rows;
+  }();
+  return table;
+}
+
+}  // namespace rehearse

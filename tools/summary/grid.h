@@ -1,0 +1,16 @@
+// The picture of a schedule that papers draw: one row per rank, one column per unit of time.
+#pragma once
+
+#include <string>
+
+#include "model/schedule/schedule_csv.h"
+
+namespace rehearse {
+
+// Forward, input gradients and weight gradients take one column each, a whole backward two;
+// messages take no time. "F3" is the forward of micro-batch 3; with several stages on a rank the
+// letter after the number is the stage's place on it (a, b, ...). "." is idle, "=" the second half
+// of a backward.
+std::string print_grid(const ScheduleTable& table);
+
+}  // namespace rehearse
