@@ -58,6 +58,37 @@ class StrategyCheck {
   Problems& problems_;
 };
 
+// What a strategy needs to be played by stated prices: a pipeline, and nothing beside it.
+ScenarioStrategy check_stated(const StatedPrices& prices, const StrategyEntry& entry,
+                              Problems& problems) {
+  const StrategySpec& spec = entry.spec;
+  ScenarioStrategy strategy{spec, {}, entry.places.entry};
+  const auto refuse = [&](const SourceSpan& where, std::string message) {
+    problems.add(where, std::move(message));
+    return strategy;
+  };
+  const bool alone = spec.pipeline && spec.data == AxisSize(1) && !spec.tensor &&
+                     !spec.subnetwork && spec.recomputation == Recomputation::none;
+  if (!alone)
+    return refuse(entry.places.entry,
+                  "stated prices are those of a pipeline's passes and messages: a strategy is a "
+                  "pipeline and nothing else");
+  if (!spec.pipeline->stages)
+    return refuse(entry.places.stages, "with stated prices there are no devices to fill");
+  const Result<Mesh> mesh = resolve_mesh(spec, *spec.pipeline->stages);
+  if (!mesh) return refuse(entry.places.stages, mesh.errors().front().message);
+  strategy.mesh = *mesh;
+  const auto stages = static_cast<std::size_t>(pipeline_shape(spec, *mesh).stages());
+  const Status possible = check_stages(spec, *mesh, stages);
+  if (!possible) return refuse(entry.places.stages, possible.errors().front().message);
+  for (const auto* times : {&prices.forward, &prices.backward_input, &prices.backward_weight}) {
+    if (times->size() == 1 || static_cast<std::int64_t>(times->size()) == mesh->pipeline) continue;
+    return refuse(entry.places.stages, fmt::format("{} stages, but the prices are for {}",
+                                                   mesh->pipeline, times->size()));
+  }
+  return strategy;
+}
+
 SourceSpan place_in(const yaml::Value& root, const std::string& section, const std::string& key) {
   for (const yaml::Entry& entry : root.entries) {
     if (entry.key != section) continue;
@@ -81,12 +112,21 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   Scenario scenario;
   scenario.path = path;
   yaml::read_needed(map, "name", scenario.name, yaml::read_text);
-  scenario.model = yaml::read_model(map);
-  scenario.training = yaml::read_training(map);
-  scenario.cluster = yaml::read_cluster(map, path, profiles, device);
+  scenario.prices = yaml::read_prices(map);
+  if (!scenario.prices) {
+    scenario.model = yaml::read_model(map);
+    scenario.training = yaml::read_training(map);
+    scenario.cluster = yaml::read_cluster(map, path, profiles, device);
+  }
   const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
   map.finish();
   if (!problems.empty()) return problems.take();
+  if (scenario.prices) {
+    for (const StrategyEntry& entry : entries)
+      scenario.strategies.push_back(check_stated(*scenario.prices, entry, problems));
+    if (!problems.empty()) return problems.take();
+    return scenario;
+  }
   const Status priced = set_type(scenario.cluster.device, scenario.training.dtype);
   if (!priced) problems.add(place_in(root, "training", "dtype"), priced.errors().front().message);
   const Net net = *build_net(scenario.model);

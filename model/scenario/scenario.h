@@ -19,12 +19,22 @@ struct ScenarioStrategy {
   SourceSpan where;  // of its name, for errors found later
 };
 
+// Seconds per rank of a pipeline and micro-batch, as papers state them: one entry for all ranks, or
+// one for each. A rank with v chunks takes 1/v of its times for each. A message between stages on
+// different ranks takes `transfer` and occupies neither's compute.
+struct StatedPrices {
+  std::vector<Seconds> forward, backward_input, backward_weight;
+  Seconds transfer;
+};
+
 struct Scenario {
   std::string name;
   std::string path;
   ModelSpec model;  // resolved
   Training training;
   ClusterSpec cluster;
+  // Given: pipelines are played by them, and there are no model, training and cluster.
+  std::optional<StatedPrices> prices;
   std::vector<ScenarioStrategy> strategies;
 };
 

@@ -16,6 +16,9 @@ Training read_training(Map& scenario);
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
                          const ProfilePath& profiles, const std::optional<std::string>& device);
 
+// Times of ops that the file states itself, instead of a model on a cluster.
+std::optional<StatedPrices> read_prices(Map& scenario);
+
 // A strategy and where its keys stand, for errors found when everything has been read.
 struct StrategyPlaces {
   SourceSpan entry, data, stages, micro_batches, tensor, workers, coverage;

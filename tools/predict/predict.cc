@@ -10,6 +10,7 @@
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
 #include "sim/simulate.h"
+#include "tools/predict/stated.h"
 
 namespace rehearse {
 namespace {
@@ -123,15 +124,24 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
                                    join(names, ", ")));
 }
 
-Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
+namespace {
+
+Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  if (scenario.prices) return stated_plan(*scenario.prices, strategy);
   const Net net = *build_net(scenario.model);
   const auto samples = micro_batch_samples(strategy.spec, strategy.mesh, scenario.training.batch);
-  if (!samples) return located(samples.errors(), strategy);
+  if (!samples) return samples.errors();
   const Device& device = scenario.cluster.device;
   const StageCosts costs = stage_costs(net, *samples, scenario.training, device);
-  Result<Plan> plan = build_plan(strategy.spec, scenario.model, scenario.training,
-                                 scenario.cluster.nodes * scenario.cluster.devices_per_node, costs,
-                                 stage_memory(net, *samples, scenario.training, device.memory));
+  return build_plan(strategy.spec, scenario.model, scenario.training,
+                    scenario.cluster.nodes * scenario.cluster.devices_per_node, costs,
+                    stage_memory(net, *samples, scenario.training, device.memory));
+}
+
+}  // namespace
+
+Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<Plan> plan = build(scenario, strategy);
   if (!plan) return located(plan.errors(), strategy);
   const Status good = verify(*plan);
   // Strategies that were read without errors build plans that verify: anything else is ours to
@@ -145,17 +155,20 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   Result<Plan> plan = plan_of(scenario, strategy);
   if (!plan) return plan.errors();
   const Net net = *whole_net(*plan);
-  const Device& device = scenario.cluster.device;
-  const Result<Cluster> cluster = Cluster::build(scenario.cluster);
+  const ClusterSpec machines =
+      scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster;
+  const Device& device = machines.device;
+  const Result<Cluster> cluster = Cluster::build(machines);
   if (!cluster) return cluster.errors();
-  const Prices prices = make_prices(*plan, net, device);
+  const Prices prices =
+      scenario.prices ? stated_prices(*scenario.prices, *plan) : make_prices(*plan, net, device);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
   Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, kSimulatedSteps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
-  summary.mfu = mfu(*plan, net, device, summary.step_time);
-  add_memory(summary, *plan, memory_of(*plan, device, scenario.cluster.devices_per_node));
+  if (!scenario.prices) summary.mfu = mfu(*plan, net, device, summary.step_time);
+  add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node));
   add_bytes(summary, *plan, *cluster, *outcome);
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
 }

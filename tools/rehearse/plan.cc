@@ -52,8 +52,7 @@ int run(const Arguments& arguments) {
   if (!plan) return fail(plan.errors());
   const auto out = arguments.get("out");
   if (format == "chakra") {
-    if (!out)
-      return fail(error("chakra traces are files: say where with --out DIRECTORY"));
+    if (!out) return fail(error("chakra traces are files: say where with --out DIRECTORY"));
     const Status written = write_chakra(*plan, *out);
     return written ? kDone : fail(written.errors());
   }
