@@ -252,8 +252,8 @@ class ProgramOfRank {
     const std::int64_t bytes = value_bytes(whole);
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
-    const auto steps = steps_of(collective_kind(kind), kAlgorithm, 0, frame_.tensor_ways, elements);
-    const Bytes room = Bytes::bytes(longest_receive(steps) * bytes);
+    const Bytes room = Bytes::bytes(bytes * longest_receive(collective_kind(kind), kAlgorithm,
+                                                            frame_.tensor_ways, elements));
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
@@ -430,7 +430,9 @@ class ProgramOfRank {
   }
 
   // Which copy of a value a step works on. What a block made in the forward pass is not kept if it
-  // is recomputed, or if its rows were gathered: then there is a second copy in backward.
+  // is recomputed, or if its rows were gathered: then there is a second copy in backward. The end
+  // of a block may have nothing to be run again for; then its output is kept, as the
+  // next block's input is.
   BufferId copy_for(ValueId value, const Step& step) {
     const StageId stage = stage_of(step);
     const auto producer = net_.values[value.index()].producer;
@@ -438,8 +440,9 @@ class ProgramOfRank {
     const bool same_block =
         producer &&
         net_.segments[net_.layers[producer->index()].segment.index()].block == part.block;
-    const bool again = step.kind != OpKind::forward &&
-                       ((part.recomputed && same_block) || is_gathered(net_, value));
+    const bool remade = part.recomputed && same_block &&
+                        parts_.is_run_again(net_.layers[producer->index()].segment);
+    const bool again = step.kind != OpKind::forward && (remade || is_gathered(net_, value));
     if (!again) return value_of(value, step.micro_batch, stage);
     const Boundary key{value, step.micro_batch, home(value, stage)};
     const auto [entry, is_new] = again_.try_emplace(key);
@@ -536,9 +539,9 @@ class ProgramOfRank {
     } else {
       uses = {{gradients_[bucket.slot], Access::update}};
     }
-    const auto steps =
-        steps_of(collective_kind(kind), kAlgorithm, 0, own.members, bucket.end - bucket.begin);
-    const Bytes received = Bytes::bytes(longest_receive(steps) * state_.gradient);
+    const Bytes received =
+        Bytes::bytes(state_.gradient * longest_receive(collective_kind(kind), kAlgorithm,
+                                                       own.members, bucket.end - bucket.begin));
     uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
                     Access::write});
     last_reduce_[bucket.slot] =

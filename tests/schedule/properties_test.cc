@@ -134,10 +134,11 @@ std::int64_t expected_reduced(const Facts& facts) {
 
 // Whether the backward pass of the block of this segment reads its weights. That of the first one
 // does not where it is a product (an embedding, a linear layer): nobody wants the gradient of the
-// data. The first block of a residual network has a batch norm, which reads its scale.
+// data. In a residual network it has a batch norm, in GPT positions, whose backward is one kernel
+// that is given the weights.
 bool backward_reads(const Facts& facts, SegmentId segment) {
   if (facts.net.segments[segment.index()].block != BlockId(0)) return true;
-  return facts.net.name == "resnet20";
+  return facts.net.name == "resnet20" || facts.net.name == "gpt";
 }
 
 // ZeRO-1 and 2 gather the new weights once a step; ZeRO-3 gathers them for every micro-batch's
@@ -322,7 +323,7 @@ class RandomStrategies : public ::testing::TestWithParam<int> {};
 
 // The verifier accepts what is built, or the strategy is impossible and the error says so.
 TEST_P(RandomStrategies, BuildWhatTheySay) {
-  constexpr std::uint64_t kSeeds = 60;
+  constexpr std::uint64_t kSeeds = 400;
   int possible = 0;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
     Random random(seed, static_cast<std::uint64_t>(GetParam()));
@@ -337,13 +338,13 @@ TEST_P(RandomStrategies, BuildWhatTheySay) {
     }
     ++possible;
     const Status status = verify(*plan);
-    ASSERT_TRUE(status.ok()) << format(status.errors());
+    if (!status) { ADD_FAILURE() << format(status.errors()); continue; }
     check_text(*plan);
     const Facts facts(c, *plan);
     check_traffic(facts);
     check_state(facts);
     check_live(facts);
-    if (HasFailure()) return;
+
   }
   EXPECT_GT(possible, static_cast<int>(kSeeds) / 3) << "too few plans to mean anything";
 }
