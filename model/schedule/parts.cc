@@ -143,8 +143,8 @@ void Parts::list_backward(const Action& action, const std::vector<std::size_t>& 
       --begin;
     for (std::size_t k = begin; k < end; ++k) {
       const bool is_last = k + 1 == end;
-      const bool again = action.kind != ActionKind::backward_weight &&
-                         is_recomputed_for_backward(own[k], is_last);
+      const bool again =
+          action.kind != ActionKind::backward_weight && is_recomputed_for_backward(own[k], is_last);
       if (!again) continue;
       steps_.push_back({OpKind::recompute, own[k], *action.micro_batch});
       run_again_.insert(own[k]);

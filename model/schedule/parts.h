@@ -15,6 +15,8 @@ struct OwnBucket {
   std::size_t slot;  // of its class
   std::int64_t begin, end;
   std::vector<ParameterId> parameters;
+  // First uses of it, and of the buckets of others between the own one before it and it.
+  std::vector<SegmentId> first_uses = {};
 };
 
 struct Part {
@@ -95,7 +97,7 @@ class Parts {
   std::vector<Step> steps_;
   std::vector<std::size_t> visits_;  // by step
   std::map<std::pair<BlockId, MicroBatchId>, std::size_t> last_visit_;
-  std::set<std::size_t> run_again_;  // parts
+  std::set<std::size_t> run_again_;                   // parts
   std::vector<std::size_t> first_step_;               // by action, and the end
   std::set<std::pair<StageId, MicroBatchId>> split_;  // whose backward is split
   std::map<std::pair<std::size_t, Pass>, Lowering> lowerings_;

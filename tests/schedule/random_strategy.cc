@@ -15,7 +15,8 @@ class Draw {
   explicit Draw(Random& random) : random_(random) {}
 
   std::int64_t between(std::int64_t low, std::int64_t high) {
-    return low + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(high - low + 1)));
+    return low +
+           static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(high - low + 1)));
   }
   bool one_in(std::uint64_t n) { return random_.below(n) == 0; }
   template <class T>
@@ -57,7 +58,8 @@ ModelSpec random_model(Draw& draw) {
   const auto kind = draw.one_of<std::string>({"mlp", "resnet20", "gpt", "gpt", "llama", "llama"});
   if (kind == "resnet20") {
     const std::int64_t side = draw.one_of<std::int64_t>({8, 12});
-    return {kind, {{"image", {side, side, draw.between(1, 3)}}, {"classes", {draw.between(2, 10)}}}};
+    return {kind,
+            {{"image", {side, side, draw.between(1, 3)}}, {"classes", {draw.between(2, 10)}}}};
   }
   if (kind != "mlp") return random_transformer(draw, kind);
   std::vector<std::int64_t> hidden;
@@ -102,7 +104,8 @@ SubnetworkSpec random_subnetwork(Draw& draw) {
   subnetwork.coverage = {draw.between(1, workers), workers};
   if (draw.one_in(4)) subnetwork.coverage = {1, 3};
   if (draw.one_in(4)) subnetwork.holders = draw.between(1, workers);
-  subnetwork.scaling = draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});
+  subnetwork.scaling =
+      draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});
   subnetwork.balance = draw.one_of<Balance>({Balance::flops, Balance::parameters, Balance::saved});
   return subnetwork;
 }
@@ -111,8 +114,8 @@ StrategySpec random_strategy(Draw& draw) {
   StrategySpec strategy;
   strategy.name = "random";
   strategy.data = draw.between(1, 3);
-  strategy.sharding = draw.one_of<Sharding>({Sharding::none, Sharding::optimizer_state,
-                                             Sharding::gradients, Sharding::parameters});
+  strategy.sharding = draw.one_of<Sharding>(
+      {Sharding::none, Sharding::optimizer_state, Sharding::gradients, Sharding::parameters});
   strategy.prefetch = draw.between(0, 2);
   if (draw.one_in(2)) strategy.pipeline = random_pipeline(draw);
   if (draw.one_in(3))
@@ -170,23 +173,23 @@ RandomCase random_case(Random& random) {
 
 std::string describe(const RandomCase& c) {
   const StrategySpec& s = c.strategy;
-  std::string text = fmt::format("{} on {} devices, batch {} of {}, momentum {}:", c.model.kind,
-                                 c.devices, c.training.batch, to_string(c.training.dtype),
-                                 c.training.optimizer.momentum);
+  std::string text =
+      fmt::format("{} on {} devices, batch {} of {}, momentum {}:", c.model.kind, c.devices,
+                  c.training.batch, to_string(c.training.dtype), c.training.optimizer.momentum);
   for (const auto& [field, numbers] : c.model.fields)
     text += fmt::format(" {}={}", field, fmt::join(numbers, ","));
-  text += fmt::format("; data={} sharding={} prefetch={} micro_batches={} bucket={} overlap={} "
-                      "recomputation={} order=",
-                      s.data.value_or(0), to_string(s.sharding), s.prefetch, s.micro_batches,
-                      s.bucket.bytes(), s.overlap, to_string(s.recomputation));
+  text += fmt::format(
+      "; data={} sharding={} prefetch={} micro_batches={} bucket={} overlap={} "
+      "recomputation={} order=",
+      s.data.value_or(0), to_string(s.sharding), s.prefetch, s.micro_batches, s.bucket.bytes(),
+      s.overlap, to_string(s.recomputation));
   for (const Axis axis : s.order)
     text += fmt::format("{} ", to_string(axis));
   if (s.pipeline) {
-    text += fmt::format("; {} stages={} micro_batches={} chunks={} live={} kept={} table={}",
-                        s.pipeline->schedule, s.pipeline->stages.value_or(0),
-                        s.pipeline->micro_batches, s.pipeline->chunks.value_or(0),
-                        s.pipeline->live.value_or(0), s.pipeline->kept_after_input,
-                        s.pipeline->table.has_value());
+    text += fmt::format(
+        "; {} stages={} micro_batches={} chunks={} live={} kept={} table={}", s.pipeline->schedule,
+        s.pipeline->stages.value_or(0), s.pipeline->micro_batches, s.pipeline->chunks.value_or(0),
+        s.pipeline->live.value_or(0), s.pipeline->kept_after_input, s.pipeline->table.has_value());
   }
   if (s.tensor)
     text += fmt::format("; tensor={} sequence_parallel={}", *s.tensor->ranks,
