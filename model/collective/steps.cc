@@ -88,4 +88,16 @@ std::int64_t longest_receive(const std::vector<CollectiveStep>& steps) {
   return longest;
 }
 
+std::int64_t longest_receive(CollectiveKind kind, CollectiveAlgorithm algorithm,
+                             std::size_t members, std::int64_t n) {
+  if (kind == CollectiveKind::all_gather || members < 2) return 0;
+  const auto c = static_cast<std::int64_t>(members);
+  switch (algorithm) {
+    // Every chunk is added to somewhere, the longest among them.
+    case CollectiveAlgorithm::ring:
+      return (n + c - 1) / c;
+  }
+  REHEARSE_UNREACHABLE("collective algorithm");
+}
+
 }  // namespace rehearse

@@ -44,9 +44,12 @@ std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
 CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
                        std::size_t members, std::int64_t n, std::size_t number);
 
-// Elements one member sends; and the longest range it receives to add to its own: the room it
-// needs.
+// Elements one member sends; and the longest range it receives to add to its own.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
 std::int64_t longest_receive(const std::vector<CollectiveStep>& steps);
+// The longest that any member receives so, which is the room all of them have: members of one
+// program have buffers of one size. O(1).
+std::int64_t longest_receive(CollectiveKind kind, CollectiveAlgorithm algorithm,
+                             std::size_t members, std::int64_t n);
 
 }  // namespace rehearse

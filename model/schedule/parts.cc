@@ -61,6 +61,7 @@ Parts::Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
   cut(classes, buckets);
   list_steps();
   note_last_steps();
+  note_visits();
 }
 
 std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
@@ -142,8 +143,11 @@ void Parts::list_backward(const Action& action, const std::vector<std::size_t>& 
       --begin;
     for (std::size_t k = begin; k < end; ++k) {
       const bool is_last = k + 1 == end;
-      if (action.kind != ActionKind::backward_weight && is_recomputed_for_backward(own[k], is_last))
-        steps_.push_back({OpKind::recompute, own[k], *action.micro_batch});
+      const bool again =
+          action.kind != ActionKind::backward_weight && is_recomputed_for_backward(own[k], is_last);
+      if (!again) continue;
+      steps_.push_back({OpKind::recompute, own[k], *action.micro_batch});
+      run_again_.insert(own[k]);
     }
     for (std::size_t k = end; k-- > begin;)
       steps_.push_back({op_of(action.kind), own[k], *action.micro_batch});
@@ -157,6 +161,12 @@ bool Parts::is_recomputed_for_backward(std::size_t part, bool is_last) {
   if (!is_last) return true;
   const Lowering& forward = lowering(part, Pass::forward);
   return forward.saved > Bytes{};
+}
+
+bool Parts::is_run_again(SegmentId segment) const {
+  return std::any_of(run_again_.begin(), run_again_.end(), [&](std::size_t part) {
+    return parts_[part].begin <= segment && segment < parts_[part].end;
+  });
 }
 
 std::pair<std::size_t, std::size_t> Parts::steps_of(std::size_t action) const {
@@ -230,6 +240,30 @@ void Parts::note_last_steps() {
       last_step_of_micro_batch_[{bucket, steps_[s].micro_batch}] = s;
     }
   }
+}
+
+void Parts::note_visits() {
+  std::size_t visit = 0;
+  const auto same = [](const Step& a, const Step& b) {
+    const bool forward = a.kind == OpKind::forward;
+    // A recomputation belongs to the backward pass that follows.
+    return a.micro_batch == b.micro_batch && forward == (b.kind == OpKind::forward);
+  };
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    const BlockId block = parts_[step.part].block;
+    const bool begins_action = std::count(first_step_.begin(), first_step_.end(), s) > 0;
+    const bool goes_on = s > 0 && !begins_action && same(steps_[s - 1], step) &&
+                         parts_[steps_[s - 1].part].block == block;
+    if (s > 0 && !goes_on) ++visit;
+    visits_.push_back(visit);
+    if (step.kind != OpKind::forward) last_visit_[{block, step.micro_batch}] = visit;
+  }
+}
+
+std::optional<std::size_t> Parts::last_visit(SegmentId segment, MicroBatchId micro_batch) const {
+  const auto found = last_visit_.find({net_.segments[segment.index()].block, micro_batch});
+  return found == last_visit_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<std::size_t> Parts::last_of(std::size_t bucket,

@@ -15,6 +15,8 @@ struct OwnBucket {
   std::size_t slot;  // of its class
   std::int64_t begin, end;
   std::vector<ParameterId> parameters;
+  // First uses of it, and of the buckets of others between the own one before it and it.
+  std::vector<SegmentId> first_uses = {};
 };
 
 struct Part {
@@ -51,6 +53,9 @@ class Parts {
   Pass pass_of(const Step& step) const;
   // The step's pass as an op sees it: whether the forward op leaves everything to a recompute op.
   bool is_recomputed(const Step& step) const { return parts_[step.part].recomputed; }
+  // Whether the part that a segment belongs to is run again for backward: a recomputed one may have
+  // nothing to do there.
+  bool is_run_again(SegmentId segment) const;
   // Slots of the classes, and own buckets, whose parameters a step reads; to whose gradients it
   // adds.
   struct Touched {
@@ -58,6 +63,14 @@ class Parts {
   };
   const Touched& reads(const Step& step);
   const Touched& adds_to(const Step& step);
+  // A pass of a micro-batch over a block, numbered through the steps: the same for all workers of a
+  // stage, whether they hold the block's unit or not.
+  std::size_t visit_of(std::size_t step) const { return visits_[step]; }
+  bool ends_visit(std::size_t step) const {
+    return step + 1 == steps_.size() || visits_[step + 1] != visits_[step];
+  }
+  // The last visit of a micro-batch's backward to a segment's block; none: it is in no stage here.
+  std::optional<std::size_t> last_visit(SegmentId segment, MicroBatchId micro_batch) const;
   // The last step that adds to a bucket: of all, or of one micro-batch.
   std::optional<std::size_t> last_of(std::size_t bucket,
                                      std::optional<MicroBatchId> micro_batch) const;
@@ -73,6 +86,7 @@ class Parts {
   void list_backward(const Action& action, const std::vector<std::size_t>& own);
   bool is_recomputed_for_backward(std::size_t part, bool is_last);
   void note_last_steps();
+  void note_visits();
 
   const Net& net_;
   const RankFrame& frame_;
@@ -81,6 +95,9 @@ class Parts {
   std::vector<bool> shards_parameters_;  // by own bucket
   std::vector<Part> parts_;
   std::vector<Step> steps_;
+  std::vector<std::size_t> visits_;  // by step
+  std::map<std::pair<BlockId, MicroBatchId>, std::size_t> last_visit_;
+  std::set<std::size_t> run_again_;                   // parts
   std::vector<std::size_t> first_step_;               // by action, and the end
   std::set<std::pair<StageId, MicroBatchId>> split_;  // whose backward is split
   std::map<std::pair<std::size_t, Pass>, Lowering> lowerings_;

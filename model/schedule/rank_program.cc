@@ -39,7 +39,7 @@ class ProgramOfRank {
   }
 
   RankProgram run() {
-    gather_up_to(static_cast<std::size_t>(frame_.prefetch));
+    if (frame_.prefetch > 0) gather_ahead(static_cast<std::size_t>(frame_.prefetch) - 1);
     for (std::size_t a = 0; a < frame_.actions.size(); ++a)
       act(a, frame_.actions[a]);
     if (!frame_.overlap) reduce_all();
@@ -252,8 +252,8 @@ class ProgramOfRank {
     const std::int64_t bytes = value_bytes(whole);
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
-    const auto steps = steps_of(collective_kind(kind), kAlgorithm, 0, frame_.tensor_ways, elements);
-    const Bytes room = Bytes::bytes(longest_receive(steps) * bytes);
+    const Bytes room = Bytes::bytes(
+        bytes * longest_receive(collective_kind(kind), kAlgorithm, frame_.tensor_ways, elements));
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
@@ -430,7 +430,9 @@ class ProgramOfRank {
   }
 
   // Which copy of a value a step works on. What a block made in the forward pass is not kept if it
-  // is recomputed, or if its rows were gathered: then there is a second copy in backward.
+  // is recomputed, or if its rows were gathered: then there is a second copy in backward. The end
+  // of a block may have nothing to be run again for; then its output is kept, as the
+  // next block's input is.
   BufferId copy_for(ValueId value, const Step& step) {
     const StageId stage = stage_of(step);
     const auto producer = net_.values[value.index()].producer;
@@ -438,8 +440,9 @@ class ProgramOfRank {
     const bool same_block =
         producer &&
         net_.segments[net_.layers[producer->index()].segment.index()].block == part.block;
-    const bool again = step.kind != OpKind::forward &&
-                       ((part.recomputed && same_block) || is_gathered(net_, value));
+    const bool remade = part.recomputed && same_block &&
+                        parts_.is_run_again(net_.layers[producer->index()].segment);
+    const bool again = step.kind != OpKind::forward && (remade || is_gathered(net_, value));
     if (!again) return value_of(value, step.micro_batch, stage);
     const Boundary key{value, step.micro_batch, home(value, stage)};
     const auto [entry, is_new] = again_.try_emplace(key);
@@ -461,17 +464,20 @@ class ProgramOfRank {
 
   // ---- sharded parameters ----------------------------------------------------------------------
 
-  // Asks for what this step needs, and for the runs that come next.
+  // Asks for what this step needs, and for what the visits to the next blocks do. Blocks count
+  // whether or not anything of them is here: workers that hold other units ask at the same points,
+  // so that their gathers and reductions are in one order.
   void gather_for(std::size_t step) {
+    gather_ahead(parts_.visit_of(step) + static_cast<std::size_t>(frame_.prefetch));
     while (used_runs_ < runs_.size() && runs_[used_runs_].first <= step) {
-      gather_up_to(used_runs_ + 1 + static_cast<std::size_t>(frame_.prefetch));
       gathered_[runs_[used_runs_].bucket] = run_buffers_[used_runs_];
       ++used_runs_;
     }
   }
 
-  void gather_up_to(std::size_t count) {
-    while (run_buffers_.size() < std::min(count, runs_.size())) {
+  void gather_ahead(std::size_t visit) {
+    while (run_buffers_.size() < runs_.size() &&
+           parts_.visit_of(runs_[run_buffers_.size()].first) <= visit) {
       const std::size_t bucket = runs_[run_buffers_.size()].bucket;
       const OwnBucket& it = buckets_[bucket];
       const BufferId into = range_buffer(BufferKind::gathered, bucket, state_.parameter);
@@ -519,8 +525,22 @@ class ProgramOfRank {
       if (reduces_every_micro_batch(next) != micro_batch.has_value()) continue;
       const auto last = parts_.last_of(next, micro_batch);
       if (!last || *last > step) return;
+      if (!stands_in_order(next, micro_batch, step)) return;
       reduce(next, micro_batch);
     }
+  }
+
+  // Among gathers, a reduction has its place where the last block has been visited that it, or
+  // another worker's before it, is of: on all workers alike.
+  bool stands_in_order(std::size_t bucket, std::optional<MicroBatchId> m, std::size_t step) const {
+    if (classes_[buckets_[bucket].slot].sharding != Sharding::parameters) return true;
+    if (step == parts_.steps().size()) return true;
+    return parts_.ends_visit(step) &&
+           std::all_of(buckets_[bucket].first_uses.begin(), buckets_[bucket].first_uses.end(),
+                       [&](SegmentId use) {
+                         const auto visit = parts_.last_visit(use, *m);
+                         return !visit || *visit <= parts_.visit_of(step);
+                       });
   }
 
   void reduce(std::size_t number, std::optional<MicroBatchId> micro_batch) {
@@ -536,9 +556,9 @@ class ProgramOfRank {
     } else {
       uses = {{gradients_[bucket.slot], Access::update}};
     }
-    const auto steps =
-        steps_of(collective_kind(kind), kAlgorithm, 0, own.members, bucket.end - bucket.begin);
-    const Bytes received = Bytes::bytes(longest_receive(steps) * state_.gradient);
+    const Bytes received =
+        Bytes::bytes(state_.gradient * longest_receive(collective_kind(kind), kAlgorithm,
+                                                       own.members, bucket.end - bucket.begin));
     uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
                     Access::write});
     last_reduce_[bucket.slot] =
@@ -606,10 +626,13 @@ RankProgram rank_program(const Net& net, const RankFrame& frame, const Training&
                          const std::vector<OwnClass>& classes, const std::vector<Bucket>& buckets,
                          const std::vector<std::optional<std::size_t>>& class_slots) {
   std::vector<OwnBucket> own;
+  std::vector<SegmentId> first_uses;
   for (const Bucket& bucket : buckets) {
+    first_uses.push_back(bucket.first_use);
     const auto slot = class_slots[bucket.holder_class];
     if (!slot || !classes[*slot].group) continue;
-    own.push_back({*slot, bucket.begin, bucket.end, bucket.parameters});
+    own.push_back({*slot, bucket.begin, bucket.end, bucket.parameters, first_uses});
+    first_uses.clear();
   }
   return ProgramOfRank(net, frame, training, classes, std::move(own)).run();
 }

@@ -26,7 +26,8 @@ struct RankFrame {
   std::int64_t micro_batches = 1;
   std::int64_t samples = 1;  // of a micro-batch
   Recomputation recomputation = Recomputation::none;
-  // Runs of gathered parameters that are asked for before the one in use is done with.
+  // Blocks whose parameters are asked for before the one in use is done with, where they are
+  // sharded.
   std::int64_t prefetch = 1;
   // Whether gradients are reduced while backward goes on, or when all of it has ended.
   bool overlap = true;

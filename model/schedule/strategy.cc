@@ -139,6 +139,10 @@ Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t 
     }
     const Status possible = schedule->check(shape);
     if (!possible) return possible;
+    const std::optional<double>& live = strategy.pipeline->live;
+    if (schedule->takes_live_limit && live && *live < 1)
+      return error(
+          fmt::format("{} needs room for one activation, not {:g}", schedule->name, *live));
   }
   if (static_cast<std::size_t>(shape.stages()) <= blocks) return success();
   return error(fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks));

@@ -85,7 +85,7 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
                                          std::int64_t batch);
 // The pipeline that a strategy asks for: of one rank and stage, if it asks for none.
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
-// Errors: more stages than blocks; a shape that the schedule cannot have.
+// Errors: more stages than blocks; a shape or live limit that the schedule cannot have.
 Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);

@@ -381,9 +381,9 @@ class Operands {
     } else {
       value_needs(op, needs);
     }
-    const auto steps = steps_of(collective_kind(op.kind), detail.algorithm, 0,
-                                groups_[detail.group], detail.end - detail.begin);
-    const Bytes room = Bytes::bytes(longest_receive(steps) * detail.element_bytes);
+    const Bytes room = Bytes::bytes(
+        detail.element_bytes * longest_receive(collective_kind(op.kind), detail.algorithm,
+                                               groups_[detail.group], detail.end - detail.begin));
     if (room > Bytes{})
       needs.push_back({.kind = BufferKind::communication, .access = Access::write, .size = room});
     return needs;

@@ -1,0 +1,527 @@
+// The verifier against random damage: every mutant of a good plan is refused, or an independent
+// judge (symbolic.h) plays it in many orders and finds it trains the same weights in all of them.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+
+#include "model/plan/plan_text.h"
+#include "model/plan/verify.h"
+#include "tests/plan/mutations.h"
+#include "tests/plan/symbolic.h"
+#include "tests/schedule/plans.h"
+
+namespace rehearse {
+namespace {
+
+// ---- good plans --------------------------------------------------------------------------------
+
+struct Good {
+  std::string name;
+  Plan plan;
+  testing::Played played;
+};
+
+ModelSpec small_mlp() {
+  return {"mlp", {{"image", {2, 2, 1}}, {"hidden", {3, 3, 3}}, {"classes", {2}}}};
+}
+ModelSpec small_gpt(std::int64_t layers, std::int64_t tied) {
+  return {"gpt",
+          {{"layers", {layers}},
+           {"width", {4}},
+           {"heads", {2}},
+           {"vocabulary", {6}},
+           {"sequence", {4}},
+           {"positions", {4}},
+           {"tied", {tied}}}};
+}
+
+StrategySpec sharded(Sharding sharding, std::int64_t micro_batches) {
+  StrategySpec strategy = testing::data_parallel("sharded", Bytes::bytes(100));
+  strategy.sharding = sharding;
+  strategy.micro_batches = micro_batches;
+  return strategy;
+}
+
+StrategySpec chunked(std::string schedule, std::int64_t micro_batches) {
+  StrategySpec strategy = testing::pipeline(std::move(schedule), 2, micro_batches);
+  strategy.pipeline->chunks = 2;
+  return strategy;
+}
+
+StrategySpec tensor(bool sequence_parallel) {
+  StrategySpec strategy = testing::data_parallel("tensor", Bytes::bytes(300));
+  strategy.tensor = TensorSpec{2, sequence_parallel};
+  return strategy;
+}
+
+std::vector<Good> good_plans() {
+  StrategySpec recomputing = testing::data_parallel("full", Bytes::bytes(100));
+  recomputing.recomputation = Recomputation::full;
+  recomputing.micro_batches = 2;
+  StrategySpec all = testing::pipeline("1f1b", 2, 2);
+  all.sharding = Sharding::parameters;
+  StrategySpec workers = testing::subnetwork({2, 3}, 3);
+  workers.bucket = Bytes::bytes(100);
+  StrategySpec sharded_workers = workers;
+  sharded_workers.sharding = Sharding::parameters;
+  StrategySpec pipes = testing::pipeline("zb-h1", 2, 3);
+  pipes.sharding = Sharding::gradients;
+  const std::vector<testing::PlanCase> cases = {
+      {"ddp", testing::data_parallel("ddp", Bytes::bytes(50)), small_mlp(), 3},
+      {"zero1", sharded(Sharding::optimizer_state, 2), small_mlp(), 3},
+      {"zero2", sharded(Sharding::gradients, 2), small_mlp(), 3},
+      {"zero3", sharded(Sharding::parameters, 2), small_mlp(), 2},
+      {"1f1b", testing::pipeline("1f1b", 3, 4), small_mlp(), 3},
+      {"interleaved", chunked("interleaved", 2), small_mlp(), 2},
+      {"zb-h1", testing::pipeline("zb-h1", 2, 3), small_mlp(), 2},
+      {"zb-v", chunked("zb-v", 2), small_mlp(), 2},
+      {"tied 1f1b", testing::pipeline("1f1b", 2, 2), small_gpt(1, 1), 2},
+      {"full recomputation", recomputing, small_gpt(1, 1), 2},
+      {"tensor", tensor(false), small_gpt(1, 1), 4},
+      {"sequence", tensor(true), small_gpt(1, 0), 4},
+      {"subnetwork", workers, small_gpt(3, 1), 3},
+      {"sharded subnetwork", sharded_workers, small_gpt(3, 1), 3},
+      {"zero3 x 1f1b", all, small_mlp(), 4},
+      {"zero2 x zb-h1", pipes, small_mlp(), 4},
+  };
+  std::vector<Good> plans;
+  for (const testing::PlanCase& c : cases) {
+    Result<Plan> plan = testing::plan_of(c, 24);
+    if (!plan) {
+      ADD_FAILURE() << c.name << ": " << format(plan.errors());
+      continue;
+    }
+    Random random(1);
+    testing::Played played = testing::play(*plan, random);
+    plans.push_back({c.name, std::move(plan).value(), std::move(played)});
+  }
+  return plans;
+}
+
+// Both judges accept what the strategies build, in every order.
+TEST(Mutations, GoodPlansAreGood) {
+  for (const Good& good : good_plans()) {
+    const Status status = verify(good.plan);
+    EXPECT_TRUE(status.ok()) << good.name << ": " << (status ? "" : format(status.errors()));
+    EXPECT_EQ(good.played.problem, "") << good.name;
+    EXPECT_EQ(testing::what_goes_wrong(good.plan, good.played, 50, 7), "") << good.name;
+  }
+}
+
+// ---- damage ------------------------------------------------------------------------------------
+
+class Mutator {
+ public:
+  Mutator(Plan& plan, Random& random) : plan(plan), random_(random) {
+    program_number = below(plan.programs.size());
+  }
+
+  std::size_t below(std::size_t n) { return static_cast<std::size_t>(random_.below(n)); }
+  template <class T>
+  T& one_of(std::vector<T>& items) {
+    return items[below(items.size())];
+  }
+
+  RankProgram& program() { return plan.programs[program_number]; }
+  Op& any_op() { return one_of(program().ops); }
+  // One of the ops that are such; none: there is none.
+  Op* op_that(const std::function<bool(const Op&)>& fits) {
+    std::vector<Op*> found;
+    for (Op& op : program().ops) {
+      if (fits(op)) found.push_back(&op);
+    }
+    return found.empty() ? nullptr : found[below(found.size())];
+  }
+  Operand* any_operand() {
+    Op* op = op_that([](const Op& it) { return !it.operands.empty(); });
+    return op == nullptr ? nullptr : &one_of(op->operands);
+  }
+  template <class Detail>
+  Detail* any_detail() {
+    Op* op = op_that([](const Op& it) { return std::holds_alternative<Detail>(it.detail); });
+    return op == nullptr ? nullptr : &std::get<Detail>(op->detail);
+  }
+  Compute* any_pass() {
+    Op* op = op_that([](const Op& it) { return is_pass(it.kind); });
+    return op == nullptr ? nullptr : &std::get<Compute>(op->detail);
+  }
+  Op* any_collective() {
+    return op_that([](const Op& it) { return is_collective(it.kind); });
+  }
+  // A step up or down, or to somewhere near.
+  std::int64_t another(std::int64_t number) {
+    const std::vector<std::int64_t> others = {number - 1, number + 1, number / 2, number * 2,
+                                              number + 4};
+    return others[below(others.size())];
+  }
+
+  Plan& plan;
+  std::size_t program_number = 0;
+
+ private:
+  Random& random_;
+};
+
+struct Mutation {
+  std::string_view name;
+  void (*apply)(Mutator&);
+};
+
+void drop_op(Mutator& m) {
+  testing::drop_op(m.program(), m.below(m.program().ops.size()));
+}
+
+void swap_neighbours(Mutator& m) {
+  if (m.program().ops.size() < 2) return;
+  const std::size_t op = m.below(m.program().ops.size() - 1);
+  testing::swap_ops(m.program(), op, op + 1);
+}
+
+void swap_any(Mutator& m) {
+  const std::size_t n = m.program().ops.size();
+  testing::swap_ops(m.program(), m.below(n), m.below(n));
+}
+
+void change_bytes(Mutator& m) {
+  auto* transfer = m.any_detail<Transfer>();
+  if (transfer != nullptr) transfer->bytes = Bytes::bytes(m.another(transfer->bytes.bytes()));
+}
+
+void change_tag(Mutator& m) {
+  auto* transfer = m.any_detail<Transfer>();
+  if (transfer != nullptr) transfer->tag = m.another(transfer->tag);
+}
+
+void swap_tags(Mutator& m) {
+  auto *a = m.any_detail<Transfer>(), *b = m.any_detail<Transfer>();
+  if (a != nullptr) std::swap(a->tag, b->tag);
+}
+
+void change_peer(Mutator& m) {
+  RankBinding& rank = m.one_of(m.plan.ranks);
+  if (rank.peers.empty()) return;
+  RankId& peer = m.one_of(rank.peers);
+  if (m.below(2) == 0) {
+    std::swap(peer, m.one_of(rank.peers));
+  } else {
+    peer = RankId(m.below(m.plan.ranks.size()));
+  }
+}
+
+void change_peer_slot(Mutator& m) {
+  auto* transfer = m.any_detail<Transfer>();
+  if (transfer != nullptr) transfer->peer = m.below(2);
+}
+
+// Two replicas swap partners: a consistent change.
+void cross_peers(Mutator& m) {
+  std::vector<RankBinding>& ranks = m.plan.ranks;
+  RankBinding &a = m.one_of(ranks), &b = m.one_of(ranks);
+  if (a.program == b.program && a.peers.size() == b.peers.size()) std::swap(a.peers, b.peers);
+}
+
+void change_group(Mutator& m) {
+  if (m.plan.groups.empty()) return;
+  auto& members = m.one_of(m.plan.groups).members;
+  switch (m.below(4)) {
+    case 0:
+      members[m.below(members.size())] = RankId(m.below(m.plan.ranks.size()));
+      break;
+    case 1:
+      members.erase(members.begin() + static_cast<std::ptrdiff_t>(m.below(members.size())));
+      break;
+    default:
+      std::swap(m.one_of(members), m.one_of(members));
+  }
+}
+
+void change_group_binding(Mutator& m) {
+  RankBinding& rank = m.one_of(m.plan.ranks);
+  if (rank.groups.empty()) return;
+  if (m.below(2) == 0) {
+    std::swap(m.one_of(rank.groups), m.one_of(rank.groups));
+  } else {
+    m.one_of(rank.groups) = GroupId(m.below(m.plan.groups.size()));
+  }
+}
+
+void change_range(Mutator& m) {
+  auto* collective = m.any_detail<Collective>();
+  if (collective == nullptr) return;
+  auto& bound = m.below(2) == 0 ? collective->begin : collective->end;
+  bound = m.another(bound);
+}
+
+void change_divisor(Mutator& m) {
+  auto* collective = m.any_detail<Collective>();
+  if (collective != nullptr) collective->divisor = m.another(collective->divisor);
+}
+
+void change_collective_kind(Mutator& m) {
+  constexpr OpKind kKinds[] = {OpKind::all_reduce, OpKind::reduce_scatter, OpKind::all_gather};
+  Op* op = m.any_collective();
+  if (op != nullptr) op->kind = kKinds[m.below(3)];
+}
+
+void change_element_bytes(Mutator& m) {
+  auto* collective = m.any_detail<Collective>();
+  if (collective != nullptr) collective->element_bytes = m.another(collective->element_bytes);
+}
+
+void change_group_slot(Mutator& m) {
+  auto* collective = m.any_detail<Collective>();
+  if (collective != nullptr) collective->group = m.below(3);
+}
+
+void drop_dependency(Mutator& m) {
+  Op* op = m.op_that([](const Op& it) { return !it.after.empty(); });
+  if (op == nullptr) return;
+  op->after.erase(op->after.begin() + static_cast<std::ptrdiff_t>(m.below(op->after.size())));
+}
+
+void move_dependency(Mutator& m) {
+  Op* op = m.op_that([](const Op& it) { return !it.after.empty(); });
+  if (op != nullptr) m.one_of(op->after) = OpId(m.below(m.program().ops.size()));
+}
+
+void change_access(Mutator& m) {
+  Operand* operand = m.any_operand();
+  if (operand != nullptr) operand->access = static_cast<Access>(m.below(3));
+}
+
+void change_lifetime(Mutator& m) {
+  Operand* operand = m.any_operand();
+  if (operand == nullptr) return;
+  bool& flag = m.below(2) == 0 ? operand->allocates : operand->frees;
+  flag = !flag;
+}
+
+// The end of a buffer's life moves from one of its users to another.
+void move_free(Mutator& m) {
+  const BufferId buffer(m.below(m.program().buffers.size()));
+  std::vector<Operand*> users;
+  for (Op& op : m.program().ops) {
+    for (Operand& operand : op.operands) {
+      if (operand.buffer == buffer) users.push_back(&operand);
+    }
+  }
+  if (users.empty()) return;
+  Operand *a = m.one_of(users), *b = m.one_of(users);
+  std::swap(a->frees, b->frees);
+}
+
+void change_buffer(Mutator& m) {
+  Operand* operand = m.any_operand();
+  if (operand == nullptr) return;
+  const auto& buffers = m.program().buffers;
+  const Buffer& now = buffers[operand->buffer.index()];
+  std::vector<BufferId> alike;
+  for (std::size_t b = 0; b < buffers.size(); ++b) {
+    if (buffers[b].kind == now.kind && buffers[b].size == now.size) alike.emplace_back(b);
+  }
+  operand->buffer = m.one_of(alike);
+}
+
+// Two operands of one kind change places: each buffer is still used as often.
+void swap_buffers(Mutator& m) {
+  Operand *a = m.any_operand(), *b = m.any_operand();
+  if (a == nullptr) return;
+  const auto& buffers = m.program().buffers;
+  if (buffers[a->buffer.index()].kind == buffers[b->buffer.index()].kind)
+    std::swap(a->buffer, b->buffer);
+}
+
+void change_size(Mutator& m) {
+  Buffer& buffer = m.one_of(m.program().buffers);
+  buffer.size = Bytes::bytes(m.another(buffer.size.bytes()));
+}
+
+void change_content(Mutator& m) {
+  Buffer& buffer = m.one_of(m.program().buffers);
+  const Buffer& other = m.one_of(m.program().buffers);
+  buffer.value = other.value;
+  if (m.below(2) == 0) return;
+  buffer.parameter_class = other.parameter_class;
+  buffer.begin = other.begin;
+  buffer.end = other.end;
+}
+
+void change_micro_batch(Mutator& m) {
+  Compute* pass = m.below(4) == 0 ? m.any_detail<Compute>() : m.any_pass();
+  if (pass != nullptr) pass->micro_batch = MicroBatchId(m.below(4));
+}
+
+void change_segments(Mutator& m) {
+  Compute* pass = m.any_pass();
+  if (pass == nullptr) return;
+  SegmentId& bound = m.below(2) == 0 ? pass->begin : pass->end;
+  bound = SegmentId(m.below(2) == 0 ? bound.index() + 1
+                                    : bound.index() - std::min<std::size_t>(1, bound.index()));
+}
+
+void change_pass_kind(Mutator& m) {
+  constexpr OpKind kKinds[] = {OpKind::forward, OpKind::backward, OpKind::backward_input,
+                               OpKind::backward_weight, OpKind::recompute};
+  Op* op = m.op_that([](const Op& it) { return is_pass(it.kind); });
+  if (op != nullptr) op->kind = kKinds[m.below(5)];
+}
+
+void drop_operand(Mutator& m) {
+  Op* op = m.op_that([](const Op& it) { return !it.operands.empty(); });
+  if (op == nullptr) return;
+  op->operands.erase(op->operands.begin() +
+                     static_cast<std::ptrdiff_t>(m.below(op->operands.size())));
+}
+
+void swap_operands(Mutator& m) {
+  Op* op = m.op_that([](const Op& it) { return it.operands.size() > 1; });
+  if (op != nullptr) std::swap(m.one_of(op->operands), m.one_of(op->operands));
+}
+
+void change_sharding(Mutator& m) {
+  auto& held = m.one_of(m.program().parameter_classes);
+  held.sharding = static_cast<Sharding>(m.below(4));
+}
+
+void change_buckets(Mutator& m) {
+  auto& buckets = m.one_of(m.program().parameter_classes).buckets;
+  if (buckets.empty()) return;
+  std::int64_t& end = m.one_of(buckets);
+  end = m.another(end);
+}
+
+void change_class(Mutator& m) {
+  auto& parameters = m.one_of(m.program().parameter_classes).parameters;
+  std::swap(m.one_of(parameters), m.one_of(parameters));
+}
+
+void change_lane(Mutator& m) {
+  m.any_op().lane = LaneId(m.below(m.program().lanes.size()));
+}
+
+void change_lane_kind(Mutator& m) {
+  Lane& lane = m.one_of(m.program().lanes);
+  if (m.below(2) == 0) {
+    lane.kind = static_cast<LaneKind>(m.below(8));
+  } else {
+    lane.stage = StageId(m.below(3));
+  }
+}
+
+void change_samples(Mutator& m) {
+  RankBinding& rank = m.one_of(m.plan.ranks);
+  if (m.below(2) == 0) {
+    rank.first_micro_batch = m.another(rank.first_micro_batch);
+  } else {
+    std::swap(rank.first_micro_batch, m.one_of(m.plan.ranks).first_micro_batch);
+  }
+}
+
+void change_program(Mutator& m) {
+  m.one_of(m.plan.ranks).program = RankClassId(m.below(m.plan.programs.size()));
+}
+
+void change_slice(Mutator& m) {
+  std::swap(m.one_of(m.plan.ranks).slice, m.one_of(m.plan.ranks).slice);
+}
+
+void change_stages(Mutator& m) {
+  Stage& stage = m.one_of(m.program().stages);
+  SegmentId& bound = m.below(2) == 0 ? stage.begin : stage.end;
+  bound = SegmentId(m.below(2) == 0 ? bound.index() + 1
+                                    : bound.index() - std::min<std::size_t>(1, bound.index()));
+}
+
+void change_optimizer_class(Mutator& m) {
+  auto* step = m.any_detail<Optimize>();
+  if (step != nullptr)
+    step->parameter_class = ParameterClassId(m.below(m.program().parameter_classes.size()));
+}
+
+constexpr Mutation kMutations[] = {
+    {"drop an op", drop_op},
+    {"swap neighbouring ops", swap_neighbours},
+    {"swap two ops", swap_any},
+    {"bytes of a transfer", change_bytes},
+    {"tag of a transfer", change_tag},
+    {"swap two tags", swap_tags},
+    {"peer of a rank", change_peer},
+    {"peer slot of a transfer", change_peer_slot},
+    {"peers of two ranks", cross_peers},
+    {"group", change_group},
+    {"groups of a rank", change_group_binding},
+    {"range of a collective", change_range},
+    {"divisor of a collective", change_divisor},
+    {"kind of a collective", change_collective_kind},
+    {"element bytes", change_element_bytes},
+    {"group slot of a collective", change_group_slot},
+    {"drop a dependency", drop_dependency},
+    {"move a dependency", move_dependency},
+    {"access of an operand", change_access},
+    {"lifetime of a buffer", change_lifetime},
+    {"move the end of a life", move_free},
+    {"buffer of an operand", change_buffer},
+    {"swap two buffers", swap_buffers},
+    {"size of a buffer", change_size},
+    {"content of a buffer", change_content},
+    {"micro-batch of a pass", change_micro_batch},
+    {"segments of a pass", change_segments},
+    {"kind of a pass", change_pass_kind},
+    {"drop an operand", drop_operand},
+    {"swap two operands", swap_operands},
+    {"sharding of a class", change_sharding},
+    {"buckets of a class", change_buckets},
+    {"order of a class", change_class},
+    {"class of an update", change_optimizer_class},
+    {"lane of an op", change_lane},
+    {"lane", change_lane_kind},
+    {"samples of a rank", change_samples},
+    {"program of a rank", change_program},
+    {"slice of a rank", change_slice},
+    {"stages", change_stages},
+};
+
+struct Count {
+  int mutants = 0, caught = 0, harmless = 0, missed = 0;
+};
+
+// A mutant that the verifier lets pass trains what the good plan trains, whatever the timing: all
+// data is there when it is read, no two ops work on one thing at once, and nobody waits for ever.
+TEST(Mutations, AreCaughtOrHarmless) {
+  constexpr int kTrials = 20;     // by plan and kind
+  constexpr int kSchedules = 20;  // by mutant that is let pass
+  const std::vector<Good> plans = good_plans();
+  std::string table = fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", "mutation", "mutants", "caught",
+                                  "harmless", "missed");
+  for (std::size_t kind = 0; kind < std::size(kMutations); ++kind) {
+    Count count;
+    for (std::size_t p = 0; p < plans.size(); ++p) {
+      const std::string before = print(plans[p].plan);
+      for (int trial = 0; trial < kTrials; ++trial) {
+        Random random(kind * 1000 + p, static_cast<std::uint64_t>(trial));
+        Plan plan = plans[p].plan;
+        Mutator mutator(plan, random);
+        kMutations[kind].apply(mutator);
+        if (print(plan) == before) continue;
+        ++count.mutants;
+        if (!verify(plan)) {
+          ++count.caught;
+          continue;
+        }
+        const std::string wrong =
+            testing::what_goes_wrong(plan, plans[p].played, kSchedules, 1000 * p + kind);
+        ++(wrong.empty() ? count.harmless : count.missed);
+        EXPECT_EQ(wrong, "") << kMutations[kind].name << ", " << plans[p].name << ", program "
+                             << mutator.program_number << ", trial " << trial;
+      }
+    }
+    table += fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", kMutations[kind].name, count.mutants,
+                         count.caught, count.harmless, count.missed);
+  }
+  fmt::print("{}", table);
+}
+
+}  // namespace
+}  // namespace rehearse
