@@ -48,15 +48,15 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 SourceText::SourceText(std::string name, std::string text)
-    : name_(std::move(name)), text_(std::move(text)) {}
+    : name_(std::move(name)), text_(std::move(text)), begins_{0} {
+  for (std::size_t at = text_.find('\n'); at != std::string::npos; at = text_.find('\n', at + 1))
+    begins_.push_back(at + 1);
+}
 
 std::string_view SourceText::line(int number) const {
-  std::string_view rest = text_;
-  for (int i = 1; i < number; ++i) {
-    const auto end = rest.find('\n');
-    if (end == std::string_view::npos) return {};
-    rest.remove_prefix(end + 1);
-  }
+  if (number < 1 || static_cast<std::size_t>(number) > begins_.size()) return {};
+  std::string_view rest =
+      std::string_view(text_).substr(begins_[static_cast<std::size_t>(number) - 1]);
   rest = rest.substr(0, rest.find('\n'));
   if (!rest.empty() && rest.back() == '\r') rest.remove_suffix(1);
   return rest;

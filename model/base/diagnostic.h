@@ -30,12 +30,13 @@ class SourceText {
   SourceText(std::string name, std::string text);
   const std::string& name() const { return name_; }
   const std::string& text() const { return text_; }
-  // The line (from 1) without its end; empty beyond the last one.
+  // The line (from 1) without its end; empty beyond the last one. O(1).
   std::string_view line(int number) const;
 
  private:
   std::string name_;
   std::string text_;
+  std::vector<std::size_t> begins_;  // of the lines
 };
 
 // A place in a text; line and column count from 1, length in bytes (0: no caret line).

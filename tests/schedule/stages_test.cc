@@ -59,5 +59,62 @@ TEST(CutStages, EqualCostsAreCutEvenly) {
   EXPECT_EQ(cut_stages(std::vector<double>(8, 1.0), 4), (std::vector<std::size_t>{0, 2, 4, 6, 8}));
 }
 
+// All cuts whose stages fit, by brute force: the smallest largest stage, or infinity.
+double best_fitting(const std::vector<double>& costs, const StageLimit& limit, std::size_t stages,
+                    std::vector<std::size_t> starts = {0}) {
+  const auto fits = [&](std::size_t stage, std::size_t begin, std::size_t end) {
+    double bytes = 0;
+    for (std::size_t b = begin; b < end; ++b) {
+      bytes += static_cast<double>(limit.memory->state[b].bytes()) +
+               limit.live[stage] * static_cast<double>(limit.memory->activations[b].bytes());
+    }
+    return bytes <= static_cast<double>(limit.memory->limit.bytes());
+  };
+  const std::size_t stage = starts.size() - 1;
+  if (starts.size() == stages) {
+    if (!fits(stage, starts.back(), costs.size())) return 1e300;
+    starts.push_back(costs.size());
+    return largest_stage(costs, starts);
+  }
+  double best = 1e300;
+  const std::size_t left = stages - starts.size();
+  for (std::size_t next = starts.back() + 1; next + left <= costs.size(); ++next) {
+    if (!fits(stage, starts.back(), next)) continue;
+    auto longer = starts;
+    longer.push_back(next);
+    best = std::min(best, best_fitting(costs, limit, stages, longer));
+  }
+  return best;
+}
+
+// Under a memory limit, with as many activations as 1F1B keeps: p - s of stage s.
+TEST(CutStages, IsOptimalAmongThoseThatFit) {
+  Random random(11);
+  int impossible = 0;
+  for (int trial = 0; trial < 200; ++trial) {
+    const std::size_t blocks = 2 + random.below(7), stages = 1 + random.below(blocks);
+    std::vector<double> costs(blocks);
+    StageMemory memory;
+    for (double& cost : costs) {
+      cost = static_cast<double>(random.below(20));
+      memory.state.push_back(Bytes::bytes(static_cast<std::int64_t>(random.below(50))));
+      memory.activations.push_back(Bytes::bytes(static_cast<std::int64_t>(random.below(20))));
+    }
+    memory.limit = Bytes::bytes(static_cast<std::int64_t>(50 + random.below(200)));
+    StageLimit limit{&memory, {}};
+    for (std::size_t s = 0; s < stages; ++s)
+      limit.live.push_back(static_cast<double>(stages - s));
+    const double best = best_fitting(costs, limit, stages);
+    const auto starts = cut_stages(costs, static_cast<std::int64_t>(stages), limit);
+    ASSERT_EQ(starts.has_value(), best < 1e300) << trial;
+    if (starts) {
+      EXPECT_EQ(largest_stage(costs, *starts), best) << trial;
+    }
+    impossible += starts ? 0 : 1;
+  }
+  EXPECT_GT(impossible, 10);
+  EXPECT_LT(impossible, 190) << "both cases are tried";
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -126,13 +126,34 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
 
 namespace {
 
+// Seconds of a message between neighbouring stages, by the slower of the links there are: what
+// passes are placed by, before anybody knows which ranks are neighbours.
+double transfer_seconds(const Net& net, std::int64_t samples, const Scenario& scenario) {
+  const ClusterSpec& cluster = scenario.cluster;
+  Bytes largest;
+  for (std::size_t block = 1; block < net.blocks.size(); ++block) {
+    Bytes crossing;
+    for (const ValueId value : values_across(net, begin_of(net, BlockId(block))))
+      crossing += size_of(net, value, samples, element_sizes(scenario.training));
+    largest = std::max(largest, crossing);
+  }
+  Seconds slowest;
+  const auto over = [&](const LinkSpec& link) {
+    slowest = std::max(slowest, link.latency + largest / link.bandwidth);
+  };
+  if (cluster.interconnect && cluster.devices_per_node > 1) over(*cluster.interconnect);
+  if (cluster.network.kind != NetworkKind::none && cluster.nodes > 1) over(cluster.network.link);
+  return (cluster.device.messaging.latency + slowest).seconds();
+}
+
 Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   if (scenario.prices) return stated_plan(*scenario.prices, strategy);
   const Net net = *build_net(scenario.model);
   const auto samples = micro_batch_samples(strategy.spec, strategy.mesh, scenario.training.batch);
   if (!samples) return samples.errors();
   const Device& device = scenario.cluster.device;
-  const StageCosts costs = stage_costs(net, *samples, scenario.training, device);
+  StageCosts costs = stage_costs(net, *samples, scenario.training, device);
+  costs.transfer = transfer_seconds(net, *samples, scenario);
   return build_plan(strategy.spec, scenario.model, scenario.training,
                     scenario.cluster.nodes * scenario.cluster.devices_per_node, costs,
                     stage_memory(net, *samples, scenario.training, device.memory));
