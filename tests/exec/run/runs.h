@@ -1,12 +1,17 @@
 // Training runs of small plans on local ranks, for tests.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "exec/run/train.h"
 #include "model/base/random.h"
+#include "model/plan/verify.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse::testing {
@@ -94,7 +99,7 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
 inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
                                        std::int64_t evaluate_every = 0,
                                        Seconds hang = Seconds::seconds(300)) {
-  const Net net = *build_net(plan.model);
+  const Net net = *whole_net(plan);
   exec::TrainingRun result;
   exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
     const auto backend = exec::make_reference_backend(plan.training.dtype);
@@ -115,6 +120,45 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
     }
   });
   return result;
+}
+
+inline ModelSpec small_resnet() {
+  return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
+}
+
+// A plan of a small network in double, checked: 16 samples per step.
+inline Plan executable(const StrategySpec& strategy, std::int64_t devices,
+                       const ModelSpec& model = small_resnet()) {
+  const Net net = *build_net(model);
+  Training training = testing::training(16);
+  training.dtype = DataType::fp64;
+  const auto plan = build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
+  EXPECT_TRUE(plan.ok()) << format(plan.errors());
+  const Status good = verify(*plan);
+  EXPECT_TRUE(good.ok()) << format(good.errors());
+  return *plan;
+}
+
+inline StrategySpec with_bucket(StrategySpec strategy, Bytes bucket) {
+  strategy.bucket = bucket;
+  return strategy;
+}
+
+// Largest difference of two models' weights, relative to the largest weight.
+inline double difference(const exec::Weights& a, const exec::Weights& b) {
+  double largest = 0, apart = 0;
+  for (std::size_t p = 0; p < a.size(); ++p) {
+    EXPECT_EQ(a[p].size(), b[p].size());
+    for (std::size_t at = 0; at < a[p].size(); at += sizeof(double)) {
+      double x = 0, y = 0;
+      std::memcpy(&x, a[p].data() + at, sizeof x);
+      std::memcpy(&y, b[p].data() + at, sizeof y);
+      largest = std::max(largest, std::abs(x));
+      apart = std::max(apart, std::abs(x - y));
+      EXPECT_TRUE(std::isfinite(x)) << "parameter " << p;
+    }
+  }
+  return apart / largest;
 }
 
 }  // namespace rehearse::testing

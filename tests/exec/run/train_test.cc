@@ -7,66 +7,29 @@
 #include <cmath>
 #include <cstring>
 
-#include "model/plan/verify.h"
 #include "tests/exec/run/runs.h"
 
 namespace rehearse {
 namespace {
 
+using testing::difference;
+using testing::executable;
+using testing::small_resnet;
 using testing::train_locally;
-
-ModelSpec small_resnet() {
-  return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
-}
-
-// A plan of a small network in double, checked: 16 samples per step.
-Plan plan_of(const StrategySpec& strategy, std::int64_t devices,
-             const ModelSpec& model = small_resnet()) {
-  const Net net = *build_net(model);
-  Training training = testing::training(16);
-  training.dtype = DataType::fp64;
-  const auto plan =
-      build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
-  EXPECT_TRUE(plan.ok()) << format(plan.errors());
-  const Status good = verify(*plan);
-  EXPECT_TRUE(good.ok()) << format(good.errors());
-  return *plan;
-}
-
-StrategySpec with_bucket(StrategySpec strategy, Bytes bucket) {
-  strategy.bucket = bucket;
-  return strategy;
-}
-
-// Largest difference of two models' weights, relative to the largest weight.
-double difference(const exec::Weights& a, const exec::Weights& b) {
-  double largest = 0, apart = 0;
-  for (std::size_t p = 0; p < a.size(); ++p) {
-    EXPECT_EQ(a[p].size(), b[p].size());
-    for (std::size_t at = 0; at < a[p].size(); at += sizeof(double)) {
-      double x = 0, y = 0;
-      std::memcpy(&x, a[p].data() + at, sizeof x);
-      std::memcpy(&y, b[p].data() + at, sizeof y);
-      largest = std::max(largest, std::abs(x));
-      apart = std::max(apart, std::abs(x - y));
-      EXPECT_TRUE(std::isfinite(x)) << "parameter " << p;
-    }
-  }
-  return apart / largest;
-}
+using testing::with_bucket;
 
 // The mathematics of one step is the same for all of these: the mean gradient over four
 // micro-batches of four samples, with batch norm's statistics per micro-batch. Only the order of
 // sums differs: a few hundred roundings of 1e-16, amplified by three steps.
 TEST(Train, EveryStrategyOfTheSameMathematicsGivesTheSameModel) {
   constexpr std::int64_t kSteps = 3;
-  const auto reference = train_locally(plan_of(testing::accumulation(4), 1), kSteps);
+  const auto reference = train_locally(executable(testing::accumulation(4), 1), kSteps);
   const std::vector<std::pair<std::string, Plan>> plans = {
-      {"data parallel", plan_of(with_bucket(testing::data_parallel(), Bytes::kib(64)), 4)},
-      {"gpipe", plan_of(testing::pipeline("gpipe", 4, 4), 4)},
-      {"1f1b", plan_of(testing::pipeline("1f1b", 4, 4), 4)},
-      {"two pipelines", plan_of(testing::pipeline("1f1b", 2, 2), 4)},
-      {"subnetwork of coverage 1", plan_of(testing::subnetwork({1, 1}), 4)},
+      {"data parallel", executable(with_bucket(testing::data_parallel(), Bytes::kib(64)), 4)},
+      {"gpipe", executable(testing::pipeline("gpipe", 4, 4), 4)},
+      {"1f1b", executable(testing::pipeline("1f1b", 4, 4), 4)},
+      {"two pipelines", executable(testing::pipeline("1f1b", 2, 2), 4)},
+      {"subnetwork of coverage 1", executable(testing::subnetwork({1, 1}), 4)},
   };
   for (const auto& [name, plan] : plans) {
     const auto run = train_locally(plan, kSteps);
@@ -87,10 +50,10 @@ TEST(Train, TiedParametersAcrossStages) {
                           {"vocabulary", {20}},
                           {"sequence", {6}},
                           {"positions", {6}}}};
-  const auto reference = train_locally(plan_of(testing::accumulation(4), 1, gpt), 3);
-  const auto pipe = train_locally(plan_of(testing::pipeline("gpipe", 3, 4), 3, gpt), 3);
+  const auto reference = train_locally(executable(testing::accumulation(4), 1, gpt), 3);
+  const auto pipe = train_locally(executable(testing::pipeline("gpipe", 3, 4), 3, gpt), 3);
   EXPECT_LT(difference(pipe.weights, reference.weights), 1e-11);
-  const auto pipes = train_locally(plan_of(testing::pipeline("1f1b", 2, 2), 4, gpt), 3);
+  const auto pipes = train_locally(executable(testing::pipeline("1f1b", 2, 2), 4, gpt), 3);
   EXPECT_LT(difference(pipes.weights, reference.weights), 1e-11);
   EXPECT_EQ(exec::differing_copies(pipes.ranks), "");
 }
@@ -98,8 +61,9 @@ TEST(Train, TiedParametersAcrossStages) {
 // subnetwork.md, section 3, oracle 3: c = N is data parallelism bit for bit.
 TEST(Train, CoverageOneIsDataParallelBitForBit) {
   const auto bucket = Bytes::kib(256);
-  const auto whole = train_locally(plan_of(with_bucket(testing::subnetwork({1, 1}), bucket), 4), 3);
-  const auto ddp = train_locally(plan_of(with_bucket(testing::data_parallel(), bucket), 4), 3);
+  const auto whole =
+      train_locally(executable(with_bucket(testing::subnetwork({1, 1}), bucket), 4), 3);
+  const auto ddp = train_locally(executable(with_bucket(testing::data_parallel(), bucket), 4), 3);
   EXPECT_EQ(whole.weights, ddp.weights);
   EXPECT_EQ(whole.losses, ddp.losses);
 }
@@ -107,8 +71,8 @@ TEST(Train, CoverageOneIsDataParallelBitForBit) {
 // Oracle 5: copies of a parameter are identical on all its holders.
 TEST(Train, CopiesStayIdentical) {
   for (const Plan& plan :
-       {plan_of(testing::subnetwork({1, 2}), 4), plan_of(testing::data_parallel(), 4),
-        plan_of(testing::pipeline("1f1b", 2, 2), 4)}) {
+       {executable(testing::subnetwork({1, 2}), 4), executable(testing::data_parallel(), 4),
+        executable(testing::pipeline("1f1b", 2, 2), 4)}) {
     const auto run = train_locally(plan, 3);
     EXPECT_EQ(exec::differing_copies(run.ranks), "");
   }
@@ -132,8 +96,9 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
     const auto& members = group_of(plan, rank, op).members;
     const auto number = std::find(members.begin(), members.end(), rank) - members.begin();
     const Collective& detail = collective_of(op);
-    const auto steps = steps_of(collective_kind(op.kind), detail.algorithm, static_cast<std::size_t>(number), members.size(),
-                                detail.end - detail.begin);
+    const auto steps =
+        steps_of(collective_kind(op.kind), detail.algorithm, static_cast<std::size_t>(number),
+                 members.size(), detail.end - detail.begin);
     sent += Bytes::bytes(elements_sent(steps) * detail.element_bytes);
   }
   return sent;
@@ -142,8 +107,8 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
 TEST(Train, SendsTheBytesAndUsesTheMemoryThatThePlanSays) {
   constexpr std::int64_t kSteps = 2;
   for (const Plan& plan :
-       {plan_of(testing::data_parallel(), 4), plan_of(testing::pipeline("1f1b", 4, 4), 4),
-        plan_of(testing::subnetwork({1, 2}), 4)}) {
+       {executable(testing::data_parallel(), 4), executable(testing::pipeline("1f1b", 4, 4), 4),
+        executable(testing::subnetwork({1, 2}), 4)}) {
     const auto run = train_locally(plan, kSteps);
     Bytes sent, received;
     for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
@@ -163,7 +128,7 @@ TEST(Train, SendsTheBytesAndUsesTheMemoryThatThePlanSays) {
 // Every op has one span per step; it is issued, starts and ends in this order, after what it waits
 // for.
 TEST(Train, TimelineObeysThePlan) {
-  const Plan plan = plan_of(testing::pipeline("1f1b", 2, 2), 4);
+  const Plan plan = executable(testing::pipeline("1f1b", 2, 2), 4);
   constexpr std::int64_t kSteps = 2;
   const auto run = train_locally(plan, kSteps);
   std::size_t at = 0;
@@ -188,7 +153,7 @@ TEST(Train, TimelineObeysThePlan) {
 
 // A plan that nobody verified: the second stage waits for messages that are never sent.
 TEST(Train, AHangEndsTheJobAndNamesWhatIsWaitedFor) {
-  Plan plan = plan_of(testing::pipeline("gpipe", 2, 2), 2);
+  Plan plan = executable(testing::pipeline("gpipe", 2, 2), 2);
   for (Op& op : plan.programs.back().ops) {
     if (op.kind == OpKind::receive) std::get<Transfer>(op.detail).tag += 100;
   }
@@ -203,7 +168,7 @@ TEST(Train, AHangEndsTheJobAndNamesWhatIsWaitedFor) {
 }
 
 TEST(Train, LearnsAndEvaluates) {
-  const Plan plan = plan_of(testing::subnetwork({1, 2}), 4, small_resnet());
+  const Plan plan = executable(testing::subnetwork({1, 2}), 4, small_resnet());
   const auto run = train_locally(plan, 24, 12);
   ASSERT_EQ(run.evaluations.size(), 2u);
   EXPECT_EQ(run.evaluations[1].step, 24);

@@ -1,0 +1,201 @@
+// Every strategy that the executor runs, for real on up to four ranks, against one process that
+// accumulates over the same micro-batches: the same mathematics, hence the same losses and weights
+// but for the order of sums (fp64: some hundred roundings of 1e-16, amplified by three steps).
+#include <gtest/gtest.h>
+
+#include "model/plan/layout.h"
+#include "tests/exec/run/runs.h"
+
+namespace rehearse {
+namespace {
+
+using testing::difference;
+using testing::executable;
+using testing::train_locally;
+
+constexpr std::int64_t kSteps = 3;
+constexpr std::int64_t kMicroBatches = 8;  // of the global batch: 16 samples, two each
+
+ModelSpec tiny_gpt(bool tied, std::int64_t layers = 6) {
+  return {"gpt",
+          {{"layers", {layers}},
+           {"width", {16}},
+           {"heads", {2}},
+           {"vocabulary", {20}},
+           {"sequence", {6}},
+           {"positions", {6}},
+           {"tied", {tied ? 1 : 0}}}};
+}
+
+// One entry for every way to split; micro-batches per replica so that there are eight in all.
+struct Way {
+  std::string name;
+  std::int64_t ranks = 4;
+  StrategySpec strategy;
+  ModelSpec model = tiny_gpt(false);
+  friend void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
+};
+
+StrategySpec zero(Sharding sharding, std::int64_t prefetch = 1) {
+  StrategySpec strategy = testing::data_parallel("zero", Bytes::kib(3));
+  strategy.sharding = sharding;
+  strategy.prefetch = prefetch;
+  strategy.micro_batches = 2;
+  return strategy;
+}
+
+StrategySpec recomputed(StrategySpec strategy) {
+  strategy.recomputation = Recomputation::full;
+  return strategy;
+}
+
+StrategySpec pipeline_zero(const std::string& schedule, Sharding sharding) {
+  StrategySpec strategy = testing::pipeline(schedule, 2, kMicroBatches / 2);
+  strategy.sharding = sharding;
+  strategy.bucket = Bytes::kib(3);
+  return strategy;
+}
+
+std::vector<Way> data_ways() {
+  StrategySpec late = testing::data_parallel("late", Bytes::kib(4));
+  late.overlap = false;
+  late.micro_batches = 2;
+  StrategySpec subnetwork = testing::subnetwork({1, 1});
+  subnetwork.sharding = Sharding::optimizer_state;
+  subnetwork.micro_batches = 2;
+  return {
+      {"no_overlap", 4, late},
+      {"zero1", 4, zero(Sharding::optimizer_state)},
+      {"zero2", 4, zero(Sharding::gradients)},
+      {"zero3", 4, zero(Sharding::parameters)},
+      {"zero3_no_prefetch", 4, zero(Sharding::parameters, 0)},
+      {"zero3_far_prefetch", 4, zero(Sharding::parameters, 3)},
+      {"zero1_resnet", 4, zero(Sharding::optimizer_state), testing::small_resnet()},
+      {"zero3_resnet", 4, zero(Sharding::parameters), testing::small_resnet()},
+      {"zero3_tied", 4, zero(Sharding::parameters), tiny_gpt(true)},
+      {"zero3_recomputed", 4, recomputed(zero(Sharding::parameters))},
+      {"recomputed_resnet", 1, recomputed(testing::accumulation(8)), testing::small_resnet()},
+      {"subnetwork_zero1", 4, subnetwork},
+  };
+}
+
+std::vector<Way> pipeline_ways() {
+  std::vector<Way> ways;
+  for (const PipelineSchedule& schedule : pipeline_schedules()) {
+    const std::string name(schedule.name);
+    std::string word = name;
+    std::erase(word, '-');
+    ways.push_back({word, 4, testing::pipeline(name, 4, kMicroBatches)});
+    ways.push_back({word + "_two_pipelines", 4, testing::pipeline(name, 2, kMicroBatches / 2)});
+    ways.push_back(
+        {word + "_recomputed", 2, recomputed(testing::pipeline(name, 2, kMicroBatches))});
+    ways.push_back({word + "_zero3", 4, pipeline_zero(name, Sharding::parameters)});
+  }
+  ways.push_back({"zero1_in_pipelines", 4, pipeline_zero("1f1b", Sharding::optimizer_state)});
+  ways.push_back({"zero2_in_pipelines", 4, pipeline_zero("zb-h1", Sharding::gradients)});
+  ways.push_back({"tied_zbv", 4, testing::pipeline("zb-v", 4, kMicroBatches), tiny_gpt(true)});
+  ways.push_back({"tied_zbh1", 4, testing::pipeline("zb-h1", 4, kMicroBatches), tiny_gpt(true)});
+  ways.push_back({"resnet_interleaved", 4, testing::pipeline("interleaved", 4, kMicroBatches),
+                  testing::small_resnet()});
+  return ways;
+}
+
+std::vector<Way> all_ways() {
+  std::vector<Way> ways = data_ways();
+  for (Way& way : pipeline_ways())
+    ways.push_back(std::move(way));
+  return ways;
+}
+
+class EveryWay : public ::testing::TestWithParam<Way> {};
+
+TEST_P(EveryWay, TrainsTheSameModel) {
+  const Way& way = GetParam();
+  const Plan plan = executable(way.strategy, way.ranks, way.model);
+  ASSERT_EQ(plan.micro_batch_samples, 2) << "the same micro-batches as the reference";
+  const auto reference =
+      train_locally(executable(testing::accumulation(kMicroBatches), 1, way.model), kSteps);
+  const auto run = train_locally(plan, kSteps);
+  EXPECT_LT(difference(run.weights, reference.weights), 1e-11);
+  ASSERT_EQ(run.losses.size(), reference.losses.size());
+  for (std::size_t step = 0; step < run.losses.size(); ++step)
+    EXPECT_NEAR(run.losses[step], reference.losses[step], 1e-10) << "step " << step;
+  EXPECT_EQ(exec::differing_copies(run.ranks), "");
+  // The arena is the plan's, and every op ran once per step.
+  std::size_t ops = 0;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankProgram& program = program_of(plan, RankId(r));
+    ops += program.ops.size();
+    EXPECT_EQ(run.ranks[r].arena_extent, lay_out(program).arena) << "rank " << r;
+  }
+  EXPECT_EQ(run.timeline.spans.size(), ops * kSteps);
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, EveryWay, ::testing::ValuesIn(all_ways()),
+                         [](const auto& way) { return way.param.name; });
+
+// Selective recomputation is another kernel for attention, with the same result.
+TEST(Recomputation, OfAttentionTrainsTheSameModel) {
+  ModelSpec model = tiny_gpt(false, 2);
+  model.fields["fused"] = {0};
+  StrategySpec selective = testing::accumulation(2);
+  selective.recomputation = Recomputation::selective;
+  const auto reference = train_locally(executable(testing::accumulation(2), 1, model), kSteps);
+  const auto run = train_locally(executable(selective, 1, model), kSteps);
+  EXPECT_LT(difference(run.weights, reference.weights), 1e-11);
+}
+
+// Passes that run in the order of the micro-batches add the same numbers in the same order: the
+// same bits, whatever the schedule, and whether the forward pass is run twice.
+TEST(Pipelines, OfOneOrderGiveTheSameBits) {
+  const auto reference =
+      train_locally(executable(testing::pipeline("gpipe", 4, 8), 4, tiny_gpt(false)), kSteps);
+  for (const char* schedule : {"1f1b", "zb-h1", "zb-h2", "zb-auto"}) {
+    const auto run =
+        train_locally(executable(testing::pipeline(schedule, 4, 8), 4, tiny_gpt(false)), kSteps);
+    EXPECT_EQ(run.weights, reference.weights) << schedule;
+    EXPECT_EQ(run.losses, reference.losses) << schedule;
+  }
+  const auto twice = train_locally(
+      executable(recomputed(testing::pipeline("1f1b", 4, 8)), 4, tiny_gpt(false)), kSteps);
+  EXPECT_EQ(twice.weights, reference.weights);
+}
+
+// Each member of a reduce-scatter has the sum of its chunk, added up around the same ring whatever
+// happens to it afterwards: how much of the state is sharded does not change a bit.
+TEST(Zero, LevelsGiveTheSameBitsWithOneMicroBatch) {
+  const auto with = [](Sharding sharding) {
+    StrategySpec strategy = testing::data_parallel("zero", Bytes::kib(3));
+    strategy.sharding = sharding;
+    return train_locally(executable(strategy, 4, tiny_gpt(false)), kSteps);
+  };
+  const auto first = with(Sharding::optimizer_state), second = with(Sharding::gradients);
+  EXPECT_EQ(first.weights, second.weights);
+  EXPECT_EQ(first.losses, second.losses);
+}
+
+// What a rank hands to the network is what its plan's step lists and messages say.
+TEST(Zero, SendsWhatThePlanSays) {
+  for (const Sharding sharding :
+       {Sharding::optimizer_state, Sharding::gradients, Sharding::parameters}) {
+    const Plan plan = executable(zero(sharding), 4, tiny_gpt(false));
+    const auto run = train_locally(plan, kSteps);
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      std::vector<Bytes> planned(kOpKindCount);
+      for (const Op& op : program_of(plan, RankId(r)).ops) {
+        if (!is_collective(op.kind)) continue;
+        const Collective& it = collective_of(op);
+        const Group& group = group_of(plan, RankId(r), op);
+        planned[static_cast<std::size_t>(op.kind)] += Bytes::bytes(
+            it.element_bytes * elements_sent(steps_of(collective_kind(op.kind), it.algorithm,
+                                                      member_number(group, RankId(r)),
+                                                      group.members.size(), it.end - it.begin)));
+      }
+      for (std::size_t kind = 0; kind < planned.size(); ++kind)
+        EXPECT_EQ(run.ranks[r].traffic.sent_by_kind[kind], kSteps * planned[kind]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rehearse
