@@ -12,25 +12,30 @@ using testing::Outcome;
 using testing::run;
 using testing::summary_in;
 
+constexpr const char* kDemonstration = "scenarios/resnet20_fashion_mnist.yaml";
+constexpr const char* kOthers = "tests/end_to_end/strategies.yaml";
+
 struct Case {
-  std::string strategy, ranks;  // ranks: "mpi" or "local"
+  std::string scenario, strategy, ranks;  // ranks: "mpi" or "local"
 };
 
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const char* strategy : {"ddp", "gpipe", "1f1b", "subnet"}) {
-    if (REHEARSE_HAVE_MPI != 0) all.push_back({strategy, "mpi"});
-    all.push_back({strategy, "local"});
+    if (REHEARSE_HAVE_MPI != 0) all.push_back({kDemonstration, strategy, "mpi"});
+    all.push_back({kDemonstration, strategy, "local"});
   }
+  for (const char* strategy : {"zero1", "zero3", "interleaved", "zbv", "zb_two", "zero2_two"})
+    all.push_back({kOthers, strategy, REHEARSE_HAVE_MPI != 0 ? "mpi" : "local"});
   return all;
 }
 
 class PredictedAndMeasured : public ::testing::TestWithParam<Case> {};
 
 TEST_P(PredictedAndMeasured, AgreeInEverythingThatIsNotTime) {
-  const auto& [strategy, ranks] = GetParam();
+  const auto& [file, strategy, ranks] = GetParam();
   const Folder folder;
-  const std::string scenario = kSource / "scenarios/resnet20_fashion_mnist.yaml";
+  const std::string scenario = kSource / file;
   const Outcome simulated =
       run(REHEARSE " simulate " + scenario + " --out " + (folder / "predicted.json"));
   ASSERT_EQ(simulated.exit_code, 0) << simulated.output;
@@ -59,8 +64,15 @@ TEST_P(PredictedAndMeasured, AgreeInEverythingThatIsNotTime) {
     EXPECT_EQ(predicted->ranks[r].sent, measured.ranks[r].sent) << "rank " << r;
     EXPECT_EQ(predicted->ranks[r].received, measured.ranks[r].received) << "rank " << r;
     EXPECT_GT(measured.ranks[r].sent, Bytes{});
-    EXPECT_NEAR(measured.ranks[r].arena_live / predicted->ranks[r].arena_live, 1, 0.02)
-        << "rank " << r;
+    // Predicted one op at a time in list order: lanes that overlap hold more at once (a reduction
+    // that lags behind backward, a message that has not been taken), but never more than the arena,
+    // which is laid out for every order of the lanes.
+    const double live = measured.ranks[r].arena_live / predicted->ranks[r].arena_live;
+    EXPECT_GT(live, 0.98) << "rank " << r;
+    EXPECT_LE(measured.ranks[r].arena_live, predicted->ranks[r].arena) << "rank " << r;
+    if (file == kDemonstration) {
+      EXPECT_LT(live, 1.02) << "rank " << r;
+    }
     EXPECT_NEAR(measured.ranks[r].arena / predicted->ranks[r].arena, 1, 0.02) << "rank " << r;
   }
   EXPECT_EQ(measured.losses.size(), 3u);
@@ -90,6 +102,26 @@ TEST(Losses, AreThoseOfTheMathematicsNotOfTheStrategy) {
   for (std::size_t step = 0; step < 3; ++step) {
     EXPECT_NEAR(losses[1].at(step) / losses[0].at(step), 1, 1e-4) << "step " << step;
     EXPECT_NEAR(losses[2].at(step) / losses[0].at(step), 1, 1e-4) << "step " << step;
+  }
+}
+
+// The same eight micro-batches of eight samples, or two of them on each of four ranks.
+TEST(Losses, AreTheSameForEveryOtherWayToSplitTheSameMicroBatches) {
+  const Folder folder;
+  std::vector<std::vector<double>> losses;
+  for (const char* strategy : {"zero1", "zero3", "interleaved", "zbv", "zb_two", "zero2_two"}) {
+    const Outcome trained =
+        run(std::string(REHEARSE_EXEC " train ") + (kSource / kOthers).c_str() + " --strategy " +
+            strategy + " --steps 3 --local 4 --out " + (folder / strategy));
+    ASSERT_EQ(trained.exit_code, 0) << trained.output;
+    losses.push_back(
+        summary_in(folder / (std::string(strategy) + "/measured.json")).strategies.at(0).losses);
+  }
+  for (const auto& other : losses) {
+    for (std::size_t step = 0; step < 3; ++step) {
+      // fp32: a thousand roundings of 6e-8.
+      EXPECT_NEAR(other.at(step), losses.front().at(step), 1e-4 * losses.front().at(step));
+    }
   }
 }
 

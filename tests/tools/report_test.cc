@@ -87,5 +87,18 @@ TEST(Report, NeedsNoRunAndNoPrediction) {
   }
 }
 
+// Every kind of op has a colour and every lane a row in the pictures.
+TEST(Report, DrawsEveryKindOfOpAndLane) {
+  const std::string page = print_report({});
+  for (int kind = 0; kind < kOpKindCount; ++kind) {
+    const std::string name(to_string(static_cast<OpKind>(kind)));
+    EXPECT_NE(page.find("--" + name + ": #"), std::string::npos) << name;
+  }
+  for (int lane = 0; lane <= static_cast<int>(LaneKind::tensor); ++lane) {
+    const std::string name(to_string(static_cast<LaneKind>(lane)));
+    EXPECT_NE(page.find("\"" + name + "\""), std::string::npos) << name;
+  }
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -104,5 +104,20 @@ INSTANTIATE_TEST_SUITE_P(, StrategyKey,
                              print_json(testing::summary("predicted")))["strategies"][0])),
                          [](const auto& key) { return key.param; });
 
+// What is printed of any kind of op and lane reads back.
+TEST(SummaryJson, EveryKindOfOpAndLaneReadsBack) {
+  Summary summary = testing::summary("predicted");
+  auto& picture = summary.strategies.front().picture;
+  picture.clear();
+  for (int lane = 0; lane <= static_cast<int>(LaneKind::tensor); ++lane) {
+    for (int kind = 0; kind < kOpKindCount; ++kind)
+      picture.push_back({0, static_cast<LaneKind>(lane), static_cast<OpKind>(kind), "x", Seconds{},
+                         Seconds::seconds(1e-3)});
+  }
+  const Result<Summary> again = parse_summary(print_json(summary), "summary.json");
+  ASSERT_TRUE(again.ok()) << format(again.errors());
+  EXPECT_EQ(again->strategies.front().picture.size(), picture.size());
+}
+
 }  // namespace
 }  // namespace rehearse

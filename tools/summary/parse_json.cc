@@ -125,7 +125,7 @@ AccuracyAt evaluation_of(const Node& n) {
 
 PictureSpan span_of(const Node& n) {
   return {n.at(0).count(),
-          n.at(1).named(LaneKind::collective),
+          n.at(1).named(LaneKind::tensor),
           n.at(2).named(OpKind::optimizer_step),
           n.at(3).text(),
           n.at(4).seconds(),
