@@ -66,9 +66,9 @@ void report(benchmark::State& state, const Plan& plan) {
   const auto kept = static_cast<double>(kept_ops_of(plan));
   state.counters["ops"] = kept;
   state.counters["ranks"] = static_cast<double>(plan.ranks.size());
-  state.counters["ops/s"] =
-      benchmark::Counter(static_cast<double>(ops_of(plan)) * static_cast<double>(state.iterations()),
-                         benchmark::Counter::kIsRate);
+  state.counters["ops/s"] = benchmark::Counter(
+      static_cast<double>(ops_of(plan)) * static_cast<double>(state.iterations()),
+      benchmark::Counter::kIsRate);
   state.counters["resident_MiB"] = resident_bytes() / (1 << 20);
   state.counters["bytes/op"] = resident_bytes() / kept;
 }

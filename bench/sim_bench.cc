@@ -41,8 +41,7 @@ Plan plan_of(const StrategySpec& strategy, std::int64_t ranks) {
   Training training;
   training.data = "synthetic";
   training.batch = 64 * ranks;
-  return *build_plan(strategy, model, training, ranks,
-                     even_costs(build_net(model)->blocks.size()));
+  return *build_plan(strategy, model, training, ranks, even_costs(build_net(model)->blocks.size()));
 }
 
 // Nodes of eight GPUs in a fat tree.

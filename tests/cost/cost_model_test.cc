@@ -16,7 +16,9 @@ struct Planned {
 };
 
 Planned planned(const testing::PlanCase& c, std::int64_t batch = 256) {
-  return {testing::plan_of(c, batch).value(), build_net(c.model).value()};
+  Plan plan = testing::plan_of(c, batch).value();
+  Net net = whole_net(plan).value();
+  return {std::move(plan), std::move(net)};
 }
 
 const testing::PlanCase kOne{"one", testing::accumulation(1), testing::mlp(), 1};
@@ -112,10 +114,9 @@ TEST(MakePrices, AreThoseOfEachOpAlone) {
         if (is_communication(op.kind)) {
           EXPECT_EQ(prices.ops[p][i].seconds, Seconds{}) << c.name;
         }
-        if (op.kind != OpKind::forward && op.kind != OpKind::backward) continue;
-        const Pass pass = op.kind == OpKind::forward ? Pass::forward : Pass::backward;
+        if (!is_pass(op.kind)) continue;
         const OpPrice alone =
-            price_pass(net, compute_of(op).begin, compute_of(op).end, pass,
+            price_pass(net, compute_of(op).begin, compute_of(op).end, pass_of(program, op),
                        plan.micro_batch_samples, element_sizes(plan.training), device);
         EXPECT_EQ(prices.ops[p][i].seconds, alone.seconds) << c.name;
         EXPECT_EQ(prices.ops[p][i].memory_traffic, alone.memory_traffic) << c.name;

@@ -71,7 +71,7 @@ TEST_P(PredictedAndMeasured, AgreeInEverythingThatIsNotTime) {
     EXPECT_GT(live, 0.98) << "rank " << r;
     EXPECT_LE(measured.ranks[r].arena_live, predicted->ranks[r].arena) << "rank " << r;
     if (file == kDemonstration) {
-      EXPECT_LT(live, 1.02) << "rank " << r;
+      EXPECT_LT(live, 1.05) << "rank " << r;
     }
     EXPECT_NEAR(measured.ranks[r].arena / predicted->ranks[r].arena, 1, 0.02) << "rank " << r;
   }

@@ -100,6 +100,23 @@ inline std::vector<PlanCase> all_cases() {
                           {"positions", {16}}}};
   cases.push_back({"gpt_tied_pipeline", pipeline("1f1b", 2, 2), gpt, 4});
   cases.push_back({"gpt_subnetwork", subnetwork({1, 2}), gpt, 4});
+  for (int level = 1; level <= 3; ++level) {
+    StrategySpec zero = data_parallel();
+    zero.sharding = static_cast<Sharding>(level);
+    zero.micro_batches = 2;
+    cases.push_back({"zero" + std::to_string(level), zero, resnet20(), 4});
+  }
+  cases.push_back({"interleaved", pipeline("interleaved", 4, 8), resnet20(), 4});
+  cases.push_back({"zbh1", pipeline("zb-h1", 2, 4), resnet20(), 4});
+  cases.push_back({"zbv", pipeline("zb-v", 4, 8), resnet20(), 4});
+  StrategySpec three_axes = pipeline("zb-h1", 2, 4);
+  three_axes.sharding = Sharding::parameters;
+  three_axes.recomputation = Recomputation::full;
+  three_axes.tensor = TensorSpec{2, false};
+  cases.push_back({"three_axes", three_axes, gpt, 8});
+  three_axes.tensor = TensorSpec{2, true};
+  three_axes.order = {Axis::subnetwork, Axis::pipeline, Axis::tensor, Axis::data};
+  cases.push_back({"three_axes_rows", three_axes, gpt, 8});
   return cases;
 }
 

@@ -42,8 +42,7 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
                           testing::seconds(1e-10)};
     }
     spec.device = device;
-    return testing::played(plan_, spec, make_prices(plan_, *build_net(plan_.model), device),
-                           kSteps);
+    return testing::played(plan_, spec, make_prices(plan_, *whole_net(plan_), device), kSteps);
   }
 
   // One name for all who take part: sender, receiver and tag, or a group's range of gradients.

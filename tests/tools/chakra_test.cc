@@ -117,7 +117,7 @@ TEST(Chakra, CountsOperations) {
   ASSERT_TRUE(plan.ok()) << format(plan.errors());
   const std::int64_t first = 2 * 16 * 24, others = 2 * (24 * 24 + 24 * 24 + 24 * 10);
   const std::int64_t products = 64 * (2 * first + 3 * others);
-  const Net net = *build_net(plan->model);
+  const Net net = *whole_net(*plan);
   const double passes = flops_of(net, 64).total().flops();
   EXPECT_GE(passes, static_cast<double>(products));
   EXPECT_LT(passes, 1.5 * static_cast<double>(products));

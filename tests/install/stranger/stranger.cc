@@ -17,8 +17,7 @@ int main() {
   strategy.name = "own";
   strategy.data = 4;
   const Net net = build_net(model).value();
-  const Plan plan =
-      build_plan(strategy, model, training, 4, even_costs(net.blocks.size())).value();
+  const Plan plan = build_plan(strategy, model, training, 4, even_costs(net.blocks.size())).value();
   if (!verify(plan)) return 1;
 
   ClusterSpec spec;
