@@ -189,7 +189,9 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Settings& settings = *given;
   const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
   if (!text) return kWrongInput;
-  const auto [scenario, plan] = unpack(*text);
+  const PlanSource unpacked = unpack(*text);
+  const std::string& scenario = unpacked.scenario;
+  const Plan& plan = unpacked.plan;
   const Net net = *whole_net(plan);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
                                      arguments.get("data-directory")};
