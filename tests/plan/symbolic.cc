@@ -131,12 +131,14 @@ struct RankState {
 
 class Machine {
  public:
-  Machine(const PlanFacts& facts, Random& random)
+  // `deal`: by number of a micro-batch, the one whose samples are loaded for it; empty: its own.
+  Machine(const PlanFacts& facts, Random& random, std::vector<std::int64_t> deal = {})
       : facts_(facts),
         plan_(facts.plan),
         random_(random),
         eager_(random.below(2) == 0),
-        by_priority_(random.below(3) > 0) {
+        by_priority_(random.below(3) > 0),
+        deal_(std::move(deal)) {
     for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
       ranks_.push_back(std::make_unique<RankState>());
       initialise(r);
@@ -498,8 +500,8 @@ class Machine {
         fail(r, running.op, "it loads what is no data");
       find_value(r, running.op, Access::write, BufferKind::value, *it.value);
       touch_all(r, running, b, true);
-      const auto sample =
-          static_cast<Word>(global_micro_batch(plan_, RankId(r), compute_of(op).micro_batch));
+      const std::int64_t own = global_micro_batch(plan_, RankId(r), compute_of(op).micro_batch);
+      const auto sample = static_cast<Word>(deal_.empty() ? own : deal_[index(own)]);
       const Word content =
           hash({term_data, sample, it.value->index(), static_cast<Word>(ranks_[r]->period)});
       running.commits.push_back([this, r, b, content] { word(r, b) = content; });
@@ -929,12 +931,35 @@ class Machine {
   const Plan& plan_;
   Random& random_;
   const bool eager_, by_priority_;
+  const std::vector<std::int64_t> deal_;
   std::vector<std::unique_ptr<RankState>> ranks_;
   std::vector<std::vector<double>> priorities_;  // by rank: of the ends and beginnings of lanes
   std::map<MessageKey, Message> messages_;
   std::map<MeetingKey, Meeting> meetings_;
   std::map<std::pair<std::size_t, std::size_t>, MeetingKey> joined_;
 };
+
+// How a plan deals the batch to the ranks of another: by the other's number of a micro-batch its
+// own. Empty if it deals to no two ranks of a replica alike, or leaves out samples.
+std::vector<std::int64_t> deal_of(const Plan& plan, const Plan& other) {
+  std::map<std::int64_t, std::int64_t> deal;
+  std::set<std::int64_t> dealt;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const std::int64_t from = other.ranks[r].first_micro_batch;
+    for (std::int64_t m = 0; m < program_of(other, RankId(r)).micro_batches; ++m) {
+      const std::int64_t to = plan.ranks[r].first_micro_batch + m;
+      if (deal.try_emplace(from + m, to).first->second != to) return {};
+      dealt.insert(to);
+    }
+  }
+  const auto batches = static_cast<std::int64_t>(deal.size());
+  if (dealt.size() != deal.size() || *dealt.begin() != 0 || *dealt.rbegin() != batches - 1)
+    return {};
+  std::vector<std::int64_t> list;
+  for (const auto& [from, to] : deal)
+    list.push_back(to);
+  return list;
+}
 
 }  // namespace
 
@@ -943,9 +968,13 @@ Played play(const Plan& plan, Random& random) {
   return Machine(facts, random).run();
 }
 
-std::string what_goes_wrong(const Plan& plan, const Played& expected, int schedules,
+std::string what_goes_wrong(const Plan& mutant, const Plan& good, int schedules,
                             std::uint64_t seed) {
-  const PlanFacts facts(plan);
+  const PlanFacts facts(mutant), good_facts(good);
+  const std::vector<std::int64_t> deal = deal_of(mutant, good);
+  if (deal.empty()) return "its ranks do not train on the batch";
+  Random first(seed);
+  const Played expected = Machine(good_facts, first, deal).run();
   for (int schedule = 0; schedule < schedules; ++schedule) {
     Random random(seed, static_cast<std::uint64_t>(schedule));
     const Played played = Machine(facts, random).run();

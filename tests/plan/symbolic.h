@@ -30,9 +30,10 @@ struct Played {
 // One schedule of the plan, whose numbers must be in range (the first pass of verify()).
 Played play(const Plan& plan, Random& random);
 
-// Plays `schedules` random schedules of the plan. Empty if none has a problem and the weights are
-// those of `expected` in all of them.
-std::string what_goes_wrong(const Plan& plan, const Played& expected, int schedules,
+// Plays `schedules` random schedules of a mutant of a good plan. Empty if none has a problem and
+// the weights are in all of them those that the good plan trains, on the same batch dealt to the
+// ranks as the mutant deals it.
+std::string what_goes_wrong(const Plan& mutant, const Plan& good, int schedules,
                             std::uint64_t seed);
 
 }  // namespace rehearse::testing

@@ -106,7 +106,8 @@ struct Need {
   std::optional<ValueId> value = std::nullopt;
   std::optional<ParameterClassId> parameter_class = std::nullopt;
   std::optional<Bytes> size = std::nullopt;  // of slabs and rooms
-  std::int64_t begin = 0, end = 0;           // elements it must hold at least
+  std::int64_t begin = 0, end = 0;           // elements it must hold
+  bool exactly = false;                      // and no others
 };
 
 std::string describe(const Need& need) {
@@ -237,8 +238,10 @@ class Operands {
       return false;
     if (buffer.value != need.value && need.value) return false;
     if (need.parameter_class && buffer.parameter_class != need.parameter_class) return false;
-    if (holds_range(need.kind) && (buffer.begin > need.begin || buffer.end < need.end))
-      return false;
+    if (holds_range(need.kind)) {
+      if (buffer.begin > need.begin || buffer.end < need.end) return false;
+      if (need.exactly && (buffer.begin < need.begin || buffer.end > need.end)) return false;
+    }
     return !need.size || buffer.size == *need.size;
   }
 
@@ -399,7 +402,8 @@ class Operands {
                      .access = Access::write,
                      .parameter_class = detail.parameter_class,
                      .begin = detail.begin,
-                     .end = detail.end});
+                     .end = detail.end,
+                     .exactly = true});
   }
 
   void reduction_needs(const Op& op, const Collective& detail, std::vector<Need>& needs) const {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "model/plan/verify/report.h"
 
@@ -10,6 +11,10 @@ bool writes(Access access) {
   return access != Access::read;
 }
 
+bool is_exchange(const Op& op) {
+  return is_collective(op.kind) && !collective_of(op).parameter_class;
+}
+
 // What tensor-parallel ranks exchange about values: every sum once, between its terms and whoever
 // reads it; every row exchange where the network has one.
 class Exchanges {
@@ -18,11 +23,13 @@ class Exchanges {
       : report_(report),
         number_(number),
         program_(report.plan.programs[number]),
-        net_(net_of(report.plan, full, program_)) {}
+        net_(net_of(report.plan, full, program_)),
+        sizes_(element_sizes(report.plan.training)) {}
 
   void run() {
     std::vector<std::vector<Use>> uses(program_.buffers.size());
     for (std::size_t op = 0; op < program_.ops.size(); ++op) {
+      if (is_exchange(program_.ops[op])) check_whole(OpId(op));
       for (const Operand& operand : program_.ops[op].operands)
         uses[operand.buffer.index()].push_back({OpId(op), operand.access});
     }
@@ -46,6 +53,28 @@ class Exchanges {
 
   At at(OpId op) const { return {number_, op}; }
   OpKind kind(OpId op) const { return program_.ops[op.index()].kind; }
+
+  // All of a value takes part, and means are nobody's.
+  void check_whole(OpId id) {
+    const Op& op = program_.ops[id.index()];
+    const Collective& detail = collective_of(op);
+    if (detail.divisor != 1)
+      report_.add(at(id), fmt::format("it divides by {} what is no mean", detail.divisor));
+    Bytes whole;
+    std::int64_t element = sizes_.activation_bytes;
+    for (const Operand& operand : op.operands) {
+      const Buffer& buffer = program_.buffers[operand.buffer.index()];
+      if (!buffer.value) continue;
+      whole =
+          std::max(whole, size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_));
+      if (*buffer.value == net_.loss) element = sizes_.statistic_bytes;
+    }
+    if (detail.element_bytes == element && detail.begin == 0 &&
+        Bytes::bytes(detail.end * element) == whole)
+      return;
+    report_.add(at(id), fmt::format("its value has elements 0..{} of {} bytes",
+                                    whole.bytes() / element, element));
+  }
 
   // Terms first, then their sum, then those who read it. What another stage has sent is summed.
   void check_sums(const std::vector<Use>& uses, bool is_sum) {
@@ -120,13 +149,56 @@ class Exchanges {
   std::size_t number_;
   const RankProgram& program_;
   const Net net_;
+  const ElementSizes sizes_;
   std::map<std::pair<BufferKind, ValueId>, std::optional<LayerId>> sources_;
 };
 
+// The group slots of a program's exchanges.
+std::set<std::size_t> exchange_slots(const RankProgram& program) {
+  std::set<std::size_t> slots;
+  for (const Op& op : program.ops) {
+    if (is_exchange(op)) slots.insert(collective_of(op).group);
+  }
+  return slots;
+}
+
+// Whoever exchanges runs one program on the same samples: the ranks of all slices, in their order,
+// which is that of the rows.
+bool are_slices(const Plan& plan, RankId rank, const Group& group) {
+  const RankBinding& self = plan.ranks[rank.index()];
+  if (static_cast<std::int64_t>(group.members.size()) != plan.mesh.tensor) return false;
+  for (std::size_t m = 0; m < group.members.size(); ++m) {
+    const RankBinding& other = plan.ranks[group.members[m].index()];
+    if (other.program != self.program || other.first_micro_batch != self.first_micro_batch ||
+        other.slice != static_cast<std::int64_t>(m))
+      return false;
+  }
+  return true;
+}
+
+void check_groups(Report& report) {
+  const Plan& plan = report.plan;
+  std::vector<std::set<std::size_t>> slots;
+  for (const RankProgram& program : plan.programs)
+    slots.push_back(exchange_slots(program));
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    for (const std::size_t slot : slots[plan.ranks[r].program.index()]) {
+      const GroupId group = plan.ranks[r].groups[slot];
+      if (are_slices(plan, RankId(r), plan.groups[group.index()])) continue;
+      report.add_rank(r, fmt::format("it exchanges values over group {}, which is not the slices "
+                                     "of its part of the network in their order",
+                                     group.value()));
+      return;  // the others are wrong likewise
+    }
+  }
+}
+
 }  // namespace
 
-void check_exchanges(Report& report, const Net& net, std::size_t program) {
-  Exchanges(report, net, program).run();
+void check_exchanges(Report& report, const Net& net) {
+  for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
+    Exchanges(report, net, p).run();
+  check_groups(report);
 }
 
 }  // namespace rehearse::verifier

@@ -305,8 +305,10 @@ class ProgramMeaning {
         follows(gather, updates[0], "it gathers weights without waiting for their update");
     }
     if (held.sharding == Sharding::parameters) {
-      for (const OpId gather : gathers)
+      for (const OpId gather : gathers) {
+        check_bucket(held, gather);
         follows(updates[0], gather, "the weights it updates are gathered without waiting for it");
+      }
     }
     std::vector<OpId> reductions = all_reduces;
     reductions.insert(reductions.end(), scattered.begin(), scattered.end());
@@ -450,10 +452,7 @@ void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
   check_batch(report, net);
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
     ProgramMeaning(report, net, p).run();
-  if (report.plan.mesh.tensor > 1) {
-    for (std::size_t p = 0; p < report.plan.programs.size(); ++p)
-      check_exchanges(report, net, p);
-  }
+  check_exchanges(report, net);
   if (report.ok()) check_holders(report, net, classes);
 }
 

@@ -175,9 +175,27 @@ class Collectives {
   std::map<Key, std::vector<OpId>> sequences_;
 };
 
+// Messages stay within a replica and a slice: one part's samples are the next part's, too.
+void check_peers(Report& report) {
+  const auto& ranks = report.plan.ranks;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    for (const RankId peer : ranks[r].peers) {
+      const RankBinding& other = ranks[peer.index()];
+      if (other.first_micro_batch == ranks[r].first_micro_batch && other.slice == ranks[r].slice)
+        continue;
+      return report.add_rank(
+          r, fmt::format("it trains from micro-batch {}, slice {}, its peer rank {} from "
+                         "micro-batch {}, slice {}",
+                         ranks[r].first_micro_batch, ranks[r].slice, peer.value(),
+                         other.first_micro_batch, other.slice));
+    }
+  }
+}
+
 }  // namespace
 
 Pairs check_pairing(Report& report, const RankClasses& classes) {
+  check_peers(report);
   Pairs pairs = Transfers(report, classes).run();
   Collectives(report, classes).run();
   return pairs;

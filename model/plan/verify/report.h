@@ -64,7 +64,7 @@ std::vector<std::optional<MicroBatchId>> micro_batches_of(const RankProgram& pro
 void check_batch(Report& report, const Net& net);
 void check_holders(Report& report, const Net& net, const RankClasses& classes);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
-void check_exchanges(Report& report, const Net& net, std::size_t program);
+void check_exchanges(Report& report, const Net& net);
 
 // The passes. All but the first rely on those before.
 void check_structure(Report& report);

@@ -64,20 +64,8 @@ class ProgramStructure {
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_sharding(c);
     if (program_.micro_batches < 1) report_.add_program(number_, "it has no micro-batches");
-    for (const Buffer& buffer : program_.buffers) {
-      const bool known = !buffer.parameter_class ||
-                         buffer.parameter_class->index() < program_.parameter_classes.size();
-      if (!known) {
-        report_.add_program(number_, fmt::format("a buffer of parameter class {}, but there are {}",
-                                                 buffer.parameter_class->value(),
-                                                 program_.parameter_classes.size()));
-      } else if (holds_range(buffer.kind)) {
-        const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
-        if (buffer.begin < 0 || buffer.begin >= buffer.end || buffer.end > held.elements)
-          report_.add_program(number_, fmt::format("a buffer of elements {}..{} of {}",
-                                                   buffer.begin, buffer.end, held.elements));
-      }
-    }
+    for (std::size_t b = 0; b < program_.buffers.size(); ++b)
+      check_buffer(b);
     for (std::size_t op = 0; op < program_.ops.size(); ++op)
       check(OpId(op));
   }
@@ -115,6 +103,31 @@ class ProgramStructure {
           fmt::format("class {} is sharded, but {}", c,
                       held.group ? "its buckets do not make up the whole of it" : "has no group"));
     }
+  }
+
+  void check_buffer(std::size_t b) {
+    const Buffer& buffer = program_.buffers[b];
+    const bool of_value = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
+    const bool of_class = is_persistent(buffer.kind) || holds_range(buffer.kind);
+    if (of_value != buffer.value.has_value() || of_class != buffer.parameter_class.has_value()) {
+      return report_.add_program(number_,
+                                 fmt::format("buffer {} ({}) has {}", b, to_string(buffer.kind),
+                                             of_value   ? "no value, or a parameter class"
+                                             : of_class ? "no parameter class, or a value"
+                                                        : "a value or a parameter class"));
+    }
+    if (!of_class) return;
+    const std::size_t classes = program_.parameter_classes.size();
+    if (buffer.parameter_class->index() >= classes) {
+      return report_.add_program(number_,
+                                 fmt::format("a buffer of parameter class {}, but there are {}",
+                                             buffer.parameter_class->value(), classes));
+    }
+    if (!holds_range(buffer.kind)) return;
+    const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
+    if (buffer.begin < 0 || buffer.begin >= buffer.end || buffer.end > held.elements)
+      report_.add_program(number_, fmt::format("a buffer of elements {}..{} of {}", buffer.begin,
+                                               buffer.end, held.elements));
   }
 
   void check(OpId id) {
@@ -158,6 +171,8 @@ class ProgramStructure {
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
         if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
+        if (op.kind == OpKind::all_gather && collective_of(op).divisor != 1)
+          report_.add({number_, id}, "it gathers, and divides");
         return check_collective(id, collective_of(op));
       case OpKind::optimizer_step:
         return check_class(id, optimize_of(op).parameter_class);
