@@ -56,7 +56,7 @@ TEST_P(PredictedAndMeasured, AgreeInEverythingThatIsNotTime) {
   const StrategySummary measured = summary_in(folder / "run/measured.json").strategies.at(0);
   const auto predicted =
       std::find_if(predictions.strategies.begin(), predictions.strategies.end(),
-                   [&](const StrategySummary& s) { return s.strategy == strategy; });
+                   [&name = strategy](const StrategySummary& s) { return s.strategy == name; });
   ASSERT_NE(predicted, predictions.strategies.end());
   EXPECT_EQ(predicted->plan_hash, measured.plan_hash);
   ASSERT_EQ(predicted->ranks.size(), measured.ranks.size());
