@@ -33,30 +33,43 @@ class Cut {
     activations_ = sums_of(bytes_of(limit_->memory->activations));
   }
 
-  // best[n][b]: smallest largest cost of blocks [b, end) in the last n stages; cut[n][b]: where the
-  // first of them ends.
+  // First the smallest largest stage; then, of the cuts that reach it, the most even one.
   std::optional<std::vector<std::size_t>> run() const {
-    std::vector<std::vector<double>> best(stages_ + 1, std::vector<double>(blocks_ + 1, kNever));
+    const auto largest = best(kNever, [](double a, double b) { return std::max(a, b); });
+    if (!largest) return std::nullopt;
+    double limit = 0;
+    for (std::size_t s = 0; s < stages_; ++s)
+      limit = std::max(limit, cost_[(*largest)[s + 1]] - cost_[(*largest)[s]]);
+    return best(limit, [](double a, double b) { return a * a + b; });
+  }
+
+ private:
+  // The cut with the smallest fold(stage, fold(next stage, ...)), no stage above `most`.
+  // value[n][b]: that of blocks [b, end) in the last n stages; cut[n][b]: where the first of them
+  // ends.
+  template <class Fold>
+  std::optional<std::vector<std::size_t>> best(double most, Fold fold) const {
+    std::vector<std::vector<double>> value(stages_ + 1, std::vector<double>(blocks_ + 1, kNever));
     std::vector<std::vector<std::size_t>> cut(stages_ + 1,
                                               std::vector<std::size_t>(blocks_ + 1, blocks_));
-    best[0][blocks_] = 0;
+    value[0][blocks_] = 0;
     for (std::size_t n = 1; n <= stages_; ++n) {
       for (std::size_t b = 0; b + n <= blocks_; ++b) {
         for (std::size_t end = b + 1; end + n - 1 <= blocks_; ++end) {
-          if (!fits(stages_ - n, b, end)) break;
-          const double largest = std::max(cost_[end] - cost_[b], best[n - 1][end]);
-          if (largest < best[n][b]) best[n][b] = largest, cut[n][b] = end;
+          const double cost = cost_[end] - cost_[b];
+          if (cost > most || !fits(stages_ - n, b, end)) break;
+          const double all = fold(cost, value[n - 1][end]);
+          if (all < value[n][b]) value[n][b] = all, cut[n][b] = end;
         }
       }
     }
-    if (best[stages_][0] == kNever) return std::nullopt;
+    if (value[stages_][0] == kNever) return std::nullopt;
     std::vector<std::size_t> starts = {0};
     for (std::size_t n = stages_; n >= 1; --n)
       starts.push_back(cut[n][starts.back()]);
     return starts;
   }
 
- private:
   bool fits(std::size_t stage, std::size_t begin, std::size_t end) const {
     if (!limit_) return true;
     const double bytes = state_[end] - state_[begin] +
