@@ -114,16 +114,20 @@ void time_kernel(benchmark::State& state, const KernelRequest& request) {
          4.0 * static_cast<double>(elements));
 }
 
-// w, g and v read, w and v written; five operations per parameter.
-void time_step(benchmark::State& state) {
+// w, g and the moments read, w and the moments written.
+void time_step(benchmark::State& state, const std::variant<Sgd, Adam>& rule) {
   Random random(1);
   const std::int64_t n = state.range(0);
-  const Buffer w(n, random, -1, 1), g(n, random, -1, 1), v(n, random, -1, 1);
+  const Buffer w(n, random, -1, 1), g(n, random, -1, 1);
+  const Buffer first(n, random, -1, 1), second(n, random, 0, 1);
   const auto backend = exec::make_onednn_backend();
-  const Sgd sgd{.lr = 1e-9, .momentum = 0.9, .weight_decay = 1e-4};
+  Optimizer optimizer;
+  optimizer.rule = rule;
+  optimizer.weight_decay = 1e-4;
   for (auto _ : state)
-    backend->step(sgd, w.data(), g.data(), v.data(), n, true);
-  report(state, 6.0 * static_cast<double>(n), 20.0 * static_cast<double>(n));
+    backend->step({optimizer, 1e-9, 0, true}, w.data(), g.data(), {first.data(), second.data()}, n);
+  report(state, flops_per_weight(optimizer) * static_cast<double>(n),
+         (12.0 + 8.0 * static_cast<double>(moments_of(optimizer))) * static_cast<double>(n));
 }
 
 void time_add(benchmark::State& state) {
@@ -178,7 +182,8 @@ const bool kRegistered = [] {
   register_layer(Linear{256, 1024, true}, {{{64, 256}}});
   register_layer(Gelu{}, {{{64, 1024}}});
   // ResNet-20's parameters, and more than caches hold.
-  benchmark::RegisterBenchmark("sgd", time_step)->Arg(272'000)->Arg(8'000'000);
+  benchmark::RegisterBenchmark("sgd", time_step, Sgd{0.9})->Arg(272'000)->Arg(8'000'000);
+  benchmark::RegisterBenchmark("adam", time_step, Adam{})->Arg(272'000)->Arg(8'000'000);
   benchmark::RegisterBenchmark("add", time_add)->Arg(272'000)->Arg(8'000'000);
   return true;
 }();

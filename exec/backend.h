@@ -5,6 +5,7 @@
 // by one thread, and is deterministic: the same inputs give the same bits.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -45,6 +46,16 @@ struct KernelArguments {
   void* sum = nullptr;
 };
 
+// What one step of an optimizer does to a piece of the weights.
+struct Update {
+  const Optimizer& optimizer;
+  double lr = 0;          // of this step
+  std::int64_t step = 0;  // counted from 0
+  bool decays = false;    // whether weight decay applies to the piece
+};
+// Running means, first and second; null: the optimizer keeps none.
+using Moments = std::array<void*, 2>;
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -64,9 +75,9 @@ class Backend {
   virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from
   virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
   virtual void fill_zero(void* values, std::int64_t n) = 0;
-  // One optimizer step; state: momentum, n elements, unused (may be null) without momentum.
-  virtual void step(const Sgd& sgd, void* parameters, const void* gradients, void* state,
-                    std::int64_t n, bool decays) = 0;
+  // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along.
+  virtual void step(const Update& update, void* parameters, const void* gradients,
+                    const Moments& moments, std::int64_t n) = 0;
   // Conversion between the real type and double, for initial weights, checkpoints and tests.
   virtual void store(void* into, const std::vector<double>& values) = 0;
   virtual std::vector<double> load(const void* from, std::int64_t n) = 0;

@@ -34,7 +34,8 @@ KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::in
   const auto times = repeat(budget, kLeastRuns, [&] {
     std::byte* weights = memory.take(size);
     const std::byte* gradients = memory.take(size);
-    backend.step(training.optimizer, weights, gradients, memory.take(size), n, true);
+    backend.step({training.optimizer, training.optimizer.lr, 0, true}, weights, gradients,
+                 {memory.take(size), nullptr}, n);
   });
   return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
 }

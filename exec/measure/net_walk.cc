@@ -60,7 +60,8 @@ std::string details(const LayerSpec& spec) {
 
 Training usual_training() {
   Training training;
-  training.optimizer = {1e-9, 0.9, 0};
+  training.optimizer.rule = Sgd{0.9};
+  training.optimizer.lr = 1e-9;
   return training;
 }
 
@@ -115,8 +116,8 @@ void NetWalk::update() const {
       n += net_.parameters[--first].shape.elements();
     }
     const ParameterId begin(last - 1);
-    backend_.step(training_.optimizer, in(weights_, begin), in(weight_gradients_, begin),
-                  in(momentum_, begin), n, decays);
+    backend_.step({training_.optimizer, training_.optimizer.lr, 0, decays}, in(weights_, begin),
+                  in(weight_gradients_, begin), {in(momentum_, begin), nullptr}, n);
     last = first;
   }
 }

@@ -226,9 +226,11 @@ void Executor::load(const Op& op) {
 
 void Executor::update(const Op& op) {
   const ParameterClassId c = optimize_of(op).parameter_class;
+  const Training& training = plan_.training;
+  const double lr = learning_rate(training.optimizer, step_, training.steps);
   for (const Parameters::Part& part : parameters_.parts(c)) {
-    backend_.step(plan_.training.optimizer, part.weights, part.gradients, part.state, part.elements,
-                  part.decays);
+    backend_.step({training.optimizer, lr, step_, part.decays}, part.weights, part.gradients,
+                  part.moments, part.elements);
   }
 }
 

@@ -31,10 +31,20 @@ Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Aren
     std::byte* memory = arena.at(BufferId(b)).data();
     if (buffer.kind == BufferKind::parameters) flat.weights = memory;
     if (buffer.kind == BufferKind::gradients) flat.gradients = memory;
-    if (buffer.kind == BufferKind::optimizer_state) flat.state = memory;
+    if (buffer.kind == BufferKind::optimizer_state)
+      flat.moments = moments_in(memory, held(*buffer.parameter_class));
   }
   for (std::size_t c = 0; c < flat_.size(); ++c)
     cut_parts(ParameterClassId(c));
+}
+
+Moments Parameters::moments_in(std::byte* state, const ParameterClass& held) const {
+  const std::int64_t elements =
+      held.sharding == Sharding::none ? held.elements : shard_elements(held);
+  Moments moments = {};
+  for (std::int64_t k = 0; k < moments_of(plan_.training.optimizer); ++k)
+    moments[static_cast<std::size_t>(k)] = state + k * elements * sizes_.moment;
+  return moments;
 }
 
 // All of a class, or a chunk of every bucket.
@@ -77,13 +87,18 @@ void Parameters::cut_parts(ParameterClassId c) {
 Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::int64_t begin,
                                      std::int64_t end, bool decays) const {
   const Flat& flat = flat_[c.index()];
-  const auto at = [&](std::byte* memory, std::int64_t element, Sharding level) {
+  const auto at = [&](void* memory, std::int64_t element, Sharding level) {
     const std::int64_t place = held(c).sharding >= level ? own.shard + begin - own.begin : begin;
-    return memory == nullptr ? nullptr : memory + place * element;
+    return memory == nullptr ? nullptr : static_cast<std::byte*>(memory) + place * element;
+  };
+  const auto moment = [&](std::size_t k) {
+    return at(flat.moments[k], sizes_.moment, Sharding::optimizer_state);
   };
   return {at(flat.weights, sizes_.parameter, Sharding::parameters),
           at(flat.gradients, sizes_.gradient, Sharding::gradients),
-          at(flat.state, sizes_.optimizer, Sharding::optimizer_state), end - begin, decays};
+          {moment(0), moment(1)},
+          end - begin,
+          decays};
 }
 
 void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
@@ -104,7 +119,9 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
   }
   for (std::size_t c = 0; c < flat_.size(); ++c) {
     for (const Part& part : parts_[c]) {
-      if (part.state != nullptr) backend.fill_zero(part.state, part.elements);
+      for (void* moment : part.moments) {
+        if (moment != nullptr) backend.fill_zero(moment, part.elements);
+      }
     }
   }
 }

@@ -24,14 +24,14 @@ class Parameters {
   Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena);
 
   const std::map<ParameterId, ParameterPlace>& places() const { return places_; }
-  // The persistent buffers: all of the class, or this rank's shard. State is null where the
-  // optimizer keeps none.
+  // The persistent buffers: all of the class, or this rank's shard.
   std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
   std::byte* flat_gradients(ParameterClassId c) const { return flat_[c.index()].gradients; }
 
   // What this rank updates of a class, piece by piece: neighbours that decay alike are one.
   struct Part {
-    std::byte *weights, *gradients, *state;
+    std::byte *weights, *gradients;
+    Moments moments;
     std::int64_t elements = 0;
     bool decays = false;
   };
@@ -42,12 +42,14 @@ class Parameters {
 
  private:
   struct Flat {
-    std::byte *weights = nullptr, *gradients = nullptr, *state = nullptr;
+    std::byte *weights = nullptr, *gradients = nullptr;
+    Moments moments = {};  // one after the other in the optimizer's state
   };
   // Elements [begin, end) of a class that this rank updates; shard: where they begin in its shard.
   struct Own {
     std::int64_t begin = 0, end = 0, shard = 0;
   };
+  Moments moments_in(std::byte* state, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
   void cut_parts(ParameterClassId c);
   Part part_at(ParameterClassId c, const Own& own, std::int64_t begin, std::int64_t end,

@@ -16,11 +16,10 @@ std::int64_t elements_updated(const RankProgram& program, const Op& op) {
 }
 
 StepWork optimizer_work(const Training& training, std::int64_t elements) {
-  const Sgd& sgd = training.optimizer;
-  const double terms = 1.0 + (sgd.momentum != 0 ? 1 : 0) + (sgd.weight_decay != 0 ? 1 : 0);
   const StateSizes sizes = state_sizes(training);
   const std::int64_t bytes = 2 * sizes.parameter + sizes.gradient + 2 * sizes.optimizer;
-  return {KernelClass::optimizer, Flops::flops(2 * terms * static_cast<double>(elements)),
+  return {KernelClass::optimizer,
+          Flops::flops(flops_per_weight(training.optimizer) * static_cast<double>(elements)),
           Bytes::bytes(bytes * elements)};
 }
 

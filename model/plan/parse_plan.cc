@@ -60,7 +60,8 @@ class Parser {
     strategy(next());
     model(next());
     training(next());
-    sgd(next());
+    optimizer(next());
+    rate(next());
     mesh(next());
     scalars();
     while (more())
@@ -129,11 +130,37 @@ class Parser {
     line.finish();
   }
 
-  void sgd(Line line) {
-    line.literal("sgd");
-    plan_.training.optimizer.lr = real(line.field("lr"));
-    plan_.training.optimizer.momentum = real(line.field("momentum"));
-    plan_.training.optimizer.weight_decay = real(line.field("weight_decay"));
+  void optimizer(Line line) {
+    line.literal("optimizer");
+    Optimizer& optimizer = plan_.training.optimizer;
+    const Word kind = line.word("an optimizer");
+    optimizer.lr = real(line.field("lr"));
+    optimizer.weight_decay = real(line.field("weight_decay"));
+    if (kind.text == "sgd") {
+      optimizer.rule = Sgd{real(line.field("momentum"))};
+    } else if (kind.text == "adam" || kind.text == "adamw") {
+      Adam adam;
+      adam.decoupled = kind.text == "adamw";
+      adam.beta1 = real(line.field("beta1"));
+      adam.beta2 = real(line.field("beta2"));
+      adam.epsilon = real(line.field("epsilon"));
+      optimizer.rule = adam;
+    } else {
+      expected("sgd, adam or adamw", kind);
+    }
+    line.finish();
+  }
+
+  void rate(Line line) {
+    line.literal("rate");
+    RateSchedule& schedule = plan_.training.optimizer.schedule;
+    schedule.warmup = integer(line.field("warmup"));
+    schedule.decay = named(line.field("decay"), "a decay", RateDecay::step);
+    schedule.last = real(line.field("last"));
+    const Word every = line.field("every");
+    schedule.every = integer(every);
+    if (schedule.every < 1) expected("a number of steps", every);
+    schedule.factor = real(line.field("factor"));
     line.finish();
   }
 

@@ -241,7 +241,7 @@ struct StageMemory {
 };
 
 struct Plan {
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   std::string strategy;
   ModelSpec model;
   Training training;

@@ -2,7 +2,7 @@
 //
 // One line per thing, fields in a fixed order, numbers in base units:
 //
-//   rehearse plan 2
+//   rehearse plan 3
 //   strategy ddp
 //   ...
 //   group 0 ranks=0,1,2,3

@@ -55,8 +55,7 @@ class Printer {
     const Training& t = plan.training;
     line("training data={} batch={} dtype={} steps={} seed={}", t.data, t.batch, to_string(t.dtype),
          t.steps, t.seed);
-    line("sgd lr={} momentum={} weight_decay={}", exact(t.optimizer.lr),
-         exact(t.optimizer.momentum), exact(t.optimizer.weight_decay));
+    optimizer(t.optimizer);
     std::vector<std::string> axes;
     for (const Axis axis : plan.mesh.order)
       axes.push_back(fmt::format("{}={}", to_string(axis), plan.mesh.size(axis)));
@@ -70,6 +69,21 @@ class Printer {
     line("stage_costs forward={} backward_input={} backward_weight={} transfer={}",
          list(costs.forward, exact), list(costs.backward_input, exact),
          list(costs.backward_weight, exact), exact(costs.transfer));
+  }
+
+  void optimizer(const Optimizer& o) {
+    std::string rule;
+    if (const Adam* adam = std::get_if<Adam>(&o.rule)) {
+      rule = fmt::format("beta1={} beta2={} epsilon={}", exact(adam->beta1), exact(adam->beta2),
+                         exact(adam->epsilon));
+    } else {
+      rule = fmt::format("momentum={}", exact(std::get<Sgd>(o.rule).momentum));
+    }
+    line("optimizer {} lr={} weight_decay={} {}", name_of(o), exact(o.lr), exact(o.weight_decay),
+         rule);
+    line("rate warmup={} decay={} last={} every={} factor={}", o.schedule.warmup,
+         to_string(o.schedule.decay), exact(o.schedule.last), o.schedule.every,
+         exact(o.schedule.factor));
   }
 
   void model(const ModelSpec& spec) {

@@ -12,8 +12,8 @@ ElementSizes element_sizes(const Training& training) {
 StateSizes state_sizes(const Training& training) {
   const std::int64_t bytes = bytes_of(training.dtype);
   const std::int64_t exact = std::max<std::int64_t>(bytes, 4);
-  const std::int64_t momentum = training.optimizer.momentum != 0 ? exact : 0;
-  return {bytes, bytes, momentum + (exact > bytes ? exact : 0)};
+  const std::int64_t master = exact > bytes ? exact : 0;
+  return {bytes, bytes, moments_of(training.optimizer) * exact + master, exact};
 }
 
 }  // namespace rehearse

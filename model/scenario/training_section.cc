@@ -9,20 +9,76 @@ std::optional<DataType> read_data_type(const Value& value, Problems& problems) {
   return read_enum(value, "data type", data_types(), problems);
 }
 
-Sgd read_optimizer(Map& training) {
-  Sgd sgd;
+// In [0, 1).
+std::optional<double> read_share(const Value& value, Problems& problems) {
+  const auto share = read_number(value, problems, 0.0);
+  if (share && *share >= 1) return expected("a number below 1", value, problems), std::nullopt;
+  return share;
+}
+
+std::optional<std::pair<double, double>> read_betas(const Value& value, Problems& problems) {
+  if (value.kind != Kind::list || value.items.size() != 2)
+    return expected("two numbers such as [0.9, 0.999]", value, problems), std::nullopt;
+  const auto first = read_share(value.items[0], problems);
+  const auto second = read_share(value.items[1], problems);
+  if (!first || !second) return std::nullopt;
+  return std::pair(*first, *second);
+}
+
+std::optional<RateDecay> read_decay(const Value& value, Problems& problems) {
+  return read_enum(value, "decay", rate_decays(), problems);
+}
+
+RateSchedule read_schedule(Map& optimizer) {
+  RateSchedule schedule;
+  const Value* value = optimizer.find("schedule");
+  if (value == nullptr) return schedule;
+  Map map(*value, "schedule", optimizer.where("schedule"), optimizer.problems());
+  read(map, "warmup", schedule.warmup, read_count, Range{0});
+  read(map, "decay", schedule.decay, read_decay);
+  if (schedule.decay == RateDecay::step) {
+    read_needed(map, "every", schedule.every, read_count, Range{});
+    read(map, "factor", schedule.factor, read_number, 0.0);
+  } else if (schedule.decay != RateDecay::none) {
+    read(map, "last", schedule.last, read_number, 0.0);
+  }
+  map.finish();
+  return schedule;
+}
+
+Adam read_adam(Map& map, bool decoupled) {
+  Adam adam;
+  adam.decoupled = decoupled;
+  std::pair<double, double> betas{adam.beta1, adam.beta2};
+  read(map, "betas", betas, read_betas);
+  adam.beta1 = betas.first;
+  adam.beta2 = betas.second;
+  read(map, "epsilon", adam.epsilon, read_number, 0.0);
+  return adam;
+}
+
+Optimizer read_optimizer(Map& training) {
+  Optimizer optimizer;
   const Value* value = training.need("optimizer");
-  if (value == nullptr) return sgd;
+  if (value == nullptr) return optimizer;
   Problems& problems = training.problems();
   Map map(*value, "optimizer", training.where("optimizer"), problems);
   std::string kind = "sgd";
   read_needed(map, "kind", kind, read_text);
-  if (kind != "sgd") unknown_name("optimizer", *map.find("kind"), {"sgd"}, problems);
-  read_needed(map, "lr", sgd.lr, read_number, 0.0);
-  read(map, "momentum", sgd.momentum, read_number, 0.0);
-  read(map, "weight_decay", sgd.weight_decay, read_number, 0.0);
+  read_needed(map, "lr", optimizer.lr, read_number, 0.0);
+  read(map, "weight_decay", optimizer.weight_decay, read_number, 0.0);
+  if (kind == "sgd") {
+    Sgd sgd;
+    read(map, "momentum", sgd.momentum, read_share);
+    optimizer.rule = sgd;
+  } else if (kind == "adam" || kind == "adamw") {
+    optimizer.rule = read_adam(map, kind == "adamw");
+  } else {
+    unknown_name("optimizer", *map.find("kind"), {"sgd", "adam", "adamw"}, problems);
+  }
+  optimizer.schedule = read_schedule(map);
   map.finish();
-  return sgd;
+  return optimizer;
 }
 
 }  // namespace

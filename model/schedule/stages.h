@@ -18,9 +18,9 @@ struct StageLimit {
 };
 
 // First block of every stage, and one past the last block: stages + 1 numbers. Every stage has a
-// block or more; the largest sum of costs is as small as can be among the cuts whose stages fit, and
-// among such cuts the sum of their squares, so that no stage idles more than it must. None if no cut
-// fits the limit. Exact, O(blocks^2 stages). Needs 1 <= stages <= costs.size().
+// block or more; the largest sum of costs is as small as can be among the cuts whose stages fit,
+// and among such cuts the sum of their squares, so that no stage idles more than it must. None if
+// no cut fits the limit. Exact, O(blocks^2 stages). Needs 1 <= stages <= costs.size().
 std::optional<std::vector<std::size_t>> cut_stages(const std::vector<double>& costs,
                                                    std::int64_t stages,
                                                    const std::optional<StageLimit>& limit = {});

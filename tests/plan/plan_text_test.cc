@@ -46,29 +46,29 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
   const std::string good =
       print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
   const std::vector<BadText> cases = {
-      {"rehearse plan 2", "rehearse plan 3",
-       "plan.txt:1:15: error: this is version 3 of the plan's form, expected 2\n"
-       "    1 | rehearse plan 3\n"
+      {"rehearse plan 3", "rehearse plan 4",
+       "plan.txt:1:15: error: this is version 4 of the plan's form, expected 3\n"
+       "    1 | rehearse plan 4\n"
        "      |               ^\n"},
       {"mesh data=2", "mesh datum=2",
-       "plan.txt:6:6: error: expected an axis, got 'datum'\n"
-       "    6 | mesh datum=2 subnetwork=1 pipeline=1 tensor=1\n"
+       "plan.txt:7:6: error: expected an axis, got 'datum'\n"
+       "    7 | mesh datum=2 subnetwork=1 pipeline=1 tensor=1\n"
        "      |      ^~~~~\n"},
       {"model mlp", "model mpl",
        "plan.txt:3:7: error: there is no model kind 'mpl'\n"
        "    3 | model mpl image=4x4x1 hidden=24x24x24 classes=10\n"
        "      |       ^~~\n"},
       {"group 0 ranks=0,1", "group 0 ranks=0,x",
-       "plan.txt:12:17: error: expected a number, got 'x'\n"
-       "   12 | group 0 ranks=0,x\n"
+       "plan.txt:13:17: error: expected a number, got 'x'\n"
+       "   13 | group 0 ranks=0,x\n"
        "      |                 ^\n"},
       {"lane 0 compute", "lane 0 conpute",
-       "plan.txt:14:8: error: expected a lane, got 'conpute'\n"
-       "   14 | lane 0 conpute stage=0\n"
+       "plan.txt:15:8: error: expected a lane, got 'conpute'\n"
+       "   15 | lane 0 conpute stage=0\n"
        "      |        ^~~~~~~\n"},
       {"group 0 ranks=0,1", "group 0",
-       "plan.txt:12:8: error: expected 'ranks=', got the line's end\n"
-       "   12 | group 0\n"
+       "plan.txt:13:8: error: expected 'ranks=', got the line's end\n"
+       "   13 | group 0\n"
        "      |        ^\n"},
   };
   for (const BadText& bad : cases) {

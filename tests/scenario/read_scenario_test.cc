@@ -50,11 +50,27 @@ TEST(ReadScenario, Model) {
   EXPECT_THAT(scenario.model.fields.at("classes"), ::testing::ElementsAre(100));
 }
 
+TEST(ReadScenario, Optimizers) {
+  const std::string sgd = "{kind: sgd, lr: 0.05, momentum: 0.8, weight_decay: 1e-4}";
+  const auto optimizer = [&](const std::string& text) {
+    return parsed(replaced(kEverything, sgd, text)).training.optimizer;
+  };
+  EXPECT_EQ(optimizer("{kind: adam, lr: 3e-4}"), (Optimizer{Adam{}, 3e-4, 0, {}}));
+  EXPECT_EQ(optimizer("{kind: adamw, lr: 3e-4, betas: [0.8, 0.95], epsilon: 1e-9, "
+                      "weight_decay: 0.1, schedule: {warmup: 5, decay: cosine, last: 0.1}}"),
+            (Optimizer{Adam{.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-9, .decoupled = true},
+                       3e-4,
+                       0.1,
+                       {.warmup = 5, .decay = RateDecay::cosine, .last = 0.1}}));
+  EXPECT_EQ(optimizer("{kind: sgd, lr: 1, schedule: {decay: step, every: 30, factor: 0.2}}"),
+            (Optimizer{Sgd{}, 1, 0, {.decay = RateDecay::step, .every = 30, .factor = 0.2}}));
+}
+
 TEST(ReadScenario, Training) {
   const Training training = parsed(kEverything).training;
   EXPECT_EQ(training.data, "fashion-mnist");
   EXPECT_EQ(training.batch, 512);
-  EXPECT_EQ(training.optimizer, (Sgd{0.05, 0.8, 1e-4}));
+  EXPECT_EQ(training.optimizer, (Optimizer{Sgd{0.8}, 0.05, 1e-4, {}}));
   EXPECT_EQ(training.dtype, DataType::bf16);
   EXPECT_EQ(training.steps, 7);
   EXPECT_EQ(training.seed, 12u);
@@ -116,7 +132,7 @@ cluster: {device: tiny}
 strategies: [{name: one}]
 )");
   EXPECT_EQ(scenario.training.dtype, DataType::fp32);
-  EXPECT_EQ(scenario.training.optimizer, (Sgd{0.1, 0, 0}));
+  EXPECT_EQ(scenario.training.optimizer, (Optimizer{Sgd{}, 0.1, 0, {}}));
   EXPECT_EQ(scenario.cluster.nodes, 1);
   EXPECT_EQ(scenario.cluster.devices_per_node, 1);
   EXPECT_FALSE(scenario.cluster.interconnect.has_value());

@@ -61,7 +61,7 @@ inline Training training(std::int64_t batch = 256) {
   Training training;
   training.data = "synthetic";
   training.batch = batch;
-  training.optimizer = {0.1, 0.9, 0.0};
+  training.optimizer.rule = Sgd{0.9};
   training.steps = 3;
   return training;
 }

@@ -162,7 +162,7 @@ RandomCase random_case(Random& random) {
   c.training.data = "synthetic";
   c.training.batch = parts * draw.between(1, 2) + (draw.one_in(16) ? 1 : 0);
   c.training.dtype = draw.one_of<DataType>({DataType::fp32, DataType::bf16});
-  c.training.optimizer = {0.1, draw.one_in(2) ? 0.9 : 0, 0};
+  c.training.optimizer.rule = draw.one_of<std::variant<Sgd, Adam>>({Sgd{}, Sgd{0.9}, Adam{}});
   c.training.seed = static_cast<std::uint64_t>(draw.between(1, 100));
   if (draw.one_in(16)) ++c.devices;
   if (draw.one_in(2)) c.strategy.data.reset();
@@ -174,8 +174,8 @@ RandomCase random_case(Random& random) {
 std::string describe(const RandomCase& c) {
   const StrategySpec& s = c.strategy;
   std::string text =
-      fmt::format("{} on {} devices, batch {} of {}, momentum {}:", c.model.kind, c.devices,
-                  c.training.batch, to_string(c.training.dtype), c.training.optimizer.momentum);
+      fmt::format("{} on {} devices, batch {} of {}, {} moments:", c.model.kind, c.devices,
+                  c.training.batch, to_string(c.training.dtype), moments_of(c.training.optimizer));
   for (const auto& [field, numbers] : c.model.fields)
     text += fmt::format(" {}={}", field, fmt::join(numbers, ","));
   text += fmt::format(

@@ -53,9 +53,9 @@ class OnednnBackend : public Backend {
     reference_->divide(values, n, by);
   }
   void fill_zero(void* values, std::int64_t n) override { reference_->fill_zero(values, n); }
-  void step(const Sgd& sgd, void* parameters, const void* gradients, void* state, std::int64_t n,
-            bool decays) override {
-    reference_->step(sgd, parameters, gradients, state, n, decays);
+  void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
+            std::int64_t n) override {
+    reference_->step(update, parameters, gradients, moments, n);
   }
   void store(void* into, const std::vector<double>& values) override {
     reference_->store(into, values);

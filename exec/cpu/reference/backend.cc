@@ -91,25 +91,10 @@ class ReferenceBackend : public Backend {
     std::fill_n(static_cast<Real*>(values), n, Real{0});
   }
 
-  // One pass over parameters, gradients and momentum.
-  void step(const Sgd& sgd, void* parameters, const void* gradients, void* state, std::int64_t n,
-            bool decays) override {
-    auto* w = static_cast<Real*>(parameters);
-    const auto* g = static_cast<const Real*>(gradients);
-    auto* v = static_cast<Real*>(state);
-    const auto lr = static_cast<Real>(sgd.lr), momentum = static_cast<Real>(sgd.momentum);
-    const auto decay = static_cast<Real>(decays ? sgd.weight_decay : 0.0);
-    if (sgd.momentum == 0) {
-#pragma omp simd
-      for (std::int64_t i = 0; i < n; ++i)
-        w[i] -= lr * (g[i] + decay * w[i]);
-      return;
-    }
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) {
-      v[i] = momentum * v[i] + g[i] + decay * w[i];
-      w[i] -= lr * v[i];
-    }
+  void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
+            std::int64_t n) override {
+    reference::step(update, static_cast<Real*>(parameters), static_cast<const Real*>(gradients),
+                    static_cast<Real*>(moments[0]), static_cast<Real*>(moments[1]), n);
   }
 
   void store(void* into, const std::vector<double>& values) override {

@@ -107,4 +107,9 @@ struct Kernels<CrossEntropy, Real> {
   static void backward(const CrossEntropy& loss, const Call<Real>& call);
 };
 
+// One step of the optimizer; moments are null where it keeps none.
+template <class Real>
+void step(const Update& update, Real* weights, const Real* gradients, Real* first, Real* second,
+          std::int64_t n);
+
 }  // namespace rehearse::exec::reference

@@ -34,13 +34,20 @@ TEST_P(EveryBackend, AddsDividesAndClears) {
   EXPECT_THAT(load(sum), ElementsAre(0, 0, 2.5));
 }
 
+Optimizer optimizer(std::variant<Sgd, Adam> rule, double weight_decay) {
+  Optimizer optimizer;
+  optimizer.rule = rule;
+  optimizer.weight_decay = weight_decay;
+  return optimizer;
+}
+
 // w = 2, g = 1, lr = 1/4: w - lr g = 1.75; with decay 1/2, g + w/2 = 2 and w = 1.5.
 TEST_P(EveryBackend, StepsWithoutMomentum) {
   const Tensor gradient = tensor({1});
   const Tensor plain = tensor({2}), decayed = tensor({2});
-  const Sgd sgd{.lr = 0.25, .momentum = 0, .weight_decay = 0.5};
-  backend->step(sgd, plain.data(), gradient.data(), nullptr, 1, false);
-  backend->step(sgd, decayed.data(), gradient.data(), nullptr, 1, true);
+  const Optimizer sgd = optimizer(Sgd{}, 0.5);
+  backend->step({sgd, 0.25, 0, false}, plain.data(), gradient.data(), {}, 1);
+  backend->step({sgd, 0.25, 0, true}, decayed.data(), gradient.data(), {}, 1);
   EXPECT_THAT(load(plain), ElementsAre(1.75));
   EXPECT_THAT(load(decayed), ElementsAre(1.5));
 }
@@ -48,10 +55,40 @@ TEST_P(EveryBackend, StepsWithoutMomentum) {
 // v = 4/2 + 1 + 2/2 = 4, then w = 2 - 4/4 = 1.
 TEST_P(EveryBackend, StepsWithMomentum) {
   const Tensor weights = tensor({2}), gradient = tensor({1}), momentum = tensor({4});
-  backend->step({.lr = 0.25, .momentum = 0.5, .weight_decay = 0.5}, weights.data(), gradient.data(),
-                momentum.data(), 1, true);
+  const Optimizer sgd = optimizer(Sgd{0.5}, 0.5);
+  backend->step({sgd, 0.25, 0, true}, weights.data(), gradient.data(), {momentum.data(), nullptr},
+                1);
   EXPECT_THAT(load(momentum), ElementsAre(4));
   EXPECT_THAT(load(weights), ElementsAre(1));
+}
+
+// beta1 = 1/2, beta2 = 3/4, second step (t = 2): m = 2/2 + 6/2 = 4, corrected 4 / (3/4) = 16/3;
+// v = 3 (3/4) + 36/4 = 11.25, corrected 11.25 / (7/16) = 180/7. lr = 1/4, no epsilon:
+// w = 2 - (1/4) (16/3) / sqrt(180/7).
+TEST_P(EveryBackend, StepsAdam) {
+  const Adam rule{.beta1 = 0.5, .beta2 = 0.75, .epsilon = 0, .decoupled = false};
+  const Optimizer adam = optimizer(rule, 0);
+  const Tensor weights = tensor({2}), gradient = tensor({6}), m = tensor({2}), v = tensor({3});
+  backend->step({adam, 0.25, 1, true}, weights.data(), gradient.data(), {m.data(), v.data()}, 1);
+  EXPECT_THAT(load(m), ElementsAre(4));
+  EXPECT_THAT(load(v), ElementsAre(11.25));
+  EXPECT_NEAR(load(weights)[0], 2 - 4.0 / 3 / std::sqrt(180.0 / 7), 1e-6);
+}
+
+// The first step of Adam is lr sign(g) (epsilon aside), whatever the betas. Decay of 1/2 turns g
+// into -1 + 2/2 = 0, or, decoupled, w into 2 (1 - 1/4 1/2) = 1.75 first.
+TEST_P(EveryBackend, DecaysAdamByTheGradientOrApart) {
+  for (const bool decoupled : {false, true}) {
+    const Optimizer adam =
+        optimizer(Adam{.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .decoupled = decoupled}, 0.5);
+    const Tensor plain = tensor({2}), decayed = tensor({2}), gradient = tensor({-1});
+    const Tensor m = tensor({0}), v = tensor({0}), p = tensor({0}), q = tensor({0});
+    backend->step({adam, 0.25, 0, false}, plain.data(), gradient.data(), {m.data(), v.data()}, 1);
+    backend->step({adam, 0.25, 0, true}, decayed.data(), gradient.data(), {p.data(), q.data()}, 1);
+    EXPECT_NEAR(load(plain)[0], 2.25, 1e-6);
+    EXPECT_NEAR(load(decayed)[0], 2, 1e-6);  // 1.75 + 1/4, or 2 + 0
+    EXPECT_NEAR(load(p)[0], decoupled ? -0.1 : 0, 1e-6);
+  }
 }
 
 TEST_P(EveryBackend, AccumulatesAndCopies) {

@@ -128,10 +128,12 @@ inline ModelSpec small_resnet() {
 
 // A plan of a small network in double, checked: 16 samples per step.
 inline Plan executable(const StrategySpec& strategy, std::int64_t devices,
-                       const ModelSpec& model = small_resnet()) {
+                       const ModelSpec& model = small_resnet(),
+                       const Optimizer& optimizer = testing::training(16).optimizer) {
   const Net net = *build_net(model);
   Training training = testing::training(16);
   training.dtype = DataType::fp64;
+  training.optimizer = optimizer;
   const auto plan = build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
   EXPECT_TRUE(plan.ok()) << format(plan.errors());
   const Status good = verify(*plan);

@@ -134,6 +134,30 @@ TEST_P(EveryWay, TrainsTheSameModel) {
 INSTANTIATE_TEST_SUITE_P(Strategies, EveryWay, ::testing::ValuesIn(all_ways()),
                          [](const auto& way) { return way.param.name; });
 
+// Moments and weight decay of a shard are those of the whole, wherever buckets and parameters end.
+// Epsilon is large: Adam divides by the root of a square, and near zero rounding would be
+// magnified.
+TEST(Optimizers, MoveShardsAsTheyMoveTheWhole) {
+  Optimizer adamw{.rule = Adam{.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-3, .decoupled = true},
+                  .lr = 0.01,
+                  .weight_decay = 0.1,
+                  .schedule = {.warmup = 2, .decay = RateDecay::cosine, .last = 0.1}};
+  const auto reference = train_locally(
+      executable(testing::accumulation(kMicroBatches), 1, tiny_gpt(false), adamw), kSteps);
+  for (const Sharding sharding :
+       {Sharding::none, Sharding::optimizer_state, Sharding::gradients, Sharding::parameters}) {
+    StrategySpec strategy = testing::data_parallel("adamw", Bytes::bytes(1000));
+    strategy.sharding = sharding;
+    strategy.micro_batches = 2;
+    const auto run = train_locally(executable(strategy, 4, tiny_gpt(false), adamw), kSteps);
+    EXPECT_LT(difference(run.weights, reference.weights), 1e-11) << to_string(sharding);
+  }
+  adamw.weight_decay = 0;
+  const auto other = train_locally(
+      executable(testing::accumulation(kMicroBatches), 1, tiny_gpt(false), adamw), kSteps);
+  EXPECT_GT(difference(other.weights, reference.weights), 1e-5) << "decay is felt";
+}
+
 // Selective recomputation is another kernel for attention, with the same result.
 TEST(Recomputation, OfAttentionTrainsTheSameModel) {
   ModelSpec model = tiny_gpt(false, 2);
