@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "exec/data/cifar.h"
 #include "exec/data/fashion_mnist.h"
 #include "exec/data/synthetic.h"
+#include "exec/data/text.h"
 
 namespace rehearse::exec {
 namespace {
@@ -28,8 +30,9 @@ struct DatasetRow {
 
 const std::vector<DatasetRow>& dataset_rows() {
   static const std::vector<DatasetRow> rows = {
-      {"fashion-mnist", open_fashion_mnist},
-      {"synthetic", open_synthetic},
+      {"bible", open_bible},         {"cifar-10", open_cifar_10},
+      {"cifar-100", open_cifar_100}, {"fashion-mnist", open_fashion_mnist},
+      {"synthetic", open_synthetic}, {"text", open_text},
   };
   return rows;
 }

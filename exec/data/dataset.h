@@ -1,10 +1,12 @@
 // Training data: samples with labels, by number.
 //
 //   fashion-mnist  60,000 + 10,000 grey images of clothes, 28x28x1, 10 classes (Xiao, Rasul,
-//   Vollgraf,
-//                  arXiv 1708.07747; Copyright 2017 Zalando SE, MIT licence), as the Debian package
-//                  dataset-fashion-mnist installs it. Pixels are (p / 255 - 0.2860) / 0.3530: mean
-//                  and standard deviation of the training images.
+//                  Vollgraf, arXiv 1708.07747; Copyright 2017 Zalando SE, MIT licence), as the
+//                  Debian package dataset-fashion-mnist installs it. Pixels are (p / 255 - 0.2860)
+//                  / 0.3530: mean and standard deviation of the training images.
+//   cifar-10, cifar-100
+//                  50,000 + 10,000 colour images 32x32x3 from the user's files (cifar.h).
+//   bible, text    bytes of text: the King James Bible, the user's files (text.h).
 //   synthetic      drawn from the seed in whatever form the network reads; learnable (synthetic.h).
 #pragma once
 

@@ -61,8 +61,7 @@ double decayed(const RateSchedule& schedule, std::int64_t t, std::int64_t steps)
     case RateDecay::linear:
       return 1 - (1 - schedule.last) * done;
     case RateDecay::cosine:
-      return schedule.last +
-             (1 - schedule.last) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+      return schedule.last + (1 - schedule.last) * 0.5 * (1 + std::cos(std::numbers::pi * done));
     case RateDecay::step:
       return std::pow(schedule.factor, static_cast<double>(t / schedule.every));
   }

@@ -54,7 +54,8 @@ TEST(OpenDataset, UnknownNames) {
   EXPECT_EQ(format(open_dataset({"fashion-mnst", kImages, 1, {}}).errors()),
             "error: unknown data set 'fashion-mnst'; did you mean 'fashion-mnist'?\n");
   EXPECT_EQ(format(open_dataset({"c4", kImages, 1, {}}).errors()),
-            "error: unknown data set 'c4'; there are fashion-mnist, synthetic\n");
+            "error: unknown data set 'c4'; there are bible, cifar-10, cifar-100, "
+            "fashion-mnist, synthetic, text\n");
 }
 
 TEST(OpenDataset, NamesAreSorted) {
