@@ -1,17 +1,28 @@
 #include "exec/data/batches.h"
 
+#include "exec/data/augment.h"
+#include "exec/data/streams.h"
+
 #include <algorithm>
 
 namespace rehearse::exec {
 
 DataBatches::DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
-                         const ElementSizes& sizes)
+                         const ElementSizes& sizes, const Augmentation& augmentation)
     : data_(data),
+      seed_(seed),
+      augmentation_(augmentation),
       order_(seed, data.samples(Split::train), size),
       is_double_(sizes.activation_bytes == sizeof(double)) {}
 
 void DataBatches::load_input(std::int64_t step, std::int64_t micro_batch, void* into) {
-  copy_input(Split::train, order_.micro_batch(step, micro_batch), into);
+  const std::vector<std::int64_t> numbers = order_.micro_batch(step, micro_batch);
+  if (!augmentation_.any()) return copy_input(Split::train, numbers, into);
+  std::vector<float> pixels(numbers.size() *
+                            static_cast<std::size_t>(data_.format().input.elements()));
+  data_.copy_pixels(Split::train, numbers, pixels);
+  augment_all(order_.first_place(step, micro_batch), pixels);
+  write_pixels(pixels, into);
 }
 
 void DataBatches::load_labels(std::int64_t step, std::int64_t micro_batch, void* into) {
@@ -47,7 +58,28 @@ void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbe
   if (!is_double_) return data_.copy_pixels(split, numbers, {static_cast<float*>(into), elements});
   std::vector<float> pixels(elements);
   data_.copy_pixels(split, numbers, pixels);
-  std::copy(pixels.begin(), pixels.end(), static_cast<double*>(into));
+  write_pixels(pixels, into);
+}
+
+// In the backend's type.
+void DataBatches::write_pixels(const std::vector<float>& pixels, void* into) const {
+  if (is_double_) {
+    std::copy(pixels.begin(), pixels.end(), static_cast<double*>(into));
+  } else {
+    std::copy(pixels.begin(), pixels.end(), static_cast<float*>(into));
+  }
+}
+
+// A sample's changes are drawn by its place in the list of all samples ever trained on: they depend
+// neither on the ranks nor on how a batch is cut.
+void DataBatches::augment_all(std::int64_t first_place, std::vector<float>& pixels) const {
+  const Shape& image = data_.format().input;
+  const auto elements = static_cast<std::size_t>(image.elements());
+  for (std::size_t begin = 0; begin < pixels.size(); begin += elements) {
+    const auto place = static_cast<std::uint64_t>(first_place) + begin / elements;
+    Random random(seed_, stream_of(Draw::augmentation, place));
+    augment(augmentation_, image, random, std::span(pixels).subspan(begin, elements));
+  }
 }
 
 void DataBatches::copy_labels(Split split, const std::vector<std::int64_t>& numbers,

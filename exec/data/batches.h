@@ -8,6 +8,7 @@
 #include "exec/data/dataset.h"
 #include "exec/data/sample_order.h"
 #include "model/net/lowering.h"
+#include "model/plan/training.h"
 
 namespace rehearse::exec {
 
@@ -15,7 +16,7 @@ class DataBatches : public BatchSource, public EvaluationSource {
  public:
   // The data set must fit the network (open_dataset has seen to that) and outlive this.
   DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
-              const ElementSizes& sizes);
+              const ElementSizes& sizes, const Augmentation& augmentation = {});
 
   void load_input(std::int64_t step, std::int64_t micro_batch, void* into) override;
   void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) override;
@@ -29,7 +30,12 @@ class DataBatches : public BatchSource, public EvaluationSource {
   void copy_labels(Split split, const std::vector<std::int64_t>& numbers, void* into) const;
   std::vector<std::int64_t> range(Split split, std::int64_t first, std::int64_t count) const;
 
+  void write_pixels(const std::vector<float>& pixels, void* into) const;
+  void augment_all(std::int64_t first_place, std::vector<float>& pixels) const;
+
   const Dataset& data_;
+  std::uint64_t seed_;
+  Augmentation augmentation_;
   SampleOrder order_;
   bool is_double_;
 };

@@ -46,6 +46,15 @@ bool inputs_match(const SampleFormat& has, const SampleFormat& wanted) {
   return has.input == wanted.input || Shape{{has.input.elements()}} == wanted.input;
 }
 
+Result<std::unique_ptr<Dataset>> check_augmentation(const DatasetRequest& request,
+                                                    Result<std::unique_ptr<Dataset>> data) {
+  if (!data || !request.augmentation.any()) return data;
+  const Shape& input = (*data)->format().input;
+  if (input.dims.size() == 3) return data;
+  return error(fmt::format("only images can be augmented, data set {} has {} {}", request.name,
+                           input_name((*data)->format().input_type), to_string(input)));
+}
+
 }  // namespace
 
 SampleFormat format_of(const Net& net) {
@@ -88,7 +97,7 @@ void Dataset::write_tokens(Split, std::int64_t, std::span<std::int32_t>) const {
 
 Result<std::unique_ptr<Dataset>> open_dataset(const DatasetRequest& request) {
   for (const DatasetRow& row : dataset_rows()) {
-    if (row.name == request.name) return row.open(request);
+    if (row.name == request.name) return check_augmentation(request, row.open(request));
   }
   const std::vector<std::string> names = dataset_names();
   std::string message = fmt::format("unknown data set '{}'", request.name);

@@ -19,6 +19,7 @@
 
 #include "model/base/diagnostic.h"
 #include "model/net/net.h"
+#include "model/plan/training.h"
 
 namespace rehearse::exec {
 
@@ -74,10 +75,12 @@ struct DatasetRequest {
   SampleFormat wanted;                   // format_of the network to be trained
   std::uint64_t seed = 1;                // of synthetic data
   std::optional<std::string> directory;  // of the files, if not where their package puts them
+  Augmentation augmentation = {};
 };
 
-// Reads and checks all files. Errors: an unknown name, data that do not fit the network, and files
-// that are missing or damaged (path, offset in the unpacked data, expected and got).
+// Reads and checks all files. Errors: an unknown name, data that do not fit the network or its
+// augmentation, and files that are missing or damaged (path, offset in the unpacked data, expected
+// and got).
 Result<std::unique_ptr<Dataset>> open_dataset(const DatasetRequest& request);
 
 // The names open_dataset knows, sorted.

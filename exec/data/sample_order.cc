@@ -19,13 +19,17 @@ SampleOrder::SampleOrder(std::uint64_t seed, std::int64_t samples, const BatchSi
 std::vector<std::int64_t> SampleOrder::micro_batch(std::int64_t step, std::int64_t number) {
   REHEARSE_CHECK(step >= 0 && number >= 0 && number < size_.batch / size_.micro_batch,
                  "micro-batch {} of step {}", number, step);
-  const std::int64_t first = step * size_.batch + number * size_.micro_batch;
+  const std::int64_t first = first_place(step, number);
   std::vector<std::int64_t> numbers;
   numbers.reserve(static_cast<std::size_t>(size_.micro_batch));
   for (std::int64_t place = first; place < first + size_.micro_batch; ++place) {
     numbers.push_back(order_of(place / samples_)[static_cast<std::size_t>(place % samples_)]);
   }
   return numbers;
+}
+
+std::int64_t SampleOrder::first_place(std::int64_t step, std::int64_t number) const {
+  return step * size_.batch + number * size_.micro_batch;
 }
 
 const std::vector<std::int64_t>& SampleOrder::order_of(std::int64_t epoch) {

@@ -26,6 +26,8 @@ class SampleOrder {
   // Sample numbers of a step's global micro-batch: a pure function, though an epoch's order is
   // drawn when it is first needed (O(samples)) and kept until another epoch's is.
   std::vector<std::int64_t> micro_batch(std::int64_t step, std::int64_t number);
+  // Where it begins in the endless list.
+  std::int64_t first_place(std::int64_t step, std::int64_t number) const;
 
  private:
   const std::vector<std::int64_t>& order_of(std::int64_t epoch);

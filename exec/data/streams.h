@@ -6,7 +6,7 @@
 
 namespace rehearse::exec {
 
-enum class Draw : std::uint64_t { epoch_order = 1, prototype, sample, successors };
+enum class Draw : std::uint64_t { epoch_order = 1, prototype, sample, successors, augmentation };
 
 constexpr std::uint64_t stream_of(Draw draw, std::uint64_t number) {
   return static_cast<std::uint64_t>(draw) << 56 | number;

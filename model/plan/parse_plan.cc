@@ -120,6 +120,7 @@ class Parser {
     line.literal("training");
     places_.training = number_;
     plan_.training.data = line.field("data").text;
+    plan_.training.augmentation = augmentation(line.field("augment"));
     plan_.training.batch = integer(line.field("batch"));
     const Word dtype = line.field("dtype");
     const auto type = parse_data_type(dtype.text);
@@ -128,6 +129,17 @@ class Parser {
     plan_.training.steps = integer(line.field("steps"));
     plan_.training.seed = static_cast<std::uint64_t>(integer(line.field("seed")));
     line.finish();
+  }
+
+  Augmentation augmentation(const Word& word) {
+    Augmentation augmentation;
+    if (word.text == "-") return augmentation;
+    for (const std::string_view change : split(word.text, ',')) {
+      bool& does = change == "crop" ? augmentation.crop : augmentation.flip;
+      if ((change != "crop" && change != "flip") || does) expected("crop, flip, both or -", word);
+      does = true;
+    }
+    return augmentation;
   }
 
   void optimizer(Line line) {

@@ -53,8 +53,11 @@ class Printer {
     line("strategy {}", plan.strategy);
     model(plan.model);
     const Training& t = plan.training;
-    line("training data={} batch={} dtype={} steps={} seed={}", t.data, t.batch, to_string(t.dtype),
-         t.steps, t.seed);
+    std::vector<std::string> changes;
+    if (t.augmentation.crop) changes.emplace_back("crop");
+    if (t.augmentation.flip) changes.emplace_back("flip");
+    line("training data={} augment={} batch={} dtype={} steps={} seed={}", t.data,
+         changes.empty() ? "-" : join(changes, ","), t.batch, to_string(t.dtype), t.steps, t.seed);
     optimizer(t.optimizer);
     std::vector<std::string> axes;
     for (const Axis axis : plan.mesh.order)

@@ -10,8 +10,16 @@
 
 namespace rehearse {
 
+// What is done at random to training images (exec/data/augment.h).
+struct Augmentation {
+  bool crop = false, flip = false;
+  bool any() const { return crop || flip; }
+  friend bool operator==(const Augmentation&, const Augmentation&) = default;
+};
+
 struct Training {
-  std::string data;        // a data set of exec/data, or "synthetic"
+  std::string data;  // a data set of exec/data, or "synthetic"
+  Augmentation augmentation;
   std::int64_t batch = 1;  // samples of one step, over all ranks
   Optimizer optimizer;
   DataType dtype = DataType::fp32;

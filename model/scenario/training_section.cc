@@ -9,6 +9,22 @@ std::optional<DataType> read_data_type(const Value& value, Problems& problems) {
   return read_enum(value, "data type", data_types(), problems);
 }
 
+std::optional<Augmentation> read_augmentation(const Value& value, Problems& problems) {
+  if (value.kind != Kind::list)
+    return expected("a list such as [crop, flip]", value, problems), std::nullopt;
+  Augmentation augmentation;
+  for (const Value& item : value.items) {
+    const auto change = read_text(item, problems);
+    if (!change) return std::nullopt;
+    bool& does = *change == "crop" ? augmentation.crop : augmentation.flip;
+    if (*change != "crop" && *change != "flip") {
+      return unknown_name("augmentation", item, {"crop", "flip"}, problems), std::nullopt;
+    }
+    does = true;
+  }
+  return augmentation;
+}
+
 // In [0, 1).
 std::optional<double> read_share(const Value& value, Problems& problems) {
   const auto share = read_number(value, problems, 0.0);
@@ -89,6 +105,7 @@ Training read_training(Map& scenario) {
   if (value == nullptr) return training;
   Map map(*value, "training", scenario.where("training"), scenario.problems());
   read_needed(map, "data", training.data, read_name);
+  read(map, "augment", training.augmentation, read_augmentation);
   read_needed(map, "batch", training.batch, read_count, Range{});
   training.optimizer = read_optimizer(map);
   read(map, "dtype", training.dtype, read_data_type);

@@ -194,7 +194,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Plan& plan = unpacked.plan;
   const Net net = *whole_net(plan);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
-                                     arguments.get("data-directory")};
+                                     arguments.get("data-directory"), plan.training.augmentation};
   // Rank 0 first: what is wrong with the files is said once.
   if (!from_rank_0(transport, [&]() -> Result<std::string> {
         const Status good = check_training(arguments, settings, plan, request);
@@ -206,7 +206,8 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   if (!data) transport.abort(format(data.errors()));
   const auto backend = exec::make_backend(settings.backend, plan.training.dtype);
   exec::DataBatches batches(**data, plan.training.seed,
-                            {plan.training.batch, plan.micro_batch_samples}, backend->sizes());
+                            {plan.training.batch, plan.micro_batch_samples}, backend->sizes(),
+                            plan.training.augmentation);
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
