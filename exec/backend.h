@@ -75,6 +75,7 @@ class Backend {
   virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from
   virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
   virtual void fill_zero(void* values, std::int64_t n) = 0;
+  virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
   // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along.
   virtual void step(const Update& update, void* parameters, const void* gradients,
                     const Moments& moments, std::int64_t n) = 0;

@@ -200,7 +200,38 @@ bool Executor::advance_compute(Running& running) {
     running.moved = true;
   }
   if (running.launched < launches.size()) return false;
+  check_finite(running.op);
   if (const void* losses = compute_.losses(running.op); losses != nullptr) add_losses(losses);
+  return true;
+}
+
+// What passes hand on is little beside what they compute; what they keep to themselves shows in it.
+void Executor::check_finite(OpId id) const {
+  for (const Operand& operand : program_.ops[id.index()].operands) {
+    const Buffer& buffer = program_.buffers[operand.buffer.index()];
+    const bool handed_on = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
+    if (!handed_on || operand.access == Access::read) continue;
+    const std::span<const std::byte> at = arena_.at(operand.buffer);
+    const std::int64_t element = *buffer.value == net_.loss ? backend_.sizes().statistic_bytes
+                                                            : backend_.sizes().activation_bytes;
+    if (backend_.all_finite(at.data(), static_cast<std::int64_t>(at.size()) / element)) continue;
+    transport_.abort(
+        fmt::format("step {}: rank {}, {} made {} '{}' infinite or not a number{}",
+                    step_ + 1, rank_.value(), describe_op(program_, id),
+                    buffer.kind == BufferKind::value ? "value" : "the gradient of",
+                    net_.values[buffer.value->index()].name,
+                    weights_are_finite()
+                        ? "; its weights are finite: a smaller learning rate may help"
+                        : "; its weights are so already, since the update of the step before"));
+  }
+}
+
+bool Executor::weights_are_finite() const {
+  for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
+    for (const Parameters::Part& part : parameters_.parts(ParameterClassId(c))) {
+      if (!backend_.all_finite(part.weights, part.elements)) return false;
+    }
+  }
   return true;
 }
 

@@ -46,7 +46,8 @@ class Executor {
            BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns);
   ~Executor();
 
-  // One period. Returns the mean loss over this rank's labels; 0 on stages without the loss.
+  // One period. Returns the mean loss over this rank's labels; 0 on stages without the loss. A pass
+  // that writes an infinity or a NaN ends the job, with its name.
   double run_step(std::int64_t step);
   // Leaves a pause between steps out of the spans' clock; every rank must leave out the same.
   void skip_ns(std::int64_t pause) { origin_ns_ += pause; }
@@ -77,6 +78,8 @@ class Executor {
   void begin_collective(Running& running, const Op& op);
   bool advance_compute(Running& running);
   void add_losses(const void* losses);
+  void check_finite(OpId op) const;
+  bool weights_are_finite() const;
   void load(const Op& op);
   void update(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);

@@ -49,7 +49,7 @@ struct Optimizer {
   std::variant<Sgd, Adam> rule;
   double lr = 0.1;
   double weight_decay = 0;  // of the parameters that decay: not norms and biases
-  RateSchedule schedule;
+  RateSchedule schedule = {};
   friend bool operator==(const Optimizer&, const Optimizer&) = default;
 };
 

@@ -53,6 +53,9 @@ class OnednnBackend : public Backend {
     reference_->divide(values, n, by);
   }
   void fill_zero(void* values, std::int64_t n) override { reference_->fill_zero(values, n); }
+  bool all_finite(const void* values, std::int64_t n) override {
+    return reference_->all_finite(values, n);
+  }
   void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
             std::int64_t n) override {
     reference_->step(update, parameters, gradients, moments, n);

@@ -91,6 +91,16 @@ class ReferenceBackend : public Backend {
     std::fill_n(static_cast<Real*>(values), n, Real{0});
   }
 
+  // 0 x is 0 for every finite x, and NaN for all others.
+  bool all_finite(const void* values, std::int64_t n) override {
+    const auto* value = static_cast<const Real*>(values);
+    Real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += Real{0} * value[i];
+    return sum == 0;
+  }
+
   void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
             std::int64_t n) override {
     reference::step(update, static_cast<Real*>(parameters), static_cast<const Real*>(gradients),

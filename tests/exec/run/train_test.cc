@@ -167,6 +167,23 @@ TEST(Train, AHangEndsTheJobAndNamesWhatIsWaitedFor) {
   }
 }
 
+// A rate that makes weights of 1e200: the pass after the first update overflows.
+TEST(Train, StopsWhereNumbersEnd) {
+  const Optimizer wild{.rule = Sgd{}, .lr = 1e300};
+  for (const StrategySpec& strategy :
+       {testing::data_parallel("ddp", Bytes::kib(4)), testing::pipeline("1f1b", 2, 2)}) {
+    const Plan plan = executable(strategy, 2, small_resnet(), wild);
+    try {
+      train_locally(plan, 5);
+      FAIL() << "it ended";
+    } catch (const std::exception& problem) {
+      EXPECT_THAT(problem.what(),
+                  ::testing::MatchesRegex("step [23]: rank ., op .* \\(.*, segments .*\\) "
+                                          "made .* infinite or not a number; its weights .*"));
+    }
+  }
+}
+
 TEST(Train, LearnsAndEvaluates) {
   const Plan plan = executable(testing::subnetwork({1, 2}), 4, small_resnet());
   const auto run = train_locally(plan, 24, 12);
