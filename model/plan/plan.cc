@@ -278,6 +278,57 @@ ElementRange chunk_of(std::int64_t begin, std::int64_t end, std::size_t members,
   return {begin + k * (end - begin) / c, begin + (k + 1) * (end - begin) / c};
 }
 
+bool is_of_a_micro_batch(BufferKind kind) {
+  switch (kind) {
+    case BufferKind::unreduced:
+    case BufferKind::value:
+    case BufferKind::gradient:
+    case BufferKind::saved:
+    case BufferKind::kept:
+    case BufferKind::deferred:
+      return true;
+    case BufferKind::parameters:
+    case BufferKind::gradients:
+    case BufferKind::optimizer_state:
+    case BufferKind::gathered:
+    case BufferKind::scratch:
+    case BufferKind::communication:
+      return false;
+  }
+  REHEARSE_UNREACHABLE("buffer kind");
+}
+
+namespace {
+
+void learn(const RankProgram& program, const Op& op, MicroBatchId micro_batch,
+           std::vector<std::optional<MicroBatchId>>& of) {
+  for (const Operand& operand : op.operands) {
+    auto& known = of[operand.buffer.index()];
+    if (!known && is_of_a_micro_batch(program.buffers[operand.buffer.index()].kind))
+      known = micro_batch;
+  }
+}
+
+}  // namespace
+
+std::vector<std::optional<MicroBatchId>> micro_batch_of_buffers(const RankProgram& program) {
+  std::vector<std::optional<MicroBatchId>> of(program.buffers.size());
+  std::vector<const Op*> exchanges;
+  for (const Op& op : program.ops) {
+    if (is_pass(op.kind) || op.kind == OpKind::load_batch)
+      learn(program, op, compute_of(op).micro_batch, of);
+    if (is_collective(op.kind) && !collective_of(op).parameter_class) exchanges.push_back(&op);
+  }
+  // Rows are scattered from one buffer into another: either may be the one that a pass uses.
+  for (const Op* op : exchanges) {
+    const auto known =
+        std::find_if(op->operands.begin(), op->operands.end(),
+                     [&](const Operand& o) { return of[o.buffer.index()].has_value(); });
+    if (known != op->operands.end()) learn(program, *op, *of[known->buffer.index()], of);
+  }
+  return of;
+}
+
 std::size_t member_number(const Group& group, RankId rank) {
   const auto found = std::find(group.members.begin(), group.members.end(), rank);
   REHEARSE_CHECK(found != group.members.end(), "rank {} is not a member", rank.value());

@@ -280,6 +280,11 @@ ElementRange chunk_of(std::int64_t begin, std::int64_t end, std::size_t members,
                       std::size_t member);
 // Number of a rank in a group that it is a member of.
 std::size_t member_number(const Group& group, RankId rank);
+// Whether a buffer of this kind is made for one micro-batch and used for no other.
+bool is_of_a_micro_batch(BufferKind kind);
+// By buffer: its micro-batch, by the first pass that uses it or what it is exchanged with; none: of
+// none, or only passed on.
+std::vector<std::optional<MicroBatchId>> micro_batch_of_buffers(const RankProgram& program);
 // The stage that a segment belongs to in this program.
 std::optional<std::size_t> stage_with(const RankProgram& program, SegmentId segment);
 // The group of a collective op on this rank, or of a parameter class.

@@ -136,8 +136,8 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
     const PipelineSchedule* schedule = find_pipeline_schedule(spec.schedule);
     if (schedule != nullptr && !schedule->takes_live_limit) {
       problems.add(map.where("live"),
-                   fmt::format("the schedule {} keeps as many activations as it keeps: 'live' is "
-                               "for schedules that place passes under a limit",
+                   fmt::format("'live' is for schedules that place passes under a limit, such as "
+                               "zb-auto: how many activations {} keeps follows from its stages",
                                schedule->name));
     }
   }

@@ -54,21 +54,8 @@ ActionKind message_action(LaneKind lane) {
 // One program read back.
 class Reader {
  public:
-  explicit Reader(const RankProgram& program) : program_(program) {
-    for (const Op& op : program.ops) {
-      const bool moves_value = std::holds_alternative<Transfer>(op.detail);
-      if (!moves_value) continue;
-      // A message's micro-batch is that of whoever uses its buffer.
-      messages_.insert(op.operands.front().buffer);
-    }
-    for (const Op& op : program.ops) {
-      if (!is_pass(op.kind)) continue;
-      for (const Operand& operand : op.operands) {
-        if (messages_.count(operand.buffer) > 0)
-          micro_batches_.try_emplace(operand.buffer, compute_of(op).micro_batch);
-      }
-    }
-  }
+  explicit Reader(const RankProgram& program)
+      : program_(program), micro_batches_(micro_batch_of_buffers(program)) {}
 
   std::vector<Action> run() {
     for (const Op& op : program_.ops) {
@@ -92,9 +79,8 @@ class Reader {
 
   void message(const Op& op) {
     const Lane& lane = program_.lanes[op.lane.index()];
-    const auto micro_batch = micro_batches_.find(op.operands.front().buffer);
-    if (micro_batch == micro_batches_.end()) return;
-    add({message_action(lane.kind), lane.stage, micro_batch->second});
+    const auto micro_batch = micro_batches_[op.operands.front().buffer.index()];
+    if (micro_batch) add({message_action(lane.kind), lane.stage, *micro_batch});
   }
 
   // Parts of a pass, and values of a message, are one action.
@@ -145,8 +131,7 @@ class Reader {
   }
 
   const RankProgram& program_;
-  std::set<BufferId> messages_;
-  std::map<BufferId, MicroBatchId> micro_batches_;
+  const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
   std::set<std::tuple<ActionKind, StageId, MicroBatchId>> seen_;
   std::vector<Action> actions_;
 };

@@ -134,8 +134,11 @@ Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t 
     if (schedule == nullptr)
       return error(fmt::format("there is no pipeline schedule '{}'", strategy.pipeline->schedule));
     if (shape.chunks < schedule->fewest_chunks || shape.chunks > schedule->most_chunks) {
-      return error(fmt::format("{} has {} to {} chunks per rank, not {}", schedule->name,
-                               schedule->fewest_chunks, schedule->most_chunks, shape.chunks));
+      const std::string right = schedule->fewest_chunks == schedule->most_chunks
+                                    ? fmt::format("{}", schedule->fewest_chunks)
+                                    : fmt::format("{} or more", schedule->fewest_chunks);
+      return error(
+          fmt::format("{} has {} chunks per rank, not {}", schedule->name, right, shape.chunks));
     }
     const Status possible = schedule->check(shape);
     if (!possible) return possible;

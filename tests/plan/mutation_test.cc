@@ -67,6 +67,8 @@ std::vector<Good> good_plans() {
   sharded_workers.sharding = Sharding::parameters;
   StrategySpec pipes = testing::pipeline("zb-h1", 2, 3);
   pipes.sharding = Sharding::gradients;
+  StrategySpec sequences = testing::pipeline("zb-h1", 2, 3);
+  sequences.tensor = TensorSpec{2, true};
   const std::vector<testing::PlanCase> cases = {
       {"ddp", testing::data_parallel("ddp", Bytes::bytes(50)), small_mlp(), 3},
       {"zero1", sharded(Sharding::optimizer_state, 2), small_mlp(), 3},
@@ -80,6 +82,7 @@ std::vector<Good> good_plans() {
       {"full recomputation", recomputing, small_gpt(1, 1), 2},
       {"tensor", tensor(false), small_gpt(1, 1), 4},
       {"sequence", tensor(true), small_gpt(1, 0), 4},
+      {"sequence x zb-h1", sequences, small_gpt(1, 0), 4},
       {"subnetwork", workers, small_gpt(3, 1), 3},
       {"sharded subnetwork", sharded_workers, small_gpt(3, 1), 3},
       {"zero3 x 1f1b", all, small_mlp(), 4},

@@ -508,6 +508,12 @@ class Machine {
     }
   }
 
+  bool has_weight_half(std::size_t r, const Compute& compute) const {
+    return !lower(facts(r).net, compute.begin, compute.end, Pass::backward_weight,
+                  plan_.micro_batch_samples, element_sizes(plan_.training))
+                .steps.empty();
+  }
+
   // Reads its operands when it begins, and writes them when it ends.
   void pass(std::size_t r, Running& running, const Op& op) {
     const std::size_t id = running.op;
@@ -515,7 +521,12 @@ class Machine {
     const Pass kind = pass_of(program(r), op);
     const bool makes = kind == Pass::forward || kind == Pass::split_forward;
     const Compute& compute = compute_of(op);
-    std::vector<Word> inputs = {compute.begin.index(), compute.end.index()};
+    // Which function it is: segments whose layers are dropped are no part of it.
+    std::vector<Word> inputs;
+    for (std::size_t seg = compute.begin.index(); seg < compute.end.index(); ++seg) {
+      for (const LayerId layer : facts(r).net.segments[seg].layers)
+        inputs.push_back(layer.index());
+    }
     const auto take = [&](std::size_t b) {
       touch_all(r, running, b, false);
       inputs.push_back(read(r, id, b));
@@ -535,7 +546,9 @@ class Machine {
     }
     // A forward pass and its recomputation are one function.
     const Word all = hash(inputs);
-    const Word variant = makes ? 0 : static_cast<Word>(kind);
+    // Where weights have no gradients the half of the backward is the whole.
+    const bool is_whole = kind == Pass::backward_input && !has_weight_half(r, compute);
+    const Word variant = makes ? 0 : static_cast<Word>(is_whole ? Pass::backward : kind);
     const auto put = [&](std::size_t b, Word content) {
       touch_all(r, running, b, true);
       running.commits.push_back([this, r, b, content] { word(r, b) = content; });

@@ -24,7 +24,8 @@ class Exchanges {
         number_(number),
         program_(report.plan.programs[number]),
         net_(net_of(report.plan, full, program_)),
-        sizes_(element_sizes(report.plan.training)) {}
+        sizes_(element_sizes(report.plan.training)),
+        micro_batches_(micro_batch_of_buffers(program_)) {}
 
   void run() {
     std::vector<std::vector<Use>> uses(program_.buffers.size());
@@ -61,10 +62,15 @@ class Exchanges {
     if (detail.divisor != 1)
       report_.add(at(id), fmt::format("it divides by {} what is no mean", detail.divisor));
     Bytes whole;
+    std::optional<MicroBatchId> first;
     std::int64_t element = sizes_.activation_bytes;
     for (const Operand& operand : op.operands) {
       const Buffer& buffer = program_.buffers[operand.buffer.index()];
       if (!buffer.value) continue;
+      const auto micro_batch = micro_batches_[operand.buffer.index()];
+      if (first && micro_batch != first)
+        report_.add(at(id), "it exchanges what is of two micro-batches");
+      first = micro_batch;
       whole =
           std::max(whole, size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_));
       if (*buffer.value == net_.loss) element = sizes_.statistic_bytes;
@@ -150,6 +156,7 @@ class Exchanges {
   const RankProgram& program_;
   const Net net_;
   const ElementSizes sizes_;
+  const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
   std::map<std::pair<BufferKind, ValueId>, std::optional<LayerId>> sources_;
 };
 

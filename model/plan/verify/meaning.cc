@@ -8,26 +8,6 @@
 namespace rehearse::verifier {
 namespace {
 
-bool belongs_to_a_micro_batch(BufferKind kind) {
-  switch (kind) {
-    case BufferKind::unreduced:
-    case BufferKind::value:
-    case BufferKind::gradient:
-    case BufferKind::saved:
-    case BufferKind::kept:
-    case BufferKind::deferred:
-      return true;
-    case BufferKind::parameters:
-    case BufferKind::gradients:
-    case BufferKind::optimizer_state:
-    case BufferKind::gathered:
-    case BufferKind::scratch:
-    case BufferKind::communication:
-      return false;
-  }
-  REHEARSE_UNREACHABLE("buffer kind");
-}
-
 bool is_slab(BufferKind kind) {
   return kind == BufferKind::saved || kind == BufferKind::kept || kind == BufferKind::deferred;
 }
@@ -42,7 +22,7 @@ class ProgramMeaning {
         net_(net_of(report.plan, full, program_)),
         sizes_(element_sizes(report.plan.training)),
         before_(program_),
-        micro_batches_(micro_batches_of(program_)) {}
+        micro_batches_(micro_batch_of_buffers(program_)) {}
 
   void run() {
     check_passes();
@@ -172,7 +152,7 @@ class ProgramMeaning {
       if (!is_pass(it.kind) && it.kind != OpKind::load_batch) continue;
       for (const Operand& operand : it.operands) {
         const BufferKind kind = program_.buffers[operand.buffer.index()].kind;
-        if (!belongs_to_a_micro_batch(kind)) continue;
+        if (!is_of_a_micro_batch(kind)) continue;
         auto& known = first[operand.buffer.index()];
         if (!known) {
           known = OpId(id);
@@ -434,19 +414,6 @@ class ProgramMeaning {
 };
 
 }  // namespace
-
-std::vector<std::optional<MicroBatchId>> micro_batches_of(const RankProgram& program) {
-  std::vector<std::optional<MicroBatchId>> of(program.buffers.size());
-  for (const Op& op : program.ops) {
-    if (!is_pass(op.kind) && op.kind != OpKind::load_batch) continue;
-    for (const Operand& operand : op.operands) {
-      auto& known = of[operand.buffer.index()];
-      const BufferKind kind = program.buffers[operand.buffer.index()].kind;
-      if (!known && belongs_to_a_micro_batch(kind)) known = compute_of(op).micro_batch;
-    }
-  }
-  return of;
-}
 
 void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
   check_batch(report, net);

@@ -9,7 +9,7 @@ class Messages {
   Messages(Report& report, const RankClasses& classes, const Pairs& pairs)
       : report_(report), classes_(classes), pairs_(pairs) {
     for (const RankProgram& program : report.plan.programs)
-      micro_batches_.push_back(micro_batches_of(program));
+      micro_batches_.push_back(micro_batch_of_buffers(program));
   }
 
   void run() {

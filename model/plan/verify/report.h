@@ -57,9 +57,6 @@ using Pairs = std::vector<std::vector<std::optional<std::pair<std::size_t, OpId>
 // Of a program's ranks, by group slot: members of the group (structure: the same on all of them).
 std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program);
 
-// The micro-batch that a buffer belongs to, by the first pass that uses it; none: to no one.
-std::vector<std::optional<MicroBatchId>> micro_batches_of(const RankProgram& program);
-
 // Parts of check_meaning: samples and stages over all ranks; reductions over all ranks.
 void check_batch(Report& report, const Net& net);
 void check_holders(Report& report, const Net& net, const RankClasses& classes);
