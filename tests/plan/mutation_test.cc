@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "model/base/text.h"
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 #include "tests/plan/mutations.h"
@@ -484,6 +485,16 @@ constexpr Mutation kMutations[] = {
     {"stages", change_stages},
 };
 
+// The first line of the good plan's text that is another one in the mutant's, and that.
+std::string first_change(const std::string& good, const std::string& mutant) {
+  const auto before = split(good, '\n'), after = split(mutant, '\n');
+  for (std::size_t line = 0; line < std::min(before.size(), after.size()); ++line) {
+    if (before[line] != after[line])
+      return fmt::format("was: {}\nis:  {}", before[line], after[line]);
+  }
+  return "";
+}
+
 struct Count {
   int mutants = 0, caught = 0, harmless = 0, missed = 0;
 };
@@ -491,7 +502,7 @@ struct Count {
 // A mutant that the verifier lets pass trains what the good plan trains, whatever the timing: all
 // data is there when it is read, no two ops work on one thing at once, and nobody waits for ever.
 TEST(Mutations, AreCaughtOrHarmless) {
-  constexpr int kTrials = 20;     // by plan and kind
+  constexpr int kTrials = 20;    // by plan and kind
   constexpr int kSchedules = 20;  // by mutant that is let pass
   const std::vector<Good> plans = good_plans();
   std::string table = fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", "mutation", "mutants", "caught",
@@ -515,7 +526,8 @@ TEST(Mutations, AreCaughtOrHarmless) {
             testing::what_goes_wrong(plan, plans[p].plan, kSchedules, 1000 * p + kind);
         ++(wrong.empty() ? count.harmless : count.missed);
         EXPECT_EQ(wrong, "") << kMutations[kind].name << ", " << plans[p].name << ", program "
-                             << mutator.program_number << ", trial " << trial;
+                             << mutator.program_number << ", trial " << trial << "\n"
+                             << first_change(before, print(plan));
       }
     }
     table += fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", kMutations[kind].name, count.mutants,

@@ -508,9 +508,9 @@ class Machine {
     }
   }
 
-  bool has_weight_half(std::size_t r, const Compute& compute) const {
-    return !lower(facts(r).net, compute.begin, compute.end, Pass::backward_weight,
-                  plan_.micro_batch_samples, element_sizes(plan_.training))
+  bool has_work(std::size_t r, const Compute& compute, Pass pass) const {
+    return !lower(facts(r).net, compute.begin, compute.end, pass, plan_.micro_batch_samples,
+                  element_sizes(plan_.training))
                 .steps.empty();
   }
 
@@ -546,8 +546,10 @@ class Machine {
     }
     // A forward pass and its recomputation are one function.
     const Word all = hash(inputs);
-    // Where weights have no gradients the half of the backward is the whole.
-    const bool is_whole = kind == Pass::backward_input && !has_weight_half(r, compute);
+    // Where the other half of the backward has nothing to do, a half is the whole.
+    const bool is_whole =
+        (kind == Pass::backward_input && !has_work(r, compute, Pass::backward_weight)) ||
+        (kind == Pass::backward_weight && !has_work(r, compute, Pass::backward_input));
     const Word variant = makes ? 0 : static_cast<Word>(is_whole ? Pass::backward : kind);
     const auto put = [&](std::size_t b, Word content) {
       touch_all(r, running, b, true);
