@@ -77,8 +77,11 @@ struct Attention {
   bool causal, fused;
 };
 // Inputs logits [..., classes] and labels [...]: one loss per label.
+// split: the classes are this rank's of several ranks', the output a term of a sum over them, and
+// backward reads the sum.
 struct CrossEntropy {
   std::int64_t classes;
+  bool split = false;
 };
 // Sequence parallelism (model/net/tensor.h): [t / ways, c] of each rank -> [t, c] on all of them.
 // Forward is an all-gather, backward a reduce-scatter. A collective of the plan, not a kernel.

@@ -121,7 +121,7 @@ struct Slice {
   void operator()(Embedding& table) const { table.vocabulary = part(table.vocabulary); }
   void operator()(Rotary& rotary) const { split_heads(rotary); }
   void operator()(Attention& attention) const { split_heads(attention); }
-  void operator()(CrossEntropy& loss) const { loss.classes = part(loss.classes); }
+  void operator()(CrossEntropy& loss) const { loss = {part(loss.classes), true}; }
   // What works element by element takes the width of its input, and what is between the blocks
   // keeps it.
   template <class Other>

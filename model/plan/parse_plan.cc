@@ -217,6 +217,7 @@ class Parser {
   void scalars() {
     Line samples = next();
     samples.literal("micro_batch");
+    places_.micro_batch = number_;
     plan_.micro_batch_samples = integer(samples.field("samples"));
     samples.finish();
     Line scale = next();

@@ -92,6 +92,7 @@ std::int64_t id_number(const Word& word) {
 std::vector<Word> items(const Word& word) {
   std::vector<Word> result;
   if (word.text == "-") return result;
+  if (word.text.empty()) expected("a list, or - for none", word);
   std::size_t at = 0;
   for (const std::string_view text : split(word.text, ',')) {
     result.push_back(part(word, at, text.size()));

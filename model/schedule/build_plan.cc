@@ -230,8 +230,7 @@ class PlanBuilder {
     }
   }
 
-  // ---- groups
-  // ------------------------------------------------------------------------------------
+  // ---- groups -----------------------------------------------------------------------------------
 
   bool holds(const HolderClass& holder_class, const Place& place) const {
     return holder_class.workers[static_cast<std::size_t>(place.worker)] &&
@@ -284,8 +283,7 @@ class PlanBuilder {
     return members_[c] > 1 && sharers == 1 ? strategy_.sharding : Sharding::none;
   }
 
-  // ---- programs
-  // ----------------------------------------------------------------------------------
+  // ---- programs ---------------------------------------------------------------------------------
 
   // Ranks run the same program if their workers hold the same and they stand alike in the pipeline.
   void add_programs() {

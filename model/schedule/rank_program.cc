@@ -224,8 +224,7 @@ class ProgramOfRank {
     const std::vector<Use> uses = uses_of(step);
     if (uses.empty()) return;  // everything here is dropped
     last_pass_ = builder_.add(step.kind, {LaneKind::compute, {}}, uses,
-                              Compute{part.begin, part.end, step.micro_batch},
-                              is_forward ? std::vector<OpId>{} : after_loss(step));
+                              Compute{part.begin, part.end, step.micro_batch});
     if (is_forward) after_forward(step);
   }
 
@@ -245,10 +244,9 @@ class ProgramOfRank {
     return uses;
   }
 
-  // ---- exchanges between tensor-parallel ranks
-  // ---------------------------------------------------
+  // ---- exchanges between tensor-parallel ranks -------------------------------------------------
 
-  OpId exchange(OpKind kind, std::vector<Use> uses, ValueId whole) {
+  void exchange(OpKind kind, std::vector<Use> uses, ValueId whole) {
     const std::int64_t bytes = value_bytes(whole);
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
@@ -257,9 +255,8 @@ class ProgramOfRank {
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
-    return builder_.add(
-        kind, {LaneKind::tensor, {}}, uses,
-        Collective{*frame_.tensor_group, std::nullopt, 0, elements, bytes, 1, kAlgorithm});
+    builder_.add(kind, {LaneKind::tensor, {}}, uses,
+                 Collective{*frame_.tensor_group, std::nullopt, 0, elements, bytes, 1, kAlgorithm});
   }
 
   std::int64_t value_bytes(ValueId value) const {
@@ -270,20 +267,8 @@ class ProgramOfRank {
   void after_forward(const Step& step) {
     for (const ValueId value : parts_.lowering(step.part, parts_.pass_of(step)).writes_values) {
       if (net_.values[value.index()].exchange != Exchange::sum) continue;
-      const OpId sum =
-          exchange(OpKind::all_reduce, {{copy_for(value, step), Access::update}}, value);
-      if (value == net_.loss) loss_sums_[step.micro_batch] = sum;
+      exchange(OpKind::all_reduce, {{copy_for(value, step), Access::update}}, value);
     }
-  }
-
-  // The gradient of the loss needs what its exchange stands for.
-  std::vector<OpId> after_loss(const Step& step) const {
-    const auto sum = loss_sums_.find(step.micro_batch);
-    const Part& part = parts_.all()[step.part];
-    const SegmentId loss = net_.layers[net_.values[net_.loss.index()].producer->index()].segment;
-    const bool has_loss = part.begin <= loss && loss < part.end;
-    return has_loss && sum != loss_sums_.end() ? std::vector<OpId>{sum->second}
-                                               : std::vector<OpId>{};
   }
 
   void before_backward(const Step& step) {
@@ -613,7 +598,6 @@ class ProgramOfRank {
   std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part
   std::map<Boundary, BufferId> again_;  // second copies of values, for backward
   std::set<Boundary> gathered_rows_;    // of which a second gather has been issued
-  std::map<MicroBatchId, OpId> loss_sums_;
   std::optional<OpId> last_pass_;
   std::map<std::optional<MicroBatchId>, std::size_t> reduced_;  // buckets passed by, in order
   std::set<std::size_t> begun_;              // buckets whose shards have a first micro-batch

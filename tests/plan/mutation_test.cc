@@ -50,9 +50,10 @@ StrategySpec chunked(std::string schedule, std::int64_t micro_batches) {
   return strategy;
 }
 
-StrategySpec tensor(bool sequence_parallel) {
+StrategySpec tensor(bool sequence_parallel, std::int64_t micro_batches = 1) {
   StrategySpec strategy = testing::data_parallel("tensor", Bytes::bytes(300));
   strategy.tensor = TensorSpec{2, sequence_parallel};
+  strategy.micro_batches = micro_batches;
   return strategy;
 }
 
@@ -70,6 +71,14 @@ std::vector<Good> good_plans() {
   pipes.sharding = Sharding::gradients;
   StrategySpec sequences = testing::pipeline("zb-h1", 2, 3);
   sequences.tensor = TensorSpec{2, true};
+  StrategySpec piped_workers = testing::subnetwork({1, 2}, 2);
+  piped_workers.pipeline = PipelineSpec{4, "gpipe", 2};
+  // Every parameter is a bucket: residual blocks are cut into several ops.
+  StrategySpec cut_pipe = testing::pipeline("1f1b", 2, 2);
+  cut_pipe.bucket = Bytes::bytes(1);
+  // Buckets of more than one op.
+  StrategySpec wide = sharded(Sharding::gradients, 2);
+  wide.bucket = Bytes::bytes(400);
   const std::vector<testing::PlanCase> cases = {
       {"ddp", testing::data_parallel("ddp", Bytes::bytes(50)), small_mlp(), 3},
       {"zero1", sharded(Sharding::optimizer_state, 2), small_mlp(), 3},
@@ -88,6 +97,12 @@ std::vector<Good> good_plans() {
       {"sharded subnetwork", sharded_workers, small_gpt(3, 1), 3},
       {"zero3 x 1f1b", all, small_mlp(), 4},
       {"zero2 x zb-h1", pipes, small_mlp(), 4},
+      {"tensor, two micro-batches", tensor(false, 2), small_gpt(1, 0), 4},
+      {"sequence, two micro-batches", tensor(true, 2), small_gpt(1, 0), 2},
+      {"subnetwork x gpipe", piped_workers, small_gpt(4, 0), 8},
+      {"blocks cut", testing::data_parallel("ddp", Bytes::bytes(1)), small_gpt(1, 0), 2},
+      {"blocks cut x 1f1b", cut_pipe, small_gpt(2, 0), 4},
+      {"zero2, wide buckets", wide, small_gpt(1, 0), 2},
   };
   std::vector<Good> plans;
   for (const testing::PlanCase& c : cases) {
@@ -140,6 +155,11 @@ class Mutator {
     Op* op = op_that([](const Op& it) { return !it.operands.empty(); });
     return op == nullptr ? nullptr : &one_of(op->operands);
   }
+  // None: this rank only passes on what others have made.
+  ParameterClass* any_class() {
+    auto& classes = program().parameter_classes;
+    return classes.empty() ? nullptr : &one_of(classes);
+  }
   template <class Detail>
   Detail* any_detail() {
     Op* op = op_that([](const Op& it) { return std::holds_alternative<Detail>(it.detail); });
@@ -184,6 +204,12 @@ void swap_neighbours(Mutator& m) {
 void swap_any(Mutator& m) {
   const std::size_t n = m.program().ops.size();
   testing::swap_ops(m.program(), m.below(n), m.below(n));
+}
+
+void move_op(Mutator& m) {
+  const std::size_t n = m.program().ops.size();
+  const std::size_t op = m.below(n);
+  if (op + 1 < n) testing::move_behind(m.program(), op, op + 1 + m.below(n - op - 1));
 }
 
 void change_bytes(Mutator& m) {
@@ -335,6 +361,38 @@ void swap_buffers(Mutator& m) {
     std::swap(a->buffer, b->buffer);
 }
 
+// Some users of a transient buffer work on another one.
+void second_buffer(Mutator& m) {
+  RankProgram& program = m.program();
+  const BufferId old(m.below(program.buffers.size()));
+  if (is_persistent(program.buffers[old.index()].kind)) return;
+  std::vector<Operand*> moved;
+  for (Op& op : program.ops) {
+    for (Operand& operand : op.operands) {
+      if (operand.buffer == old && m.below(2) == 0) moved.push_back(&operand);
+    }
+  }
+  if (moved.empty()) return;
+  const BufferId added(program.buffers.size());
+  program.buffers.push_back(program.buffers[old.index()]);
+  for (Operand* operand : moved) {
+    operand->buffer = added;
+    operand->allocates = operand->frees = false;
+  }
+  moved.front()->allocates = moved.back()->frees = true;
+  if (moved.front()->access == Access::update) moved.front()->access = Access::write;
+  // The others' buffer lives from its first user to its last.
+  std::vector<Operand*> left;
+  for (Op& op : program.ops) {
+    for (Operand& operand : op.operands) {
+      if (operand.buffer == old) left.push_back(&operand);
+    }
+  }
+  for (Operand* operand : left)
+    operand->allocates = operand->frees = false;
+  if (!left.empty()) left.front()->allocates = left.back()->frees = true;
+}
+
 void change_size(Mutator& m) {
   Buffer& buffer = m.one_of(m.program().buffers);
   buffer.size = Bytes::bytes(m.another(buffer.size.bytes()));
@@ -383,24 +441,38 @@ void swap_operands(Mutator& m) {
 }
 
 void change_sharding(Mutator& m) {
-  auto& held = m.one_of(m.program().parameter_classes);
-  held.sharding = static_cast<Sharding>(m.below(4));
+  ParameterClass* held = m.any_class();
+  if (held != nullptr) held->sharding = static_cast<Sharding>(m.below(4));
 }
 
 void change_buckets(Mutator& m) {
-  auto& buckets = m.one_of(m.program().parameter_classes).buckets;
-  if (buckets.empty()) return;
-  std::int64_t& end = m.one_of(buckets);
+  ParameterClass* held = m.any_class();
+  if (held == nullptr || held->buckets.empty()) return;
+  std::int64_t& end = m.one_of(held->buckets);
   end = m.another(end);
 }
 
 void change_class(Mutator& m) {
-  auto& parameters = m.one_of(m.program().parameter_classes).parameters;
-  std::swap(m.one_of(parameters), m.one_of(parameters));
+  ParameterClass* held = m.any_class();
+  if (held != nullptr) std::swap(m.one_of(held->parameters), m.one_of(held->parameters));
 }
 
 void change_lane(Mutator& m) {
   m.any_op().lane = LaneId(m.below(m.program().lanes.size()));
+}
+
+// An op gets a lane of its own, of the old one's kind or another.
+void add_lane(Mutator& m) {
+  RankProgram& program = m.program();
+  Op& op = m.any_op();
+  Lane lane = program.lanes[op.lane.index()];
+  if (m.below(2) == 0) {
+    lane.stage = StageId(lane.stage.index() + 1 + m.below(2));
+  } else {
+    lane.kind = static_cast<LaneKind>(m.below(8));
+  }
+  op.lane = LaneId(program.lanes.size());
+  program.lanes.push_back(lane);
 }
 
 void change_lane_kind(Mutator& m) {
@@ -438,7 +510,7 @@ void change_stages(Mutator& m) {
 
 void change_optimizer_class(Mutator& m) {
   auto* step = m.any_detail<Optimize>();
-  if (step != nullptr)
+  if (step != nullptr && m.any_class() != nullptr)
     step->parameter_class = ParameterClassId(m.below(m.program().parameter_classes.size()));
 }
 
@@ -446,6 +518,7 @@ constexpr Mutation kMutations[] = {
     {"drop an op", drop_op},
     {"swap neighbouring ops", swap_neighbours},
     {"swap two ops", swap_any},
+    {"move an op", move_op},
     {"bytes of a transfer", change_bytes},
     {"tag of a transfer", change_tag},
     {"swap two tags", swap_tags},
@@ -466,6 +539,7 @@ constexpr Mutation kMutations[] = {
     {"move the end of a life", move_free},
     {"buffer of an operand", change_buffer},
     {"swap two buffers", swap_buffers},
+    {"add a buffer", second_buffer},
     {"size of a buffer", change_size},
     {"content of a buffer", change_content},
     {"micro-batch of a pass", change_micro_batch},
@@ -479,6 +553,7 @@ constexpr Mutation kMutations[] = {
     {"class of an update", change_optimizer_class},
     {"lane of an op", change_lane},
     {"lane", change_lane_kind},
+    {"add a lane", add_lane},
     {"samples of a rank", change_samples},
     {"program of a rank", change_program},
     {"slice of a rank", change_slice},
@@ -502,12 +577,15 @@ struct Count {
 // A mutant that the verifier lets pass trains what the good plan trains, whatever the timing: all
 // data is there when it is read, no two ops work on one thing at once, and nobody waits for ever.
 TEST(Mutations, AreCaughtOrHarmless) {
-  constexpr int kTrials = 20;    // by plan and kind
+  constexpr int kTrials = 20;     // by plan and kind
   constexpr int kSchedules = 20;  // by mutant that is let pass
   const std::vector<Good> plans = good_plans();
   std::string table = fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", "mutation", "mutants", "caught",
                                   "harmless", "missed");
-  for (std::size_t kind = 0; kind < std::size(kMutations); ++kind) {
+  // Beyond the last kind: two at once.
+  for (std::size_t kind = 0; kind <= std::size(kMutations); ++kind) {
+    const std::string_view name =
+        kind < std::size(kMutations) ? kMutations[kind].name : "two of these";
     Count count;
     for (std::size_t p = 0; p < plans.size(); ++p) {
       const std::string before = print(plans[p].plan);
@@ -515,7 +593,12 @@ TEST(Mutations, AreCaughtOrHarmless) {
         Random random(kind * 1000 + p, static_cast<std::uint64_t>(trial));
         Plan plan = plans[p].plan;
         Mutator mutator(plan, random);
-        kMutations[kind].apply(mutator);
+        if (kind < std::size(kMutations)) {
+          kMutations[kind].apply(mutator);
+        } else {
+          kMutations[mutator.below(std::size(kMutations))].apply(mutator);
+          kMutations[mutator.below(std::size(kMutations))].apply(mutator);
+        }
         if (print(plan) == before) continue;
         ++count.mutants;
         if (!verify(plan)) {
@@ -525,13 +608,13 @@ TEST(Mutations, AreCaughtOrHarmless) {
         const std::string wrong =
             testing::what_goes_wrong(plan, plans[p].plan, kSchedules, 1000 * p + kind);
         ++(wrong.empty() ? count.harmless : count.missed);
-        EXPECT_EQ(wrong, "") << kMutations[kind].name << ", " << plans[p].name << ", program "
+        EXPECT_EQ(wrong, "") << name << ", " << plans[p].name << ", program "
                              << mutator.program_number << ", trial " << trial << "\n"
                              << first_change(before, print(plan));
       }
     }
-    table += fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", kMutations[kind].name, count.mutants,
-                         count.caught, count.harmless, count.missed);
+    table += fmt::format("{:28}{:>9}{:>9}{:>10}{:>8}\n", name, count.mutants, count.caught,
+                         count.harmless, count.missed);
   }
   fmt::print("{}", table);
 }

@@ -60,7 +60,8 @@ TEST(Verify, NamesWhatIsWrong) {
          std::get<Compute>(p.programs[0].ops[load.index()].detail).micro_batch = MicroBatchId(1);
        },
        "it uses buffer 3 of micro-batch 1"},
-      {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; }, "the mesh has 3 ranks, the plan binds 4"},
+      {"mesh", ddp, [](Plan& p) { p.mesh.data = 3; },
+       "the mesh has 3 x 1 x 1 x 1 ranks, the plan binds 4"},
       {"bytes differ", pipe,
        [](Plan& p) {
          std::get<Transfer>(
@@ -102,8 +103,9 @@ TEST(Verify, NamesWhatIsWrong) {
       {"group too small", ddp, [](Plan& p) { p.groups[0].members.pop_back(); },
        "it is not a member of its group 0"},
       {"batch", ddp, [](Plan& p) { p.training.batch = 512; },
-       "4 micro-batches of 64 samples are 256 samples, the batch has 512"},
-      {"same data twice", ddp, [](Plan& p) { p.ranks[1].first_micro_batch = 0; }, "samples"},
+       "4 micro-batches of 64 samples are not the batch of 512"},
+      {"same data twice", ddp, [](Plan& p) { p.ranks[1].first_micro_batch = 0; },
+       "3 micro-batches are trained on, numbered up to 3"},
       {"buffer freed early", ddp,
        [](Plan& p) {
          for (Op& op : p.programs[0].ops) {

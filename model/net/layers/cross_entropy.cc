@@ -18,6 +18,7 @@ LayerFacts describe(const CrossEntropy& c, std::span<const Shape> inputs) {
   // Backward repeats the softmax from the logits and one log-sum-exp per label: nothing of the
   // logits' size is kept twice.
   facts.saves_input = {true, true};
+  facts.saves_output = c.split;
   facts.auxiliaries = {{"log_sum_exp", labels, 0}};
   return facts;
 }

@@ -83,6 +83,24 @@ class Lifetimes {
       for (std::size_t earlier = 0; earlier < later; ++earlier)
         check_order(buffer, uses[earlier], uses[later]);
     }
+    if (program_.buffers[buffer].kind == BufferKind::gradient) check_sum(uses);
+  }
+
+  // A gradient is a sum over the value's consumers: complete before anybody takes it, and taken by
+  // somebody.
+  void check_sum(const std::vector<BufferUse>& uses) {
+    const auto takes = [&](const BufferUse& use) {
+      return !writes(use.operand.access) ||
+             program_.ops[use.op.index()].kind == OpKind::reduce_scatter;
+    };
+    const auto taker = std::find_if(uses.begin(), uses.end(), takes);
+    if (taker == uses.end())
+      return report_.add({number_, uses.back().op}, "nobody reads the gradient that it adds to");
+    const auto late =
+        std::find_if(taker + 1, uses.end(), [&](const BufferUse& use) { return !takes(use); });
+    if (late == uses.end()) return;
+    report_.add({number_, late->op}, "it adds to a gradient that has been read before",
+                {report_.note({number_, taker->op}, "by this op")});
   }
 
   void check_order(std::size_t buffer, const BufferUse& earlier, const BufferUse& later) {
@@ -362,6 +380,8 @@ class Operands {
     if (operand.access != access || !carried || op.operands.size() != 1) {
       report_.add(at_, fmt::format("it has to {} a value or a gradient", to_string(access)));
     }
+    if (op.kind == OpKind::receive && !operand.allocates)
+      report_.add(at_, fmt::format("it overwrites buffer {}", operand.buffer.value()));
     if (buffer.size == transfer_of(op).bytes) return;
     report_.add(at_, fmt::format("it moves {} bytes of a buffer of {}",
                                  transfer_of(op).bytes.bytes(), buffer.size.bytes()));

@@ -84,15 +84,16 @@ class Exchanges {
 
   // Terms first, then their sum, then those who read it. What another stage has sent is summed.
   void check_sums(const std::vector<Use>& uses, bool is_sum) {
+    const bool received = kind(uses.front().op) == OpKind::receive;
     std::size_t sums = 0;
     bool read = false;
     for (const Use& use : uses) {
       if (kind(use.op) == OpKind::all_reduce) {
         ++sums;
-        if (!is_sum || read || sums > 1)
-          report_.add(at(use.op), !is_sum    ? "it sums what is no sum"
-                                  : sums > 1 ? "it sums what is summed already"
-                                             : "it sums what has been read before");
+        if (!is_sum || read || received || sums > 1)
+          report_.add(at(use.op), !is_sum                ? "it sums what is no sum"
+                                  : sums > 1 || received ? "it sums what is summed already"
+                                                         : "it sums what has been read before");
         continue;
       }
       const bool adds = writes(use.access) && is_pass(kind(use.op));
@@ -100,7 +101,6 @@ class Exchanges {
         report_.add(at(use.op), "it adds a term to what is summed already");
       read = read || !writes(use.access);
     }
-    const bool received = kind(uses.front().op) == OpKind::receive;
     if (is_sum && !received && sums == 0)
       report_.add(at(uses.front().op), "what it has a term of is never summed");
   }

@@ -13,26 +13,28 @@ using Replica = std::pair<std::int64_t, std::int64_t>;  // first micro-batch, sl
 
 // Every stage stands on one rank of each replica, and together they are the network.
 void check_stages(Report& report, const Net& net) {
-  std::map<Replica, std::vector<std::pair<SegmentId, SegmentId>>> stages;
-  for (const RankBinding& rank : report.plan.ranks) {
+  std::map<Replica, std::vector<std::tuple<SegmentId, SegmentId, std::size_t>>> stages;
+  for (std::size_t r = 0; r < report.plan.ranks.size(); ++r) {
+    const RankBinding& rank = report.plan.ranks[r];
     auto& own = stages[{rank.first_micro_batch, rank.slice}];
     for (const Stage& stage : report.plan.programs[rank.program.index()].stages)
-      own.emplace_back(stage.begin, stage.end);
+      own.emplace_back(stage.begin, stage.end, r);
   }
   for (auto& [replica, ranges] : stages) {
     std::sort(ranges.begin(), ranges.end());
     SegmentId end(0);
-    bool whole = true;
-    for (const auto& [begin, stop] : ranges) {
-      whole = whole && begin == end;
+    for (const auto& [begin, stop, rank] : ranges) {
+      if (begin != end) {
+        return report.add_rank(rank, fmt::format("its segments {}..{} do not follow segment {}, "
+                                                 "where the others of its replica end",
+                                                 begin.value(), stop.value(), end.value()));
+      }
       end = stop;
     }
-    if (whole && end == end_segment(net)) continue;
-    report.add(
-        fmt::format("the stages of the ranks with micro-batch {} are not the network, each "
-                    "segment once",
-                    replica.first));
-    return;
+    if (end == end_segment(net)) continue;
+    return report.add_rank(std::get<2>(ranges.back()),
+                           fmt::format("the stages of its replica end at segment {} of {}",
+                                       end.value(), net.segments.size()));
   }
 }
 
@@ -164,23 +166,35 @@ class Holders {
 // Every sample of the global batch is seen by one replica.
 void check_batch(Report& report, const Net& net) {
   const Plan& plan = report.plan;
-  std::map<std::int64_t, std::int64_t> replicas;  // first micro-batch -> how many
-  for (const RankBinding& rank : plan.ranks) {
+  std::map<std::int64_t, std::pair<std::int64_t, std::size_t>> replicas;  // micro-batches, a rank
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankBinding& rank = plan.ranks[r];
     const std::int64_t count = plan.programs[rank.program.index()].micro_batches;
-    const auto [known, is_new] = replicas.try_emplace(rank.first_micro_batch, count);
-    if (!is_new && known->second != count)
-      return report.add("stages of one replica run different numbers of micro-batches");
+    const auto [known, is_new] = replicas.try_emplace(rank.first_micro_batch, count, r);
+    if (is_new || known->second.first == count) continue;
+    return report.add_rank(
+        r, fmt::format("its program runs {} micro-batches, that of rank {}, which shares them, {}",
+                       count, known->second.second, known->second.first));
   }
   std::int64_t next = 0, count = 0;
   for (const auto& [first, own] : replicas) {
-    if (first < next) return report.add("two replicas train on the same micro-batch");
-    next = first + own;
-    count += own;
+    if (first < next) {
+      return report.add_rank(own.second,
+                             fmt::format("it trains on micro-batch {}, as others do", first));
+    }
+    next = first + own.first;
+    count += own.first;
   }
-  const std::int64_t samples = count * plan.micro_batch_samples;
-  if (samples != plan.training.batch || next != count) {
-    return report.add(fmt::format("{} micro-batches of {} samples are {} samples, the batch has {}",
-                                  count, plan.micro_batch_samples, samples, plan.training.batch));
+  if (next != count) {
+    return report.add_micro_batch(
+        fmt::format("{} micro-batches are trained on, numbered up to {}", count, next - 1));
+  }
+  if (count > plan.training.batch / plan.micro_batch_samples ||
+      count * plan.micro_batch_samples != plan.training.batch) {
+    return report.add_micro_batch(
+        fmt::format("{} micro-batches of {} samples are not the batch of "
+                    "{}",
+                    count, plan.micro_batch_samples, plan.training.batch));
   }
   check_stages(report, net);
 }

@@ -339,9 +339,11 @@ class ProgramMeaning {
   void check_every_micro_batch(ParameterClassId c, const std::vector<OpId>& scattered) {
     const ParameterClass& held = program_.parameter_classes[c.index()];
     std::map<std::int64_t, std::map<MicroBatchId, OpId>> by_bucket;  // by its end
+    std::set<BufferId> reduced;
     for (const OpId id : scattered) {
       check_bucket(held, id);
       const BufferId source = op(id).operands.front().buffer;
+      reduced.insert(source);
       const Buffer& buffer = program_.buffers[source.index()];
       const Collective& range = collective_of(op(id));
       const bool right = buffer.kind == BufferKind::unreduced && buffer.begin == range.begin &&
@@ -369,29 +371,53 @@ class ProgramMeaning {
                                "micro-batches",
                                c.value(), end, by_bucket[end].size(), expected));
     }
+    check_all_are_reduced(c, reduced);
   }
+
+  // Nobody adds to what is not reduced.
+  void check_all_are_reduced(ParameterClassId c, const std::set<BufferId>& reduced) {
+    for (std::size_t id = 0; id < program_.ops.size(); ++id) {
+      if (!is_pass(program_.ops[id].kind)) continue;
+      for (const Operand& operand : program_.ops[id].operands) {
+        const Buffer& buffer = program_.buffers[operand.buffer.index()];
+        if (buffer.kind != BufferKind::unreduced || buffer.parameter_class != c ||
+            reduced.count(operand.buffer) > 0)
+          continue;
+        report_.add(at(OpId(id)), fmt::format("it adds to buffer {}, which is never reduced",
+                                              operand.buffer.value()));
+      }
+    }
+  }
+
+  using Reductions = std::map<std::optional<MicroBatchId>, std::vector<OpId>>;
+  static constexpr std::optional<MicroBatchId> kOfAll = std::nullopt;
 
   // Whoever adds to an element has ended before it is reduced, and before the update; whoever reads
   // the weights, too.
-  void check_backwards(ParameterClassId c, const std::vector<OpId>& reductions, OpId update) {
+  void check_backwards(ParameterClassId c, const std::vector<OpId>& all, OpId update) {
+    Reductions reductions;
+    for (const OpId id : all)
+      reductions[micro_batches_[op(id).operands.front().buffer.index()]].push_back(id);
     for (std::size_t id = 0; id < program_.ops.size(); ++id) {
       if (!is_pass(program_.ops[id].kind)) continue;
       const Effect& done = effect(program_.ops[id], c);
       if (done.reads || !done.adds.empty())
         check_order(OpId(id), update, "the weights it uses are updated");
-      for (const Range& range : done.adds)
-        check_reductions(OpId(id), range, reductions);
+      if (done.adds.empty()) continue;
+      // One micro-batch's reductions wait for that micro-batch, those of all for all.
+      for (const auto& of : {std::optional(compute_of(program_.ops[id]).micro_batch), kOfAll})
+        check_reductions(OpId(id), done.adds, reductions[of]);
     }
   }
 
-  void check_reductions(OpId id, const Range& range, const std::vector<OpId>& reductions) {
+  void check_reductions(OpId id, const std::vector<Range>& adds,
+                        const std::vector<OpId>& reductions) {
     for (const OpId reduction : reductions) {
       const Collective& part = collective_of(op(reduction));
-      if (!range.meets(part.begin, part.end)) continue;
-      // One micro-batch's reduction waits for that micro-batch.
-      const auto of = micro_batches_[op(reduction).operands.front().buffer.index()];
-      if (of && of != compute_of(op(id)).micro_batch) continue;
-      check_order(id, reduction, "a gradient it adds to is reduced");
+      const bool meets = std::any_of(adds.begin(), adds.end(), [&](const Range& range) {
+        return range.meets(part.begin, part.end);
+      });
+      if (meets) check_order(id, reduction, "a gradient it adds to is reduced");
     }
   }
 

@@ -141,10 +141,12 @@ class Collectives {
     for (const RankClasses::Member& member : members) {
       const std::vector<OpId> own = sequence(member, lane);
       if (own.size() != first.size()) {
-        report_.add(fmt::format("rank {} takes part in {} collectives of a group, rank {} in {}",
-                                classes_.first[members.front().rank_class].value(), first.size(),
-                                classes_.first[member.rank_class].value(), own.size()));
-        return;
+        const RankId rank = classes_.first[member.rank_class];
+        return report_.add_rank(
+            rank.index(),
+            fmt::format("on its {} lane it takes part in {} collectives of a group, rank {} in {}",
+                        to_string(lane), own.size(),
+                        classes_.first[members.front().rank_class].value(), first.size()));
       }
       for (std::size_t k = 0; k < own.size(); ++k)
         compare(at(members.front().rank_class, first[k]), at(member.rank_class, own[k]));

@@ -65,6 +65,10 @@ void Report::add_mesh(std::string message) {
   errors_.push_back({line(places_ == nullptr ? 0 : places_->mesh), std::move(message), {}});
 }
 
+void Report::add_micro_batch(std::string message) {
+  errors_.push_back({line(places_ == nullptr ? 0 : places_->micro_batch), std::move(message), {}});
+}
+
 void Report::add(const At& at, std::string message, std::vector<Note> notes) {
   errors_.push_back({place(at), fmt::format("{}: {}", name(at), message), std::move(notes)});
 }

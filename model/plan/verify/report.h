@@ -28,10 +28,8 @@ class Report {
 
   const Plan& plan;
 
-  void add(std::string message, std::vector<Note> notes = {}) {
-    errors_.push_back({std::nullopt, std::move(message), std::move(notes)});
-  }
   void add_mesh(std::string message);
+  void add_micro_batch(std::string message);
   void add(const At& at, std::string message, std::vector<Note> notes = {});
   void add_program(std::size_t program, std::string message);
   void add_rank(std::size_t rank, std::string message);

@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
 
@@ -6,8 +8,11 @@
 namespace rehearse::verifier {
 namespace {
 
-bool stands_on(OpKind kind, LaneKind lane) {
-  switch (kind) {
+bool stands_on(const Op& op, LaneKind lane) {
+  const auto is_of = [&](LaneKind of_class) {
+    return lane == (collective_of(op).parameter_class ? of_class : LaneKind::tensor);
+  };
+  switch (op.kind) {
     case OpKind::load_batch:
     case OpKind::forward:
     case OpKind::backward:
@@ -22,11 +27,27 @@ bool stands_on(OpKind kind, LaneKind lane) {
       return lane == LaneKind::receive_forward || lane == LaneKind::receive_backward;
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
-      return lane == LaneKind::collective || lane == LaneKind::tensor;
+      return is_of(LaneKind::collective);
     case OpKind::all_gather:
-      return lane == LaneKind::collective || lane == LaneKind::gather || lane == LaneKind::tensor;
+      return is_of(LaneKind::collective) || is_of(LaneKind::gather);
   }
   REHEARSE_UNREACHABLE("op kind");
+}
+
+bool is_between_stages(LaneKind lane) {
+  switch (lane) {
+    case LaneKind::send_forward:
+    case LaneKind::receive_forward:
+    case LaneKind::send_backward:
+    case LaneKind::receive_backward:
+      return true;
+    case LaneKind::compute:
+    case LaneKind::collective:
+    case LaneKind::gather:
+    case LaneKind::tensor:
+      return false;
+  }
+  REHEARSE_UNREACHABLE("lane kind");
 }
 
 bool has_detail_of_kind(const Op& op) {
@@ -60,10 +81,16 @@ class ProgramStructure {
     const std::set<Lane> lanes(program_.lanes.begin(), program_.lanes.end());
     if (lanes.size() != program_.lanes.size())
       report_.add_program(number_, "two lanes of one kind and stage");
+    // Ops that work on one class, or meet over one group, are in order by their lane.
+    for (const Lane& lane : program_.lanes) {
+      if (is_between_stages(lane.kind) || lane.stage == StageId(0)) continue;
+      report_.add_program(number_, fmt::format("a {} lane of stage {}: a rank has one of them",
+                                               to_string(lane.kind), lane.stage.value()));
+    }
     check_stages();
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_sharding(c);
-    if (program_.micro_batches < 1) report_.add_program(number_, "it has no micro-batches");
+    check_micro_batches();
     for (std::size_t b = 0; b < program_.buffers.size(); ++b)
       check_buffer(b);
     for (std::size_t op = 0; op < program_.ops.size(); ++op)
@@ -84,6 +111,14 @@ class ProgramStructure {
                                                  stage.number.value(), before.number.value()));
       }
     }
+  }
+
+  // Every micro-batch has ops of its own, if only to pass it on.
+  void check_micro_batches() {
+    if (program_.micro_batches < 1) report_.add_program(number_, "it has no micro-batches");
+    if (program_.micro_batches <= static_cast<std::int64_t>(program_.ops.size())) return;
+    report_.add_program(number_, fmt::format("{} micro-batches, but {} ops", program_.micro_batches,
+                                             program_.ops.size()));
   }
 
   void check_sharding(std::size_t c) {
@@ -138,7 +173,7 @@ class ProgramStructure {
       return report(id, "lane", op.lane.value(), program_.lanes.size());
     }
     const LaneKind lane = program_.lanes[op.lane.index()].kind;
-    if (!stands_on(op.kind, lane)) {
+    if (!stands_on(op, lane)) {
       report_.add({number_, id},
                   fmt::format("it stands on lane {} ({})", op.lane.value(), to_string(lane)));
     }
@@ -273,6 +308,10 @@ void check_rank(Report& report, std::size_t r, const std::vector<Slots>& needed)
   }
   if (!are_distinct(rank.peers) || !are_distinct(rank.groups))
     report.add_rank(r, "it binds a peer or a group twice");
+  if (rank.first_micro_batch < 0 || rank.first_micro_batch >= report.plan.training.batch) {
+    report.add_rank(r, fmt::format("micro-batch {} of a batch of {} samples",
+                                   rank.first_micro_batch, report.plan.training.batch));
+  }
   if (rank.slice < 0 || rank.slice >= report.plan.mesh.tensor)
     report.add_rank(r, fmt::format("slice {} of {}", rank.slice, report.plan.mesh.tensor));
   for (const RankId peer : rank.peers) {
@@ -323,15 +362,29 @@ void check_group_sizes(Report& report) {
   }
 }
 
+void check_mesh(Report& report) {
+  const Mesh& mesh = report.plan.mesh;
+  const auto bound = static_cast<std::int64_t>(report.plan.ranks.size());
+  std::vector<std::int64_t> sizes;
+  std::int64_t ranks = 1;  // as far as they are no more than are bound: four sizes may overflow
+  for (const Axis axis : mesh.order) {
+    sizes.push_back(mesh.size(axis));
+    if (ranks <= bound) ranks *= std::min(sizes.back(), bound + 1);
+  }
+  if (ranks == bound && ranks > 0) return;
+  report.add_mesh(
+      fmt::format("the mesh has {} ranks, the plan binds {}", fmt::join(sizes, " x "), bound));
+}
+
 }  // namespace
 
 void check_structure(Report& report) {
   const Plan& plan = report.plan;
-  if (plan.mesh.ranks() != static_cast<std::int64_t>(plan.ranks.size())) {
-    report.add_mesh(fmt::format("the mesh has {} ranks, the plan binds {}", plan.mesh.ranks(),
-                                plan.ranks.size()));
+  check_mesh(report);
+  if (plan.micro_batch_samples < 1 || plan.micro_batch_samples > plan.training.batch) {
+    report.add_micro_batch(fmt::format("{} samples per micro-batch of a batch of {}",
+                                       plan.micro_batch_samples, plan.training.batch));
   }
-  if (plan.micro_batch_samples < 1) report.add("micro-batches have no samples");
   check_groups(report);
   for (std::size_t p = 0; p < plan.programs.size(); ++p)
     ProgramStructure(report, p).run();
