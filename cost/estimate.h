@@ -6,18 +6,21 @@
 #include "model/cluster/device.h"
 #include "model/net/net.h"
 #include "model/plan/plan.h"
+#include "model/schedule/stages.h"
 
 namespace rehearse {
 
 // Seconds of each block's passes for a micro-batch of this many samples: what pipeline stages are
-// cut and passes placed by. Messages cost nothing here: they are the cluster's.
-StageCosts stage_costs(const Net& net, std::int64_t samples, const Training& training,
-                       const Device& device);
+// cut and passes placed by. net: as a rank runs it, sliced and with its attention recomputed; what
+// is recomputed in full is part of the backward. Messages cost nothing here: they are the
+// cluster's.
+StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t samples,
+                       const Training& training, const Device& device);
 
-// Bytes of each block: its model state, unsharded, and what one micro-batch keeps of it for
-// backward, its input among it.
-StageMemory stage_memory(const Net& net, std::int64_t samples, const Training& training,
-                         Bytes limit);
+// Bytes of each block: its model state, of which each of so many holders has its share, and what
+// one micro-batch keeps of it for backward, its input among it.
+BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64_t samples,
+                         const Training& training, Sharding sharding, std::int64_t holders);
 
 // Arithmetic of one step over all ranks, forward and backward of what each rank really runs:
 // dropped blocks are not counted, and nothing is counted twice for being recomputed. Numerator of

@@ -82,12 +82,14 @@ PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t device
       static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
   for (std::size_t first = 0; first < plan.ranks.size(); first += sharers) {
     Bytes shared;
-    for (std::size_t r = first; r < std::min(first + sharers, plan.ranks.size()); ++r) {
+    const std::size_t end = std::min(first + sharers, plan.ranks.size());
+    for (std::size_t r = first; r < end; ++r) {
       const Bytes peak = memory.programs[plan.ranks[r].program.index()].peak();
       memory.peak = std::max(memory.peak, peak);
       shared += peak;
     }
     memory.fits = memory.fits && shared <= device.memory;
+    memory.spare.resize(end, (device.memory - shared) / static_cast<std::int64_t>(end - first));
   }
   return memory;
 }

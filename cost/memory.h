@@ -25,9 +25,10 @@ RankMemory memory_of(const RankProgram& program, const Device& device);
 struct PlanMemory {
   std::vector<RankMemory> programs;  // by program
   Bytes peak;                        // of the worst rank
-  // Whether every device, or every node of a CPU cluster with its ranks' sum, holds what is placed
-  // on it; ranks fill nodes in order.
-  bool fits = true;
+  // By rank: what its peak leaves of its device; of a CPU cluster, where ranks fill nodes in order,
+  // its share of what all of them leave of their node. Negative: what it lacks.
+  std::vector<Bytes> spare;
+  bool fits = true;  // nobody lacks any
 };
 PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node);
 

@@ -215,14 +215,13 @@ void Executor::check_finite(OpId id) const {
     const std::int64_t element = *buffer.value == net_.loss ? backend_.sizes().statistic_bytes
                                                             : backend_.sizes().activation_bytes;
     if (backend_.all_finite(at.data(), static_cast<std::int64_t>(at.size()) / element)) continue;
-    transport_.abort(
-        fmt::format("step {}: rank {}, {} made {} '{}' infinite or not a number{}",
-                    step_ + 1, rank_.value(), describe_op(program_, id),
-                    buffer.kind == BufferKind::value ? "value" : "the gradient of",
-                    net_.values[buffer.value->index()].name,
-                    weights_are_finite()
-                        ? "; its weights are finite: a smaller learning rate may help"
-                        : "; its weights are so already, since the update of the step before"));
+    transport_.abort(fmt::format(
+        "step {}: rank {}, {} made {} '{}' infinite or not a number{}", step_ + 1, rank_.value(),
+        describe_op(program_, id), buffer.kind == BufferKind::value ? "value" : "the gradient of",
+        net_.values[buffer.value->index()].name,
+        weights_are_finite()
+            ? "; its weights are finite: a smaller learning rate may help"
+            : "; its weights are so already, since the update of the step before"));
   }
 }
 

@@ -20,6 +20,8 @@ class Quantity {
   friend constexpr Unit operator-(Unit a, Unit b) { return make(a.value_ - b.value_); }
   friend constexpr Unit operator*(Unit a, Rep k) { return make(a.value_ * k); }
   friend constexpr Unit operator*(Rep k, Unit a) { return make(k * a.value_); }
+  // Counted in whole units, rounds towards zero.
+  friend constexpr Unit operator/(Unit a, Rep k) { return make(a.value_ / k); }
   friend constexpr double operator/(Unit a, Unit b) {
     return static_cast<double>(a.value_) / static_cast<double>(b.value_);
   }

@@ -232,14 +232,6 @@ struct StageCosts {
   double transfer = 0;
 };
 
-// What blocks need of a rank's memory, and how much it has: no plan keeps it, but stages are cut so
-// that they fit.
-struct StageMemory {
-  std::vector<Bytes> state;        // by block: weights, gradients, optimizer state
-  std::vector<Bytes> activations;  // by block: of one micro-batch
-  Bytes limit;
-};
-
 struct Plan {
   static constexpr int kVersion = 3;
   std::string strategy;

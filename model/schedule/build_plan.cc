@@ -47,46 +47,21 @@ struct Pipeline {
   std::vector<std::vector<Action>> actions;
 };
 
-// Most micro-batches whose activations a rank keeps of each of its stages, by stage.
-std::vector<double> live_of(const PipelineShape& shape,
-                            const std::vector<std::vector<Action>>& ranks) {
-  std::vector<double> most(static_cast<std::size_t>(shape.stages()), 0), now = most;
-  for (const std::vector<Action>& actions : ranks) {
-    for (const Action& action : actions) {
-      const std::size_t s = action.stage.index();
-      if (action.kind == ActionKind::forward) most[s] = std::max(most[s], ++now[s]);
-      const bool ends =
-          action.kind == ActionKind::backward_weight || action.kind == ActionKind::backward;
-      if (ends) --now[s];
-    }
-  }
-  return most;
-}
-
 class PipelineBuilder {
  public:
-  PipelineBuilder(const StrategySpec& strategy, const PipelineShape& shape, const StageCosts& costs,
-                  const std::optional<StageMemory>& memory)
-      : strategy_(strategy), costs_(costs), memory_(memory) {
+  PipelineBuilder(const StrategySpec& strategy, const PipelineShape& shape, const StageCosts& costs)
+      : strategy_(strategy), costs_(costs) {
     result_.shape = shape;
   }
 
-  Result<Pipeline> run() {
-    std::vector<double> total(costs_.forward.size());
-    for (std::size_t b = 0; b < total.size(); ++b)
-      total[b] = costs_.forward[b] + costs_.backward_input[b] + costs_.backward_weight[b];
-    cut(*cut_stages(total, result_.shape.stages()));
-    if (!memory_ || result_.shape.stages() == 1) return std::move(result_);
-    const StageLimit limit{&*memory_, live_of(result_.shape, result_.actions)};
-    const auto fitting = cut_stages(total, result_.shape.stages(), limit);
-    // Where no cut fits, the balanced one shows by how much.
-    if (fitting && *fitting != result_.first_blocks) cut(*fitting);
+  Pipeline run(const std::optional<StageCut>& cut) {
+    result_.first_blocks = cut ? *cut : *cut_stages(total_of(costs_), result_.shape.stages());
+    order();
     return std::move(result_);
   }
 
  private:
-  void cut(std::vector<std::size_t> first_blocks) {
-    result_.first_blocks = std::move(first_blocks);
+  void order() {
     if (strategy_.pipeline && strategy_.pipeline->table) {
       result_.actions = strategy_.pipeline->table->ranks;
       if (!strategy_.pipeline->table->has_messages)
@@ -125,7 +100,6 @@ class PipelineBuilder {
 
   const StrategySpec& strategy_;
   const StageCosts& costs_;
-  const std::optional<StageMemory>& memory_;
   Pipeline result_;
 };
 
@@ -432,7 +406,7 @@ StageCosts even_costs(std::size_t blocks) {
 
 Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
                         const Training& training, std::int64_t devices, const StageCosts& costs,
-                        const std::optional<StageMemory>& memory) {
+                        const std::optional<StageCut>& cut) {
   const Result<ModelSpec> resolved = resolve(model);
   if (!resolved) return resolved.errors();
   Plan frame;
@@ -453,13 +427,11 @@ Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
   REHEARSE_CHECK(!is_cut || costs.forward.size() == net->blocks.size(), "{} costs for {} blocks",
                  costs.forward.size(), net->blocks.size());
   if (is_cut) frame.stage_costs = costs;
-  Result<Pipeline> pipeline =
-      PipelineBuilder(strategy, split->shape, is_cut ? costs : even_costs(net->blocks.size()),
-                      memory)
-          .run();
-  if (!pipeline) return pipeline.errors();
+  const StageCosts even = even_costs(net->blocks.size());
+  Pipeline pipeline = PipelineBuilder(strategy, split->shape, is_cut ? costs : even)
+                          .run(is_cut ? cut : std::nullopt);
   return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,
-                     std::move(pipeline).value())
+                     std::move(pipeline))
       .run();
 }
 

@@ -1,6 +1,7 @@
 // The way from a strategy to a plan.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "model/base/diagnostic.h"
@@ -10,12 +11,12 @@
 
 namespace rehearse {
 
-// costs: by which stages are cut and passes placed, one entry per block of the network; unused
-// without a pipeline. memory: if given, stages fit it, or it is an error that they cannot. The
-// other errors are those of strategy.h's functions, in their order.
+// costs: by which passes are placed, one entry per block of the network; unused without a pipeline.
+// cut: where stages begin; none: where the costs are cut most evenly. Errors are those of
+// strategy.h's functions, in their order.
 Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
                         const Training& training, std::int64_t devices, const StageCosts& costs,
-                        const std::optional<StageMemory>& memory = std::nullopt);
+                        const std::optional<StageCut>& cut = std::nullopt);
 
 // Every block costs the same, its three passes 1 each, and messages nothing.
 StageCosts even_costs(std::size_t blocks);

@@ -1,7 +1,9 @@
 #include "model/schedule/stages.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <set>
 
 #include "model/base/check.h"
 
@@ -29,12 +31,12 @@ class Cut {
   Cut(const std::vector<double>& costs, std::size_t stages, const std::optional<StageLimit>& limit)
       : blocks_(costs.size()), stages_(stages), limit_(limit), cost_(sums_of(costs)) {
     if (!limit_) return;
-    state_ = sums_of(bytes_of(limit_->memory->state));
-    activations_ = sums_of(bytes_of(limit_->memory->activations));
+    state_ = sums_of(bytes_of(limit_->memory.state));
+    activations_ = sums_of(bytes_of(limit_->memory.activations));
   }
 
   // First the smallest largest stage; then, of the cuts that reach it, the most even one.
-  std::optional<std::vector<std::size_t>> run() const {
+  std::optional<StageCut> run() const {
     const auto largest = best(kNever, [](double a, double b) { return std::max(a, b); });
     if (!largest) return std::nullopt;
     double limit = 0;
@@ -48,7 +50,7 @@ class Cut {
   // value[n][b]: that of blocks [b, end) in the last n stages; cut[n][b]: where the first of them
   // ends.
   template <class Fold>
-  std::optional<std::vector<std::size_t>> best(double most, Fold fold) const {
+  std::optional<StageCut> best(double most, Fold fold) const {
     std::vector<std::vector<double>> value(stages_ + 1, std::vector<double>(blocks_ + 1, kNever));
     std::vector<std::vector<std::size_t>> cut(stages_ + 1,
                                               std::vector<std::size_t>(blocks_ + 1, blocks_));
@@ -72,24 +74,123 @@ class Cut {
 
   bool fits(std::size_t stage, std::size_t begin, std::size_t end) const {
     if (!limit_) return true;
-    const double bytes = state_[end] - state_[begin] +
-                         limit_->live[stage] * (activations_[end] - activations_[begin]);
-    return bytes <= static_cast<double>(limit_->memory->limit.bytes());
+    const double bytes =
+        state_[end] - state_[begin] +
+        static_cast<double>(limit_->live[stage]) * (activations_[end] - activations_[begin]);
+    return bytes <= static_cast<double>(limit_->room[limit_->rank[stage]].bytes());
   }
 
   std::size_t blocks_, stages_;
-  const std::optional<StageLimit>& limit_;
+  const std::optional<StageLimit> limit_;
   std::vector<double> cost_, state_, activations_;  // sums of the blocks before
+};
+
+// Stages of one rank share its room, so that none can be cut without the others: steepest descent
+// from a cut that may not fit, by moving one or two of its bounds by a block.
+class SharedRoom {
+ public:
+  SharedRoom(const std::vector<double>& costs, const StageLimit& limit)
+      : cost_(sums_of(costs)),
+        state_(sums_of(bytes_of(limit.memory.state))),
+        activations_(sums_of(bytes_of(limit.memory.activations))),
+        limit_(limit) {}
+
+  std::optional<StageCut> run(StageCut cut) const {
+    Score score = score_of(cut);
+    while (const auto better = best_neighbour(cut, score))
+      cut = *better;
+    if (score.missing > 0) return std::nullopt;
+    return cut;
+  }
+
+ private:
+  // Bytes that ranks lack, the largest stage, the sum of squares: in this order.
+  struct Score {
+    double missing = 0, largest = 0, uneven = 0;
+    friend auto operator<=>(const Score&, const Score&) = default;
+  };
+
+  Score score_of(const StageCut& cut) const {
+    Score score;
+    std::vector<double> used(limit_.room.size(), 0);
+    for (std::size_t s = 0; s + 1 < cut.size(); ++s) {
+      const auto of = [&](const std::vector<double>& sums) {
+        return sums[cut[s + 1]] - sums[cut[s]];
+      };
+      used[limit_.rank[s]] += of(state_) + static_cast<double>(limit_.live[s]) * of(activations_);
+      score.largest = std::max(score.largest, of(cost_));
+      score.uneven += of(cost_) * of(cost_);
+    }
+    for (std::size_t r = 0; r < used.size(); ++r)
+      score.missing += std::max(0.0, used[r] - static_cast<double>(limit_.room[r].bytes()));
+    return score;
+  }
+
+  // `best` is lowered to what is found.
+  std::optional<StageCut> best_neighbour(const StageCut& cut, Score& best) const {
+    std::optional<StageCut> found;
+    const auto consider = [&](const StageCut& moved) {
+      const bool has_blocks =
+          std::adjacent_find(moved.begin(), moved.end(), std::greater_equal<>()) == moved.end();
+      if (!has_blocks) return;
+      const Score score = score_of(moved);
+      if (score < best) best = score, found = moved;
+    };
+    // Bounds i and j move; where they are one, only that does.
+    for (std::size_t i = 1; i + 1 < cut.size(); ++i) {
+      for (std::size_t j = i; j + 1 < cut.size(); ++j) {
+        for (const std::size_t by_i : {-1, 1}) {
+          for (const std::size_t by_j : {-1, 1}) {
+            StageCut moved = cut;
+            moved[i] += by_i;
+            if (j != i) moved[j] += by_j;
+            consider(moved);
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  const std::vector<double> cost_, state_, activations_;  // sums of the blocks before
+  const StageLimit& limit_;
 };
 
 }  // namespace
 
-std::optional<std::vector<std::size_t>> cut_stages(const std::vector<double>& costs,
-                                                   std::int64_t stages,
-                                                   const std::optional<StageLimit>& limit) {
+Bytes memory_of_stage(const StageLimit& limit, std::size_t stage, std::size_t begin,
+                      std::size_t end) {
+  Bytes state, activations;
+  for (std::size_t b = begin; b < end; ++b) {
+    state += limit.memory.state[b];
+    activations += limit.memory.activations[b];
+  }
+  return state + activations * limit.live[stage];
+}
+
+std::optional<StageCut> cut_stages(const std::vector<double>& costs, std::int64_t stages,
+                                   const std::optional<StageLimit>& limit) {
   REHEARSE_CHECK(stages >= 1 && static_cast<std::size_t>(stages) <= costs.size(),
                  "{} stages of {} blocks", stages, costs.size());
-  return Cut(costs, static_cast<std::size_t>(stages), limit).run();
+  const auto count = static_cast<std::size_t>(stages);
+  if (!limit || limit->room.size() == count) return Cut(costs, count, limit).run();
+  return SharedRoom(costs, *limit).run(*Cut(costs, count, std::nullopt).run());
+}
+
+std::vector<double> total_of(const StageCosts& costs) {
+  std::vector<double> total(costs.forward.size());
+  for (std::size_t b = 0; b < total.size(); ++b)
+    total[b] = costs.forward[b] + costs.backward_input[b] + costs.backward_weight[b];
+  return total;
+}
+
+StageCut cut_of(const Plan& plan, const Net& net) {
+  std::set<std::size_t> starts = {net.blocks.size()};
+  for (const RankProgram& program : plan.programs) {
+    for (const Stage& stage : program.stages)
+      starts.insert(net.segments[stage.begin.index()].block.index());
+  }
+  return {starts.begin(), starts.end()};
 }
 
 }  // namespace rehearse

@@ -6,23 +6,43 @@
 #include <vector>
 
 #include "model/base/units.h"
+#include "model/net/net.h"
 #include "model/plan/plan.h"
 
 namespace rehearse {
 
-// What a stage may hold: the memory of its blocks' state, and of the activations of so many
-// micro-batches.
-struct StageLimit {
-  const StageMemory* memory;
-  std::vector<double> live;  // by stage: micro-batches kept at once
+// What blocks take of a rank's memory: their state, and one micro-batch's activations.
+struct BlockMemory {
+  std::vector<Bytes> state;        // by block: weights, gradients, optimizer state
+  std::vector<Bytes> activations;  // by block: what backward needs of forward
 };
 
-// First block of every stage, and one past the last block: stages + 1 numbers. Every stage has a
-// block or more; the largest sum of costs is as small as can be among the cuts whose stages fit,
-// and among such cuts the sum of their squares, so that no stage idles more than it must. None if
-// no cut fits the limit. Exact, O(blocks^2 stages). Needs 1 <= stages <= costs.size().
-std::optional<std::vector<std::size_t>> cut_stages(const std::vector<double>& costs,
-                                                   std::int64_t stages,
-                                                   const std::optional<StageLimit>& limit = {});
+// What ranks have room for: the state of their stages' blocks, and the activations of so many
+// micro-batches.
+struct StageLimit {
+  BlockMemory memory;
+  std::vector<std::int64_t> live;  // by stage: micro-batches kept at once
+  std::vector<std::size_t> rank;   // by stage: the one it stands on
+  std::vector<Bytes> room;         // by rank
+};
+// Of a stage that has blocks [begin, end).
+Bytes memory_of_stage(const StageLimit& limit, std::size_t stage, std::size_t begin,
+                      std::size_t end);
+
+// First block of every stage, and one past the last block: stages + 1 numbers.
+using StageCut = std::vector<std::size_t>;
+
+// Every stage has a block or more; the largest sum of costs is as small as can be among the cuts
+// that fit, and among such cuts the sum of their squares, so that no stage idles more than it must.
+// Exact, O(blocks^2 stages), where every rank has one stage: none if no cut fits. Where ranks have
+// several, cuts are moved from the best of all until they fit: none if that does not come about.
+// Needs 1 <= stages <= costs.size().
+std::optional<StageCut> cut_stages(const std::vector<double>& costs, std::int64_t stages,
+                                   const std::optional<StageLimit>& limit = {});
+
+// By block: all its passes together.
+std::vector<double> total_of(const StageCosts& costs);
+// Where the stages of a plan begin. net: whole_net(plan).
+StageCut cut_of(const Plan& plan, const Net& net);
 
 }  // namespace rehearse

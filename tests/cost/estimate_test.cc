@@ -14,7 +14,7 @@ namespace {
 TEST(StageCosts, AddUpToTheNetwork) {
   const Net net = build_net(testing::resnet20()).value();
   Device device = testing::simple_device();
-  const StageCosts costs = stage_costs(net, 8, testing::training(), device);
+  const StageCosts costs = stage_costs(net, Recomputation::none, 8, testing::training(), device);
   ASSERT_EQ(costs.forward.size(), net.blocks.size());
   double sum = 0, total = 0;
   for (std::size_t b = 0; b < net.blocks.size(); ++b) {

@@ -79,10 +79,11 @@ double best_fitting(const std::vector<double>& costs, const StageLimit& limit, s
   const auto fits = [&](std::size_t stage, std::size_t begin, std::size_t end) {
     double bytes = 0;
     for (std::size_t b = begin; b < end; ++b) {
-      bytes += static_cast<double>(limit.memory->state[b].bytes()) +
-               limit.live[stage] * static_cast<double>(limit.memory->activations[b].bytes());
+      bytes += static_cast<double>(limit.memory.state[b].bytes()) +
+               static_cast<double>(limit.live[stage]) *
+                   static_cast<double>(limit.memory.activations[b].bytes());
     }
-    return bytes <= static_cast<double>(limit.memory->limit.bytes());
+    return bytes <= static_cast<double>(limit.room[stage].bytes());
   };
   const std::size_t stage = starts.size() - 1;
   if (starts.size() == stages) {
@@ -108,16 +109,19 @@ TEST(CutStages, IsOptimalAmongThoseThatFit) {
   for (int trial = 0; trial < 200; ++trial) {
     const std::size_t blocks = 2 + random.below(7), stages = 1 + random.below(blocks);
     std::vector<double> costs(blocks);
-    StageMemory memory;
+    BlockMemory memory;
     for (double& cost : costs) {
       cost = static_cast<double>(random.below(20));
       memory.state.push_back(Bytes::bytes(static_cast<std::int64_t>(random.below(50))));
       memory.activations.push_back(Bytes::bytes(static_cast<std::int64_t>(random.below(20))));
     }
-    memory.limit = Bytes::bytes(static_cast<std::int64_t>(50 + random.below(200)));
-    StageLimit limit{&memory, {}};
-    for (std::size_t s = 0; s < stages; ++s)
-      limit.live.push_back(static_cast<double>(stages - s));
+    StageLimit limit{memory, {}, {}, {}};
+    const std::uint64_t room = 50 + random.below(200);
+    for (std::size_t s = 0; s < stages; ++s) {
+      limit.live.push_back(static_cast<std::int64_t>(stages - s));
+      limit.rank.push_back(s);
+      limit.room.push_back(Bytes::bytes(static_cast<std::int64_t>(room + random.below(20))));
+    }
     const double best = best_fitting(costs, limit, stages);
     const auto starts = cut_stages(costs, static_cast<std::int64_t>(stages), limit);
     ASSERT_EQ(starts.has_value(), best < 1e300) << trial;
