@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "model/base/check.h"
+#include "model/net/tensor.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse {
@@ -13,6 +15,22 @@ namespace {
 using yaml::Map;
 using yaml::Problems;
 using yaml::StrategyEntry;
+
+SourceSpan place_of(PipelineKey key, const yaml::StrategyPlaces& places) {
+  switch (key) {
+    case PipelineKey::stages:
+      return places.stages;
+    case PipelineKey::schedule:
+      return places.schedule;
+    case PipelineKey::chunks:
+      return places.chunks;
+    case PipelineKey::micro_batches:
+      return places.micro_batches;
+    case PipelineKey::live:
+      return places.live;
+  }
+  REHEARSE_UNREACHABLE("pipeline key");
+}
 
 // What the numbers of a strategy have to do with the model, the batch and the cluster.
 class StrategyCheck {
@@ -34,7 +52,10 @@ class StrategyCheck {
                 {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
       return strategy;
     strategy.mesh = *mesh;
-    report(check_stages(spec, *mesh, net_.blocks.size()), entry.places.stages);
+    const auto problem = check_pipeline(spec, *mesh, net_.blocks.size());
+    if (problem) problems_.add(place_of(problem->key, entry.places), problem->message);
+    if (mesh->tensor > 1)
+      report(shard(net_, mesh->tensor, spec.tensor->sequence_parallel), entry.places.tensor);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;
@@ -79,8 +100,8 @@ ScenarioStrategy check_stated(const StatedPrices& prices, const StrategyEntry& e
   if (!mesh) return refuse(entry.places.stages, mesh.errors().front().message);
   strategy.mesh = *mesh;
   const auto stages = static_cast<std::size_t>(pipeline_shape(spec, *mesh).stages());
-  const Status possible = check_stages(spec, *mesh, stages);
-  if (!possible) return refuse(entry.places.stages, possible.errors().front().message);
+  const auto problem = check_pipeline(spec, *mesh, stages);
+  if (problem) return refuse(place_of(problem->key, entry.places), problem->message);
   for (const auto* times : {&prices.forward, &prices.backward_input, &prices.backward_weight}) {
     if (times->size() == 1 || static_cast<std::int64_t>(times->size()) == mesh->pipeline) continue;
     return refuse(entry.places.stages, fmt::format("{} stages, but the prices are for {}",

@@ -43,9 +43,20 @@ bool is_schedule_file(std::string_view name) {
   return name.ends_with(".csv");
 }
 
+// Schedules as their papers call them, where a name of ours with its settings gives them.
+constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {
+    {"zb-1p", "'schedule: zb-auto', with 'live' as many as there are stages (its default)"},
+    {"zb-2p", "'schedule: zb-auto', with 'live' twice as many as there are stages"},
+};
+
 std::optional<std::string> read_schedule(const Value& value, Problems& problems) {
   const auto name = read_text(value, problems);
   if (!name || is_schedule_file(*name) || find_pipeline_schedule(*name) != nullptr) return name;
+  for (const auto& [other, ours] : kOtherNames) {
+    if (other != *name) continue;
+    problems.add(value.where, fmt::format("'{}' is {}", other, ours));
+    return std::nullopt;
+  }
   std::vector<std::string> names;
   for (const PipelineSchedule& row : pipeline_schedules())
     names.emplace_back(row.name);
@@ -68,6 +79,9 @@ void read_data(Map& strategy, StrategySpec& spec) {
   read_needed(map, "ranks", spec.data, read_axis);
   read(map, "zero", spec.sharding, read_zero);
   read(map, "prefetch", spec.prefetch, read_count, Range{0, 1000});
+  if (map.find("prefetch") != nullptr && spec.sharding != Sharding::parameters)
+    map.problems().add(map.where("prefetch"),
+                       "'prefetch' is for weights that are gathered block by block: zero: 3");
   map.finish();
 }
 
@@ -116,6 +130,25 @@ std::optional<double> read_share(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
+// Keys that a schedule does not take.
+void refuse_unused(Map& map, const PipelineSpec& spec, Problems& problems) {
+  const auto refuse = [&](std::string_view key, std::string_view why) {
+    if (map.find(key) != nullptr) problems.add(map.where(key), fmt::format("'{}' {}", key, why));
+  };
+  if (is_schedule_file(spec.schedule)) {
+    for (const std::string_view key : {"chunks", "live", "kept_after_input"})
+      refuse(key, "says what the schedule file says already");
+    return;
+  }
+  const PipelineSchedule* schedule = find_pipeline_schedule(spec.schedule);
+  if (schedule == nullptr || schedule->takes_live_limit) return;
+  for (const std::string_view key : {"live", "kept_after_input"})
+    refuse(key,
+           fmt::format("is for schedules that place passes under a limit, such as zb-auto: how "
+                       "many activations {} keeps follows from its stages",
+                       schedule->name));
+}
+
 PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::string& scenario_path,
                            Problems& problems, StrategyPlaces& places) {
   PipelineSpec spec;
@@ -129,19 +162,12 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
   std::int64_t chunks = 0;
   read(map, "chunks", chunks, read_count, Range{1, 1000});
   if (chunks > 0) spec.chunks = chunks;
-  double live = 0;
-  read(map, "live", live, read_number, 0.0);
-  if (live > 0) {
-    spec.live = live;
-    const PipelineSchedule* schedule = find_pipeline_schedule(spec.schedule);
-    if (schedule != nullptr && !schedule->takes_live_limit) {
-      problems.add(map.where("live"),
-                   fmt::format("'live' is for schedules that place passes under a limit, such as "
-                               "zb-auto: how many activations {} keeps follows from its stages",
-                               schedule->name));
-    }
-  }
+  read(map, "live", spec.live, read_number, 0.0);
   read(map, "kept_after_input", spec.kept_after_input, read_share);
+  refuse_unused(map, spec, problems);
+  places.chunks = map.where("chunks");
+  places.live = map.where("live");
+  places.schedule = map.where("schedule");
   places.stages = map.where("stages");
   places.micro_batches = map.where("micro_batches");
   map.finish();
@@ -184,6 +210,21 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   return spec;
 }
 
+// A schedule file gathers weights only of a strategy that shards them.
+void refuse_unsaid_sharding(const StrategyEntry& entry, Problems& problems) {
+  if (!entry.spec.pipeline || !entry.spec.pipeline->table) return;
+  if (entry.spec.sharding == Sharding::parameters) return;
+  for (const auto& rank : entry.spec.pipeline->table->ranks) {
+    for (const Action& action : rank) {
+      if (action.kind != ActionKind::unshard && action.kind != ActionKind::reshard) continue;
+      return problems.add(entry.places.schedule,
+                          fmt::format("the schedule file has {}: weights are gathered where "
+                                      "'data' has 'zero: 3'",
+                                      to_string(action)));
+    }
+  }
+}
+
 // Micro-batches without a pipeline.
 void read_accumulation(Map& strategy, StrategyEntry& entry) {
   if (strategy.find("micro_batches") == nullptr) return;
@@ -221,6 +262,7 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
     entry.spec.pipeline =
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);
   }
+  refuse_unsaid_sharding(entry, problems);
   read_accumulation(map, entry);
   if (const Value* subnetwork = map.find("subnetwork")) {
     entry.spec.subnetwork =

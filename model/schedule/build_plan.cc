@@ -26,8 +26,8 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
                        std::int64_t devices) {
   const Result<Mesh> mesh = resolve_mesh(strategy, devices);
   if (!mesh) return mesh.errors();
-  const Status stages = check_stages(strategy, *mesh, net.blocks.size());
-  if (!stages) return stages.errors();
+  const auto problem = check_pipeline(strategy, *mesh, net.blocks.size());
+  if (problem) return error(problem->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
   Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers};

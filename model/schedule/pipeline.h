@@ -3,7 +3,7 @@
 // A pipeline of p ranks has v p stages, v (chunks) on each rank: "stage" is what the literature
 // calls a virtual stage when v > 1. A schedule is a function from the shape (and, where it places
 // passes by time, the costs) to one list of passes per rank. It knows nothing of buffers and
-// messages; stage_program.h adds them.
+// messages; actions.h adds the ones, rank_program.h the others.
 #pragma once
 
 #include <cstdint>

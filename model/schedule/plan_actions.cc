@@ -51,13 +51,52 @@ ActionKind message_action(LaneKind lane) {
   REHEARSE_UNREACHABLE("no message");
 }
 
-// One program read back.
+// The micro-batches of what ranks of a pipeline send one another. Where a rank only hands on what
+// it gets, they are what it got.
+class Messages {
+ public:
+  Messages(const Plan& plan, const std::vector<RankId>& ranks) : plan_(plan) {
+    for (const RankId rank : ranks) {
+      const RankProgram& program = program_of(plan, rank);
+      known_[rank] = micro_batch_of_buffers(program);
+      for (const Op& op : program.ops) {
+        if (op.kind == OpKind::send) sends_[key(rank, op)] = &op;
+        if (op.kind == OpKind::receive) receives_[{rank, op.operands.front().buffer}] = &op;
+      }
+    }
+  }
+
+  MicroBatchId micro_batch(RankId rank, const Op& op) {
+    const BufferId buffer = op.operands.front().buffer;
+    auto& known = known_.at(rank)[buffer.index()];
+    if (known) return *known;
+    const Key from = key(rank, *receives_.at({rank, buffer}));
+    known = micro_batch(std::get<0>(from), *sends_.at(from));
+    return *known;
+  }
+
+ private:
+  using Key = std::tuple<RankId, RankId, std::int64_t>;  // sender, receiver, tag
+  Key key(RankId rank, const Op& op) const {
+    const Transfer& transfer = transfer_of(op);
+    const RankId peer = plan_.ranks[rank.index()].peers[transfer.peer];
+    return op.kind == OpKind::send ? Key{rank, peer, transfer.tag} : Key{peer, rank, transfer.tag};
+  }
+
+  const Plan& plan_;
+  std::map<RankId, std::vector<std::optional<MicroBatchId>>> known_;  // by buffer
+  std::map<Key, const Op*> sends_;
+  std::map<std::pair<RankId, BufferId>, const Op*> receives_;
+};
+
+// One rank's program read back.
 class Reader {
  public:
-  explicit Reader(const RankProgram& program)
-      : program_(program), micro_batches_(micro_batch_of_buffers(program)) {}
+  Reader(const Plan& plan, RankId rank, Messages& messages)
+      : rank_(rank), program_(program_of(plan, rank)), messages_(messages) {}
 
-  std::vector<Action> run() {
+  // fill: whether passes of dropped stages are there.
+  std::vector<Action> run(bool fill) {
     for (const Op& op : program_.ops) {
       if (std::holds_alternative<Transfer>(op.detail)) {
         message(op);
@@ -65,6 +104,7 @@ class Reader {
         pass(*kind, op);
       }
     }
+    if (fill) add_dropped();
     if (reduces()) add_reductions();
     if (shards_parameters()) add_sharding();
     return std::move(actions_);
@@ -79,14 +119,53 @@ class Reader {
 
   void message(const Op& op) {
     const Lane& lane = program_.lanes[op.lane.index()];
-    const auto micro_batch = micro_batches_[op.operands.front().buffer.index()];
-    if (micro_batch) add({message_action(lane.kind), lane.stage, *micro_batch});
+    add({message_action(lane.kind), lane.stage, messages_.micro_batch(rank_, op)});
   }
 
   // Parts of a pass, and values of a message, are one action.
   void add(const Action& action) {
     if (seen_.insert({action.kind, action.stage, *action.micro_batch}).second)
       actions_.push_back(action);
+  }
+
+  // A dropped stage's passes stand before what it sends, or else behind what it gets: the first and
+  // the last stage are never dropped.
+  void add_dropped() {
+    for (const Stage& stage : program_.stages) {
+      for (std::int64_t m = 0; m < program_.micro_batches; ++m)
+        add_forward(stage.number, MicroBatchId(m));
+    }
+    for (auto stage = program_.stages.rbegin(); stage != program_.stages.rend(); ++stage) {
+      for (std::int64_t m = 0; m < program_.micro_batches; ++m)
+        add_backward(stage->number, MicroBatchId(m));
+    }
+  }
+  void add_forward(StageId stage, MicroBatchId m) {
+    if (seen_.count({ActionKind::forward, stage, m}) > 0) return;
+    const StageId before(stage.index() - 1);
+    insert({ActionKind::forward, stage, m}, {ActionKind::send_forward, stage, m},
+           {{ActionKind::receive_forward, stage, m}, {ActionKind::forward, before, m}});
+  }
+  void add_backward(StageId stage, MicroBatchId m) {
+    if (seen_.count({ActionKind::backward, stage, m}) > 0 ||
+        seen_.count({ActionKind::backward_input, stage, m}) > 0 ||
+        seen_.count({ActionKind::backward_weight, stage, m}) > 0)
+      return;
+    const StageId after(stage.index() + 1);
+    insert({ActionKind::backward, stage, m}, {ActionKind::send_backward, stage, m},
+           {{ActionKind::receive_backward, stage, m},
+            {ActionKind::backward, after, m},
+            {ActionKind::backward_input, after, m}});
+  }
+  void insert(const Action& action, const Action& ahead_of, const std::vector<Action>& behind) {
+    auto place = std::find(actions_.begin(), actions_.end(), ahead_of);
+    for (const Action& other : behind) {
+      if (place != actions_.end()) break;
+      place = std::find(actions_.begin(), actions_.end(), other);
+      if (place != actions_.end()) ++place;
+    }
+    seen_.insert({action.kind, action.stage, *action.micro_batch});
+    actions_.insert(place, action);
   }
 
   bool reduces() const {
@@ -130,31 +209,57 @@ class Reader {
     actions_ = std::move(with);
   }
 
+  const RankId rank_;
   const RankProgram& program_;
-  const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
+  Messages& messages_;
   std::set<std::tuple<ActionKind, StageId, MicroBatchId>> seen_;
   std::vector<Action> actions_;
 };
 
-}  // namespace
-
-ScheduleTable actions_of(const Plan& plan) {
-  std::vector<const RankProgram*> programs;
-  for (const RankBinding& rank : plan.ranks) {
-    if (rank.first_micro_batch == plan.ranks.front().first_micro_batch &&
-        rank.slice == plan.ranks.front().slice)
-      programs.push_back(&plan.programs[rank.program.index()]);
-  }
-  std::sort(programs.begin(), programs.end(), [](const RankProgram* a, const RankProgram* b) {
-    return a->stages.front().number < b->stages.front().number;
-  });
+ScheduleTable table_of(const Plan& plan, const std::vector<RankId>& ranks, bool fill) {
+  Messages messages(plan, ranks);
   ScheduleTable table;
-  for (const RankProgram* program : programs) {
-    table.ranks.push_back(Reader(*program).run());
+  for (const RankId rank : ranks) {
+    table.ranks.push_back(Reader(plan, rank, messages).run(fill));
     for (const Action& action : table.ranks.back())
       table.has_messages = table.has_messages || !is_pass(action.kind);
   }
   return table;
+}
+
+// The ranks of each pipeline that runs other programs than those before it.
+std::vector<std::vector<RankId>> different_pipelines(const Plan& plan) {
+  std::map<std::int64_t, std::vector<RankId>> replicas;  // by first micro-batch
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankBinding& rank = plan.ranks[r];
+    if (rank.slice == plan.ranks.front().slice)
+      replicas[rank.first_micro_batch].push_back(RankId(r));
+  }
+  std::set<std::vector<RankClassId>> known;
+  std::vector<std::vector<RankId>> pipelines;
+  for (auto& [micro_batch, ranks] : replicas) {
+    std::sort(ranks.begin(), ranks.end(), [&](RankId a, RankId b) {
+      return program_of(plan, a).stages.front().number < program_of(plan, b).stages.front().number;
+    });
+    std::vector<RankClassId> programs;
+    for (const RankId rank : ranks)
+      programs.push_back(plan.ranks[rank.index()].program);
+    if (known.insert(programs).second) pipelines.push_back(ranks);
+  }
+  return pipelines;
+}
+
+}  // namespace
+
+std::vector<PlanPipeline> pipelines_of(const Plan& plan) {
+  std::vector<PlanPipeline> pipelines;
+  for (const std::vector<RankId>& ranks : different_pipelines(plan))
+    pipelines.push_back({ranks, table_of(plan, ranks, false)});
+  return pipelines;
+}
+
+ScheduleTable schedule_of(const Plan& plan) {
+  return table_of(plan, different_pipelines(plan).front(), true);
 }
 
 }  // namespace rehearse

@@ -59,7 +59,9 @@ class Reader {
 
   Result<ScheduleTable> run() {
     std::vector<std::string_view> rows = split(source_->text(), '\n');
-    if (!rows.empty() && rows.back().empty()) rows.pop_back();
+    // What follows the last row may be blank lines.
+    while (!rows.empty() && trim(rows.back()).empty())
+      rows.pop_back();
     if (rows.empty()) return error_at({source_, 1, 1, 0}, "expected a row per rank, got nothing");
     for (std::size_t rank = 0; rank < rows.size(); ++rank)
       row(static_cast<int>(rank) + 1, rows[rank]);

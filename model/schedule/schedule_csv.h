@@ -11,10 +11,10 @@
 //
 // PyTorch (schedules.py, _Action and _load_csv) strips blanks around a cell, lets an idle step
 // stand only in the compute-only form, ignores whatever follows a well-formed beginning of a cell
-// and reads an empty line as a rank that does nothing. We refuse the last two. We also refuse
-// OVERLAP_F_B cells, such as (0F3;3B1)OVERLAP_F_B: PyTorch runs the two one after the other unless
-// the user registers a function of his own that mixes them, which nothing in the file says and no
-// pass of ours is.
+// and reads an empty line as a rank that does nothing. We refuse the last two, but for empty lines
+// at the end. We also refuse OVERLAP_F_B cells, such as (0F3;3B1)OVERLAP_F_B: PyTorch runs the two
+// one after the other unless the user registers a function of his own that mixes them, which
+// nothing in the file says and no pass of ours is.
 //
 // print(parse(print(t))) == print(t). What was blank is gone: the order of a rank's actions is what
 // counts.

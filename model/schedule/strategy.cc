@@ -118,37 +118,58 @@ PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {
   return shape;
 }
 
-Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks) {
-  const PipelineShape shape = pipeline_shape(strategy, mesh);
-  if (strategy.pipeline && strategy.pipeline->table) {
-    if (shape.ranks != mesh.pipeline) {
-      return error(fmt::format("the schedule file is for {} ranks, the pipeline has {}",
-                               shape.ranks, mesh.pipeline));
-    }
-    if (shape.micro_batches != micro_batches_of(strategy)) {
-      return error(fmt::format("the schedule file has {} micro-batches, the pipeline {}",
-                               shape.micro_batches, micro_batches_of(strategy)));
-    }
-  } else if (strategy.pipeline) {
-    const PipelineSchedule* schedule = find_pipeline_schedule(strategy.pipeline->schedule);
-    if (schedule == nullptr)
-      return error(fmt::format("there is no pipeline schedule '{}'", strategy.pipeline->schedule));
-    if (shape.chunks < schedule->fewest_chunks || shape.chunks > schedule->most_chunks) {
-      const std::string right = schedule->fewest_chunks == schedule->most_chunks
-                                    ? fmt::format("{}", schedule->fewest_chunks)
-                                    : fmt::format("{} or more", schedule->fewest_chunks);
-      return error(
-          fmt::format("{} has {} chunks per rank, not {}", schedule->name, right, shape.chunks));
-    }
-    const Status possible = schedule->check(shape);
-    if (!possible) return possible;
-    const std::optional<double>& live = strategy.pipeline->live;
-    if (schedule->takes_live_limit && live && *live < 1)
-      return error(
-          fmt::format("{} needs room for one activation, not {:g}", schedule->name, *live));
+namespace {
+
+std::optional<PipelineProblem> check_table(const PipelineSpec& pipeline, const Mesh& mesh) {
+  const PipelineShape& shape = pipeline.table_shape;
+  if (shape.ranks != mesh.pipeline) {
+    return PipelineProblem{PipelineKey::stages,
+                           fmt::format("the schedule file is for {} ranks, the pipeline has {}",
+                                       shape.ranks, mesh.pipeline)};
   }
-  if (static_cast<std::size_t>(shape.stages()) <= blocks) return success();
-  return error(fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks));
+  if (shape.micro_batches == pipeline.micro_batches) return std::nullopt;
+  return PipelineProblem{PipelineKey::micro_batches,
+                         fmt::format("the schedule file has {} micro-batches, the pipeline {}",
+                                     shape.micro_batches, pipeline.micro_batches)};
+}
+
+std::optional<PipelineProblem> check_schedule(const PipelineSpec& pipeline,
+                                              const PipelineShape& shape) {
+  const PipelineSchedule* schedule = find_pipeline_schedule(pipeline.schedule);
+  if (schedule == nullptr) {
+    return PipelineProblem{PipelineKey::schedule,
+                           fmt::format("there is no pipeline schedule '{}'", pipeline.schedule)};
+  }
+  if (shape.chunks < schedule->fewest_chunks || shape.chunks > schedule->most_chunks) {
+    const bool one = schedule->fewest_chunks == schedule->most_chunks;
+    return PipelineProblem{
+        PipelineKey::chunks,
+        fmt::format("{} has {}{} chunk{} per rank, not {}", schedule->name, schedule->fewest_chunks,
+                    one ? "" : " or more", schedule->most_chunks == 1 ? "" : "s", shape.chunks)};
+  }
+  const Status possible = schedule->check(shape);
+  if (!possible)
+    return PipelineProblem{PipelineKey::micro_batches, possible.errors().front().message};
+  if (!schedule->takes_live_limit || pipeline.live.value_or(1) >= 1) return std::nullopt;
+  return PipelineProblem{
+      PipelineKey::live,
+      fmt::format("{} needs room for one activation, not {:g}", schedule->name, *pipeline.live)};
+}
+
+}  // namespace
+
+std::optional<PipelineProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
+                                              std::size_t blocks) {
+  const PipelineShape shape = pipeline_shape(strategy, mesh);
+  if (strategy.pipeline) {
+    const auto problem = strategy.pipeline->table ? check_table(*strategy.pipeline, mesh)
+                                                  : check_schedule(*strategy.pipeline, shape);
+    if (problem) return problem;
+  }
+  if (static_cast<std::size_t>(shape.stages()) <= blocks) return std::nullopt;
+  return PipelineProblem{
+      PipelineKey::stages,
+      fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks)};
 }
 
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {

@@ -85,8 +85,15 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
                                          std::int64_t batch);
 // The pipeline that a strategy asks for: of one rank and stage, if it asks for none.
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
-// Errors: more stages than blocks; a shape or live limit that the schedule cannot have.
-Status check_stages(const StrategySpec& strategy, const Mesh& mesh, std::size_t blocks);
+// What is wrong with a pipeline, and which of its keys says so: more stages than blocks; a shape or
+// live limit that the schedule, or the schedule file, cannot have.
+enum class PipelineKey { stages, schedule, chunks, micro_batches, live };
+struct PipelineProblem {
+  PipelineKey key;
+  std::string message;
+};
+std::optional<PipelineProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
+                                              std::size_t blocks);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
 // Errors: fewer holders than workers of a network without units (net.h), which all would hold

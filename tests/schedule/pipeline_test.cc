@@ -173,7 +173,7 @@ std::string complaint(std::string_view schedule, const PipelineShape& shape) {
 TEST(Pipeline, SaysWhichShapesAreImpossible) {
   EXPECT_EQ(complaint("interleaved", {4, 2, 8, Placement::loop}), "");
   EXPECT_EQ(complaint("interleaved", {4, 2, 6, Placement::loop}),
-            "interleaved needs micro-batches in multiples of the 4 ranks, got 6 micro-batches");
+            "interleaved needs micro-batches in multiples of the 4 ranks, such as 4 or 8, not 6");
   EXPECT_EQ(complaint("dualpipev", {4, 2, 8, Placement::vee}), "");
   EXPECT_EQ(complaint("dualpipev", {4, 2, 7, Placement::vee}),
             "dualpipev needs at least 8 micro-batches (two per rank), got 7");

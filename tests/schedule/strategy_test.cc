@@ -35,7 +35,7 @@ TEST(Strategy, SaysWhatDoesNotFit) {
   EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {.data = 2, .pipeline = 4},
                                         256)),
             "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each)");
-  EXPECT_EQ(message(check_stages(testing::pipeline("1f1b", 12, 1), {.pipeline = 12}, 11)),
+  EXPECT_EQ(check_pipeline(testing::pipeline("1f1b", 12, 1), {.pipeline = 12}, 11)->message,
             "12 stages, but the model has only 11 blocks");
 }
 

@@ -68,9 +68,9 @@ std::filesystem::path scratch(const std::string& name) {
 // Writes the files and has the independent reader check them.
 void write_and_read(const Plan& plan, const std::string& name,
                     const std::map<std::string, std::int64_t>& expected,
-                    const ChakraDurations* durations = nullptr) {
+                    const Prices* prices = nullptr) {
   const auto directory = scratch(name);
-  const Status written = write_chakra(plan, directory.string(), durations);
+  const Status written = write_chakra(plan, directory.string(), prices);
   ASSERT_TRUE(written.ok()) << format(written.errors());
   std::string command =
       fmt::format("'{}/tests/tools/read_chakra' '{}'", REHEARSE_SOURCE_DIR, directory.string());
@@ -131,10 +131,10 @@ TEST(Chakra, RoundsDurationsToMicroseconds) {
   const Result<Plan> plan = testing::plan_of({"mlp", testing::data_parallel(), testing::mlp(), 2});
   ASSERT_TRUE(plan.ok()) << format(plan.errors());
   ASSERT_EQ(plan->programs.size(), 1u);
-  ChakraDurations durations(1, std::vector<Seconds>(plan->programs[0].ops.size()));
-  durations[0][1] = Seconds::microseconds(2.6);
-  durations[0][2] = Seconds::microseconds(1000);
-  write_and_read(*plan, "durations", {{"micros", 2 * (3 + 1000)}}, &durations);
+  Prices prices{{std::vector<OpPrice>(plan->programs[0].ops.size())}, {}};
+  prices.ops[0][1].seconds = Seconds::microseconds(2.6);
+  prices.ops[0][2].seconds = Seconds::microseconds(1000);
+  write_and_read(*plan, "durations", {{"micros", 2 * (3 + 1000)}}, &prices);
 }
 
 // Group 0 of a plan is not ASTRA-sim's group "0", which is everybody.

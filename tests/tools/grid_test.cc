@@ -42,7 +42,7 @@ TEST(PlanActions, AreThoseThePlanWasBuiltFrom) {
     StrategySpec strategy = testing::pipeline(std::string(schedule.name), 2, 4);
     const Result<Plan> plan = testing::plan_of({"", strategy, testing::mlp(), 2}, 8);
     ASSERT_TRUE(plan.ok()) << format(plan.errors());
-    EXPECT_EQ(actions_of(*plan).ranks, table.ranks);
+    EXPECT_EQ(schedule_of(*plan).ranks, table.ranks);
   }
 }
 
@@ -52,11 +52,56 @@ TEST(PlanActions, SayWhatShardingAdds) {
   strategy.sharding = Sharding::parameters;
   const Result<Plan> plan = testing::plan_of({"", strategy, testing::mlp(), 4}, 8);
   ASSERT_TRUE(plan.ok()) << format(plan.errors());
-  EXPECT_EQ(print_schedule_csv(actions_of(*plan)),
+  EXPECT_EQ(print_schedule_csv(schedule_of(*plan)),
             "0UNSHARD,0F0,0RESHARD,0SEND_F0,0RECV_B0,0UNSHARD,0F1,0RESHARD,0SEND_F1,0RECV_B1,"
             "0UNSHARD,0B0,0RESHARD,0UNSHARD,0B1,0RESHARD,0REDUCE_GRAD\n"
             "1RECV_F0,1UNSHARD,1F0,1RESHARD,1RECV_F1,1UNSHARD,1B0,1RESHARD,1SEND_B0,1UNSHARD,1F1,"
             "1RESHARD,1UNSHARD,1B1,1RESHARD,1REDUCE_GRAD,1SEND_B1\n");
+}
+
+StrategySpec piped_workers() {
+  StrategySpec strategy = testing::subnetwork({1, 2}, 2);
+  strategy.pipeline = PipelineSpec{4, "1f1b", 4};
+  return strategy;
+}
+
+// Workers of a pipeline with dropped stages: the schedule is that of the whole one, and each
+// worker's picture shows what it runs of it.
+TEST(PlanActions, FollowTheScheduleWhereStagesAreDropped) {
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {4}},
+                          {"width", {8}},
+                          {"heads", {2}},
+                          {"vocabulary", {16}},
+                          {"sequence", {4}},
+                          {"positions", {4}},
+                          {"tied", {0}}}};
+  const Result<Plan> whole = testing::plan_of({"", testing::pipeline("1f1b", 4, 4), gpt, 4}, 8);
+  const Result<Plan> parts = testing::plan_of({"", piped_workers(), gpt, 8}, 8);
+  ASSERT_TRUE(whole.ok() && parts.ok());
+  const ScheduleTable table = schedule_of(*parts);
+  EXPECT_TRUE(shape_of(table).ok());
+  EXPECT_EQ(without_messages(table).ranks, without_messages(schedule_of(*whole)).ranks);
+
+  const std::vector<PlanPipeline> pipelines = pipelines_of(*parts);
+  ASSERT_EQ(pipelines.size(), 2u);
+  std::size_t idle = 0;
+  for (const PlanPipeline& pipeline : pipelines) {
+    for (const auto& rank : without_messages(pipeline.table).ranks)
+      idle += rank.empty() ? 1 : 0;
+  }
+  EXPECT_GT(idle, 0u) << "no stage is dropped whole";
+  const std::string grid = print_grid(*parts);
+  EXPECT_NE(grid.find("\n\nrank 4  "), std::string::npos) << grid;
+  // All passes are in it: four forwards and backwards on each rank that has any.
+  const auto cells = [&](std::string_view cell) {
+    std::size_t count = 0;
+    for (std::size_t at = grid.find(cell); at != std::string::npos; at = grid.find(cell, at + 1))
+      ++count;
+    return count;
+  };
+  for (const std::string_view cell : {"F0", "F3", "B0", "B3"})
+    EXPECT_EQ(cells(cell), 8 - idle) << grid;
 }
 
 // Every example that `rehearse strategies` prints is a strategy that can be predicted.

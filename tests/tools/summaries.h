@@ -16,12 +16,12 @@ inline StrategySummary strategy_summary(std::string name, double step_ms) {
   s.mfu = 1.0 / 3;
   s.bubble_fraction = 0.25;
   s.compute = ms(step_ms / 2), s.exposed_communication = ms(step_ms / 4), s.idle = ms(step_ms / 4);
-  s.arena_live = Bytes::mib(10), s.arena = Bytes::mib(11), s.peak_memory = Bytes::mib(12);
+  s.memory = {Bytes::mib(12), Bytes::mib(11), Bytes::mib(10)};
   s.pools = {{"parameters", Bytes::mib(4)}, {"workspace", Bytes::mib(1)}};
   s.fits = true;
   for (std::int64_t r = 0; r < 2; ++r) {
-    s.ranks.push_back({r, Bytes::mib(12), Bytes::mib(11), Bytes::mib(10), Bytes::kib(100 + r),
-                       Bytes::kib(100), s.compute, s.exposed_communication, s.idle});
+    s.ranks.push_back({r, s.memory, TrafficSummary{Bytes::kib(100 + r), Bytes::kib(100)}, s.compute,
+                       s.exposed_communication, s.idle});
   }
   s.links = {{"node0 - switch", Bytes::kib(7), 0.125}};
   s.kinds = {{OpKind::forward, 2, ms(1)}, {OpKind::all_reduce, 4, ms(3)}};

@@ -32,7 +32,7 @@ TEST(Diff, HoldsOneAgainstTheOther) {
   Summary measured = testing::summary("measured");
   measured.strategies.resize(1);
   measured.strategies[0].step_time = Seconds::seconds(0.125);
-  measured.strategies[0].ranks[1].sent += Bytes::bytes(1);
+  measured.strategies[0].ranks[1].traffic->sent += Bytes::bytes(1);
   const Result<std::string> text = print_diff(predicted, measured);
   ASSERT_TRUE(text.ok()) << format(text.errors());
   EXPECT_NE(text->find("100 ms"), std::string::npos) << *text;
@@ -61,7 +61,7 @@ TEST(Diff, OfASummaryWithItselfIsEqualThroughout) {
 TEST(Diff, ComparesBytesRankByRank) {
   Summary measured = testing::summary("measured");
   auto& ranks = measured.strategies[0].ranks;
-  std::swap(ranks[0].sent, ranks[1].sent);
+  std::swap(ranks[0].traffic->sent, ranks[1].traffic->sent);
   const Result<std::string> text = print_diff(testing::summary("predicted"), measured);
   ASSERT_TRUE(text.ok()) << format(text.errors());
   EXPECT_NE(text->find("bytes differ on ranks 0, 1\n"), std::string::npos) << *text;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <map>
 #include <sstream>
@@ -74,13 +75,13 @@ void set_collective(et::Node& node, et::CollectiveCommType type, const Plan& pla
 
 class Trace {
  public:
-  Trace(const Plan& plan, const std::string& hash, RankId rank, const ChakraDurations* durations)
+  Trace(const Plan& plan, const std::string& hash, RankId rank, const Prices* prices)
       : plan_(plan),
         hash_(hash),
         rank_(rank),
         binding_(plan.ranks[rank.index()]),
         program_(program_of(plan, rank)),
-        durations_(durations == nullptr ? nullptr : &(*durations)[binding_.program.index()]) {}
+        prices_(prices == nullptr ? nullptr : &prices->ops[binding_.program.index()]) {}
 
   std::string run() {
     write(metadata());
@@ -110,8 +111,8 @@ class Trace {
     node.set_id(id.value());
     node.set_name(fmt::format("{} %{}", to_string(op.kind), id.value()));
     connect(node, id, op);
-    if (durations_ != nullptr) {
-      const double seconds = (*durations_)[id.index()].seconds();
+    if (prices_ != nullptr && !is_communication(op.kind)) {
+      const double seconds = (*prices_)[id.index()].seconds.seconds();
       node.set_duration_micros(static_cast<std::uint64_t>(std::llround(seconds * 1e6)));
     }
     attribute(node, "is_cpu_op").set_bool_val(false);
@@ -212,7 +213,7 @@ class Trace {
   RankId rank_;
   const RankBinding& binding_;
   const RankProgram& program_;
-  const std::vector<Seconds>* durations_;
+  const std::vector<OpPrice>* prices_;
   std::map<LaneId, OpId> last_on_lane_;
   std::optional<Net> net_;
   std::map<std::tuple<SegmentId, SegmentId, Pass>, StepWork> work_;
@@ -225,10 +226,10 @@ bool has_tag(const Op& op) {
 
 }  // namespace
 
-std::string chakra_trace(const Plan& plan, RankId rank, const ChakraDurations* durations) {
+std::string chakra_trace(const Plan& plan, RankId rank, const Prices* prices) {
   const Status fits = check_chakra(plan);
   REHEARSE_CHECK(fits.ok(), "{}", format(fits.errors()));
-  return Trace(plan, plan_hash(plan), rank, durations).run();
+  return Trace(plan, plan_hash(plan), rank, prices).run();
 }
 
 Status check_chakra(const Plan& plan) {
@@ -255,15 +256,18 @@ std::string chakra_groups(const Plan& plan) {
   return groups.empty() ? "{}\n" : "{\n" + join(groups, ",\n") + "\n}\n";
 }
 
-Status write_chakra(const Plan& plan, const std::string& directory,
-                    const ChakraDurations* durations) {
+Status write_chakra(const Plan& plan, const std::string& directory, const Prices* prices) {
   const Status fits = check_chakra(plan);
   if (!fits) return fits;
   const std::string hash = plan_hash(plan);
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
     const Status written = cli::write_file(fmt::format("{}/rehearse.{}.et", directory, rank),
-                                           Trace(plan, hash, RankId(rank), durations).run());
+                                           Trace(plan, hash, RankId(rank), prices).run());
     if (!written) return written;
+  }
+  std::error_code absent;
+  for (std::size_t rank = plan.ranks.size();
+       std::filesystem::remove(fmt::format("{}/rehearse.{}.et", directory, rank), absent); ++rank) {
   }
   return cli::write_file(directory + "/rehearse.groups.json", chakra_groups(plan));
 }

@@ -13,6 +13,7 @@
 // types are those its feeder reads: num_ops, comm_size and comm_type are int64, tensor_size uint64,
 // comm_src, comm_dst, comm_tag and comm_priority int32, pg_name a string.
 //
+//   duration_micros   of the ops that are no messages, in whole microseconds
 //   num_ops       floating point operations of the op's kernels, as cost prices them
 //   tensor_size   bytes they read and write: num_ops / tensor_size is the intensity of a roofline
 //   comm_size     bytes of a message; of a collective, the bytes each member gives
@@ -33,14 +34,13 @@
 
 #include "model/base/diagnostic.h"
 #include "model/plan/plan.h"
+#include "model/plan/prices.h"
 
 namespace rehearse {
 
-// By program and op, as Prices has them. Without durations, ASTRA-sim needs its roofline.
-using ChakraDurations = std::vector<std::vector<Seconds>>;
-
-// The bytes of the rank's file. Aborts if check_chakra(plan) fails.
-std::string chakra_trace(const Plan& plan, RankId rank, const ChakraDurations* durations = nullptr);
+// The bytes of the rank's file. prices: of the ops that are no messages, for simulators without a
+// roofline. Aborts if check_chakra(plan) fails.
+std::string chakra_trace(const Plan& plan, RankId rank, const Prices* prices = nullptr);
 
 // Whether the plan fits the format: tags below 2^31.
 Status check_chakra(const Plan& plan);
@@ -49,8 +49,7 @@ Status check_chakra(const Plan& plan);
 std::string chakra_groups(const Plan& plan);
 
 // Writes rehearse.0.et, rehearse.1.et, ... and rehearse.groups.json into the directory, which is
-// made if it is not there.
-Status write_chakra(const Plan& plan, const std::string& directory,
-                    const ChakraDurations* durations = nullptr);
+// made if it is not there; files of ranks that an older plan had more are removed from it.
+Status write_chakra(const Plan& plan, const std::string& directory, const Prices* prices = nullptr);
 
 }  // namespace rehearse

@@ -22,9 +22,7 @@ void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& me
   for (RankSummary& rank : summary.ranks) {
     const RankMemory& own =
         memory.programs[plan.ranks[static_cast<std::size_t>(rank.rank)].program.index()];
-    rank.peak_memory = own.peak();
-    rank.arena = own.arena;
-    rank.arena_live = own.arena_live;
+    rank.memory = {own.peak(), own.arena, own.arena_live};
     if (worst == nullptr || own.peak() > worst->peak()) worst = &own;
   }
   take_worst_memory(summary);
@@ -39,8 +37,7 @@ void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluste
                const sim::Outcome& outcome) {
   for (RankSummary& rank : summary.ranks) {
     const RankTraffic traffic = traffic_of(plan, RankId(rank.rank));
-    rank.sent = traffic.total_sent();
-    rank.received = traffic.total_received();
+    rank.traffic = {traffic.total_sent(), traffic.total_received()};
   }
   for (std::size_t l = 0; l < cluster.links().size(); ++l) {
     const Link& link = cluster.links()[l];
@@ -245,6 +242,11 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
   return plan;
 }
 
+Prices prices_of(const Scenario& scenario, const Plan& plan) {
+  if (scenario.prices) return stated_prices(*scenario.prices, plan);
+  return make_prices(plan, *whole_net(plan), scenario.cluster.device);
+}
+
 Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = plan_of(scenario, strategy);
   if (!plan) return plan.errors();
@@ -254,16 +256,18 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   const Device& device = machines.device;
   const Result<Cluster> cluster = Cluster::build(machines);
   if (!cluster) return cluster.errors();
-  const Prices prices =
-      scenario.prices ? stated_prices(*scenario.prices, *plan) : make_prices(*plan, net, device);
+  const Prices prices = prices_of(scenario, *plan);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
   Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, kSimulatedSteps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
-  if (!scenario.prices) summary.mfu = mfu(*plan, net, device, summary.step_time);
-  add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node));
-  add_bytes(summary, *plan, *cluster, *outcome);
+  // The tensors that stated prices stand for have no size that we know.
+  if (!scenario.prices) {
+    summary.mfu = mfu(*plan, net, device, summary.step_time);
+    add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node));
+    add_bytes(summary, *plan, *cluster, *outcome);
+  }
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
 }
 

@@ -9,6 +9,7 @@
 #include "model/base/diagnostic.h"
 #include "model/net/net.h"
 #include "model/plan/plan.h"
+#include "model/plan/prices.h"
 #include "model/plan/timeline.h"
 #include "model/scenario/scenario.h"
 #include "tools/summary/summary.h"
@@ -28,6 +29,9 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
 // The strategy with this name, or an error that lists them; without a name the only one there is.
 Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
                                        const std::optional<std::string>& name);
+
+// What the plan's ops take on the scenario's device, or what the scenario states.
+Prices prices_of(const Scenario& scenario, const Plan& plan);
 
 struct Prediction {
   Plan plan;

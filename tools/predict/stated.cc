@@ -1,5 +1,7 @@
 #include "tools/predict/stated.h"
 
+#include <algorithm>
+
 #include "model/base/check.h"
 #include "model/schedule/build_plan.h"
 
@@ -50,15 +52,14 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
 
 Result<Plan> stated_plan(const StatedPrices& prices, const ScenarioStrategy& strategy) {
   const PipelineShape shape = pipeline_shape(strategy.spec, strategy.mesh);
+  // One block per stage: the only cut there is. A single stage has what the smallest chain has.
+  const auto hidden = static_cast<std::size_t>(std::max<std::int64_t>(shape.stages() - 1, 1));
   const ModelSpec chain{
       "mlp",
-      {{"image", {1, 1, 1}},
-       {"hidden", std::vector<std::int64_t>(static_cast<std::size_t>(shape.stages() - 1), 1)},
-       {"classes", {2}}}};
+      {{"image", {1, 1, 1}}, {"hidden", std::vector<std::int64_t>(hidden, 1)}, {"classes", {2}}}};
   Training training;
   training.data = "synthetic";
   training.batch = shape.micro_batches;
-  // One block per stage: the only cut there is.
   return build_plan(strategy.spec, chain, training, strategy.mesh.ranks(), costs_of(prices, shape));
 }
 

@@ -26,14 +26,12 @@ Syntax syntax() {
            {"out", "FILE", "write to this file instead of stdout; chakra: to this directory"}}};
 }
 
-Result<std::string> formatted(const Plan& plan, const std::string& format, bool compute_only) {
+// format: one of those that are texts.
+std::string formatted(const Plan& plan, const std::string& format, bool compute_only) {
   if (format == "text") return print(plan);
-  if (format == "grid") return print_grid(actions_of(plan));
-  if (format == "csv") {
-    const ScheduleTable table = actions_of(plan);
-    return print_schedule_csv(compute_only ? without_messages(table) : table);
-  }
-  return error(fmt::format("--format is {}, not '{}'", kFormats, format));
+  if (format == "grid") return print_grid(plan);
+  const ScheduleTable table = schedule_of(plan);
+  return print_schedule_csv(compute_only ? without_messages(table) : table);
 }
 
 int run(const Arguments& arguments) {
@@ -41,6 +39,10 @@ int run(const Arguments& arguments) {
   const std::string format = arguments.get("format").value_or("text");
   if (format != "text" && format != "grid" && format != "csv" && format != "chakra") {
     fail(error(fmt::format("--format is {}, not '{}'", kFormats, format)));
+    return kWrongCommandLine;
+  }
+  if (arguments.has("compute-only") && format != "csv") {
+    fail(error("--compute-only is for --format csv"));
     return kWrongCommandLine;
   }
   const Result<Scenario> scenario =
@@ -53,13 +55,13 @@ int run(const Arguments& arguments) {
   const auto out = arguments.get("out");
   if (format == "chakra") {
     if (!out) return fail(error("chakra traces are files: say where with --out DIRECTORY"));
-    const Status written = write_chakra(*plan, *out);
+    const Prices prices = prices_of(*scenario, *plan);
+    const Status written = write_chakra(*plan, *out, &prices);
     return written ? kDone : fail(written.errors());
   }
-  const Result<std::string> text = formatted(*plan, format, arguments.has("compute-only"));
-  if (!text) return fail(text.errors());
-  if (!out) return std::cout << *text, kDone;
-  const Status written = write_file(*out, *text);
+  const std::string text = formatted(*plan, format, arguments.has("compute-only"));
+  if (!out) return std::cout << text, kDone;
+  const Status written = write_file(*out, text);
   return written ? kDone : fail(written.errors());
 }
 

@@ -21,8 +21,13 @@ int run(const Arguments&) {
     std::cout << fmt::format("{:<{}}  {}\n{:<{}}    - {{name: x, {}}}\n", row.name, width, row.help,
                              "", width, row.example);
   }
-  std::cout << "\nKeys of several strategies in one entry combine them; the ranks along the axes\n"
-               "multiply to the devices, and one axis may be auto.\n";
+  std::cout
+      << "\nSchedules may also be a file of PyTorch's (schedule: mine.csv, beside the scenario), "
+         "whose\n"
+         "order of passes and messages is kept; 'kept_after_input', from 0 to 1, is the share of\n"
+         "an activation that zb-auto counts while its weight gradients wait.\n"
+         "\nKeys of several strategies in one entry combine them; the ranks along the axes\n"
+         "multiply to the devices, and one axis may be auto.\n";
   return kDone;
 }
 

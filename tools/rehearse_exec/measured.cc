@@ -27,11 +27,10 @@ StrategySummary summarize_run(const Plan& plan, const Net& net, const exec::Trai
   for (std::size_t r = 0; r < run.ranks.size(); ++r) {
     const exec::RankMeasurement& measured = run.ranks[r];
     RankSummary& rank = summary.ranks[r];
-    rank.sent = per_step(measured.traffic.sent, steps);
-    rank.received = per_step(measured.traffic.received, steps);
-    rank.arena = measured.arena_extent;
-    rank.arena_live = measured.arena_live;
-    rank.peak_memory = measured.arena_extent + measured.workspace;
+    rank.traffic = {per_step(measured.traffic.sent, steps),
+                    per_step(measured.traffic.received, steps)};
+    rank.memory = {measured.arena_extent + measured.workspace, measured.arena_extent,
+                   measured.arena_live};
     arena = std::max(arena, measured.arena_extent);
     workspace = std::max(workspace, measured.workspace);
   }

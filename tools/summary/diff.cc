@@ -25,9 +25,17 @@ Row row(std::string what, Seconds predicted, Seconds measured) {
           off_by(predicted.seconds(), measured.seconds())};
 }
 
-Row row(std::string what, Bytes predicted, Bytes measured) {
-  return {std::move(what), human(predicted), human(measured),
-          off_by(static_cast<double>(predicted.bytes()), static_cast<double>(measured.bytes()))};
+Row row(std::string what, std::optional<Bytes> predicted, std::optional<Bytes> measured) {
+  const auto text = [](std::optional<Bytes> bytes) { return bytes ? human(*bytes) : "-"; };
+  const bool both = predicted && measured;
+  return {
+      std::move(what), text(predicted), text(measured),
+      both ? off_by(static_cast<double>(predicted->bytes()), static_cast<double>(measured->bytes()))
+           : "-"};
+}
+
+std::optional<Bytes> memory_of(const StrategySummary& s, Bytes MemorySummary::*figure) {
+  return s.memory ? std::optional((*s.memory).*figure) : std::nullopt;
 }
 
 void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategySummary& m) {
@@ -38,13 +46,6 @@ void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategyS
     rows.push_back(
         row(fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops), kind.busy, same->busy));
   }
-}
-
-Bytes total_sent(const StrategySummary& s) {
-  Bytes sent;
-  for (const RankSummary& rank : s.ranks)
-    sent += rank.sent;
-  return sent;
 }
 
 std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
@@ -63,8 +64,7 @@ std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
 std::string differing_ranks(const StrategySummary& p, const StrategySummary& m) {
   std::vector<std::string> ranks;
   for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
-    const bool equal =
-        p.ranks[r].sent == m.ranks[r].sent && p.ranks[r].received == m.ranks[r].received;
+    const bool equal = p.ranks[r].traffic == m.ranks[r].traffic;
     if (!equal) ranks.push_back(std::to_string(r));
   }
   return ranks.empty() ? "bytes of every rank: equal\n"
@@ -79,8 +79,10 @@ std::string compare(const StrategySummary& p, const StrategySummary& m) {
   rows.push_back(row("idle", p.idle, m.idle));
   add_kinds(rows, p, m);
   rows.push_back(row("bytes sent, all ranks", total_sent(p), total_sent(m)));
-  rows.push_back(row("tensor arena", p.arena, m.arena));
-  rows.push_back(row("peak memory", p.peak_memory, m.peak_memory));
+  rows.push_back(row("tensor arena", memory_of(p, &MemorySummary::arena),
+                     memory_of(m, &MemorySummary::arena)));
+  rows.push_back(
+      row("peak memory", memory_of(p, &MemorySummary::peak), memory_of(m, &MemorySummary::peak)));
   return align_columns(rows) + differing_ranks(p, m) + "\n" + compare_ranks(p, m);
 }
 

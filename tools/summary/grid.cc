@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "model/base/check.h"
+#include "model/base/text.h"
+#include "model/schedule/plan_actions.h"
 
 namespace rehearse {
 namespace {
@@ -17,11 +20,18 @@ using Done =
 
 class Grid {
  public:
-  explicit Grid(const ScheduleTable& table)
-      : table_(without_messages(table)), next_(table_.ranks.size(), 0), rows_(table_.ranks.size()) {
+  Grid(const ScheduleTable& table, std::vector<RankId> ranks)
+      : table_(without_messages(table)),
+        ranks_(std::move(ranks)),
+        next_(table_.ranks.size(), 0),
+        rows_(table_.ranks.size()) {
     for (const auto& rank : table_.ranks) {
-      for (const Action& action : rank)
-        stages_ = std::max(stages_, action.stage.index() + 1);
+      std::set<StageId> own;
+      for (const Action& action : rank) {
+        own.insert(action.stage);
+        stages_.insert(action.stage);
+      }
+      own_stages_.emplace_back(own.begin(), own.end());
     }
   }
 
@@ -42,14 +52,17 @@ class Grid {
 
   // The column before which an action cannot start; none: not known yet.
   std::optional<std::size_t> ready(const Action& action) const {
-    const auto done = [&](Way way, std::size_t stage) -> std::optional<std::size_t> {
-      const auto found = done_.find({way, StageId(stage), *action.micro_batch});
+    const auto done = [&](Way way, StageId stage) -> std::optional<std::size_t> {
+      const auto found = done_.find({way, stage, *action.micro_batch});
       return found == done_.end() ? std::nullopt : std::optional(found->second);
     };
-    const std::size_t stage = action.stage.index();
-    if (action.kind == ActionKind::forward) return stage == 0 ? 0 : done(Way::down, stage - 1);
-    if (action.kind == ActionKind::backward_weight) return done(Way::up, stage);
-    return stage + 1 == stages_ ? done(Way::down, stage) : done(Way::up, stage + 1);
+    // What a stage that has no passes hands on comes from the stage beyond it.
+    const auto stage = stages_.find(action.stage);
+    if (action.kind == ActionKind::forward)
+      return stage == stages_.begin() ? 0 : done(Way::down, *std::prev(stage));
+    if (action.kind == ActionKind::backward_weight) return done(Way::up, *stage);
+    const auto next = std::next(stage);
+    return next == stages_.end() ? done(Way::down, *stage) : done(Way::up, *next);
   }
 
   bool step(std::size_t rank) {
@@ -68,14 +81,17 @@ class Grid {
   }
 
   std::string cell(std::size_t rank, const Action& action) const {
-    std::vector<StageId> own;
-    for (const Action& other : table_.ranks[rank])
-      own.push_back(other.stage);
-    std::sort(own.begin(), own.end());
-    own.erase(std::unique(own.begin(), own.end()), own.end());
+    const std::vector<StageId>& own = own_stages_[rank];
     const auto place = std::find(own.begin(), own.end(), action.stage) - own.begin();
-    const std::string chunk = own.size() > 1 ? std::string(1, static_cast<char>('a' + place)) : "";
-    return fmt::format("{}{}{}", letter(action.kind), action.micro_batch->value(), chunk);
+    return fmt::format("{}{}{}", letter(action.kind), action.micro_batch->value(),
+                       own.size() > 1 ? chunk(static_cast<std::size_t>(place)) : "");
+  }
+
+  // a, b, ..., z, aa, ab, ...
+  static std::string chunk(std::size_t place) {
+    constexpr std::size_t kLetters = 26;
+    const std::string last(1, static_cast<char>('a' + place % kLetters));
+    return place < kLetters ? last : chunk(place / kLetters - 1) + last;
   }
 
   static char letter(ActionKind kind) {
@@ -109,7 +125,7 @@ class Grid {
     }
     std::string text;
     for (std::size_t rank = 0; rank < rows_.size(); ++rank) {
-      std::string line = fmt::format("rank {:<3}", rank);
+      std::string line = fmt::format("rank {:<3}", ranks_[rank].value());
       for (std::size_t c = 0; c < columns; ++c)
         line += fmt::format(" {:<{}}", c < rows_[rank].size() ? rows_[rank][c] : ".", width);
       text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
@@ -118,16 +134,28 @@ class Grid {
   }
 
   const ScheduleTable table_;
-  std::size_t stages_ = 0;
-  std::vector<std::size_t> next_;               // by rank
-  std::vector<std::vector<std::string>> rows_;  // by rank and column
+  const std::vector<RankId> ranks_;
+  std::set<StageId> stages_;                      // that have passes
+  std::vector<std::vector<StageId>> own_stages_;  // by rank
+  std::vector<std::size_t> next_;                 // by rank
+  std::vector<std::vector<std::string>> rows_;    // by rank and column
   Done done_;
 };
 
 }  // namespace
 
 std::string print_grid(const ScheduleTable& table) {
-  return Grid(table).run();
+  std::vector<RankId> ranks;
+  for (std::size_t r = 0; r < table.ranks.size(); ++r)
+    ranks.emplace_back(r);
+  return Grid(table, ranks).run();
+}
+
+std::string print_grid(const Plan& plan) {
+  std::vector<std::string> grids;
+  for (const PlanPipeline& pipeline : pipelines_of(plan))
+    grids.push_back(Grid(pipeline.table, pipeline.ranks).run());
+  return join(grids, "\n");
 }
 
 }  // namespace rehearse

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "model/plan/plan.h"
 #include "model/schedule/schedule_csv.h"
 
 namespace rehearse {
@@ -12,5 +13,8 @@ namespace rehearse {
 // letter after the number is the stage's place on it (a, b, ...). "." is idle, "=" the second half
 // of a backward.
 std::string print_grid(const ScheduleTable& table);
+
+// Of a plan's pipelines: one, or each that workers of different subnetworks run.
+std::string print_grid(const Plan& plan);
 
 }  // namespace rehearse

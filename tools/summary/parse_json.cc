@@ -51,6 +51,7 @@ class Node {
     if (!json_->is_boolean()) expected("true or false");
     return json_->get<bool>();
   }
+  bool is_null() const { return json_->is_null(); }
   std::optional<double> maybe_number() const {
     return json_->is_null() ? std::nullopt : std::optional(number());
   }
@@ -102,11 +103,23 @@ class Node {
   std::string pointer_;
 };
 
+std::optional<MemorySummary> memory_of(const Node& n) {
+  if (n.at("peak_memory_bytes").is_null()) return std::nullopt;
+  return MemorySummary{n.at("peak_memory_bytes").bytes(), n.at("arena_bytes").bytes(),
+                       n.at("arena_live_bytes").bytes()};
+}
+
+std::optional<TrafficSummary> traffic_of(const Node& n) {
+  if (n.at("bytes_sent").is_null()) return std::nullopt;
+  return TrafficSummary{n.at("bytes_sent").bytes(), n.at("bytes_received").bytes()};
+}
+
 RankSummary rank_of(const Node& n) {
-  return {n.at("rank").count(),        n.at("peak_memory_bytes").bytes(),
-          n.at("arena_bytes").bytes(), n.at("arena_live_bytes").bytes(),
-          n.at("bytes_sent").bytes(),  n.at("bytes_received").bytes(),
-          n.at("compute_s").seconds(), n.at("exposed_comm_s").seconds(),
+  return {n.at("rank").count(),
+          memory_of(n),
+          traffic_of(n),
+          n.at("compute_s").seconds(),
+          n.at("exposed_comm_s").seconds(),
           n.at("idle_s").seconds()};
 }
 
@@ -144,11 +157,9 @@ StrategySummary strategy_of(const Node& n) {
   s.compute = n.at("compute_s").seconds();
   s.exposed_communication = n.at("exposed_comm_s").seconds();
   s.idle = n.at("idle_s").seconds();
-  s.arena_live = n.at("arena_live_bytes").bytes();
-  s.arena = n.at("arena_bytes").bytes();
+  s.memory = memory_of(n);
   for (const auto& [name, size] : n.at("pool_bytes").pairs())
     s.pools.push_back({name, size.bytes()});
-  s.peak_memory = n.at("peak_memory_bytes").bytes();
   s.fits = n.at("fits").maybe();
   s.ranks = n.at("ranks").list(rank_of);
   s.links = n.at("links").list(link_of);

@@ -11,13 +11,19 @@ Json number(const std::optional<double>& x) {
   return x ? Json(*x) : Json(nullptr);
 }
 
+// A figure of what may not have been taken.
+template <class Taken>
+Json bytes_of(const std::optional<Taken>& taken, Bytes Taken::*figure) {
+  return taken ? Json(((*taken).*figure).bytes()) : Json(nullptr);
+}
+
 Json json_of(const RankSummary& r) {
   return {{"rank", r.rank},
-          {"peak_memory_bytes", r.peak_memory.bytes()},
-          {"arena_bytes", r.arena.bytes()},
-          {"arena_live_bytes", r.arena_live.bytes()},
-          {"bytes_sent", r.sent.bytes()},
-          {"bytes_received", r.received.bytes()},
+          {"peak_memory_bytes", bytes_of(r.memory, &MemorySummary::peak)},
+          {"arena_bytes", bytes_of(r.memory, &MemorySummary::arena)},
+          {"arena_live_bytes", bytes_of(r.memory, &MemorySummary::arena_live)},
+          {"bytes_sent", bytes_of(r.traffic, &TrafficSummary::sent)},
+          {"bytes_received", bytes_of(r.traffic, &TrafficSummary::received)},
           {"compute_s", r.compute.seconds()},
           {"exposed_comm_s", r.exposed_communication.seconds()},
           {"idle_s", r.idle.seconds()}};
@@ -51,10 +57,10 @@ Json json_of(const StrategySummary& s) {
       {"compute_s", s.compute.seconds()},
       {"exposed_comm_s", s.exposed_communication.seconds()},
       {"idle_s", s.idle.seconds()},
-      {"arena_live_bytes", s.arena_live.bytes()},
-      {"arena_bytes", s.arena.bytes()},
+      {"arena_live_bytes", bytes_of(s.memory, &MemorySummary::arena_live)},
+      {"arena_bytes", bytes_of(s.memory, &MemorySummary::arena)},
       {"pool_bytes", pools},
-      {"peak_memory_bytes", s.peak_memory.bytes()},
+      {"peak_memory_bytes", bytes_of(s.memory, &MemorySummary::peak)},
       {"fits", s.fits ? Json(*s.fits) : Json(nullptr)},
       {"ranks", array_of<RankSummary>(s.ranks, json_of)},
       {"links", array_of<LinkSummary>(s.links,

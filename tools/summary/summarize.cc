@@ -112,10 +112,28 @@ StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& time
 
 void take_worst_memory(StrategySummary& summary) {
   for (const RankSummary& rank : summary.ranks) {
-    summary.arena = std::max(summary.arena, rank.arena);
-    summary.arena_live = std::max(summary.arena_live, rank.arena_live);
-    summary.peak_memory = std::max(summary.peak_memory, rank.peak_memory);
+    if (!rank.memory) continue;
+    MemorySummary& worst = summary.memory ? *summary.memory : summary.memory.emplace();
+    worst.arena = std::max(worst.arena, rank.memory->arena);
+    worst.arena_live = std::max(worst.arena_live, rank.memory->arena_live);
+    worst.peak = std::max(worst.peak, rank.memory->peak);
   }
+}
+
+std::optional<Bytes> most_sent(const StrategySummary& summary) {
+  std::optional<Bytes> most;
+  for (const RankSummary& rank : summary.ranks) {
+    if (rank.traffic) most = std::max(most.value_or(Bytes{}), rank.traffic->sent);
+  }
+  return most;
+}
+
+std::optional<Bytes> total_sent(const StrategySummary& summary) {
+  std::optional<Bytes> total;
+  for (const RankSummary& rank : summary.ranks) {
+    if (rank.traffic) total = total.value_or(Bytes{}) + rank.traffic->sent;
+  }
+  return total;
 }
 
 }  // namespace rehearse

@@ -16,10 +16,20 @@
 
 namespace rehearse {
 
+struct MemorySummary {
+  Bytes peak, arena, arena_live;
+};
+
+struct TrafficSummary {  // per step
+  Bytes sent, received;
+  friend bool operator==(const TrafficSummary&, const TrafficSummary&) = default;
+};
+
+// Memory and traffic: none where prices are stated, for ops on tensors of no size.
 struct RankSummary {
   std::int64_t rank = 0;
-  Bytes peak_memory, arena, arena_live;
-  Bytes sent, received;  // per step
+  std::optional<MemorySummary> memory = std::nullopt;
+  std::optional<TrafficSummary> traffic = std::nullopt;
   Seconds compute, exposed_communication, idle;
 };
 
@@ -61,7 +71,7 @@ struct StrategySummary {
   std::optional<double> tokens_per_s, mfu;
   double bubble_fraction = 0;
   Seconds compute, exposed_communication, idle;  // of the rank that computes longest
-  Bytes arena_live, arena, peak_memory;          // of the worst rank
+  std::optional<MemorySummary> memory;           // of the worst rank
   std::vector<PoolSummary> pools;
   std::optional<bool> fits;
   std::vector<RankSummary> ranks;
@@ -84,8 +94,11 @@ struct Summary {
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up);
 
-// The largest of what the ranks have.
+// The largest of what the ranks have; none if none has any.
 void take_worst_memory(StrategySummary& summary);
+// The most that a rank sends, and what all of them do.
+std::optional<Bytes> most_sent(const StrategySummary& summary);
+std::optional<Bytes> total_sent(const StrategySummary& summary);
 
 std::string print_json(const Summary& summary);
 Result<Summary> parse_summary(const std::string& text, const std::string& path);

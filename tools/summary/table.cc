@@ -34,12 +34,10 @@ std::string print_table(const Summary& summary) {
                                                  "peak memory", "sent/worker", "compute",
                                                  "exposed comm", "idle", "bubble", "fits"}};
   for (const StrategySummary& s : summary.strategies) {
-    Bytes sent;
-    for (const RankSummary& rank : s.ranks)
-      sent = std::max(sent, rank.sent);
+    const std::optional<Bytes> sent = most_sent(s);
     rows.push_back({s.strategy, human(s.step_time), fmt::format("{:.4g}", s.samples_per_s),
-                    human(s.peak_memory), human(sent), human(s.compute),
-                    human(s.exposed_communication), human(s.idle),
+                    s.memory ? human(s.memory->peak) : "-", sent ? human(*sent) : "-",
+                    human(s.compute), human(s.exposed_communication), human(s.idle),
                     fmt::format("{:.1f} %", 100 * s.bubble_fraction),
                     !s.fits   ? "-"
                     : *s.fits ? "yes"

@@ -42,9 +42,12 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 
 Status check(const PipelineShape& shape) {
   if (shape.micro_batches % shape.ranks == 0) return success();
+  const std::int64_t below = shape.micro_batches / shape.ranks * shape.ranks;
+  const std::string right = below == 0 ? fmt::format("{}", shape.ranks)
+                                       : fmt::format("{} or {}", below, below + shape.ranks);
   return error(fmt::format(
-      "interleaved needs micro-batches in multiples of the {} ranks, got {} micro-batches",
-      shape.ranks, shape.micro_batches));
+      "interleaved needs micro-batches in multiples of the {} ranks, such as {}, not {}",
+      shape.ranks, right, shape.micro_batches));
 }
 
 }  // namespace

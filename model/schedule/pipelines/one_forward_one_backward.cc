@@ -33,7 +33,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // 2021, section 2.2).
 PipelineSchedule one_forward_one_backward() {
   return {.name = "1f1b",
-          .help = "one forward, one backward: fewest activations",
+          .help = "one forward, one backward: at most p micro-batches' activations on p ranks",
           .placement = Placement::loop,
           .fewest_chunks = 1,
           .most_chunks = 1,

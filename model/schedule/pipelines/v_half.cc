@@ -26,7 +26,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // pauses on any rank, and a new one comes every six units.
 PipelineSchedule v_half() {
   return {.name = "v-half",
-          .help = "two chunks in a V: about half the memory of 1F1B, less bubble",
+          .help = "two chunks in a V: (p+2)/(2p) of the activations of 1F1B, less bubble",
           .placement = Placement::vee,
           .fewest_chunks = 2,
           .most_chunks = 2,

@@ -26,7 +26,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // comes every six units.
 PipelineSchedule v_min() {
   return {.name = "v-min",
-          .help = "two chunks in a V: about a third of the memory of 1F1B, a bubble as large",
+          .help = "two chunks in a V: fewest activations, (p+4)/(3p) of 1F1B's; a bubble as large",
           .placement = Placement::vee,
           .fewest_chunks = 2,
           .most_chunks = 2,

@@ -20,7 +20,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // activations, as many as rank 0 of 1F1B.
 PipelineSchedule zb_h1() {
   return {.name = "zb-h1",
-          .help = "1F1B with weight gradients in its bubbles, same memory",
+          .help = "1F1B with weight gradients in its bubbles: what they need is kept longer",
           .placement = Placement::loop,
           .fewest_chunks = 1,
           .most_chunks = 1,

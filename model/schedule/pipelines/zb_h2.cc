@@ -22,7 +22,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // rank keeps at most (2(p - i) - 1) + (2i + 1) = 2p activations.
 PipelineSchedule zb_h2() {
   return {.name = "zb-h2",
-          .help = "no bubble when F = B = W, twice the memory of 1F1B",
+          .help = "no bubble when F = B = W, twice the activations of 1F1B",
           .placement = Placement::loop,
           .fewest_chunks = 1,
           .most_chunks = 1,

@@ -82,7 +82,7 @@ std::vector<std::vector<Slot>> order(const PipelineRequest& request) {
 // keeps at most (2(p - rank) - 1) + 2 rank + 1 = 2p activations of chunks: p of a rank, as 1F1B.
 PipelineSchedule zb_v() {
   return {.name = "zb-v",
-          .help = "two chunks in a V: no bubble when F = B = W, memory of 1F1B",
+          .help = "two chunks in a V: no bubble when F = B = W, activations of 1F1B",
           .placement = Placement::vee,
           .fewest_chunks = 2,
           .most_chunks = 2,
