@@ -54,6 +54,24 @@ TEST(Verify, NamesWhatIsWrong) {
        "before it"},
       {"wrong lane", ddp, [](Plan& p) { p.programs[0].ops[1].lane = LaneId(1); },
        "op 1 (forward, segments 0..12, micro-batch 0): it stands on lane 1 (collective)"},
+      {"second lane of compute", ddp,
+       [](Plan& p) {
+         p.programs[0].lanes.push_back({LaneKind::compute, StageId(1)});
+       },
+       "a compute lane of stage 1: a rank has one of them"},
+      {"second lane of collectives", ddp,
+       [](Plan& p) {
+         p.programs[0].lanes.push_back({LaneKind::collective, StageId(1)});
+       },
+       "a collective lane of stage 1: a rank has one of them"},
+      {"micro-batches beyond counting", ddp,
+       [](Plan& p) { p.programs[0].micro_batches = std::int64_t{1} << 40; },
+       "1099511627776 micro-batches, but"},
+      {"mesh beyond counting", ddp,
+       [](Plan& p) {
+         p.mesh = {.data = std::int64_t{1} << 40, .workers = std::int64_t{1} << 40, .order = {}};
+       },
+       "ranks, the plan binds 4"},
       {"another micro-batch's samples", pipe,
        [](Plan& p) {
          const OpId load = find_op(p.programs[0], OpKind::load_batch);
@@ -137,6 +155,41 @@ TEST(Verify, NamesWhatIsWrong) {
     c.damage(plan);
     EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
   }
+}
+
+// A rank that has dropped its stage hands on what it gets, under another micro-batch's tag.
+TEST(Verify, FollowsMicroBatchesThroughARankThatOnlyHandsThemOn) {
+  StrategySpec strategy = testing::subnetwork({1, 2}, 2);
+  strategy.pipeline = PipelineSpec{4, "gpipe", 2};
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {4}},
+                          {"width", {8}},
+                          {"heads", {2}},
+                          {"vocabulary", {16}},
+                          {"sequence", {4}},
+                          {"positions", {4}},
+                          {"tied", {0}}}};
+  const Plan right = testing::plan_of({"", strategy, gpt, 8}, 8).value();
+  int relays = 0;
+  for (std::size_t p = 0; p < right.programs.size(); ++p) {
+    const auto& ops = right.programs[p].ops;
+    if (std::any_of(ops.begin(), ops.end(), [](const Op& op) { return is_pass(op.kind); }))
+      continue;
+    ++relays;
+    Plan plan = right;
+    std::vector<Op*> sends;
+    std::vector<OpId> receives;
+    for (std::size_t op = 0; op < ops.size(); ++op) {
+      const LaneKind lane = right.programs[p].lanes[ops[op].lane.index()].kind;
+      if (lane == LaneKind::receive_forward) receives.emplace_back(op);
+      if (lane == LaneKind::send_forward) sends.push_back(&plan.programs[p].ops[op]);
+    }
+    ASSERT_EQ(sends.size(), 2u);
+    std::swap(sends[0]->operands, sends[1]->operands);
+    sends[0]->after = sends[1]->after = receives;
+    EXPECT_THAT(errors_of(plan), HasSubstr("it belongs to micro-batch 1")) << p;
+  }
+  EXPECT_GT(relays, 0);
 }
 
 // The first stage sends its second micro-batch before the first, the second stage takes the first
