@@ -25,7 +25,10 @@ int run(const Arguments& arguments) {
     if (!one) return fail(one.errors());
     strategies = {*one};
   }
-  Summary summary{scenario->name, "predicted", scenario->cluster.device.name, {}};
+  Summary summary{scenario->name,
+                  "predicted",
+                  scenario->prices ? "stated prices" : scenario->cluster.device.name,
+                  {}};
   for (const ScenarioStrategy& strategy : strategies) {
     Result<Prediction> prediction = predict(*scenario, strategy);
     if (!prediction) return fail(prediction.errors());
