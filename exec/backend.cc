@@ -10,14 +10,18 @@ namespace {
 struct Row {
   std::string_view name;
   std::vector<DataType> types;  // that it computes in
-  std::unique_ptr<Backend> (*make)(DataType);
+  std::unique_ptr<Backend> (*make)(DataType, int threads);
 };
 
 // Sorted by name.
 const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
-      {"onednn", {DataType::fp32}, [](DataType) { return make_onednn_backend(); }},
-      {"reference", {DataType::fp32, DataType::fp64}, make_reference_backend},
+      {"onednn",
+       {DataType::fp32},
+       [](DataType, int threads) { return make_onednn_backend(threads); }},
+      {"reference",
+       {DataType::fp32, DataType::fp64},
+       [](DataType type, int) { return make_reference_backend(type); }},
   };
   return table;
 }
@@ -45,11 +49,11 @@ const std::vector<DataType>& backend_types(std::string_view name) {
   return row_of(name).types;
 }
 
-std::unique_ptr<Backend> make_backend(std::string_view name, DataType type) {
+std::unique_ptr<Backend> make_backend(std::string_view name, DataType type, int threads) {
   const Row& row = row_of(name);
   REHEARSE_CHECK(std::find(row.types.begin(), row.types.end(), type) != row.types.end(),
                  "backend '{}' does not compute in {}", name, to_string(type));
-  return row.make(type);
+  return row.make(type, threads);
 }
 
 }  // namespace rehearse::exec

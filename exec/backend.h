@@ -2,7 +2,8 @@
 //
 // A backend prepares a kernel once for its shapes and then runs it on pointers. Tensors are dense,
 // samples first, channels last, in the backend's real type; indices are int32. A kernel is called
-// by one thread, and is deterministic: the same inputs give the same bits.
+// by one thread, which may have others help, and is deterministic: the same inputs give the same
+// bits on as many threads.
 #pragma once
 
 #include <array>
@@ -89,13 +90,15 @@ class Backend {
 
 // The slow twin: plain loops, the oracle of every other backend.
 std::unique_ptr<Backend> make_reference_backend(DataType type);  // fp32 or fp64
-// oneDNN, fp32, one thread per rank.
-std::unique_ptr<Backend> make_onednn_backend();
+// oneDNN, fp32, on so many threads of the rank.
+std::unique_ptr<Backend> make_onednn_backend(int threads = 1);
 
 // "onednn", "reference": sorted.
 const std::vector<std::string_view>& backend_names();
 // The types that a backend computes in.
 const std::vector<DataType>& backend_types(std::string_view name);
-std::unique_ptr<Backend> make_backend(std::string_view name, DataType type = DataType::fp32);
+// threads: of a rank; the reference always takes one.
+std::unique_ptr<Backend> make_backend(std::string_view name, DataType type = DataType::fp32,
+                                      int threads = 1);
 
 }  // namespace rehearse::exec

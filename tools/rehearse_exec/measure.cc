@@ -52,8 +52,8 @@ Result<exec::MeasureOptions> options_of(const Arguments& arguments) {
 }
 
 int run_rank(const Arguments& arguments, exec::Transport& transport) {
-  const Result<std::string> backend_name = backend_of(arguments);
-  if (!backend_name) return fail_once(transport, backend_name.errors());
+  const Result<BackendChoice> choice = backend_of(arguments);
+  if (!choice) return fail_once(transport, choice.errors());
   const Result<exec::MeasureOptions> options = options_of(arguments);
   if (!options) return fail_once(transport, options.errors());
   const std::string out = arguments.get("out").value_or("samples.json");
@@ -63,7 +63,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
     return can ? Result<std::string>(std::string()) : can.errors();
   };
   if (!from_rank_0(transport, writable)) return kWrongInput;
-  const auto backend = exec::make_backend(*backend_name);
+  const auto backend = exec::make_backend(choice->name, DataType::fp32, choice->threads);
   const Samples samples = exec::measure(transport, *backend, *options);
   if (transport.rank() != RankId(0)) return kDone;
   const Status written = write_file(out, print(samples));

@@ -119,13 +119,13 @@ class Progress {
 constexpr std::int64_t kFewestSteps = 2;
 
 struct Settings {
-  std::string backend;
+  BackendChoice backend;
   std::optional<std::int64_t> steps;
   std::int64_t evaluate_every = 0;
 };
 
 Result<Settings> settings_of(const Arguments& arguments) {
-  const Result<std::string> backend = backend_of(arguments);
+  const Result<BackendChoice> backend = backend_of(arguments);
   if (!backend) return backend.errors();
   Settings settings{*backend, std::nullopt, 0};
   const Result<std::int64_t> steps = arguments.count("steps", 0, kFewestSteps);
@@ -153,7 +153,7 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   }
   const auto data = exec::open_dataset(request);
   if (!data) return data.errors();
-  const Status fits = check_runs(plan, settings.backend);
+  const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
   const auto out = arguments.get("out");
   return out ? check_writable(*out + "/measured.json") : success();
@@ -204,7 +204,8 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   }
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
-  const auto backend = exec::make_backend(settings.backend, plan.training.dtype);
+  const auto backend =
+      exec::make_backend(settings.backend.name, plan.training.dtype, settings.backend.threads);
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->sizes(),
                             plan.training.augmentation);
@@ -215,7 +216,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const exec::TrainingRun run =
       exec::train(plan, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
-  return finish(arguments, plan, net, run, {scenario, "measured", settings.backend, {}});
+  return finish(arguments, plan, net, run, {scenario, "measured", settings.backend.name, {}});
 }
 
 int run(const Arguments& arguments) {

@@ -1,7 +1,8 @@
-// The oneDNN backend: products, batch norm and GELU from the library, the rest from the reference,
-// whose memory-bound loops are as fast (bench/kernels_bench.cc).
+// The oneDNN backend: what is worth it from the library, what is bound by memory or exponentials as
+// loops over vectors, shared among the rank's threads; the rest from the reference.
 #include <optional>
 
+#include "exec/cpu/onednn/elementwise.h"
 #include "exec/cpu/onednn/kernels.h"
 #include "model/base/check.h"
 
@@ -29,36 +30,69 @@ struct Chooser {
   std::unique_ptr<Kernel> operator()(const Gelu&) const {
     return onednn::make_gelu(session, request);
   }
+  std::unique_ptr<Kernel> operator()(const LayerNorm& norm) const {
+    return onednn::make_row_norm(session, request, norm.width, true);
+  }
+  std::unique_ptr<Kernel> operator()(const RmsNorm& norm) const {
+    return onednn::make_row_norm(session, request, norm.width, false);
+  }
+  std::unique_ptr<Kernel> operator()(const Attention& attention) const {
+    return onednn::make_attention(session, request, attention);
+  }
+  std::unique_ptr<Kernel> operator()(const CrossEntropy& loss) const {
+    return onednn::make_cross_entropy(session, request, loss);
+  }
+  std::unique_ptr<Kernel> operator()(const Relu&) const {
+    return onednn::make_relu(session, request);
+  }
+  std::unique_ptr<Kernel> operator()(const SwiGlu&) const {
+    return onednn::make_swiglu(session, request);
+  }
+  std::unique_ptr<Kernel> operator()(const Add& add) const {
+    return onednn::make_add(session, request, add);
+  }
   template <class Other>
   std::unique_ptr<Kernel> operator()(const Other&) const {
     return nullptr;
   }
 };
 
+float* floats(void* data) {
+  return static_cast<float*>(data);
+}
+const float* floats(const void* data) {
+  return static_cast<const float*>(data);
+}
+
 class OnednnBackend : public Backend {
  public:
+  explicit OnednnBackend(int threads) : session_(std::make_shared<onednn::Session>(threads)) {}
+
   std::string_view name() const override { return "onednn"; }
   ElementSizes sizes() const override { return reference_->sizes(); }
 
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
-    onednn::use_one_thread();
-    auto kernel = prepare_in_library(request);
+    session_->team.use();
+    auto kernel = prepare_fast(request);
     return kernel ? std::move(kernel) : reference_->prepare(request);
   }
 
   void add(void* into, const void* from, std::int64_t n) override {
-    reference_->add(into, from, n);
+    onednn::add(session_->team, floats(into), floats(from), n);
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
-    reference_->divide(values, n, by);
+    onednn::divide(session_->team, floats(values), n, static_cast<float>(by));
   }
-  void fill_zero(void* values, std::int64_t n) override { reference_->fill_zero(values, n); }
+  void fill_zero(void* values, std::int64_t n) override {
+    onednn::fill_zero(session_->team, floats(values), n);
+  }
   bool all_finite(const void* values, std::int64_t n) override {
     return reference_->all_finite(values, n);
   }
   void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
             std::int64_t n) override {
-    reference_->step(update, parameters, gradients, moments, n);
+    onednn::step(session_->team, update, floats(parameters), floats(gradients), floats(moments[0]),
+                 floats(moments[1]), n);
   }
   void store(void* into, const std::vector<double>& values) override {
     reference_->store(into, values);
@@ -71,8 +105,9 @@ class OnednnBackend : public Backend {
 
  private:
   // The one place where the library's exceptions end.
-  std::unique_ptr<Kernel> prepare_in_library(const KernelRequest& request) const {
-    if (request.kind == KernelKind::accumulate || request.kind == KernelKind::copy) return nullptr;
+  std::unique_ptr<Kernel> prepare_fast(const KernelRequest& request) const {
+    if (request.kind == KernelKind::accumulate) return onednn::make_accumulate(session_, request);
+    if (request.kind == KernelKind::copy) return onednn::make_copy(session_, request);
     try {
       return std::visit(Chooser{session_, request}, request.layer);
     } catch (const dnnl::error& error) {
@@ -82,15 +117,14 @@ class OnednnBackend : public Backend {
     }
   }
 
-  SharedSession session_ = std::make_shared<onednn::Session>();
+  SharedSession session_;
   std::unique_ptr<Backend> reference_ = make_reference_backend(DataType::fp32);
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_onednn_backend() {
-  onednn::use_one_thread();
-  return std::make_unique<OnednnBackend>();
+std::unique_ptr<Backend> make_onednn_backend(int threads) {
+  return std::make_unique<OnednnBackend>(threads);
 }
 
 }  // namespace rehearse::exec

@@ -22,7 +22,7 @@ class BatchNormForward : public Kernel {
   }
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     norm_.bind(DNNL_ARG_SRC, arguments.inputs[0]);
     norm_.bind(DNNL_ARG_DST, arguments.output);
     norm_.bind(DNNL_ARG_SCALE, arguments.parameters[0]);
@@ -56,7 +56,7 @@ class BatchNormBackward : public Kernel {
   }
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     const bool adds = arguments.adds_to_parameter_gradients;
     std::byte* work = session_->workspace.data();
     const auto& gradients = arguments.parameter_gradients;

@@ -16,7 +16,7 @@ class GeluForward : public Kernel {
         gelu_(session_->engine, Forward(description), description, {DNNL_ARG_SRC, DNNL_ARG_DST}) {}
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     gelu_.bind(DNNL_ARG_SRC, arguments.inputs[0]);
     gelu_.bind(DNNL_ARG_DST, arguments.output);
     gelu_.run(*session_);
@@ -35,7 +35,7 @@ class GeluBackward : public Kernel {
               {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC}) {}
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     gelu_.bind(DNNL_ARG_SRC, arguments.inputs[0]);
     gelu_.bind(DNNL_ARG_DIFF_DST, arguments.output_gradient);
     gelu_.bind(DNNL_ARG_DIFF_SRC, arguments.input_gradients[0]);

@@ -1,4 +1,6 @@
-// The kernels that oneDNN serves. Each throws dnnl::error where the library has no implementation.
+// The kernels of the oneDNN backend: convolutions, batch norm and GELU are the library's, and throw
+// dnnl::error where it has no implementation; linear layers and attention are made of its matrix
+// product, the rest are loops of our own. Null: the reference serves.
 #pragma once
 
 #include <memory>
@@ -17,5 +19,18 @@ std::unique_ptr<Kernel> make_linear(const SharedSession& session, const KernelRe
 std::unique_ptr<Kernel> make_batch_norm(const SharedSession& session, const KernelRequest& request,
                                         const BatchNorm& norm);
 std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request);
+// centred: layer norm, with a mean and a shift; or RMS norm.
+std::unique_ptr<Kernel> make_row_norm(const SharedSession& session, const KernelRequest& request,
+                                      std::int64_t width, bool centred);
+std::unique_ptr<Kernel> make_attention(const SharedSession& session, const KernelRequest& request,
+                                       const Attention& attention);
+std::unique_ptr<Kernel> make_cross_entropy(const SharedSession& session,
+                                           const KernelRequest& request, const CrossEntropy& loss);
+std::unique_ptr<Kernel> make_relu(const SharedSession& session, const KernelRequest& request);
+std::unique_ptr<Kernel> make_swiglu(const SharedSession& session, const KernelRequest& request);
+std::unique_ptr<Kernel> make_add(const SharedSession& session, const KernelRequest& request,
+                                 const Add& layer);
+std::unique_ptr<Kernel> make_accumulate(const SharedSession& session, const KernelRequest& request);
+std::unique_ptr<Kernel> make_copy(const SharedSession& session, const KernelRequest& request);
 
 }  // namespace rehearse::exec::onednn

@@ -1,51 +1,116 @@
-#include "exec/cpu/onednn/product.h"
+// y = x W^T + b and its gradients, on the library's matrix product for dense layouts: nothing is
+// reordered, and weight gradients are added where they are.
+#include <dnnl.hpp>
+
+#include "exec/cpu/onednn/kernels.h"
+#include "exec/cpu/onednn/vectors.h"
 #include "model/base/check.h"
 
 namespace rehearse::exec::onednn {
 namespace {
 
-using Forward = dnnl::inner_product_forward;
-using BackwardData = dnnl::inner_product_backward_data;
-using BackwardWeights = dnnl::inner_product_backward_weights;
-using Layout = dnnl::memory::desc;
-using Tag = dnnl::memory::format_tag;
-constexpr auto kFloat = dnnl::memory::data_type::f32;
+constexpr std::int64_t kGrain = 8;  // rows that a thread takes at least
+
+REHEARSE_VECTORS void add_to_rows(float* y, const float* bias, std::int64_t rows, std::int64_t n) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    float* out = y + row * n;
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      out[i] += bias[i];
+  }
+}
+
+// Columns [begin, end) of the sum of rows of n, in the rows' order.
+REHEARSE_VECTORS void sum_rows(const float* x, std::int64_t rows, std::int64_t n,
+                               std::int64_t begin, std::int64_t end, bool adds, float* sum) {
+  constexpr std::int64_t kColumns = 64;
+  for (std::int64_t first = begin; first < end; first += kColumns) {
+    const std::int64_t count = std::min(kColumns, end - first);
+    double columns[kColumns] = {};
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const float* in = x + row * n + first;
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i)
+        columns[i] += static_cast<double>(in[i]);
+    }
+    for (std::int64_t i = 0; i < count; ++i)
+      sum[first + i] = static_cast<float>(columns[i] + (adds ? double{sum[first + i]} : 0.0));
+  }
+}
+
+class Product : public Kernel {
+ public:
+  Product(SharedSession session, const KernelRequest& request, const Linear& linear)
+      : session_(std::move(session)),
+        kind_(request.kind),
+        rows_(request.samples * request.inputs[0].elements() / linear.in_features),
+        in_(linear.in_features),
+        out_(linear.out_features),
+        bias_(linear.bias) {}
+
+  void run(const KernelArguments& a) override {
+    session_->team.use();
+    switch (kind_) {
+      case KernelKind::forward:
+        return forward(a);
+      case KernelKind::backward_input:
+        return product('N', 'N', rows_, in_, out_, floats(a.output_gradient), out_,
+                       floats(a.parameters[0]), in_, 0, static_cast<float*>(a.input_gradients[0]));
+      case KernelKind::backward_weight:
+        return backward_weight(a);
+      case KernelKind::backward:
+      case KernelKind::accumulate:
+      case KernelKind::copy:
+        break;
+    }
+    REHEARSE_UNREACHABLE("linear has two backward kernels");
+  }
+
+ private:
+  static const float* floats(const void* data) { return static_cast<const float*>(data); }
+
+  // c [m, n] = op(a) op(b) + beta c, all dense.
+  static void product(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
+                      const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+                      float beta, float* c) {
+    const auto status = dnnl_sgemm(trans_a, trans_b, m, n, k, 1.0F, a, lda, b, ldb, beta, c, n);
+    REHEARSE_CHECK(status == dnnl_success, "a matrix product failed: {}", static_cast<int>(status));
+  }
+
+  void forward(const KernelArguments& a) const {
+    auto* y = static_cast<float*>(a.output);
+    product('N', 'T', rows_, out_, in_, floats(a.inputs[0]), in_, floats(a.parameters[0]), in_, 0,
+            y);
+    if (!bias_) return;
+    session_->team.share(rows_, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      add_to_rows(y + begin * out_, floats(a.parameters[1]), end - begin, out_);
+    });
+  }
+
+  void backward_weight(const KernelArguments& a) const {
+    const bool adds = a.adds_to_parameter_gradients;
+    const float* dy = floats(a.output_gradient);
+    product('T', 'N', out_, in_, rows_, dy, out_, floats(a.inputs[0]), in_, adds ? 1.0F : 0.0F,
+            static_cast<float*>(a.parameter_gradients[0]));
+    if (!bias_) return;
+    auto* sum = static_cast<float*>(a.parameter_gradients[1]);
+    constexpr std::int64_t kColumns = 64;
+    session_->team.share(out_, kColumns, [&](std::int64_t begin, std::int64_t end) {
+      sum_rows(dy, rows_, out_, begin, end, adds, sum);
+    });
+  }
+
+  SharedSession session_;
+  KernelKind kind_;
+  std::int64_t rows_, in_, out_;
+  bool bias_;
+};
 
 }  // namespace
 
 std::unique_ptr<Kernel> make_linear(const SharedSession& session, const KernelRequest& request,
                                     const Linear& linear) {
-  const std::int64_t rows = request.samples * request.inputs[0].elements() / linear.in_features;
-  const dnnl::memory::dims extents{linear.out_features, linear.in_features};
-  const Layout src{{rows, linear.in_features}, kFloat, Tag::ab};
-  const Layout dst{{rows, linear.out_features}, kFloat, Tag::ab};
-  const Layout weights{extents, kFloat, Tag::any}, dense{extents, kFloat, Tag::ab};
-  // A layout of no dimensions says that there is no bias.
-  const Layout bias = linear.bias ? Layout{{linear.out_features}, kFloat, Tag::a} : Layout{};
-  const Forward::primitive_desc hint({dnnl::prop_kind::forward_training, src, weights, bias, dst},
-                                     attributes(), session->engine);
-  switch (request.kind) {
-    case KernelKind::forward:
-      return make_product(session, Forward(hint), hint, dense,
-                          {DNNL_ARG_SRC, DNNL_ARG_DST, linear.bias});
-    case KernelKind::backward_input: {
-      const BackwardData::primitive_desc backward({src, weights, dst}, attributes(),
-                                                  session->engine, hint);
-      return make_product(session, BackwardData(backward), backward, dense,
-                          {DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC, false});
-    }
-    case KernelKind::backward_weight: {
-      const BackwardWeights::primitive_desc backward({src, weights, bias, dst}, attributes(),
-                                                     session->engine, hint);
-      return make_weight_gradient(session, BackwardWeights(backward), backward, dense,
-                                  linear.bias ? linear.out_features : 0);
-    }
-    case KernelKind::backward:
-    case KernelKind::accumulate:
-    case KernelKind::copy:
-      break;
-  }
-  REHEARSE_UNREACHABLE("linear has two backward kernels");
+  return std::make_unique<Product>(session, request, linear);
 }
 
 }  // namespace rehearse::exec::onednn

@@ -36,7 +36,7 @@ class Product : public Kernel {
   }
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     const bool forward = operands_.from == DNNL_ARG_SRC;
     std::byte* work = session_->workspace.data();
     product_.bind(DNNL_ARG_SCRATCHPAD, work);
@@ -88,7 +88,7 @@ class WeightGradient : public Kernel {
   }
 
   void run(const KernelArguments& arguments) override {
-    use_one_thread();
+    session_->team.use();
     const bool adds = arguments.adds_to_parameter_gradients;
     std::byte* work = session_->workspace.data();
     void* dense = arguments.parameter_gradients[0];

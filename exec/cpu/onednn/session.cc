@@ -2,10 +2,6 @@
 
 #include <new>
 
-// The OpenMP runtime that libdnnl is linked with. Declared here, since the header and flags of the
-// compiler's own runtime may be another one's.
-extern "C" void omp_set_num_threads(int threads);
-
 namespace rehearse::exec::onednn {
 namespace {
 
@@ -22,10 +18,6 @@ void Workspace::reserve(std::size_t bytes) {
   data_.reset();
   data_.reset(static_cast<std::byte*>(::operator new(bytes, kPage)));
   size_ = bytes;
-}
-
-void use_one_thread() {
-  omp_set_num_threads(1);
 }
 
 }  // namespace rehearse::exec::onednn

@@ -1,4 +1,5 @@
-// What all kernels of one oneDNN backend share: an engine, a stream and one work space.
+// What all kernels of one oneDNN backend share: threads, an engine, a stream and one work
+// space.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +7,7 @@
 
 #include <dnnl.hpp>
 
+#include "exec/cpu/onednn/team.h"
 #include "model/base/units.h"
 
 namespace rehearse::exec::onednn {
@@ -29,13 +31,12 @@ class Workspace {
 };
 
 struct Session {
+  explicit Session(int threads) : team(threads) {}
+
+  Team team;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   Workspace workspace;
 };
-
-// The calling thread runs and prepares kernels alone: a rank is one thread, and the library would
-// start a team of as many threads as there are cores in every rank.
-void use_one_thread();
 
 }  // namespace rehearse::exec::onednn

@@ -12,6 +12,7 @@
 #include <limits>
 #include <thread>
 
+#include "exec/cpu/onednn/vectors.h"
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
 
@@ -73,6 +74,18 @@ std::vector<LayerCase> cases() {
       {"mlp_hidden", Linear{784, 256, true}, {{{784}}}, 8},
       {"gpt_up", Linear{64, 256, true}, {{{16, 64}}}, 2},
       {"gpt_head", Linear{64, 257, false}, {{{16, 64}}}, 2},
+      {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
+      {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
+      {"gpt_loss", CrossEntropy{1500}, {{{9, 1500}}, {{9}}}, 2},
+      // Several blocks of queries, the last not full.
+      {"gpt_attention", Attention{3, 3, 16, true, true}, {{{150, 144}}}, 2},
+      {"gpt_attention_unfused", Attention{3, 3, 16, true, false}, {{{150, 144}}}, 2},
+      {"vit_attention", Attention{2, 2, 16, false, true}, {{{100, 96}}}, 2},
+      {"llama_attention", Attention{4, 2, 8, true, true}, {{{130, 64}}}, 2},
+      // More elements than one thread takes.
+      {"llama_gate", SwiGlu{}, {{{50, 120}}, {{50, 120}}}, 3},
+      {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
+      {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
   };
   list.insert(list.end(), real.begin(), real.end());
   return list;
@@ -111,6 +124,21 @@ TEST_P(OnednnLayer, GivesTheSameBitsTwice) {
   const LayerOutcome second = run_layer(*onednn, GetParam(), data);
   EXPECT_EQ(first.output, second.output);
   EXPECT_EQ(first.auxiliaries, second.auxiliaries);
+  EXPECT_EQ(first.input_gradients, second.input_gradients);
+  EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
+}
+
+// Sums over rows may be cut elsewhere, all else is shared out by independent parts.
+TEST_P(OnednnLayer, AgreesWithTheReferenceOnThreeThreads) {
+  const std::unique_ptr<Backend> several = make_onednn_backend(3);
+  for (const bool in_place : {false, true}) {
+    const LayerOptions options{.in_place = in_place};
+    expect_close(run_layer(*reference, GetParam(), data, options),
+                 run_layer(*several, GetParam(), data, options), longest_sum(GetParam()));
+  }
+  const LayerOutcome first = run_layer(*several, GetParam(), data);
+  const LayerOutcome second = run_layer(*several, GetParam(), data);
+  EXPECT_EQ(first.output, second.output);
   EXPECT_EQ(first.input_gradients, second.input_gradients);
   EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
 }
@@ -154,16 +182,28 @@ TEST(OnednnThreads, AreTheCallersOnly) {
 TEST(OnednnWorkspace, IsTakenWhenKernelsArePrepared) {
   const auto backend = make_onednn_backend();
   EXPECT_EQ(backend->workspace().bytes(), 0);
-  const KernelRequest request{.kind = KernelKind::backward_weight,
-                              .layer = Linear{64, 64, true},
+  const KernelRequest request{.kind = KernelKind::backward,
+                              .layer = LayerNorm{64},
                               .inputs = {{{64}}},
                               .output = {{64}},
                               .samples = 8,
                               .elements = 0,
                               .wants_input_gradient = {true}};
   const auto kernel = backend->prepare(request);
-  // At least the weights' gradient before it is added.
-  EXPECT_GE(backend->workspace().bytes(), 64 * 64 * 4);
+  // At least the two parameters' gradients, in double, before they are added.
+  EXPECT_GE(backend->workspace().bytes(), 2 * 64 * 8);
+}
+
+TEST(Exponential, IsRightToTwoRoundings) {
+  double worst = 0;
+  for (float x = -87.0F; x < 88.0F; x += 0.00137F) {
+    const double right = std::exp(static_cast<double>(x));
+    worst = std::max(worst, std::abs(static_cast<double>(onednn::exponential(x)) / right - 1));
+  }
+  EXPECT_LT(worst, 2e-7);
+  EXPECT_EQ(onednn::exponential(0), 1.0F);
+  EXPECT_LT(onednn::exponential(-1e30F), 1.3e-38F);
+  EXPECT_LT(onednn::exponential(-std::numeric_limits<float>::infinity()), 1.3e-38F);
 }
 
 }  // namespace

@@ -1,0 +1,247 @@
+#include "exec/cpu/onednn/elementwise.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "exec/cpu/onednn/kernels.h"
+#include "exec/cpu/onednn/vectors.h"
+
+namespace rehearse::exec::onednn {
+namespace {
+
+constexpr std::int64_t kGrain = 4096;  // elements that a thread takes at least
+
+REHEARSE_VECTORS void add_range(float* sum, const float* left, const float* right, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    sum[i] = left[i] + right[i];
+}
+
+REHEARSE_VECTORS void divide_range(float* values, float by, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    values[i] /= by;
+}
+
+REHEARSE_VECTORS void step_sgd(const Update& update, float* w, const float* g, float* v,
+                               std::int64_t n) {
+  const auto lr = static_cast<float>(update.lr);
+  const auto momentum = static_cast<float>(std::get<Sgd>(update.optimizer.rule).momentum);
+  const auto decay = static_cast<float>(update.decays ? update.optimizer.weight_decay : 0.0);
+  if (v == nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      w[i] -= lr * (g[i] + decay * w[i]);
+    return;
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    v[i] = momentum * v[i] + g[i] + decay * w[i];
+    w[i] -= lr * v[i];
+  }
+}
+
+REHEARSE_VECTORS void step_adam(const Update& update, float* w, const float* g, float* m, float* v,
+                                std::int64_t n) {
+  const Adam& rule = std::get<Adam>(update.optimizer.rule);
+  const auto t = static_cast<double>(update.step + 1);
+  const double decay = update.decays ? update.optimizer.weight_decay : 0.0;
+  const auto beta1 = static_cast<float>(rule.beta1), beta2 = static_cast<float>(rule.beta2);
+  const auto new1 = static_cast<float>(1 - rule.beta1), new2 = static_cast<float>(1 - rule.beta2);
+  const auto rate = static_cast<float>(update.lr / (1 - std::pow(rule.beta1, t)));
+  const auto unbias = static_cast<float>(1 / std::sqrt(1 - std::pow(rule.beta2, t)));
+  const auto epsilon = static_cast<float>(rule.epsilon);
+  const auto kept = static_cast<float>(rule.decoupled ? 1 - update.lr * decay : 1.0);
+  const auto added = static_cast<float>(rule.decoupled ? 0.0 : decay);
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float gradient = g[i] + added * w[i];
+    m[i] = beta1 * m[i] + new1 * gradient;
+    v[i] = beta2 * v[i] + new2 * gradient * gradient;
+    w[i] = kept * w[i] - rate * (m[i] / (std::sqrt(v[i]) * unbias + epsilon));
+  }
+}
+
+// Residual additions, ReLU, SwiGLU, sums and copies of tensors.
+REHEARSE_VECTORS void add_scaled(float* y, const float* branch, const float* shortcut, float scale,
+                                 std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = branch[i] * scale + shortcut[i];
+}
+
+REHEARSE_VECTORS void scale_range(float* to, const float* from, float scale, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    to[i] = from[i] * scale;
+}
+
+REHEARSE_VECTORS void relu(float* y, const float* x, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = x[i] > 0 ? x[i] : 0.0F;
+}
+
+REHEARSE_VECTORS void relu_gradient(float* dx, const float* y, const float* dy, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float gradient = dy[i];  // read always: a conditional read is no vector's
+    dx[i] = y[i] > 0 ? gradient : 0.0F;
+  }
+}
+
+inline float sigmoid(float x) {
+  return 1.0F / (1.0F + exponential(-x));
+}
+
+REHEARSE_VECTORS void swiglu(float* y, const float* gate, const float* up, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = gate[i] * sigmoid(gate[i]) * up[i];
+}
+
+REHEARSE_VECTORS void swiglu_gradient(float* d_gate, float* d_up, const float* gate,
+                                      const float* up, const float* dy, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float g = gate[i], u = up[i], s = sigmoid(g), d = dy[i];
+    d_gate[i] = d * u * s * (1.0F + g * (1.0F - s));
+    d_up[i] = d * g * s;
+  }
+}
+
+// Calls a loop on the parts of the output's elements that the threads take.
+template <class Loop>
+class Elementwise : public Kernel {
+ public:
+  Elementwise(SharedSession session, std::int64_t elements, Loop loop)
+      : session_(std::move(session)), elements_(elements), loop_(loop) {}
+
+  void run(const KernelArguments& a) override {
+    session_->team.share(elements_, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      loop_(a, begin, end - begin);
+    });
+  }
+
+ private:
+  SharedSession session_;
+  std::int64_t elements_;
+  Loop loop_;
+};
+
+template <class Loop>
+std::unique_ptr<Kernel> elementwise(const SharedSession& session, const KernelRequest& request,
+                                    Loop loop) {
+  return std::make_unique<Elementwise<Loop>>(session, request.samples * request.output.elements(),
+                                             loop);
+}
+
+const float* from(const void* data, std::int64_t begin) {
+  return static_cast<const float*>(data) + begin;
+}
+float* to(void* data, std::int64_t begin) {
+  return static_cast<float*>(data) + begin;
+}
+
+}  // namespace
+
+void add(const Team& team, float* into, const float* from, std::int64_t n) {
+  add(team, into, into, from, n);
+}
+
+void add(const Team& team, float* sum, const float* left, const float* right, std::int64_t n) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    add_range(sum + begin, left + begin, right + begin, end - begin);
+  });
+}
+
+void copy(const Team& team, float* to, const float* from, std::int64_t n) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    std::memmove(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(float));
+  });
+}
+
+void fill_zero(const Team& team, float* values, std::int64_t n) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    std::memset(values + begin, 0, static_cast<std::size_t>(end - begin) * sizeof(float));
+  });
+}
+
+void divide(const Team& team, float* values, std::int64_t n, float by) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    divide_range(values + begin, by, end - begin);
+  });
+}
+
+void step(const Team& team, const Update& update, float* weights, const float* gradients,
+          float* first, float* second, std::int64_t n) {
+  const bool adam = std::holds_alternative<Adam>(update.optimizer.rule);
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    float* m = first == nullptr ? nullptr : first + begin;
+    if (adam) {
+      step_adam(update, weights + begin, gradients + begin, m, second + begin, end - begin);
+    } else {
+      step_sgd(update, weights + begin, gradients + begin, m, end - begin);
+    }
+  });
+}
+
+std::unique_ptr<Kernel> make_relu(const SharedSession& session, const KernelRequest& request) {
+  if (request.kind == KernelKind::forward) {
+    return elementwise(session, request, [](const KernelArguments& a, std::int64_t at, auto n) {
+      relu(to(a.output, at), from(a.inputs[0], at), n);
+    });
+  }
+  return elementwise(session, request, [](const KernelArguments& a, std::int64_t at, auto n) {
+    relu_gradient(to(a.input_gradients[0], at), from(a.output, at), from(a.output_gradient, at), n);
+  });
+}
+
+std::unique_ptr<Kernel> make_swiglu(const SharedSession& session, const KernelRequest& request) {
+  if (request.kind == KernelKind::forward) {
+    return elementwise(session, request, [](const KernelArguments& a, std::int64_t at, auto n) {
+      swiglu(to(a.output, at), from(a.inputs[0], at), from(a.inputs[1], at), n);
+    });
+  }
+  // The reference leaves one of them out.
+  if (!request.wants_input_gradient[0] || !request.wants_input_gradient[1]) return nullptr;
+  return elementwise(session, request, [](const KernelArguments& a, std::int64_t at, auto n) {
+    swiglu_gradient(to(a.input_gradients[0], at), to(a.input_gradients[1], at),
+                    from(a.inputs[0], at), from(a.inputs[1], at), from(a.output_gradient, at), n);
+  });
+}
+
+std::unique_ptr<Kernel> make_add(const SharedSession& session, const KernelRequest& request,
+                                 const Add& layer) {
+  const auto scale = static_cast<float>(layer.branch_scale);
+  if (request.kind == KernelKind::forward) {
+    return elementwise(
+        session, request, [scale](const KernelArguments& a, std::int64_t at, auto n) {
+          add_scaled(to(a.output, at), from(a.inputs[0], at), from(a.inputs[1], at), scale, n);
+        });
+  }
+  return elementwise(session, request, [scale](const KernelArguments& a, std::int64_t at, auto n) {
+    const float factors[] = {scale, 1.0F};
+    for (std::size_t input = 0; input < 2; ++input) {
+      if (a.input_gradients[input] == nullptr) continue;
+      scale_range(to(a.input_gradients[input], at), from(a.output_gradient, at), factors[input], n);
+    }
+  });
+}
+
+std::unique_ptr<Kernel> make_accumulate(const SharedSession& session,
+                                        const KernelRequest& request) {
+  const auto loop = [](const KernelArguments& a, std::int64_t at, std::int64_t n) {
+    add_range(to(a.sum, at), from(a.left, at), from(a.right, at), n);
+  };
+  return std::make_unique<Elementwise<decltype(loop)>>(session, request.elements, loop);
+}
+
+std::unique_ptr<Kernel> make_copy(const SharedSession& session, const KernelRequest& request) {
+  const auto loop = [](const KernelArguments& a, std::int64_t at, std::int64_t n) {
+    std::memmove(to(a.sum, at), from(a.left, at), static_cast<std::size_t>(n) * sizeof(float));
+  };
+  return std::make_unique<Elementwise<decltype(loop)>>(session, request.elements, loop);
+}
+
+}  // namespace rehearse::exec::onednn

@@ -1,0 +1,19 @@
+// Flat loops over floats, shared among the threads of a rank.
+#pragma once
+
+#include "exec/backend.h"
+#include "exec/cpu/onednn/team.h"
+
+namespace rehearse::exec::onednn {
+
+void add(const Team& team, float* into, const float* from, std::int64_t n);  // into += from
+// sum = left + right; any of them may be another.
+void add(const Team& team, float* sum, const float* left, const float* right, std::int64_t n);
+void copy(const Team& team, float* to, const float* from, std::int64_t n);
+void fill_zero(const Team& team, float* values, std::int64_t n);
+void divide(const Team& team, float* values, std::int64_t n, float by);
+// The arithmetic of reference/optimizers.cc, vectors at a time.
+void step(const Team& team, const Update& update, float* weights, const float* gradients,
+          float* first, float* second, std::int64_t n);
+
+}  // namespace rehearse::exec::onednn
