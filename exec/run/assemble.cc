@@ -46,28 +46,49 @@ std::vector<std::byte> share(RankId owner, const std::byte* own, std::int64_t by
   return flat;
 }
 
-// This rank's persistent weights of the class that begins with a parameter; null if it holds none.
-const std::byte* own_weights(const Plan& plan, RankId rank, ParameterId first,
-                             const Parameters& own) {
+// Where a class's weights, or its gradients, lie on a rank.
+struct Content {
+  bool gradients;
+
+  const std::byte* flat(const Parameters& own, ParameterClassId c) const {
+    return gradients ? own.flat_gradients(c) : own.flat_weights(c);
+  }
+  // Each holder has its share of the buckets right: of gradients, wherever their sums are
+  // scattered.
+  bool is_shared_out(const ParameterClass& held) const {
+    return held.sharding >= (gradients ? Sharding::optimizer_state : Sharding::parameters);
+  }
+  // ... and has room for no more than that.
+  bool is_shard(const ParameterClass& held) const {
+    return held.sharding >= (gradients ? Sharding::gradients : Sharding::parameters);
+  }
+};
+
+// This rank's buffer of the class that begins with a parameter; null if it holds none.
+const std::byte* own_flat(const Plan& plan, RankId rank, ParameterId first, const Parameters& own,
+                          const Content& content) {
   const auto& classes = program_of(plan, rank).parameter_classes;
   for (std::size_t c = 0; c < classes.size(); ++c) {
-    if (classes[c].parameters.front() == first) return own.flat_weights(ParameterClassId(c));
+    if (classes[c].parameters.front() == first) return content.flat(own, ParameterClassId(c));
   }
   return nullptr;
 }
 
-// All of a class, put together from the shards of its holders.
-std::vector<std::byte> unshard(const ParameterClass& held, const Group& group, const std::byte* own,
-                               std::int64_t element_bytes, Transport& transport) {
+// All of a class, put together from the shares of its holders.
+std::vector<std::byte> join_shares(const ParameterClass& held, const Content& content,
+                                   const Group& group, const std::byte* own,
+                                   std::int64_t element_bytes, Transport& transport) {
   std::vector<std::byte> flat(static_cast<std::size_t>(held.elements * element_bytes));
+  const bool is_shard = content.is_shard(held);
+  const std::int64_t elements = is_shard ? shard_elements(held) : held.elements;
   for (std::size_t m = 0; m < group.members.size(); ++m) {
-    const std::vector<std::byte> shard =
-        share(group.members[m], own, shard_elements(held) * element_bytes, transport);
+    const std::vector<std::byte> part =
+        share(group.members[m], own, elements * element_bytes, transport);
     std::int64_t begin = 0;
     for (const std::int64_t end : held.buckets) {
       const ElementRange chunk = chunk_of(begin, end, group.members.size(), m);
-      std::memcpy(flat.data() + chunk.begin * element_bytes,
-                  shard.data() + shard_offset(held, begin) * element_bytes,
+      const std::int64_t from = is_shard ? shard_offset(held, begin) : chunk.begin;
+      std::memcpy(flat.data() + chunk.begin * element_bytes, part.data() + from * element_bytes,
                   static_cast<std::size_t>(chunk.size() * element_bytes));
       begin = end;
     }
@@ -75,19 +96,18 @@ std::vector<std::byte> unshard(const ParameterClass& held, const Group& group, c
   return flat;
 }
 
-}  // namespace
-
-Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
-                 Transport& transport) {
+Weights assemble(const Plan& plan, const Net& net, const Parameters& own, const Content& content,
+                 Backend& backend, Transport& transport) {
   const std::int64_t element_bytes = backend.sizes().activation_bytes;
   Weights weights(net.parameters.size());
   for (const auto& [first, owner] : owners_of(plan)) {
     const ParameterClass& held =
         program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
-    const std::byte* mine = own_weights(plan, transport.rank(), first, own);
+    const std::byte* mine = own_flat(plan, transport.rank(), first, own, content);
     const std::vector<std::byte> flat =
-        held.sharding == Sharding::parameters
-            ? unshard(held, group_at(plan, owner.rank, *held.group), mine, element_bytes, transport)
+        content.is_shared_out(held)
+            ? join_shares(held, content, group_at(plan, owner.rank, *held.group), mine,
+                          element_bytes, transport)
             : share(owner.rank, mine, held.elements * element_bytes, transport);
     auto at = flat.begin();
     for (const ParameterId id : held.parameters) {
@@ -97,6 +117,18 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backen
     }
   }
   return weights;
+}
+
+}  // namespace
+
+Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
+                 Transport& transport) {
+  return assemble(plan, net, own, Content{.gradients = false}, backend, transport);
+}
+
+Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& own,
+                           Backend& backend, Transport& transport) {
+  return assemble(plan, net, own, Content{.gradients = true}, backend, transport);
 }
 
 std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own) {

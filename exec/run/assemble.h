@@ -11,12 +11,16 @@
 
 namespace rehearse::exec {
 
-// Weights by ParameterId, in the backend's type.
+// By ParameterId, in the backend's type: weights, or their gradients.
 using Weights = std::vector<std::vector<std::byte>>;
 
-// Every rank gets every parameter, from the first rank that holds it. Everybody calls this.
+// Every rank gets every parameter, from the first rank that holds it, or from all that hold a share
+// of it. Everybody calls this.
 Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
                  Transport& transport);
+// The same of the gradients that the last step has left behind.
+Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& own,
+                           Backend& backend, Transport& transport);
 
 // Hashes of a rank's parameter classes, by the class's first parameter (and the number of the
 // shard, where the weights are sharded): "61 0f3c..." lines. Holders of a class have equal lines as

@@ -100,7 +100,16 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
   TrainingRun run;
   std::vector<double> losses;
   for (std::int64_t step = 0; step < options.steps; ++step) {
+    const bool keeps = options.keep_first_step && step == 0;
+    if (keeps) {
+      run.first_step.emplace();
+      run.first_step->weights = assemble(plan, net, executor.parameters(), backend, transport);
+    }
     losses.push_back(executor.run_step(step));
+    if (keeps) {
+      run.first_step->gradients =
+          assemble_gradients(plan, net, executor.parameters(), backend, transport);
+    }
     if (options.progress && transport.rank() == first_with_loss(plan, net))
       options.progress(step + 1, losses.back());
     // Testing is no part of a step: the clock stands still meanwhile.

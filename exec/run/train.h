@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,13 @@ struct TrainOptions {
   std::int64_t evaluate_every = 0;  // steps; 0: never
   std::function<void(std::int64_t step, double loss)>
       progress;  // on the first rank that has the loss
+  bool keep_first_step = false;
   ExecutorOptions executor;
+};
+
+// What the first step begins with, and the gradients that it finds.
+struct FirstStep {
+  Weights weights, gradients;
 };
 
 // Of one rank, over the whole run.
@@ -43,7 +50,8 @@ struct TrainingRun {
   std::vector<double> losses;  // by step: mean over the global batch
   std::vector<EvaluationAt> evaluations;
   std::vector<RankMeasurement> ranks;
-  Weights weights;  // of the whole model, at the end
+  Weights weights;                      // of the whole model, at the end
+  std::optional<FirstStep> first_step;  // if it was asked for
 };
 
 // Everybody calls this with the same plan. net: the whole network of plan.model.

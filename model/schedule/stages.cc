@@ -137,13 +137,17 @@ class SharedRoom {
       if (score < best) best = score, found = moved;
     };
     // Bounds i and j move; where they are one, only that does.
+    constexpr int kWays[] = {-1, 1};
+    const auto moved_by = [](std::size_t bound, int way) {
+      return way < 0 ? bound - 1 : bound + 1;
+    };
     for (std::size_t i = 1; i + 1 < cut.size(); ++i) {
       for (std::size_t j = i; j + 1 < cut.size(); ++j) {
-        for (const std::size_t by_i : {-1, 1}) {
-          for (const std::size_t by_j : {-1, 1}) {
+        for (const int way_i : kWays) {
+          for (const int way_j : kWays) {
             StageCut moved = cut;
-            moved[i] += by_i;
-            if (j != i) moved[j] += by_j;
+            moved[i] = moved_by(moved[i], way_i);
+            if (j != i) moved[j] = moved_by(moved[j], way_j);
             consider(moved);
           }
         }

@@ -11,6 +11,7 @@
 #include "model/plan/verify.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse_exec/commands.h"
+#include "tools/rehearse_exec/first_step.h"
 #include "tools/rehearse_exec/measured.h"
 #include "tools/rehearse_exec/ranks.h"
 
@@ -26,6 +27,9 @@ Syntax syntax() {
   syntax.options.push_back({"steps", "N", "steps to train (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
   syntax.options.push_back({"data-directory", "DIR", "where the data set's files are"});
+  syntax.options.push_back({"first-step", "FILE",
+                            "write the first step's weights, batch, gradients and loss there, as "
+                            "safetensors"});
   syntax.options.push_back({"out", "DIR", "write plan.txt, measured.json and trace.json there"});
   return syntax;
 }
@@ -155,6 +159,10 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   if (!data) return data.errors();
   const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
+  if (const auto path = arguments.get("first-step")) {
+    const Status can = check_writable(*path);
+    if (!can) return can;
+  }
   const auto out = arguments.get("out");
   return out ? check_writable(*out + "/measured.json") : success();
 }
@@ -212,10 +220,15 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
+  options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps);
   const exec::TrainingRun run =
       exec::train(plan, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
+  if (const auto path = arguments.get("first-step")) {
+    const Status written = write_first_step(*path, plan, net, run, batches, *backend);
+    if (!written) return fail(written.errors());
+  }
   return finish(arguments, plan, net, run, {scenario, "measured", settings.backend.name, {}});
 }
 
