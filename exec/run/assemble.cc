@@ -138,10 +138,10 @@ std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own) 
   for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
     const ParameterClass& held = program.parameter_classes[c];
     const bool sharded = held.sharding == Sharding::parameters;
-    const std::vector<std::byte> flat =
-        copy_of(own.flat_weights(ParameterClassId(c)),
-                (sharded ? shard_elements(held) : held.elements) * element_bytes);
-    const std::string_view text(reinterpret_cast<const char*>(flat.data()), flat.size());
+    const std::int64_t elements = sharded ? shard_elements(held) : held.elements;
+    const std::string_view text(
+        reinterpret_cast<const char*>(own.flat_weights(ParameterClassId(c))),
+        static_cast<std::size_t>(elements * element_bytes));
     std::string name = std::to_string(held.parameters.front().value());
     if (sharded) name += fmt::format("/{}", member_number(group_at(plan, rank, *held.group), rank));
     lines += fmt::format("{} {}\n", name, hash_text(text));

@@ -101,20 +101,51 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
           decays};
 }
 
+namespace {
+
+// The initial values of a parameter, in the order of its elements.
+class InitialValues {
+ public:
+  InitialValues(const Parameter& parameter, ParameterId id, std::uint64_t seed)
+      : init_(parameter.init),
+        deviation_(std::sqrt(2.0 / static_cast<double>(parameter.fan_in))),
+        limit_(std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out))),
+        random_(seed, id.value()) {}
+
+  double next() {
+    switch (init_) {
+      case Init::zeros:
+        return 0;
+      case Init::ones:
+        return 1;
+      case Init::he_normal:
+        return deviation_ * random_.normal();
+      case Init::glorot_uniform:
+        return limit_ * (2 * random_.uniform() - 1);
+      case Init::normal_002:
+        return 0.02 * random_.normal();
+    }
+    REHEARSE_UNREACHABLE("initialisation");
+  }
+
+ private:
+  Init init_;
+  double deviation_, limit_;
+  Random random_;
+};
+
+// Drawn so many at a time: tables of tokens are large.
+constexpr std::int64_t kDrawn = 1 << 16;
+
+}  // namespace
+
 void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
   for (const auto& [id, place] : places_) {
-    const ParameterClassId c = place.parameter_class;
-    const std::vector<double> values = initial_values(net_.parameters[id.index()], id, seed);
-    const bool sharded = held(c).sharding == Sharding::parameters;
-    const std::vector<Own> ranges =
-        sharded ? own_ranges(c) : std::vector<Own>{{0, held(c).elements, 0}};
-    for (const Own& own : ranges) {
-      const std::int64_t begin = std::max(own.begin, place.offset);
-      const std::int64_t end = std::min(own.end, place.offset + place.elements);
-      if (begin >= end) continue;
-      backend.store(
-          flat_weights(c) + (own.shard + begin - own.begin) * sizes_.parameter,
-          {values.begin() + (begin - place.offset), values.begin() + (end - place.offset)});
+    InitialValues values(net_.parameters[id.index()], id, seed);
+    for (std::int64_t begin = 0; begin < place.elements; begin += kDrawn) {
+      std::vector<double> drawn(static_cast<std::size_t>(std::min(kDrawn, place.elements - begin)));
+      std::generate(drawn.begin(), drawn.end(), [&] { return values.next(); });
+      keep(backend, place, begin, drawn);
     }
   }
   for (std::size_t c = 0; c < flat_.size(); ++c) {
@@ -126,33 +157,21 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
   }
 }
 
-std::vector<double> initial_values(const Parameter& parameter, ParameterId id, std::uint64_t seed) {
-  std::vector<double> values(static_cast<std::size_t>(parameter.shape.elements()));
-  Random random(seed, id.value());
-  const auto fill = [&](auto draw) { std::generate(values.begin(), values.end(), draw); };
-  switch (parameter.init) {
-    case Init::zeros:
-      fill([] { return 0.0; });
-      break;
-    case Init::ones:
-      fill([] { return 1.0; });
-      break;
-    case Init::he_normal: {
-      const double deviation = std::sqrt(2.0 / static_cast<double>(parameter.fan_in));
-      fill([&] { return deviation * random.normal(); });
-      break;
-    }
-    case Init::glorot_uniform: {
-      const double limit =
-          std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out));
-      fill([&] { return limit * (2 * random.uniform() - 1); });
-      break;
-    }
-    case Init::normal_002:
-      fill([&] { return 0.02 * random.normal(); });
-      break;
+// Of elements from `first` of a parameter, those that this rank has.
+void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_t first,
+                      const std::vector<double>& values) const {
+  const ParameterClassId c = place.parameter_class;
+  const bool sharded = held(c).sharding == Sharding::parameters;
+  const std::vector<Own> ranges =
+      sharded ? own_ranges(c) : std::vector<Own>{{0, held(c).elements, 0}};
+  const std::int64_t offset = place.offset + first;
+  for (const Own& own : ranges) {
+    const std::int64_t begin = std::max(own.begin, offset);
+    const std::int64_t end = std::min(own.end, offset + static_cast<std::int64_t>(values.size()));
+    if (begin >= end) continue;
+    backend.store(flat_weights(c) + (own.shard + begin - own.begin) * sizes_.parameter,
+                  {values.begin() + (begin - offset), values.begin() + (end - offset)});
   }
-  return values;
 }
 
 }  // namespace rehearse::exec

@@ -49,6 +49,8 @@ class Parameters {
   struct Own {
     std::int64_t begin = 0, end = 0, shard = 0;
   };
+  void keep(Backend& backend, const ParameterPlace& place, std::int64_t first,
+            const std::vector<double>& values) const;
   Moments moments_in(std::byte* state, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
   void cut_parts(ParameterClassId c);
@@ -67,8 +69,5 @@ class Parameters {
   std::vector<Flat> flat_;                // by class
   std::vector<std::vector<Part>> parts_;  // by class
 };
-
-// The initial values of a parameter.
-std::vector<double> initial_values(const Parameter& parameter, ParameterId id, std::uint64_t seed);
 
 }  // namespace rehearse::exec

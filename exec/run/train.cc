@@ -128,7 +128,8 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
        transport.gather(print_measurement(measure(executor, transport.rank(), plan, backend)))) {
     run.ranks.push_back(parse_measurement(part));
   }
-  run.weights = assemble(plan, net, executor.parameters(), backend, transport);
+  if (options.keep_weights)
+    run.weights = assemble(plan, net, executor.parameters(), backend, transport);
   return run;
 }
 

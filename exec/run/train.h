@@ -20,8 +20,8 @@ struct TrainOptions {
   std::int64_t steps = 1;
   std::int64_t evaluate_every = 0;  // steps; 0: never
   std::function<void(std::int64_t step, double loss)>
-      progress;  // on the first rank that has the loss
-  bool keep_first_step = false;
+      progress;                                        // on the first rank that has the loss
+  bool keep_first_step = false, keep_weights = false;  // in the result
   ExecutorOptions executor;
 };
 
@@ -50,7 +50,7 @@ struct TrainingRun {
   std::vector<double> losses;  // by step: mean over the global batch
   std::vector<EvaluationAt> evaluations;
   std::vector<RankMeasurement> ranks;
-  Weights weights;                      // of the whole model, at the end
+  Weights weights;                      // of the whole model, at the end, if they are asked for
   std::optional<FirstStep> first_step;  // if it was asked for
 };
 

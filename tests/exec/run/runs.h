@@ -105,6 +105,7 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
     const auto backend = exec::make_reference_backend(plan.training.dtype);
     exec::TrainOptions options;
     options.steps = steps;
+    options.keep_weights = true;
     options.evaluate_every = evaluate_every;
     options.executor.poison = true;
     options.executor.hang = hang;
