@@ -22,6 +22,10 @@ struct KindName {
   std::string_view operator()(const SwiGlu&) const { return "swiglu"; }
   std::string_view operator()(const Add&) const { return "add"; }
   std::string_view operator()(const GlobalAveragePool&) const { return "global_average_pool"; }
+  std::string_view operator()(const MaxPool&) const { return "max_pool"; }
+  std::string_view operator()(const Patches&) const { return "patches"; }
+  std::string_view operator()(const ClassToken&) const { return "class_token"; }
+  std::string_view operator()(const FirstRow&) const { return "first_row"; }
   std::string_view operator()(const Embedding&) const { return "embedding"; }
   std::string_view operator()(const PositionEmbedding&) const { return "position_embedding"; }
   std::string_view operator()(const Rotary&) const { return "rotary"; }

@@ -58,6 +58,20 @@ struct Add {
 };
 // [h, w, c] -> [c]
 struct GlobalAveragePool {};
+// [h, w, c]: the largest of each window of kernel x kernel; padding takes part in none.
+struct MaxPool {
+  std::int64_t kernel, stride, padding;
+};
+// [h, w, c] -> [(h / size) (w / size), size size c]: squares of an image as rows, in reading order.
+struct Patches {
+  std::int64_t size;
+};
+// [t, c] -> [t + 1, c]: a learned row ahead of the others.
+struct ClassToken {
+  std::int64_t width;
+};
+// [t, c] -> [c].
+struct FirstRow {};
 // Token numbers [t] -> [t, width]; weights [vocabulary, width].
 struct Embedding {
   std::int64_t vocabulary, width;
@@ -94,9 +108,10 @@ struct ScatterRows {
   std::int64_t ways;
 };
 
-using LayerSpec = std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu,
-                               Add, GlobalAveragePool, Embedding, PositionEmbedding, Rotary,
-                               Attention, CrossEntropy, GatherRows, ScatterRows>;
+using LayerSpec =
+    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add,
+                 GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
+                 PositionEmbedding, Rotary, Attention, CrossEntropy, GatherRows, ScatterRows>;
 
 // The kind's name as plans and reports print it: "conv2d", "batch_norm", ...
 std::string_view kind_name(const LayerSpec& spec);

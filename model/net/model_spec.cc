@@ -27,8 +27,8 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
 
 const std::vector<ModelBuilder>& model_builders() {
   static const std::vector<ModelBuilder> table = {
-      builders::gpt(),      builders::llama(),    builders::mlp(),
-      builders::resnet18(), builders::resnet20(),
+      builders::gpt(),      builders::llama(),    builders::mlp(), builders::resnet18(),
+      builders::resnet20(), builders::resnet50(), builders::vit(),
   };
   return table;
 }

@@ -61,7 +61,8 @@ bool is_transformer(const Net& net) {
   for (const Layer& layer : net.layers) {
     if (std::holds_alternative<Conv2d>(layer.spec) ||
         std::holds_alternative<BatchNorm>(layer.spec) ||
-        std::holds_alternative<GlobalAveragePool>(layer.spec)) {
+        std::holds_alternative<GlobalAveragePool>(layer.spec) ||
+        std::holds_alternative<Patches>(layer.spec)) {
       return false;
     }
     attends = attends || std::holds_alternative<Attention>(layer.spec);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "model/net/model_spec.h"
 
 namespace rehearse {
@@ -17,6 +19,11 @@ TEST(Builders, ParameterCountsAreExact) {
             11'173'962);
   EXPECT_EQ(parameter_count(build({"resnet20", {{"image", {28, 28, 1}}, {"classes", {10}}}})),
             272'186);
+  const std::map<std::string, std::vector<std::int64_t>> imagenet = {{"image", {224, 224, 3}},
+                                                                     {"classes", {1000}}};
+  EXPECT_EQ(parameter_count(build({"resnet18", imagenet})), 11'689'512);
+  EXPECT_EQ(parameter_count(build({"resnet50", imagenet})), 25'557'032);
+  EXPECT_EQ(parameter_count(build({"vit", imagenet})), 86'567'656);
   EXPECT_EQ(parameter_count(build({"gpt", {}})), 124'439'808);
   // 134.1M; by hand: 2 * 32000 * 768 + 12 (4 * 768^2 + 3 * 768 * 2048 + 2 * 768) + 768.
   EXPECT_EQ(parameter_count(build({"llama", {}})),
@@ -63,7 +70,7 @@ TEST(Builders, EveryKindBuildsAndNamesWhatIsMissing) {
       ASSERT_FALSE(missing.ok());
       EXPECT_NE(format(missing.errors()).find(std::string(field.name)), std::string::npos);
       spec.fields[std::string(field.name)] = field.kind == FieldKind::image
-                                                 ? std::vector<std::int64_t>{8, 8, 1}
+                                                 ? std::vector<std::int64_t>{16, 16, 1}
                                                  : std::vector<std::int64_t>{10};
     }
     const Net net = build(spec);
@@ -87,11 +94,36 @@ TEST(Builders, FusedAttentionIsAFieldOfTheDecoders) {
   }
 }
 
+// Of larger images the stem sees every fourth pixel: ImageNet's 224 become 56, then 7 at the end.
+TEST(Builders, TheStemFollowsTheImage) {
+  const auto largest = [](std::int64_t size) {
+    const Net net = build({"resnet50", {{"image", {size, size, 3}}, {"classes", {10}}}});
+    for (const Layer& layer : net.layers) {
+      if (layer.name == "stage1_block1.conv1")
+        return net.values[layer.output.index()].shape.dims[0];
+    }
+    return std::int64_t{0};
+  };
+  EXPECT_EQ(largest(224), 56);
+  EXPECT_EQ(largest(64), 64);
+  const Net net = build({"resnet50", {{"image", {224, 224, 3}}, {"classes", {1000}}}});
+  // 4.09 billion multiply-adds of products, as published tables of it say (4.1).
+  double products = 0;
+  for (const Layer& layer : net.layers) {
+    if (layer.facts.kernel == KernelClass::convolution ||
+        layer.facts.kernel == KernelClass::matrix_product)
+      products += layer.facts.forward.per_sample.flops() / 2;
+  }
+  EXPECT_NEAR(products, 4.09e9, 0.01e9);
+}
+
 TEST(Builders, RefuseWhatDoesNotFit) {
   EXPECT_EQ(format(build_net({"gpt", {{"width", {100}}, {"heads", {12}}}}).errors()),
             "error: width 100 does not divide into 12 heads\n");
   EXPECT_EQ(format(build_net({"gpt", {{"sequence", {4096}}}}).errors()),
             "error: sequence 4096 is longer than the 1024 positions\n");
+  EXPECT_EQ(format(build_net({"vit", {{"image", {30, 32, 3}}, {"classes", {10}}}}).errors()),
+            "error: an image of 30x32x3 does not divide into patches of 16\n");
   EXPECT_EQ(format(build_net({"gpt", {{"depth", {3}}}}).errors()),
             "error: model kind 'gpt' has no field 'depth'\n");
 }

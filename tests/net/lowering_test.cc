@@ -17,7 +17,7 @@ Net model(const std::string& kind) {
         {"layers", {2}}, {"width", {32}}, {"heads", {4}}, {"sequence", {8}}, {"vocabulary", {50}}};
     if (kind == "llama") spec.fields["kv_heads"] = {2};
   } else {
-    spec.fields = {{"image", {8, 8, 1}}, {"classes", {10}}};
+    spec.fields = {{"image", {16, 16, 1}}, {"classes", {10}}};
   }
   return *build_net(spec);
 }
@@ -112,7 +112,8 @@ TEST_P(LoweringOfEveryModel, BackwardReachesEveryParameterFromWrittenScratch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, LoweringOfEveryModel,
-                         testing::Values("gpt", "llama", "mlp", "resnet18", "resnet20"));
+                         testing::Values("gpt", "llama", "mlp", "resnet18", "resnet20", "resnet50",
+                                         "vit"));
 
 // The steps' work is the network's: no pass is lost or counted twice.
 TEST(Work, StepsAddUpToTheNet) {

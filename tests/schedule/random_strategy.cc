@@ -55,11 +55,21 @@ ModelSpec random_transformer(Draw& draw, const std::string& kind) {
 }
 
 ModelSpec random_model(Draw& draw) {
-  const auto kind = draw.one_of<std::string>({"mlp", "resnet20", "gpt", "gpt", "llama", "llama"});
+  const auto kind =
+      draw.one_of<std::string>({"mlp", "resnet20", "vit", "gpt", "gpt", "llama", "llama"});
   if (kind == "resnet20") {
     const std::int64_t side = draw.one_of<std::int64_t>({8, 12});
     return {kind,
             {{"image", {side, side, draw.between(1, 3)}}, {"classes", {draw.between(2, 10)}}}};
+  }
+  if (kind == "vit") {
+    return {kind,
+            {{"image", {8, 4, draw.between(1, 3)}},
+             {"patch", {draw.one_of<std::int64_t>({2, 4})}},
+             {"layers", {draw.between(1, 5)}},
+             {"width", {12}},
+             {"heads", {draw.one_of<std::int64_t>({1, 2, 3})}},
+             {"classes", {draw.between(2, 10)}}}};
   }
   if (kind != "mlp") return random_transformer(draw, kind);
   std::vector<std::int64_t> hidden;

@@ -1,4 +1,4 @@
-// Token embeddings, learned positions, rotary positions.
+// Token and patch embeddings, class tokens, learned positions, rotary positions.
 #include <algorithm>
 #include <cmath>
 
@@ -104,6 +104,85 @@ void Kernels<PositionEmbedding, Real>::backward_weight(const PositionEmbedding& 
   }
 }
 
+namespace {
+
+// Calls copy(row of a patch's pixels in the image, the same in the patch) for each of them.
+template <class Real, class Copy>
+void each_pixel_row(const Patches& patches, const Call<Real>& call, Copy copy) {
+  const Shape& in = call.request.inputs[0];
+  const std::int64_t size = patches.size, channels = in.dims[2];
+  const std::int64_t across = in.dims[1] / size, pixels = size * channels;
+  for (std::int64_t row = 0; row < call.samples() * in.dims[0]; ++row) {
+    const std::int64_t y = row % in.dims[0], sample = row / in.dims[0];
+    for (std::int64_t x = 0; x < across; ++x) {
+      const std::int64_t patch = y / size * across + x;
+      copy(row * in.dims[1] * channels + x * pixels,
+           sample * in.elements() + (patch * size + y % size) * pixels, pixels);
+    }
+  }
+}
+
+}  // namespace
+
+template <class Real>
+void Kernels<Patches, Real>::forward(const Patches& patches, const Call<Real>& call) {
+  each_pixel_row(patches, call, [&](std::int64_t image, std::int64_t patch, std::int64_t n) {
+    std::copy_n(call.input(0) + image, n, call.output() + patch);
+  });
+}
+
+template <class Real>
+void Kernels<Patches, Real>::backward(const Patches& patches, const Call<Real>& call) {
+  each_pixel_row(patches, call, [&](std::int64_t image, std::int64_t patch, std::int64_t n) {
+    std::copy_n(call.output_gradient() + patch, n, call.input_gradient(0) + image);
+  });
+}
+
+template <class Real>
+void Kernels<ClassToken, Real>::forward(const ClassToken& token, const Call<Real>& call) {
+  const std::int64_t rest = call.request.inputs[0].elements();
+  for (std::int64_t n = 0; n < call.samples(); ++n) {
+    Real* out = call.output() + n * (rest + token.width);
+    std::copy_n(call.parameter(0), token.width, out);
+    std::copy_n(call.input(0) + n * rest, rest, out + token.width);
+  }
+}
+
+template <class Real>
+void Kernels<ClassToken, Real>::backward(const ClassToken& token, const Call<Real>& call) {
+  const std::int64_t rest = call.request.inputs[0].elements(), all = rest + token.width;
+  for (std::int64_t i = 0; i < token.width; ++i) {
+    double sum = 0;
+    for (std::int64_t n = 0; n < call.samples(); ++n)
+      sum += double{call.output_gradient()[n * all + i]};
+    call.give_gradient(0, i, sum);
+  }
+  if (call.input_gradient(0) == nullptr) return;
+  for (std::int64_t n = 0; n < call.samples(); ++n) {
+    std::copy_n(call.output_gradient() + n * all + token.width, rest,
+                call.input_gradient(0) + n * rest);
+  }
+}
+
+template <class Real>
+void Kernels<FirstRow, Real>::forward(const FirstRow&, const Call<Real>& call) {
+  const std::int64_t width = call.request.output.elements();
+  const std::int64_t all = call.request.inputs[0].elements();
+  for (std::int64_t n = 0; n < call.samples(); ++n)
+    std::copy_n(call.input(0) + n * all, width, call.output() + n * width);
+}
+
+template <class Real>
+void Kernels<FirstRow, Real>::backward(const FirstRow&, const Call<Real>& call) {
+  const std::int64_t width = call.request.output.elements();
+  const std::int64_t all = call.request.inputs[0].elements();
+  for (std::int64_t n = 0; n < call.samples(); ++n) {
+    Real* dx = call.input_gradient(0) + n * all;
+    std::copy_n(call.output_gradient() + n * width, width, dx);
+    std::fill_n(dx + width, all - width, Real{0});
+  }
+}
+
 template <class Real>
 void Kernels<Rotary, Real>::forward(const Rotary& rotary, const Call<Real>& call) {
   rotate(rotary, call, call.input(0), call.output(), 1);
@@ -115,6 +194,12 @@ void Kernels<Rotary, Real>::backward(const Rotary& rotary, const Call<Real>& cal
   rotate(rotary, call, call.output_gradient(), call.input_gradient(0), -1);
 }
 
+template struct Kernels<Patches, float>;
+template struct Kernels<Patches, double>;
+template struct Kernels<ClassToken, float>;
+template struct Kernels<ClassToken, double>;
+template struct Kernels<FirstRow, float>;
+template struct Kernels<FirstRow, double>;
 template struct Kernels<Embedding, float>;
 template struct Kernels<Embedding, double>;
 template struct Kernels<PositionEmbedding, float>;

@@ -77,6 +77,30 @@ struct Kernels<GlobalAveragePool, Real> {
 };
 
 template <class Real>
+struct Kernels<MaxPool, Real> {
+  static void forward(const MaxPool& pool, const Call<Real>& call);
+  static void backward(const MaxPool& pool, const Call<Real>& call);
+};
+
+template <class Real>
+struct Kernels<Patches, Real> {
+  static void forward(const Patches& patches, const Call<Real>& call);
+  static void backward(const Patches& patches, const Call<Real>& call);
+};
+
+template <class Real>
+struct Kernels<ClassToken, Real> {
+  static void forward(const ClassToken& token, const Call<Real>& call);
+  static void backward(const ClassToken& token, const Call<Real>& call);
+};
+
+template <class Real>
+struct Kernels<FirstRow, Real> {
+  static void forward(const FirstRow& row, const Call<Real>& call);
+  static void backward(const FirstRow& row, const Call<Real>& call);
+};
+
+template <class Real>
 struct Kernels<Embedding, Real> {
   static void forward(const Embedding& embedding, const Call<Real>& call);
   static void backward_weight(const Embedding& embedding, const Call<Real>& call);

@@ -8,6 +8,8 @@ namespace rehearse::builders {
 ModelBuilder mlp();
 ModelBuilder resnet18();
 ModelBuilder resnet20();
+ModelBuilder resnet50();
+ModelBuilder vit();
 ModelBuilder gpt();
 ModelBuilder llama();
 

@@ -1,4 +1,4 @@
-// Token and position embeddings, and rotary positions.
+// Token, patch and position embeddings, and rotary positions.
 #include "model/base/check.h"
 #include "model/net/layers/layers.h"
 
@@ -49,6 +49,43 @@ LayerFacts describe(const Rotary& r, std::span<const Shape> inputs) {
       per_sample(3.0 * static_cast<double>(rotated), 2 * rotated);
   facts.saves_input = {false};
   facts.forward_in_place = facts.backward_in_place = true;
+  return facts;
+}
+
+LayerFacts describe(const Patches& patches, std::span<const Shape> inputs) {
+  expect_inputs("patches", inputs, 1);
+  const Shape& in = inputs[0];
+  const std::int64_t size = patches.size;
+  REHEARSE_CHECK(in.dims.size() == 3 && in.dims[0] % size == 0 && in.dims[1] % size == 0,
+                 "an image {} in patches of {}", to_string(in), size);
+  LayerFacts facts;
+  facts.output = {{in.dims[0] / size * (in.dims[1] / size), size * size * in.dims[2]}};
+  facts.kernel = KernelClass::copy;
+  facts.forward = facts.backward_input = per_sample(0, 2 * in.elements());
+  facts.saves_input = {false};
+  return facts;
+}
+
+LayerFacts describe(const ClassToken& token, std::span<const Shape> inputs) {
+  expect_inputs("class_token", inputs, 1, token.width);
+  LayerFacts facts;
+  facts.output = {{inputs[0].dims[0] + 1, token.width}};
+  facts.kernel = KernelClass::copy;
+  facts.parameters = {
+      {"token", {{token.width}}, Init::normal_002, token.width, token.width, false}};
+  facts.forward = facts.backward_input = per_sample(0, 2 * facts.output.elements());
+  facts.saves_input = {false};
+  return facts;
+}
+
+LayerFacts describe(const FirstRow&, std::span<const Shape> inputs) {
+  expect_inputs("first_row", inputs, 1);
+  LayerFacts facts;
+  facts.output = {{inputs[0].dims.back()}};
+  facts.kernel = KernelClass::copy;
+  facts.forward = per_sample(0, 2 * facts.output.elements());
+  facts.backward_input = per_sample(0, inputs[0].elements() + facts.output.elements());
+  facts.saves_input = {false};
   return facts;
 }
 

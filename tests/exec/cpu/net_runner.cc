@@ -208,13 +208,21 @@ std::vector<NetCase> net_cases() {
                                     {"kv_heads", {2}},
                                     {"sequence", {5}},
                                     {"vocabulary", {11}}});
+  const Net vit = build("vit", {{"image", {6, 4, 2}},
+                                {"patch", {2}},
+                                {"layers", {2}},
+                                {"width", {8}},
+                                {"heads", {2}},
+                                {"classes", {3}}});
   return {{"mlp", mlp, 3},
           {"resnet20", resnet20, 2},
           {"resnet20_half", halve(resnet20), 2},
           {"gpt", gpt, 2},
           {"gpt_half", halve(gpt), 2},
           {"llama", llama, 2},
-          {"llama_half", halve(llama), 2}};
+          {"llama_half", halve(llama), 2},
+          {"vit", vit, 2},
+          {"vit_half", halve(vit), 2}};
 }
 
 }  // namespace rehearse::exec

@@ -1,0 +1,83 @@
+// Vision transformers (Dosovitskiy et al., arXiv 2010.11929, section 3.1): patches of an image as
+// tokens behind a class token, learned positions, encoders with the norms ahead of the branches
+// (attention over all tokens; GELU between widths w and 4 w), a head on the class token.
+//
+// Each encoder block has two segments, attention and ffn, and one maskable unit: both branches.
+#include <fmt/format.h>
+
+#include "model/net/builders/builders.h"
+#include "model/net/net_builder.h"
+
+namespace rehearse::builders {
+namespace {
+
+struct Sizes {
+  std::int64_t width, heads;
+  bool fused;
+};
+
+ValueId add_encoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
+  net.begin_block(name, true);
+  net.begin_unit("encoder");
+  net.begin_segment("attention");
+  ValueId y = net.add("norm1", LayerNorm{size.width}, {x});
+  y = net.add("qkv", Linear{size.width, 3 * size.width, true}, {y});
+  y = net.add("attention",
+              Attention{size.heads, size.heads, size.width / size.heads, false, size.fused}, {y});
+  y = net.add("projection", Linear{size.width, size.width, true}, {y});
+  x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
+  net.begin_segment("ffn");
+  y = net.add("norm2", LayerNorm{size.width}, {x});
+  y = net.add("up", Linear{size.width, 4 * size.width, true}, {y});
+  y = net.add("gelu", Gelu{}, {y});
+  y = net.add("down", Linear{4 * size.width, size.width, true}, {y});
+  x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
+  net.end_unit();
+  return x;
+}
+
+Result<Net> build(const ModelSpec& spec) {
+  const Shape image{spec.fields.at("image")};
+  const Sizes size{spec.at("width"), spec.at("heads"), spec.is("fused")};
+  const std::int64_t patch = spec.at("patch"), classes = spec.at("classes");
+  if (size.width % size.heads != 0) {
+    return error(fmt::format("width {} does not divide into {} heads", size.width, size.heads));
+  }
+  if (image.dims[0] % patch != 0 || image.dims[1] % patch != 0) {
+    return error(
+        fmt::format("an image of {} does not divide into patches of {}", to_string(image), patch));
+  }
+  const std::int64_t tokens = image.dims[0] / patch * (image.dims[1] / patch) + 1;
+  NetBuilder net("vit", image, ValueType::real, {{1}});
+  net.begin_block("embedding");
+  net.begin_segment("embedding");
+  ValueId x = net.add("patches", Patches{patch}, {net.input()});
+  x = net.add("projection", Linear{patch * patch * image.dims[2], size.width, true}, {x});
+  x = net.add("class", ClassToken{size.width}, {x});
+  x = net.add("position", PositionEmbedding{tokens, size.width}, {x});
+  for (std::int64_t i = 0; i < spec.at("layers"); ++i)
+    x = add_encoder(net, fmt::format("encoder{}", i + 1), x, size);
+  net.begin_block("head");
+  net.begin_segment("head");
+  x = net.add("norm", LayerNorm{size.width}, {x});
+  x = net.add("class", FirstRow{}, {x});
+  x = net.add("linear", Linear{size.width, classes, true}, {x});
+  return net.finish(net.add("loss", CrossEntropy{classes}, {x, net.labels()}));
+}
+
+}  // namespace
+
+ModelBuilder vit() {
+  return {"vit",
+          "vision transformer; the defaults are ViT-B/16",
+          {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
+           {"classes", FieldKind::count, {}, "number of classes"},
+           {"patch", FieldKind::count, {16}, "height and width of a patch", 1 << 13},
+           {"layers", FieldKind::count, {12}, "encoder blocks", 10'000},
+           {"width", FieldKind::count, {768}, "width of the residual stream"},
+           {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
+          build};
+}
+
+}  // namespace rehearse::builders
