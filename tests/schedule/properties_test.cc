@@ -136,11 +136,11 @@ std::int64_t expected_reduced(const Facts& facts) {
 
 // Whether the backward pass of the block of this segment reads its weights. That of the first one
 // does not where it is a product (an embedding, a linear layer): nobody wants the gradient of the
-// data. In a residual network it has a batch norm, in GPT positions, whose backward is one kernel
-// that is given the weights.
+// data. In a residual network it has a batch norm, in GPT and ViT positions, whose backward is one
+// kernel that is given the weights.
 bool backward_reads(const Facts& facts, SegmentId segment) {
   if (facts.net.segments[segment.index()].block != BlockId(0)) return true;
-  return facts.net.name == "resnet20" || facts.net.name == "gpt";
+  return facts.net.name == "resnet20" || facts.net.name == "gpt" || facts.net.name == "vit";
 }
 
 // ZeRO-1 and 2 gather the new weights once a step; ZeRO-3 gathers them for every micro-batch's
