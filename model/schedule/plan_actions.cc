@@ -128,44 +128,45 @@ class Reader {
       actions_.push_back(action);
   }
 
-  // A dropped stage's passes stand before what it sends, or else behind what it gets: the first and
-  // the last stage are never dropped.
+  // A dropped stage's passes stand right before whoever takes what they hand on: its message, or
+  // the next stage's pass on this rank, which is there by then. The first and the last stage are
+  // never dropped.
   void add_dropped() {
-    for (const Stage& stage : program_.stages) {
-      for (std::int64_t m = 0; m < program_.micro_batches; ++m)
-        add_forward(stage.number, MicroBatchId(m));
-    }
     for (auto stage = program_.stages.rbegin(); stage != program_.stages.rend(); ++stage) {
       for (std::int64_t m = 0; m < program_.micro_batches; ++m)
-        add_backward(stage->number, MicroBatchId(m));
+        add_forward(stage->number, MicroBatchId(m));
     }
+    for (const Stage& stage : program_.stages) {
+      for (std::int64_t m = 0; m < program_.micro_batches; ++m)
+        add_backward(stage.number, MicroBatchId(m));
+    }
+  }
+  bool is_there(ActionKind kind, StageId stage, MicroBatchId m) const {
+    return seen_.count({kind, stage, m}) > 0;
   }
   void add_forward(StageId stage, MicroBatchId m) {
-    if (seen_.count({ActionKind::forward, stage, m}) > 0) return;
-    const StageId before(stage.index() - 1);
-    insert({ActionKind::forward, stage, m}, {ActionKind::send_forward, stage, m},
-           {{ActionKind::receive_forward, stage, m}, {ActionKind::forward, before, m}});
+    if (is_there(ActionKind::forward, stage, m)) return;
+    const StageId next(stage.index() + 1);
+    insert({ActionKind::forward, stage, m},
+           {{ActionKind::send_forward, stage, m}, {ActionKind::forward, next, m}});
   }
   void add_backward(StageId stage, MicroBatchId m) {
-    if (seen_.count({ActionKind::backward, stage, m}) > 0 ||
-        seen_.count({ActionKind::backward_input, stage, m}) > 0 ||
-        seen_.count({ActionKind::backward_weight, stage, m}) > 0)
+    if (is_there(ActionKind::backward, stage, m) ||
+        is_there(ActionKind::backward_input, stage, m) ||
+        is_there(ActionKind::backward_weight, stage, m))
       return;
-    const StageId after(stage.index() + 1);
-    insert({ActionKind::backward, stage, m}, {ActionKind::send_backward, stage, m},
-           {{ActionKind::receive_backward, stage, m},
-            {ActionKind::backward, after, m},
-            {ActionKind::backward_input, after, m}});
+    const StageId next(stage.index() - 1);
+    insert({ActionKind::backward, stage, m}, {{ActionKind::send_backward, stage, m},
+                                              {ActionKind::backward, next, m},
+                                              {ActionKind::backward_input, next, m}});
   }
-  void insert(const Action& action, const Action& ahead_of, const std::vector<Action>& behind) {
-    auto place = std::find(actions_.begin(), actions_.end(), ahead_of);
-    for (const Action& other : behind) {
-      if (place != actions_.end()) break;
-      place = std::find(actions_.begin(), actions_.end(), other);
-      if (place != actions_.end()) ++place;
-    }
+  void insert(const Action& action, const std::vector<Action>& ahead_of) {
+    const auto taker = std::find_if(actions_.begin(), actions_.end(), [&](const Action& other) {
+      return std::find(ahead_of.begin(), ahead_of.end(), other) != ahead_of.end();
+    });
+    REHEARSE_CHECK(taker != actions_.end(), "nobody takes what {} hands on", to_string(action));
     seen_.insert({action.kind, action.stage, *action.micro_batch});
-    actions_.insert(place, action);
+    actions_.insert(taker, action);
   }
 
   bool reduces() const {

@@ -104,6 +104,29 @@ TEST(PlanActions, FollowTheScheduleWhereStagesAreDropped) {
     EXPECT_EQ(cells(cell), 8 - idle) << grid;
 }
 
+// Whatever the schedule and however stages are dropped, what is read back can be followed.
+TEST(PlanActions, OfDroppedStagesNeverDeadlock) {
+  for (const PipelineSchedule& schedule : pipeline_schedules()) {
+    for (const std::int64_t layers : {4, 5, 8}) {
+      const ModelSpec gpt = {"gpt",
+                             {{"layers", {layers}},
+                              {"width", {8}},
+                              {"heads", {2}},
+                              {"vocabulary", {16}},
+                              {"sequence", {4}},
+                              {"positions", {4}},
+                              {"tied", {0}}}};
+      StrategySpec strategy = testing::subnetwork({1, 2}, 4);
+      strategy.pipeline = PipelineSpec{3, std::string(schedule.name), 6};
+      const Result<Plan> plan = testing::plan_of({"", strategy, gpt, 12}, 24);
+      if (!plan) continue;  // more stages than blocks
+      const auto shape = shape_of(schedule_of(*plan));
+      EXPECT_TRUE(shape.ok()) << schedule.name << ", " << layers
+                              << " layers: " << (shape ? "" : format(shape.errors()));
+    }
+  }
+}
+
 // Every example that `rehearse strategies` prints is a strategy that can be predicted.
 class StrategyExample : public ::testing::TestWithParam<StrategyRow> {};
 
