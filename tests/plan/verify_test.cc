@@ -161,14 +161,7 @@ TEST(Verify, NamesWhatIsWrong) {
 TEST(Verify, FollowsMicroBatchesThroughARankThatOnlyHandsThemOn) {
   StrategySpec strategy = testing::subnetwork({1, 2}, 2);
   strategy.pipeline = PipelineSpec{4, "gpipe", 2};
-  const ModelSpec gpt = {"gpt",
-                         {{"layers", {4}},
-                          {"width", {8}},
-                          {"heads", {2}},
-                          {"vocabulary", {16}},
-                          {"sequence", {4}},
-                          {"positions", {4}},
-                          {"tied", {0}}}};
+  const ModelSpec gpt = testing::small_gpt(4);
   const Plan right = testing::plan_of({"", strategy, gpt, 8}, 8).value();
   int relays = 0;
   for (std::size_t p = 0; p < right.programs.size(); ++p) {

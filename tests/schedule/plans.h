@@ -23,6 +23,18 @@ inline ModelSpec mlp() {
   return {"mlp", {{"image", {4, 4, 1}}, {"hidden", {24, 24, 24}}, {"classes", {10}}}};
 }
 
+// Untied: its ends share nothing.
+inline ModelSpec small_gpt(std::int64_t layers) {
+  return {"gpt",
+          {{"layers", {layers}},
+           {"width", {8}},
+           {"heads", {2}},
+           {"vocabulary", {16}},
+           {"sequence", {4}},
+           {"positions", {4}},
+           {"tied", {0}}}};
+}
+
 inline StrategySpec data_parallel(std::string name = "ddp", Bytes bucket = Bytes::kib(256)) {
   StrategySpec strategy;
   strategy.name = std::move(name);

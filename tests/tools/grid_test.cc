@@ -68,14 +68,7 @@ StrategySpec piped_workers() {
 // Workers of a pipeline with dropped stages: the schedule is that of the whole one, and each
 // worker's picture shows what it runs of it.
 TEST(PlanActions, FollowTheScheduleWhereStagesAreDropped) {
-  const ModelSpec gpt = {"gpt",
-                         {{"layers", {4}},
-                          {"width", {8}},
-                          {"heads", {2}},
-                          {"vocabulary", {16}},
-                          {"sequence", {4}},
-                          {"positions", {4}},
-                          {"tied", {0}}}};
+  const ModelSpec gpt = testing::small_gpt(4);
   const Result<Plan> whole = testing::plan_of({"", testing::pipeline("1f1b", 4, 4), gpt, 4}, 8);
   const Result<Plan> parts = testing::plan_of({"", piped_workers(), gpt, 8}, 8);
   ASSERT_TRUE(whole.ok() && parts.ok());
@@ -108,14 +101,7 @@ TEST(PlanActions, FollowTheScheduleWhereStagesAreDropped) {
 TEST(PlanActions, OfDroppedStagesNeverDeadlock) {
   for (const PipelineSchedule& schedule : pipeline_schedules()) {
     for (const std::int64_t layers : {4, 5, 8}) {
-      const ModelSpec gpt = {"gpt",
-                             {{"layers", {layers}},
-                              {"width", {8}},
-                              {"heads", {2}},
-                              {"vocabulary", {16}},
-                              {"sequence", {4}},
-                              {"positions", {4}},
-                              {"tied", {0}}}};
+      const ModelSpec gpt = testing::small_gpt(layers);
       StrategySpec strategy = testing::subnetwork({1, 2}, 4);
       strategy.pipeline = PipelineSpec{3, std::string(schedule.name), 6};
       const Result<Plan> plan = testing::plan_of({"", strategy, gpt, 12}, 24);

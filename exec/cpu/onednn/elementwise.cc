@@ -1,10 +1,10 @@
 #include "exec/cpu/onednn/elementwise.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/vectors.h"
+#include "exec/cpu/optimizer_loops.h"
 
 namespace rehearse::exec::onednn {
 namespace {
@@ -23,43 +23,9 @@ REHEARSE_VECTORS void divide_range(float* values, float by, std::int64_t n) {
     values[i] /= by;
 }
 
-REHEARSE_VECTORS void step_sgd(const Update& update, float* w, const float* g, float* v,
-                               std::int64_t n) {
-  const auto lr = static_cast<float>(update.lr);
-  const auto momentum = static_cast<float>(std::get<Sgd>(update.optimizer.rule).momentum);
-  const auto decay = static_cast<float>(update.decays ? update.optimizer.weight_decay : 0.0);
-  if (v == nullptr) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i)
-      w[i] -= lr * (g[i] + decay * w[i]);
-    return;
-  }
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    v[i] = momentum * v[i] + g[i] + decay * w[i];
-    w[i] -= lr * v[i];
-  }
-}
-
-REHEARSE_VECTORS void step_adam(const Update& update, float* w, const float* g, float* m, float* v,
-                                std::int64_t n) {
-  const Adam& rule = std::get<Adam>(update.optimizer.rule);
-  const auto t = static_cast<double>(update.step + 1);
-  const double decay = update.decays ? update.optimizer.weight_decay : 0.0;
-  const auto beta1 = static_cast<float>(rule.beta1), beta2 = static_cast<float>(rule.beta2);
-  const auto new1 = static_cast<float>(1 - rule.beta1), new2 = static_cast<float>(1 - rule.beta2);
-  const auto rate = static_cast<float>(update.lr / (1 - std::pow(rule.beta1, t)));
-  const auto unbias = static_cast<float>(1 / std::sqrt(1 - std::pow(rule.beta2, t)));
-  const auto epsilon = static_cast<float>(rule.epsilon);
-  const auto kept = static_cast<float>(rule.decoupled ? 1 - update.lr * decay : 1.0);
-  const auto added = static_cast<float>(rule.decoupled ? 0.0 : decay);
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float gradient = g[i] + added * w[i];
-    m[i] = beta1 * m[i] + new1 * gradient;
-    v[i] = beta2 * v[i] + new2 * gradient * gradient;
-    w[i] = kept * w[i] - rate * (m[i] / (std::sqrt(v[i]) * unbias + epsilon));
-  }
+REHEARSE_VECTORS void step_vectors(const Update& update, float* w, const float* g, float* first,
+                                   float* second, std::int64_t n) {
+  step_range(update, w, g, first, second, n);
 }
 
 // Residual additions, ReLU, SwiGLU, sums and copies of tensors.
@@ -175,14 +141,12 @@ void divide(const Team& team, float* values, std::int64_t n, float by) {
 
 void step(const Team& team, const Update& update, float* weights, const float* gradients,
           float* first, float* second, std::int64_t n) {
-  const bool adam = std::holds_alternative<Adam>(update.optimizer.rule);
+  const auto part = [](float* moment, std::int64_t begin) {
+    return moment == nullptr ? nullptr : moment + begin;
+  };
   team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    float* m = first == nullptr ? nullptr : first + begin;
-    if (adam) {
-      step_adam(update, weights + begin, gradients + begin, m, second + begin, end - begin);
-    } else {
-      step_sgd(update, weights + begin, gradients + begin, m, end - begin);
-    }
+    step_vectors(update, weights + begin, gradients + begin, part(first, begin),
+                 part(second, begin), end - begin);
   });
 }
 

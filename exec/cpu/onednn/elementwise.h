@@ -12,7 +12,7 @@ void add(const Team& team, float* sum, const float* left, const float* right, st
 void copy(const Team& team, float* to, const float* from, std::int64_t n);
 void fill_zero(const Team& team, float* values, std::int64_t n);
 void divide(const Team& team, float* values, std::int64_t n, float by);
-// The arithmetic of reference/optimizers.cc, vectors at a time.
+// One step of an optimizer (exec/cpu/optimizer_loops.h).
 void step(const Team& team, const Update& update, float* weights, const float* gradients,
           float* first, float* second, std::int64_t n);
 

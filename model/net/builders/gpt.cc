@@ -1,42 +1,19 @@
 // GPT-2 decoders (Radford et al. 2019): learned positions, pre-layer-norm, GELU, biases everywhere
 // except the head, which shares the token embedding unless `tied` is false.
 //
-// Each decoder block has two segments, attention and ffn, and one maskable unit: both branches.
+// Each decoder block is one maskable unit.
 #include <fmt/format.h>
 
 #include "model/net/builders/builders.h"
+#include "model/net/builders/transformer_block.h"
 #include "model/net/net_builder.h"
 
 namespace rehearse::builders {
 namespace {
 
-struct Sizes {
-  std::int64_t width, heads, hidden;
-  bool fused;
-};
-
-ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
-  net.begin_block(name, true);
-  net.begin_unit("decoder");
-  net.begin_segment("attention");
-  ValueId y = net.add("norm1", LayerNorm{size.width}, {x});
-  y = net.add("qkv", Linear{size.width, 3 * size.width, true}, {y});
-  y = net.add("attention",
-              Attention{size.heads, size.heads, size.width / size.heads, true, size.fused}, {y});
-  y = net.add("projection", Linear{size.width, size.width, true}, {y});
-  x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
-  net.begin_segment("ffn");
-  y = net.add("norm2", LayerNorm{size.width}, {x});
-  y = net.add("up", Linear{size.width, size.hidden, true}, {y});
-  y = net.add("gelu", Gelu{}, {y});
-  y = net.add("down", Linear{size.hidden, size.width, true}, {y});
-  x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
-  net.end_unit();
-  return x;
-}
-
 Result<Net> build(const ModelSpec& spec) {
-  const Sizes size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), spec.is("fused")};
+  const TransformerBlock size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), true,
+                              spec.is("fused")};
   const std::int64_t length = spec.at("sequence"), positions = spec.at("positions");
   const std::int64_t vocabulary = spec.at("vocabulary");
   if (size.width % size.heads != 0) {
@@ -52,7 +29,7 @@ Result<Net> build(const ModelSpec& spec) {
   const std::vector<ParameterId> table = net.parameters_of(tokens);
   ValueId x = net.add("position", PositionEmbedding{positions, size.width}, {tokens});
   for (std::int64_t i = 0; i < spec.at("layers"); ++i) {
-    x = add_decoder(net, fmt::format("decoder{}", i + 1), x, size);
+    x = add_transformer_block(net, fmt::format("decoder{}", i + 1), "decoder", x, size);
   }
   net.begin_block("head");
   net.begin_segment("head");

@@ -2,43 +2,20 @@
 // tokens behind a class token, learned positions, encoders with the norms ahead of the branches
 // (attention over all tokens; GELU between widths w and 4 w), a head on the class token.
 //
-// Each encoder block has two segments, attention and ffn, and one maskable unit: both branches.
+// Each encoder block is one maskable unit.
 #include <fmt/format.h>
 
 #include "model/net/builders/builders.h"
+#include "model/net/builders/transformer_block.h"
 #include "model/net/net_builder.h"
 
 namespace rehearse::builders {
 namespace {
 
-struct Sizes {
-  std::int64_t width, heads;
-  bool fused;
-};
-
-ValueId add_encoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
-  net.begin_block(name, true);
-  net.begin_unit("encoder");
-  net.begin_segment("attention");
-  ValueId y = net.add("norm1", LayerNorm{size.width}, {x});
-  y = net.add("qkv", Linear{size.width, 3 * size.width, true}, {y});
-  y = net.add("attention",
-              Attention{size.heads, size.heads, size.width / size.heads, false, size.fused}, {y});
-  y = net.add("projection", Linear{size.width, size.width, true}, {y});
-  x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
-  net.begin_segment("ffn");
-  y = net.add("norm2", LayerNorm{size.width}, {x});
-  y = net.add("up", Linear{size.width, 4 * size.width, true}, {y});
-  y = net.add("gelu", Gelu{}, {y});
-  y = net.add("down", Linear{4 * size.width, size.width, true}, {y});
-  x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
-  net.end_unit();
-  return x;
-}
-
 Result<Net> build(const ModelSpec& spec) {
   const Shape image{spec.fields.at("image")};
-  const Sizes size{spec.at("width"), spec.at("heads"), spec.is("fused")};
+  const TransformerBlock size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), false,
+                              spec.is("fused")};
   const std::int64_t patch = spec.at("patch"), classes = spec.at("classes");
   if (size.width % size.heads != 0) {
     return error(fmt::format("width {} does not divide into {} heads", size.width, size.heads));
@@ -56,7 +33,7 @@ Result<Net> build(const ModelSpec& spec) {
   x = net.add("class", ClassToken{size.width}, {x});
   x = net.add("position", PositionEmbedding{tokens, size.width}, {x});
   for (std::int64_t i = 0; i < spec.at("layers"); ++i)
-    x = add_encoder(net, fmt::format("encoder{}", i + 1), x, size);
+    x = add_transformer_block(net, fmt::format("encoder{}", i + 1), "encoder", x, size);
   net.begin_block("head");
   net.begin_segment("head");
   x = net.add("norm", LayerNorm{size.width}, {x});

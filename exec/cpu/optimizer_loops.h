@@ -1,0 +1,69 @@
+// The arithmetic of the optimizers (model/plan/optimizer.h has the formulas), element by element:
+// one text for the plain loops and for those over vectors.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "exec/backend.h"
+
+namespace rehearse::exec {
+
+// Inlined into its caller, whose instruction set it is compiled for.
+#define REHEARSE_INLINED [[gnu::always_inline]] inline
+
+// v: the momentum; null without one.
+template <class Real>
+REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Real* g, Real* v,
+                               std::int64_t n) {
+  const auto lr = static_cast<Real>(update.lr);
+  const auto momentum = static_cast<Real>(std::get<Sgd>(update.optimizer.rule).momentum);
+  const auto decay = static_cast<Real>(update.decays ? update.optimizer.weight_decay : 0.0);
+  if (v == nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      w[i] -= lr * (g[i] + decay * w[i]);
+    return;
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    v[i] = momentum * v[i] + g[i] + decay * w[i];
+    w[i] -= lr * v[i];
+  }
+}
+
+template <class Real>
+REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Real* g, Real* m, Real* v,
+                                std::int64_t n) {
+  const Adam& rule = std::get<Adam>(update.optimizer.rule);
+  const auto t = static_cast<double>(update.step + 1);
+  const double decay = update.decays ? update.optimizer.weight_decay : 0.0;
+  const auto beta1 = static_cast<Real>(rule.beta1), beta2 = static_cast<Real>(rule.beta2);
+  const auto new1 = static_cast<Real>(1 - rule.beta1), new2 = static_cast<Real>(1 - rule.beta2);
+  // The bias corrections stand outside the loop: that of m in the rate, that of v in its root.
+  const auto rate = static_cast<Real>(update.lr / (1 - std::pow(rule.beta1, t)));
+  const auto unbias = static_cast<Real>(1 / std::sqrt(1 - std::pow(rule.beta2, t)));
+  const auto epsilon = static_cast<Real>(rule.epsilon);
+  const auto kept = static_cast<Real>(rule.decoupled ? 1 - update.lr * decay : 1.0);
+  const auto added = static_cast<Real>(rule.decoupled ? 0.0 : decay);
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Real gradient = g[i] + added * w[i];
+    m[i] = beta1 * m[i] + new1 * gradient;
+    v[i] = beta2 * v[i] + new2 * gradient * gradient;
+    w[i] = kept * w[i] - rate * (m[i] / (std::sqrt(v[i]) * unbias + epsilon));
+  }
+}
+
+// One step of the update's rule; moments are null where it keeps none.
+template <class Real>
+REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real* gradients,
+                                 Real* first, Real* second, std::int64_t n) {
+  if (std::holds_alternative<Adam>(update.optimizer.rule)) {
+    step_adam(update, weights, gradients, first, second, n);
+  } else {
+    step_sgd(update, weights, gradients, first, n);
+  }
+}
+
+}  // namespace rehearse::exec

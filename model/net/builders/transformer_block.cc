@@ -1,0 +1,28 @@
+#include "model/net/builders/transformer_block.h"
+
+namespace rehearse::builders {
+
+ValueId add_transformer_block(NetBuilder& net, const std::string& name, const std::string& unit,
+                              ValueId x, const TransformerBlock& block) {
+  const std::int64_t width = block.width;
+  net.begin_block(name, true);
+  net.begin_unit(unit);
+  net.begin_segment("attention");
+  ValueId y = net.add("norm1", LayerNorm{width}, {x});
+  y = net.add("qkv", Linear{width, 3 * width, true}, {y});
+  y = net.add("attention",
+              Attention{block.heads, block.heads, width / block.heads, block.causal, block.fused},
+              {y});
+  y = net.add("projection", Linear{width, width, true}, {y});
+  x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
+  net.begin_segment("ffn");
+  y = net.add("norm2", LayerNorm{width}, {x});
+  y = net.add("up", Linear{width, block.hidden, true}, {y});
+  y = net.add("gelu", Gelu{}, {y});
+  y = net.add("down", Linear{block.hidden, width, true}, {y});
+  x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
+  net.end_unit();
+  return x;
+}
+
+}  // namespace rehearse::builders
