@@ -42,6 +42,9 @@ struct Chooser {
   std::unique_ptr<Kernel> operator()(const CrossEntropy& loss) const {
     return onednn::make_cross_entropy(session, request, loss);
   }
+  std::unique_ptr<Kernel> operator()(const PositionEmbedding& embedding) const {
+    return onednn::make_position_embedding(session, request, embedding);
+  }
   std::unique_ptr<Kernel> operator()(const Relu&) const {
     return onednn::make_relu(session, request);
   }

@@ -10,6 +10,7 @@ namespace rehearse::exec::onednn {
 namespace {
 
 constexpr std::int64_t kGrain = 4096;  // elements that a thread takes at least
+constexpr std::int64_t kColumns = 64;  // of sums over rows
 
 REHEARSE_VECTORS void add_range(float* sum, const float* left, const float* right, std::int64_t n) {
 #pragma omp simd
@@ -21,6 +22,23 @@ REHEARSE_VECTORS void divide_range(float* values, float by, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
     values[i] /= by;
+}
+
+// Columns [begin, end) of the sum of rows of n, in the rows' order.
+REHEARSE_VECTORS void sum_columns(const float* x, std::int64_t rows, std::int64_t n,
+                                  std::int64_t begin, std::int64_t end, bool adds, float* sum) {
+  for (std::int64_t first = begin; first < end; first += kColumns) {
+    const std::int64_t count = std::min(kColumns, end - first);
+    double columns[kColumns] = {};
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const float* in = x + row * n + first;
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i)
+        columns[i] += static_cast<double>(in[i]);
+    }
+    for (std::int64_t i = 0; i < count; ++i)
+      sum[first + i] = static_cast<float>(columns[i] + (adds ? double{sum[first + i]} : 0.0));
+  }
 }
 
 REHEARSE_VECTORS void step_vectors(const Update& update, float* w, const float* g, float* first,
@@ -136,6 +154,13 @@ void fill_zero(const Team& team, float* values, std::int64_t n) {
 void divide(const Team& team, float* values, std::int64_t n, float by) {
   team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
     divide_range(values + begin, by, end - begin);
+  });
+}
+
+void sum_rows(const Team& team, float* sum, const float* x, std::int64_t rows, std::int64_t n,
+              bool adds) {
+  team.share(n, kColumns, [&](std::int64_t begin, std::int64_t end) {
+    sum_columns(x, rows, n, begin, end, adds, sum);
   });
 }
 

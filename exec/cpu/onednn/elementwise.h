@@ -12,6 +12,9 @@ void add(const Team& team, float* sum, const float* left, const float* right, st
 void copy(const Team& team, float* to, const float* from, std::int64_t n);
 void fill_zero(const Team& team, float* values, std::int64_t n);
 void divide(const Team& team, float* values, std::int64_t n, float by);
+// sum (+)= the sum of rows of n elements, in their order and in double.
+void sum_rows(const Team& team, float* sum, const float* x, std::int64_t rows, std::int64_t n,
+              bool adds);
 // One step of an optimizer (exec/cpu/optimizer_loops.h).
 void step(const Team& team, const Update& update, float* weights, const float* gradients,
           float* first, float* second, std::int64_t n);

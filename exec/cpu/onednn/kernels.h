@@ -26,6 +26,9 @@ std::unique_ptr<Kernel> make_attention(const SharedSession& session, const Kerne
                                        const Attention& attention);
 std::unique_ptr<Kernel> make_cross_entropy(const SharedSession& session,
                                            const KernelRequest& request, const CrossEntropy& loss);
+std::unique_ptr<Kernel> make_position_embedding(const SharedSession& session,
+                                                const KernelRequest& request,
+                                                const PositionEmbedding& embedding);
 std::unique_ptr<Kernel> make_relu(const SharedSession& session, const KernelRequest& request);
 std::unique_ptr<Kernel> make_swiglu(const SharedSession& session, const KernelRequest& request);
 std::unique_ptr<Kernel> make_add(const SharedSession& session, const KernelRequest& request,

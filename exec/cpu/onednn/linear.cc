@@ -2,6 +2,7 @@
 // reordered, and weight gradients are added where they are.
 #include <dnnl.hpp>
 
+#include "exec/cpu/onednn/elementwise.h"
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/vectors.h"
 #include "model/base/check.h"
@@ -17,24 +18,6 @@ REHEARSE_VECTORS void add_to_rows(float* y, const float* bias, std::int64_t rows
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
       out[i] += bias[i];
-  }
-}
-
-// Columns [begin, end) of the sum of rows of n, in the rows' order.
-REHEARSE_VECTORS void sum_rows(const float* x, std::int64_t rows, std::int64_t n,
-                               std::int64_t begin, std::int64_t end, bool adds, float* sum) {
-  constexpr std::int64_t kColumns = 64;
-  for (std::int64_t first = begin; first < end; first += kColumns) {
-    const std::int64_t count = std::min(kColumns, end - first);
-    double columns[kColumns] = {};
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const float* in = x + row * n + first;
-#pragma omp simd
-      for (std::int64_t i = 0; i < count; ++i)
-        columns[i] += static_cast<double>(in[i]);
-    }
-    for (std::int64_t i = 0; i < count; ++i)
-      sum[first + i] = static_cast<float>(columns[i] + (adds ? double{sum[first + i]} : 0.0));
   }
 }
 
@@ -93,11 +76,7 @@ class Product : public Kernel {
     product('T', 'N', out_, in_, rows_, dy, out_, floats(a.inputs[0]), in_, adds ? 1.0F : 0.0F,
             static_cast<float*>(a.parameter_gradients[0]));
     if (!bias_) return;
-    auto* sum = static_cast<float*>(a.parameter_gradients[1]);
-    constexpr std::int64_t kColumns = 64;
-    session_->team.share(out_, kColumns, [&](std::int64_t begin, std::int64_t end) {
-      sum_rows(dy, rows_, out_, begin, end, adds, sum);
-    });
+    sum_rows(session_->team, static_cast<float*>(a.parameter_gradients[1]), dy, rows_, out_, adds);
   }
 
   SharedSession session_;
