@@ -64,6 +64,7 @@ Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cos
                            std::size_t members, std::int64_t elements, std::int64_t element_bytes) {
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
+    case CollectiveAlgorithm::pairwise:  // as many messages, of the same chunks
       return ring_all_reduce_seconds(cost, members, elements, element_bytes);
   }
   REHEARSE_UNREACHABLE("collective algorithm");

@@ -44,9 +44,10 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
       return net.at(compute_of(op), pass_of(program, op));
     case OpKind::load_batch:
       return price_work(load_work(program, op), device);
-    case OpKind::optimizer_step: {
+    case OpKind::accumulate:
+      return price_work(accumulate_work(plan.training, op), device);
+    case OpKind::optimizer_step:
       return price_work(optimizer_work(plan.training, elements_updated(program, op)), device);
-    }
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:

@@ -10,7 +10,7 @@ namespace {
 struct Row {
   std::string_view name;
   std::vector<DataType> types;  // that it computes in
-  std::unique_ptr<Backend> (*make)(DataType, int threads);
+  std::unique_ptr<Backend> (*make)(DataType, const BackendOptions&);
 };
 
 // Sorted by name.
@@ -18,10 +18,10 @@ const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
       {"onednn",
        {DataType::fp32},
-       [](DataType, int threads) { return make_onednn_backend(threads); }},
+       [](DataType, const BackendOptions& options) { return make_onednn_backend(options); }},
       {"reference",
        {DataType::fp32, DataType::fp64},
-       [](DataType type, int) { return make_reference_backend(type); }},
+       [](DataType type, const BackendOptions&) { return make_reference_backend(type); }},
   };
   return table;
 }
@@ -49,11 +49,12 @@ const std::vector<DataType>& backend_types(std::string_view name) {
   return row_of(name).types;
 }
 
-std::unique_ptr<Backend> make_backend(std::string_view name, DataType type, int threads) {
+std::unique_ptr<Backend> make_backend(std::string_view name, DataType type,
+                                      const BackendOptions& options) {
   const Row& row = row_of(name);
   REHEARSE_CHECK(std::find(row.types.begin(), row.types.end(), type) != row.types.end(),
                  "backend '{}' does not compute in {}", name, to_string(type));
-  return row.make(type, threads);
+  return row.make(type, options);
 }
 
 }  // namespace rehearse::exec

@@ -3,7 +3,7 @@
 // A backend prepares a kernel once for its shapes and then runs it on pointers. Tensors are dense,
 // samples first, channels last, in the backend's real type; indices are int32. A kernel is called
 // by one thread, which may have others help, and is deterministic: the same inputs give the same
-// bits on as many threads.
+// bits on as many threads, and on any number of them where reductions are exact.
 #pragma once
 
 #include <array>
@@ -90,15 +90,18 @@ class Backend {
 
 // The slow twin: plain loops, the oracle of every other backend.
 std::unique_ptr<Backend> make_reference_backend(DataType type);  // fp32 or fp64
-// oneDNN, fp32, on so many threads of the rank.
-std::unique_ptr<Backend> make_onednn_backend(int threads = 1);
+struct BackendOptions {
+  int threads = 1;  // of a rank; the reference always takes one
+  Reduction reduction = Reduction::fast;
+};
+// oneDNN, fp32.
+std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options = {});
 
 // "onednn", "reference": sorted.
 const std::vector<std::string_view>& backend_names();
 // The types that a backend computes in.
 const std::vector<DataType>& backend_types(std::string_view name);
-// threads: of a rank; the reference always takes one.
 std::unique_ptr<Backend> make_backend(std::string_view name, DataType type = DataType::fp32,
-                                      int threads = 1);
+                                      const BackendOptions& options = {});
 
 }  // namespace rehearse::exec

@@ -131,7 +131,7 @@ Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& o
   return assemble(plan, net, own, Content{.gradients = true}, backend, transport);
 }
 
-std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own) {
+std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own) {
   std::string lines;
   const RankProgram& program = program_of(plan, rank);
   const std::int64_t element_bytes = state_sizes(plan.training).parameter;

@@ -25,6 +25,6 @@ Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& o
 // Hashes of a rank's parameter classes, by the class's first parameter (and the number of the
 // shard, where the weights are sharded): "61 0f3c..." lines. Holders of a class have equal lines as
 // long as their copies are identical.
-std::string weight_hashes(const Plan& plan, RankId rank, const Parameters& own);
+std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own);
 
 }  // namespace rehearse::exec

@@ -25,6 +25,7 @@ CollectiveRun::CollectiveRun(Transport& transport, Backend& backend, const Group
       backend_(backend),
       group_(group),
       kind_(kind),
+      algorithm_(collective.algorithm),
       member_(member_number(group, transport.rank())),
       elements_(collective.end - collective.begin),
       divisor_(collective.divisor),
@@ -64,7 +65,7 @@ void CollectiveRun::begin_step() {
   if (step.receive.size() > 0) {
     const std::span<std::byte> into = bytes(step.receive);
     receive_ = transport_.receive(group_.members[step.from], tag_,
-                                  step.reduce ? memory_.room.first(into.size()) : into);
+                                  step.reduce ? room_of_step().first(into.size()) : into);
     received_ += size_of(into);
   }
   if (step.send.size() > 0) {
@@ -74,12 +75,27 @@ void CollectiveRun::begin_step() {
   }
 }
 
+// Where a step receives what is to be added: a ring adds it before the next step, pairwise terms
+// wait for one another.
+std::span<std::byte> CollectiveRun::room_of_step() const {
+  if (algorithm_ == CollectiveAlgorithm::ring) return memory_.room;
+  const std::size_t size = memory_.room.size() / (group_.members.size() - 1);
+  return memory_.room.subspan(step_ * size, size);
+}
+
 void CollectiveRun::finish_step() {
   const CollectiveStep& step = steps_[step_];
   const bool is_last_sum = step.reduce && (step_ + 1 == steps_.size() || !steps_[step_ + 1].reduce);
   if (step.reduce && step.receive.size() > 0) {
     std::byte* into = bytes(step.receive).data();
-    backend_.add(into, memory_.room.data(), step.receive.size());
+    switch (algorithm_) {
+      case CollectiveAlgorithm::ring:
+        backend_.add(into, memory_.room.data(), step.receive.size());
+        break;
+      case CollectiveAlgorithm::pairwise:
+        if (is_last_sum) add_up(step.receive);
+        break;
+    }
     // This chunk is complete and goes out to everybody from here: divided once, the same
     // everywhere.
     if (is_last_sum && divisor_ != 1) backend_.divide(into, step.receive.size(), divisor_);
@@ -87,6 +103,20 @@ void CollectiveRun::finish_step() {
   ++step_;
   begun_ = false;
   moved_ = true;
+}
+
+// All members' terms of this one's chunk, in the order of the fixed tree.
+void CollectiveRun::add_up(const ElementRange& chunk) {
+  std::vector<std::byte*> terms(group_.members.size());
+  terms[member_] = bytes(chunk).data();
+  const std::size_t size = memory_.room.size() / (group_.members.size() - 1);
+  for (std::size_t s = 0; s <= step_; ++s)
+    terms[steps_[s].from] = memory_.room.data() + s * size;
+  fold_tree(terms.size(), [&](std::size_t left, std::size_t right) {
+    backend_.add(terms[left], terms[right], chunk.size());
+  });
+  if (terms.front() != bytes(chunk).data())
+    copy(bytes(chunk), {terms.front(), bytes(chunk).size()});
 }
 
 void CollectiveRun::finish() {

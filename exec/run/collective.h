@@ -14,7 +14,7 @@ namespace rehearse::exec {
 // Where a collective works on one rank.
 struct CollectiveMemory {
   std::span<std::byte> values;  // the range it is about, whole
-  std::span<std::byte> room;    // for what is received to be added
+  std::span<std::byte> room;    // for what is received to be added (room_for())
   // This member's chunk elsewhere: where a reduce-scatter's result goes, or an all-gather's share
   // comes from. Empty: it lies in `values`.
   std::span<std::byte> shard;
@@ -37,6 +37,8 @@ class CollectiveRun {
  private:
   void begin_step();
   void finish_step();
+  std::span<std::byte> room_of_step() const;
+  void add_up(const ElementRange& chunk);
   void finish();
   std::span<std::byte> own_chunk() const;
   std::span<std::byte> bytes(const ElementRange& range) const;
@@ -45,6 +47,7 @@ class CollectiveRun {
   Backend& backend_;
   const Group& group_;
   const CollectiveKind kind_;
+  const CollectiveAlgorithm algorithm_;
   const std::size_t member_;
   const std::int64_t elements_, divisor_, element_bytes_, tag_;
   const CollectiveMemory memory_;

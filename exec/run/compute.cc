@@ -128,7 +128,7 @@ class ComputeProgram::Binder {
       : program_(program_of(plan, rank)),
         net_(net),
         samples_(plan.micro_batch_samples),
-        labels_(static_cast<double>(samples_per_rank(plan, rank) * labels_per_sample(net))),
+        labels_(static_cast<double>(samples_of_loss(plan, rank) * labels_per_sample(net))),
         state_(state_sizes(plan.training)),
         backend_(backend),
         arena_(arena),

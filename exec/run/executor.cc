@@ -57,7 +57,7 @@ Executor::~Executor() = default;
 
 double Executor::run_step(std::int64_t step) {
   step_ = step;
-  loss_ = 0;
+  losses_.assign(static_cast<std::size_t>(program_.micro_batches), 0);
   ended_.assign(program_.ops.size(), false);
   ended_count_ = 0;
   for (Lane& lane : lanes_)
@@ -75,7 +75,9 @@ double Executor::run_step(std::int64_t step) {
       wait(idle_since);
     }
   }
-  return loss_;
+  fold_tree(losses_.size(),
+            [&](std::size_t left, std::size_t right) { losses_[left] += losses_[right]; });
+  return losses_.front();
 }
 
 // Issues, advances or ends the lane's op; whether anything happened.
@@ -181,6 +183,9 @@ bool Executor::advance(Running& running) {
     case OpKind::backward_weight:
     case OpKind::recompute:
       return advance_compute(running);
+    case OpKind::accumulate:
+      accumulate(op);
+      return true;
     case OpKind::load_batch:
       load(op);
       return true;
@@ -201,7 +206,8 @@ bool Executor::advance_compute(Running& running) {
   }
   if (running.launched < launches.size()) return false;
   check_finite(running.op);
-  if (const void* losses = compute_.losses(running.op); losses != nullptr) add_losses(losses);
+  if (const void* losses = compute_.losses(running.op); losses != nullptr)
+    note_loss(compute_of(program_.ops[running.op.index()]).micro_batch, losses);
   return true;
 }
 
@@ -234,11 +240,11 @@ bool Executor::weights_are_finite() const {
   return true;
 }
 
-void Executor::add_losses(const void* losses) {
+void Executor::note_loss(MicroBatchId micro_batch, const void* losses) {
   const std::int64_t labels = plan_.micro_batch_samples * labels_per_sample(net_);
   const std::vector<double> values = backend_.load(losses, labels);
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
-  loss_ += sum / static_cast<double>(labels * program_.micro_batches);
+  losses_[micro_batch.index()] = sum / static_cast<double>(labels);
 }
 
 void Executor::load(const Op& op) {
@@ -252,6 +258,18 @@ void Executor::load(const Op& op) {
       batches_.load_labels(step_, micro_batch, into);
     }
   }
+}
+
+void Executor::accumulate(const Op& op) {
+  const Accumulate& it = accumulate_of(op);
+  const std::int64_t element = state_sizes(plan_.training).gradient;
+  const auto at = [&](const Operand& operand) {
+    const std::int64_t begin =
+        holds_range(program_.buffers[operand.buffer.index()].kind) ? 0 : it.begin;
+    return arena_.at(operand.buffer).data() + begin * element;
+  };
+  backend_.add(at(op.operands[0]), at(op.operands[1]), it.end - it.begin);
+  if (it.divisor != 1) backend_.divide(at(op.operands[0]), it.end - it.begin, it.divisor);
 }
 
 void Executor::update(const Op& op) {

@@ -46,8 +46,9 @@ class Executor {
            BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns);
   ~Executor();
 
-  // One period. Returns the mean loss over this rank's labels; 0 on stages without the loss. A pass
-  // that writes an infinity or a NaN ends the job, with its name.
+  // One period. Returns the sum of its micro-batches' mean losses, in the order of fold_tree(); 0
+  // on stages without the loss. A pass that writes an infinity or a NaN ends the job, with its
+  // name.
   double run_step(std::int64_t step);
   // Leaves a pause between steps out of the spans' clock; every rank must leave out the same.
   void skip_ns(std::int64_t pause) { origin_ns_ += pause; }
@@ -77,10 +78,11 @@ class Executor {
   void begin_transfer(Running& running, const Op& op);
   void begin_collective(Running& running, const Op& op);
   bool advance_compute(Running& running);
-  void add_losses(const void* losses);
+  void note_loss(MicroBatchId micro_batch, const void* losses);
   void check_finite(OpId op) const;
   bool weights_are_finite() const;
   void load(const Op& op);
+  void accumulate(const Op& op);
   void update(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
@@ -103,7 +105,7 @@ class Executor {
   std::vector<bool> ended_;
   std::size_t ended_count_ = 0;
   std::int64_t step_ = 0;
-  double loss_ = 0;
+  std::vector<double> losses_;  // of the step, by micro-batch
   std::vector<Span> spans_;
   Traffic traffic_;
 };

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "exec/run/gather_spans.h"
+#include "exec/run/weight_hash.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
 
@@ -33,7 +34,7 @@ std::vector<Bytes> parse_byte_list(std::string_view text) {
 RankMeasurement measure(const Executor& executor, RankId rank, const Plan& plan,
                         const Backend& backend) {
   return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(),
-          backend.workspace(), weight_hashes(plan, rank, executor.parameters())};
+          backend.workspace(), class_hashes(plan, rank, executor.parameters())};
 }
 
 // Two lines, then the hashes.
@@ -41,7 +42,7 @@ std::string print_measurement(const RankMeasurement& m) {
   return fmt::format("{} {} {} {} {} {} {}\n{}", m.traffic.sent.bytes(), m.traffic.received.bytes(),
                      print_bytes(m.traffic.sent_by_kind), print_bytes(m.traffic.sent_by_group),
                      m.arena_extent.bytes(), m.arena_live.bytes(), m.workspace.bytes(),
-                     m.weight_hashes);
+                     m.class_hashes);
 }
 
 RankMeasurement parse_measurement(const std::string& text) {
@@ -53,29 +54,36 @@ RankMeasurement parse_measurement(const std::string& text) {
   m.arena_extent = amount(4);
   m.arena_live = amount(5);
   m.workspace = amount(6);
-  m.weight_hashes = text.substr(end + 1);
+  m.class_hashes = text.substr(end + 1);
   return m;
 }
 
-// Every rank's losses by step; the global batch's is the mean over ranks that have the loss.
+// Every rank's losses by step, which are sums over its micro-batches; the global batch's is the
+// mean over all of them, added up in their order.
 std::vector<double> mean_losses(const Plan& plan, const Net& net, const std::vector<double>& own,
                                 Transport& transport) {
   std::vector<std::string> parts;
   for (const double loss : own)
     parts.push_back(exact(loss));
-  std::vector<double> sums(own.size(), 0);
-  double ranks = 0;
   const std::vector<std::string> all = transport.gather(join(parts, " "));
+  // By first micro-batch: the losses of one rank that has them.
+  std::map<std::int64_t, std::vector<std::string_view>> known;
+  double micro_batches = 0;
   for (std::size_t r = 0; r < all.size(); ++r) {
-    if (program_of(plan, RankId(r)).stages.back().end != end_segment(net)) continue;
-    ranks += 1;
-    const auto words = split(all[r], ' ');
-    for (std::size_t step = 0; step < sums.size(); ++step)
-      sums[step] += parse_number(words[step]).value_or(std::numeric_limits<double>::quiet_NaN());
+    const RankProgram& program = program_of(plan, RankId(r));
+    if (program.stages.back().end != end_segment(net)) continue;
+    if (known.try_emplace(plan.ranks[r].first_micro_batch, split(all[r], ' ')).second)
+      micro_batches += static_cast<double>(program.micro_batches);
   }
-  for (double& sum : sums)
-    sum /= ranks;
-  return all.empty() ? std::vector<double>{} : sums;
+  std::vector<double> means;
+  for (std::size_t step = 0; step < own.size() && !all.empty(); ++step) {
+    std::vector<double> sums;
+    for (const auto& [first, words] : known)
+      sums.push_back(parse_number(words[step]).value_or(std::numeric_limits<double>::quiet_NaN()));
+    fold_tree(sums.size(), [&](std::size_t left, std::size_t right) { sums[left] += sums[right]; });
+    means.push_back(sums.front() / micro_batches);
+  }
+  return means;
 }
 
 // The first rank with the network's end: in a pipeline rank 0 never sees the loss.
@@ -97,6 +105,8 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
                   BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
   Executor executor(plan, net, backend, transport, batches, options.executor,
                     common_origin(transport));
+  const auto own_micro_batches =
+      static_cast<double>(program_of(plan, transport.rank()).micro_batches);
   TrainingRun run;
   std::vector<double> losses;
   for (std::int64_t step = 0; step < options.steps; ++step) {
@@ -111,15 +121,20 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
           assemble_gradients(plan, net, executor.parameters(), backend, transport);
     }
     if (options.progress && transport.rank() == first_with_loss(plan, net))
-      options.progress(step + 1, losses.back());
-    // Testing is no part of a step: the clock stands still meanwhile.
-    const bool due = options.evaluate_every > 0 && (step + 1) % options.evaluate_every == 0;
-    if (!due || evaluation == nullptr) continue;
+      options.progress(step + 1, losses.back() / own_micro_batches);
+    // Looking at the weights is no part of a step: the clock stands still meanwhile.
+    const bool tests = evaluation != nullptr && options.evaluate_every > 0 &&
+                       (step + 1) % options.evaluate_every == 0;
+    if (!tests && !options.hash_weights) continue;
     const std::int64_t begin = Executor::now_ns();
-    const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
-    const Net whole = scale_branches(net, plan.branch_scale_at_test);
-    run.evaluations.push_back(
-        {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
+    if (options.hash_weights)
+      run.weight_hashes.push_back(weight_hash(plan, net, executor.parameters(), transport));
+    if (tests) {
+      const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
+      const Net whole = scale_branches(net, plan.branch_scale_at_test);
+      run.evaluations.push_back(
+          {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
+    }
     executor.skip_ns(agreed(Executor::now_ns() - begin, transport));
   }
   run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
@@ -137,7 +152,7 @@ std::string differing_copies(const std::vector<RankMeasurement>& ranks) {
   std::map<std::string, std::pair<std::size_t, std::string>>
       known;  // class -> first holder, its hash
   for (std::size_t r = 0; r < ranks.size(); ++r) {
-    for (const std::string_view line : split(ranks[r].weight_hashes, '\n')) {
+    for (const std::string_view line : split(ranks[r].class_hashes, '\n')) {
       if (line.empty()) continue;
       const auto words = split(line, ' ');
       const auto [holder, is_new] =

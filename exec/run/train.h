@@ -1,6 +1,7 @@
 // A whole training run, and what was measured in it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -20,8 +21,8 @@ struct TrainOptions {
   std::int64_t steps = 1;
   std::int64_t evaluate_every = 0;  // steps; 0: never
   std::function<void(std::int64_t step, double loss)>
-      progress;                                        // on the first rank that has the loss
-  bool keep_first_step = false, keep_weights = false;  // in the result
+      progress;  // on the first rank that has the loss
+  bool keep_first_step = false, keep_weights = false, hash_weights = false;  // in the result
   ExecutorOptions executor;
 };
 
@@ -33,10 +34,10 @@ struct FirstStep {
 // Of one rank, over the whole run.
 struct RankMeasurement {
   Traffic traffic;
-  Bytes arena_extent;  // high-water mark of the tensor arena
-  Bytes arena_live;    // largest sum of live tensors
-  Bytes workspace;     // of the libraries
-  std::string weight_hashes;
+  Bytes arena_extent;        // high-water mark of the tensor arena
+  Bytes arena_live;          // largest sum of live tensors
+  Bytes workspace;           // of the libraries
+  std::string class_hashes;  // of its copies
 };
 
 struct EvaluationAt {
@@ -46,8 +47,9 @@ struct EvaluationAt {
 
 // On rank 0; empty elsewhere.
 struct TrainingRun {
-  Timeline timeline;           // of all ranks, on one clock
-  std::vector<double> losses;  // by step: mean over the global batch
+  Timeline timeline;                         // of all ranks, on one clock
+  std::vector<double> losses;                // by step: mean over the global batch
+  std::vector<std::uint64_t> weight_hashes;  // by step, if they are asked for: weight_hash()
   std::vector<EvaluationAt> evaluations;
   std::vector<RankMeasurement> ranks;
   Weights weights;                      // of the whole model, at the end, if they are asked for

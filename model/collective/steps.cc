@@ -10,13 +10,21 @@ std::string_view to_string(CollectiveAlgorithm algorithm) {
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
       return "ring";
+    case CollectiveAlgorithm::pairwise:
+      return "pairwise";
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
 
 namespace {
 
-std::size_t ring_step_count(CollectiveKind kind, std::size_t members) {
+ElementRange chunk_at(std::size_t k, std::size_t members, std::int64_t n) {
+  const auto c = static_cast<std::int64_t>(members), place = static_cast<std::int64_t>(k % members);
+  return {place * n / c, (place + 1) * n / c};
+}
+
+// Of rings and pairwise exchanges alike.
+std::size_t exchange_count(CollectiveKind kind, std::size_t members) {
   return (kind == CollectiveKind::all_reduce ? 2 : 1) * (members - 1);
 }
 
@@ -24,11 +32,7 @@ std::size_t ring_step_count(CollectiveKind kind, std::size_t members) {
 // member k + turn - 1; from where it is complete it goes once around.
 CollectiveStep ring_step(CollectiveKind kind, std::size_t member, std::size_t members,
                          std::int64_t n, std::size_t number) {
-  const auto chunk = [&](std::size_t k) {
-    const auto c = static_cast<std::int64_t>(members),
-               place = static_cast<std::int64_t>(k % members);
-    return ElementRange{place * n / c, (place + 1) * n / c};
-  };
+  const auto chunk = [&](std::size_t k) { return chunk_at(k, members, n); };
   const bool reduce = kind == CollectiveKind::reduce_scatter ||
                       (kind == CollectiveKind::all_reduce && number < members - 1);
   const std::size_t s =
@@ -40,6 +44,17 @@ CollectiveStep ring_step(CollectiveKind kind, std::size_t member, std::size_t me
   const std::size_t sent = first + 2 * members - s;
   return {(member + 1) % members, (member + members - 1) % members, chunk(sent), chunk(sent - 1),
           reduce};
+}
+
+CollectiveStep pairwise_step(CollectiveKind kind, std::size_t member, std::size_t members,
+                             std::int64_t n, std::size_t number) {
+  const std::size_t distance = number % (members - 1) + 1;
+  const std::size_t to = (member + distance) % members;
+  const std::size_t from = (member + members - distance) % members;
+  const bool reduce = kind == CollectiveKind::reduce_scatter ||
+                      (kind == CollectiveKind::all_reduce && number < members - 1);
+  return {to, from, chunk_at(reduce ? to : member, members, n),
+          chunk_at(reduce ? member : from, members, n), reduce};
 }
 
 }  // namespace
@@ -56,7 +71,8 @@ std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
   REHEARSE_CHECK(members > 0, "a collective of nobody");
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
-      return ring_step_count(kind, members);
+    case CollectiveAlgorithm::pairwise:
+      return exchange_count(kind, members);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -69,6 +85,8 @@ CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
       return ring_step(kind, member, members, n, number);
+    case CollectiveAlgorithm::pairwise:
+      return pairwise_step(kind, member, members, n, number);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -80,22 +98,16 @@ std::int64_t elements_sent(const std::vector<CollectiveStep>& steps) {
   return sent;
 }
 
-std::int64_t longest_receive(const std::vector<CollectiveStep>& steps) {
-  std::int64_t longest = 0;
-  for (const CollectiveStep& step : steps) {
-    if (step.reduce) longest = std::max(longest, step.receive.size());
-  }
-  return longest;
-}
-
-std::int64_t longest_receive(CollectiveKind kind, CollectiveAlgorithm algorithm,
-                             std::size_t members, std::int64_t n) {
+std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members,
+                      std::int64_t n) {
   if (kind == CollectiveKind::all_gather || members < 2) return 0;
   const auto c = static_cast<std::int64_t>(members);
+  const std::int64_t longest = (n + c - 1) / c;
   switch (algorithm) {
-    // Every chunk is added to somewhere, the longest among them.
     case CollectiveAlgorithm::ring:
-      return (n + c - 1) / c;
+      return longest;
+    case CollectiveAlgorithm::pairwise:
+      return (c - 1) * longest;
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }

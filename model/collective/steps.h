@@ -12,8 +12,20 @@
 namespace rehearse {
 
 enum class CollectiveKind { all_reduce, reduce_scatter, all_gather };
-enum class CollectiveAlgorithm { ring };
+enum class CollectiveAlgorithm { ring, pairwise };
 std::string_view to_string(CollectiveAlgorithm algorithm);
+
+// The fixed binary tree over n leaves, bottom up: combine(left, right) for every inner node, where
+// a node is known by its first leaf and its sum replaces the left child's. Leaves [k 2^l, (k+1)
+// 2^l) are one node whatever n is; where n ends before the right child begins, the left one stands
+// for both. Sums over consecutive runs of 2^l leaves are thus nodes of the tree over all.
+template <class Combine>
+void fold_tree(std::size_t n, const Combine& combine) {
+  for (std::size_t half = 1; half < n; half *= 2) {
+    for (std::size_t left = 0; left + half < n; left += 2 * half)
+      combine(left, left + half);
+  }
+}
 
 // Elements [begin, end), relative to the collective's range.
 struct ElementRange {
@@ -27,7 +39,9 @@ struct ElementRange {
 struct CollectiveStep {
   std::size_t to = 0, from = 0;  // members of the group
   ElementRange send, receive;
-  bool reduce = false;  // whether what arrives is added to what is there, or replaces it
+  // Whether what arrives is added to what is there (a ring's at once, pairwise when all of it is
+  // there), or replaces it.
+  bool reduce = false;
 };
 
 // Member's list for n elements over c members; chunk k is [k n / c, (k+1) n / c).
@@ -35,6 +49,12 @@ struct CollectiveStep {
 // Ring (Patarasuk and Yuan, JPDC 2009): c - 1 steps for a reduce-scatter, after which member k has
 // the sum of chunk k; c - 1 for an all-gather, which begins with chunk k on member k; 2 (c - 1) for
 // an all-reduce, which is one after the other.
+//
+// Pairwise exchange (Thakur, Rabenseifner, Gropp, IJHPCA 19(1), 2005, section 4.3): in step s of a
+// reduce-scatter a member sends to the one s + 1 above it that one's chunk, and receives its own
+// from the one as far below; of an all-gather it sends its own and receives the other's. Messages
+// and bytes are a ring's, but the terms of a chunk come together in one place, where they can be
+// added in any order: ours is fold_tree() over the members.
 std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
                                      std::size_t member, std::size_t members, std::int64_t n);
 
@@ -44,12 +64,12 @@ std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
 CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
                        std::size_t members, std::int64_t n, std::size_t number);
 
-// Elements one member sends; and the longest range it receives to add to its own.
+// Elements one member sends.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
-std::int64_t longest_receive(const std::vector<CollectiveStep>& steps);
-// The longest that any member receives so, which is the room all of them have: members of one
-// program have buffers of one size. O(1).
-std::int64_t longest_receive(CollectiveKind kind, CollectiveAlgorithm algorithm,
-                             std::size_t members, std::int64_t n);
+// Elements that a member needs room for, to receive what it adds to its own: of a ring the longest
+// chunk, of a pairwise exchange one for every other member. The same for all members, as those of
+// one program have buffers of one size. O(1).
+std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members,
+                      std::int64_t n);
 
 }  // namespace rehearse

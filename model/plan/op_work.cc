@@ -9,6 +9,14 @@ StepWork load_work(const RankProgram& program, const Op& op) {
   return {KernelClass::copy, Flops{}, 2 * loaded};
 }
 
+StepWork accumulate_work(const Training& training, const Op& op) {
+  const Accumulate& it = accumulate_of(op);
+  const std::int64_t elements = it.end - it.begin;
+  const double divides = it.divisor == 1 ? 0 : 1;
+  return {KernelClass::elementwise, Flops::flops((1 + divides) * static_cast<double>(elements)),
+          Bytes::bytes(3 * elements * state_sizes(training).gradient)};
+}
+
 std::int64_t elements_updated(const RankProgram& program, const Op& op) {
   const ParameterClass& held = program.parameter_classes[optimize_of(op).parameter_class.index()];
   if (held.sharding == Sharding::none) return held.elements;

@@ -10,6 +10,9 @@ namespace rehearse {
 // load_batch: every byte is read from the data set and written to the op's buffers.
 StepWork load_work(const RankProgram& program, const Op& op);
 
+// accumulate: reads two sums and writes one of them.
+StepWork accumulate_work(const Training& training, const Op& op);
+
 // Elements that an optimizer_step works on: of the class, or of this rank's shard of it.
 std::int64_t elements_updated(const RankProgram& program, const Op& op);
 

@@ -128,6 +128,7 @@ class Parser {
     plan_.training.dtype = *type;
     plan_.training.steps = integer(line.field("steps"));
     plan_.training.seed = static_cast<std::uint64_t>(integer(line.field("seed")));
+    plan_.training.reduction = named(line.field("reduction"), "fast or exact", Reduction::exact);
     line.finish();
   }
 
@@ -377,6 +378,15 @@ class Parser {
         transfer.bytes = Bytes::bytes(integer(line.field("bytes")));
         return transfer;
       }
+      case OpKind::accumulate: {
+        Accumulate accumulate;
+        accumulate.parameter_class = id<ParameterClassId>(line.field("class"));
+        const auto [begin, end] = range(line.field("elements"));
+        accumulate.begin = integer(begin);
+        accumulate.end = integer(end);
+        accumulate.divisor = integer(line.field("divisor"));
+        return accumulate;
+      }
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
       case OpKind::all_gather: {
@@ -390,7 +400,7 @@ class Parser {
         collective.element_bytes = integer(line.field("width"));
         collective.divisor = integer(line.field("divisor"));
         collective.algorithm =
-            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::ring);
+            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::pairwise);
         return collective;
       }
       case OpKind::optimizer_step:

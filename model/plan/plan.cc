@@ -87,6 +87,8 @@ std::string_view to_string(OpKind kind) {
       return "backward_weight";
     case OpKind::recompute:
       return "recompute";
+    case OpKind::accumulate:
+      return "accumulate";
     case OpKind::send:
       return "send";
     case OpKind::receive:
@@ -136,6 +138,7 @@ bool is_communication(OpKind kind) {
     case OpKind::backward_input:
     case OpKind::backward_weight:
     case OpKind::recompute:
+    case OpKind::accumulate:
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
@@ -164,6 +167,7 @@ bool is_pass(OpKind kind) {
     case OpKind::recompute:
       return true;
     case OpKind::load_batch:
+    case OpKind::accumulate:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -192,6 +196,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::backward_weight:
       return Pass::backward_weight;
     case OpKind::load_batch:
+    case OpKind::accumulate:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -355,6 +360,9 @@ const Transfer& transfer_of(const Op& op) {
 const Collective& collective_of(const Op& op) {
   return std::get<Collective>(op.detail);
 }
+const Accumulate& accumulate_of(const Op& op) {
+  return std::get<Accumulate>(op.detail);
+}
 const Optimize& optimize_of(const Op& op) {
   return std::get<Optimize>(op.detail);
 }
@@ -371,8 +379,19 @@ std::int64_t global_micro_batch(const Plan& plan, RankId rank, MicroBatchId loca
   return plan.ranks[rank.index()].first_micro_batch + static_cast<std::int64_t>(local.index());
 }
 
-std::int64_t samples_per_rank(const Plan& plan, RankId rank) {
+std::int64_t samples_of_loss(const Plan& plan, RankId rank) {
+  if (plan.training.reduction == Reduction::exact) return plan.micro_batch_samples;
   return program_of(plan, rank).micro_batches * plan.micro_batch_samples;
+}
+
+bool accumulates_exactly(const Training& training, std::int64_t micro_batches) {
+  return training.reduction == Reduction::exact && micro_batches > 1;
+}
+
+bool adds_to_flat(const Training& training, const RankProgram& program, const ParameterClass& held,
+                  MicroBatchId micro_batch) {
+  if (held.sharding >= Sharding::gradients) return false;
+  return micro_batch == MicroBatchId(0) || !accumulates_exactly(training, program.micro_batches);
 }
 
 Result<Net> whole_net(const Plan& plan) {

@@ -34,7 +34,7 @@ enum class BufferKind {
   gradients,        // the same for gradients; persistent
   optimizer_state,  // the same for the optimizer's state; persistent
   gathered,         // parameters of a range of a class, gathered from the shards
-  unreduced,        // gradients of a range of a class, of one micro-batch
+  unreduced,        // gradients of a range of a class, of one micro-batch (or summed up from it)
   value,            // a boundary value of one micro-batch
   gradient,         // its gradient
   saved,            // what a forward op keeps for its backward (its input gradients)
@@ -78,6 +78,7 @@ enum class OpKind {
   backward_input,   // of a split backward: what the stage before waits for
   backward_weight,  // ... and the rest
   recompute,        // forward once more, for what backward needs of it
+  accumulate,       // adds one micro-batch's gradients to another's, where sums are exact
   send,
   receive,
   all_reduce,
@@ -85,7 +86,7 @@ enum class OpKind {
   all_gather,
   optimizer_step
 };
-inline constexpr int kOpKindCount = 12;
+inline constexpr int kOpKindCount = 13;
 std::string_view to_string(OpKind kind);
 
 // load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
@@ -115,6 +116,14 @@ struct Collective {
   std::int64_t divisor = 1;
   CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
 };
+// accumulate, of elements [begin, end) of a class: operand 0, the sum over a run of micro-batches
+// (a class's flat gradients, or an unreduced buffer), becomes it plus operand 1, the sum over the
+// run after it, divided where the result is over all of them and nobody else adds to it.
+struct Accumulate {
+  ParameterClassId parameter_class;
+  std::int64_t begin = 0, end = 0;
+  std::int64_t divisor = 1;
+};
 // optimizer_step
 struct Optimize {
   ParameterClassId parameter_class;
@@ -125,7 +134,7 @@ struct Op {
   LaneId lane;
   std::vector<OpId> after;
   std::vector<Operand> operands;
-  std::variant<Compute, Transfer, Collective, Optimize> detail;
+  std::variant<Compute, Transfer, Accumulate, Collective, Optimize> detail;
 };
 
 // ---- programs --------------------------------------------------------------------------------
@@ -233,7 +242,7 @@ struct StageCosts {
 };
 
 struct Plan {
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   std::string strategy;
   ModelSpec model;
   Training training;
@@ -255,6 +264,7 @@ const RankProgram& program_of(const Plan& plan, RankId rank);
 const Compute& compute_of(const Op& op);
 const Transfer& transfer_of(const Op& op);
 const Collective& collective_of(const Op& op);
+const Accumulate& accumulate_of(const Op& op);
 const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
 bool is_collective(OpKind kind);
@@ -284,8 +294,15 @@ const Group& group_at(const Plan& plan, RankId rank, std::size_t slot);
 const Group& group_of(const Plan& plan, RankId rank, const Op& op);
 // Real micro-batch number in the global batch.
 std::int64_t global_micro_batch(const Plan& plan, RankId rank, MicroBatchId local);
-// Divisor of the loss on this rank, so that its gradients are means over its samples and labels.
-std::int64_t samples_per_rank(const Plan& plan, RankId rank);
+// Divisor of the loss on this rank, so that its gradients are means over its samples and labels:
+// over those of one micro-batch where sums are exact.
+std::int64_t samples_of_loss(const Plan& plan, RankId rank);
+// Whether gradients of several micro-batches are kept apart and added up by accumulate ops.
+bool accumulates_exactly(const Training& training, std::int64_t micro_batches);
+// Whether passes of a micro-batch add to the class's flat buffer of gradients: where they are kept
+// apart only the first one's, whose sum grows there. Otherwise they add to an unreduced buffer.
+bool adds_to_flat(const Training& training, const RankProgram& program, const ParameterClass& held,
+                  MicroBatchId micro_batch);
 // The network that the plan's segments and values refer to: its model, sliced and recomputing as
 // the plan says.
 Result<Net> whole_net(const Plan& plan);

@@ -56,8 +56,9 @@ class Printer {
     std::vector<std::string> changes;
     if (t.augmentation.crop) changes.emplace_back("crop");
     if (t.augmentation.flip) changes.emplace_back("flip");
-    line("training data={} augment={} batch={} dtype={} steps={} seed={}", t.data,
-         changes.empty() ? "-" : join(changes, ","), t.batch, to_string(t.dtype), t.steps, t.seed);
+    line("training data={} augment={} batch={} dtype={} steps={} seed={} reduction={}", t.data,
+         changes.empty() ? "-" : join(changes, ","), t.batch, to_string(t.dtype), t.steps, t.seed,
+         to_string(t.reduction));
     optimizer(t.optimizer);
     std::vector<std::string> axes;
     for (const Axis axis : plan.mesh.order)
@@ -162,6 +163,11 @@ class Printer {
         const Transfer& transfer = transfer_of(o);
         return fmt::format("peer={} tag={} bytes={}", transfer.peer, transfer.tag,
                            transfer.bytes.bytes());
+      }
+      case OpKind::accumulate: {
+        const Accumulate& it = accumulate_of(o);
+        return fmt::format("class={} elements={}..{} divisor={}", it.parameter_class.value(),
+                           it.begin, it.end, it.divisor);
       }
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:

@@ -2,7 +2,24 @@
 
 #include <algorithm>
 
+#include "model/base/check.h"
+
 namespace rehearse {
+
+const std::vector<Reduction>& reductions() {
+  static const std::vector<Reduction> all = {Reduction::fast, Reduction::exact};
+  return all;
+}
+
+std::string_view to_string(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::fast:
+      return "fast";
+    case Reduction::exact:
+      return "exact";
+  }
+  REHEARSE_UNREACHABLE("reduction");
+}
 
 ElementSizes element_sizes(const Training& training) {
   const std::int64_t bytes = bytes_of(training.dtype);

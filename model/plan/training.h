@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/base/data_type.h"
 #include "model/net/lowering.h"
@@ -17,6 +19,18 @@ struct Augmentation {
   friend bool operator==(const Augmentation&, const Augmentation&) = default;
 };
 
+// How gradients are added up over micro-batches and ranks.
+//
+// fast: as they come; the loss is divided by a rank's samples, sums over ranks by the ranks.
+//
+// exact: in the order of a fixed binary tree (fold_tree) over the micro-batches of the global
+// batch, whoever computes them and whenever: the loss is divided by its micro-batch's samples, the
+// tree's sum by the micro-batches. Every way to deal the same micro-batches out then has the same
+// bits.
+enum class Reduction { fast, exact };
+const std::vector<Reduction>& reductions();
+std::string_view to_string(Reduction reduction);
+
 struct Training {
   std::string data;  // a data set of exec/data, or "synthetic"
   Augmentation augmentation;
@@ -25,6 +39,7 @@ struct Training {
   DataType dtype = DataType::fp32;
   std::int64_t steps = 1;
   std::uint64_t seed = 1;
+  Reduction reduction = Reduction::fast;
   friend bool operator==(const Training&, const Training&) = default;
 };
 

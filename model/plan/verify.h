@@ -3,7 +3,8 @@
 // Checks in this order, each only if those before it found nothing: structure (numbers in range,
 // dependencies backwards, one lane of a kind), pairing (every send has its receive, collectives
 // agree), meaning (forward before backward, every gradient reduced once over exactly its holders,
-// what tensor-parallel ranks exchange), buffers (allocated before use, freed once, no two ops race,
+// what tensor-parallel ranks exchange, micro-batches added up in the fixed tree where sums are
+// exact), buffers (allocated before use, freed once, no two ops race,
 // gradients complete before they are read), messages (of one micro-batch at both ends), the order
 // of collectives over overlapping groups, and a dry run with rendezvous messages (no deadlock; if
 // there is one, every waiting op is named). Errors name both ends.

@@ -16,18 +16,20 @@ using yaml::Map;
 using yaml::Problems;
 using yaml::StrategyEntry;
 
-SourceSpan place_of(PipelineKey key, const yaml::StrategyPlaces& places) {
+SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
   switch (key) {
-    case PipelineKey::stages:
+    case StrategyKey::stages:
       return places.stages;
-    case PipelineKey::schedule:
+    case StrategyKey::schedule:
       return places.schedule;
-    case PipelineKey::chunks:
+    case StrategyKey::chunks:
       return places.chunks;
-    case PipelineKey::micro_batches:
+    case StrategyKey::micro_batches:
       return places.micro_batches;
-    case PipelineKey::live:
+    case StrategyKey::live:
       return places.live;
+    case StrategyKey::tensor:
+      return places.tensor;
   }
   REHEARSE_UNREACHABLE("pipeline key");
 }
@@ -54,6 +56,10 @@ class StrategyCheck {
     strategy.mesh = *mesh;
     const auto problem = check_pipeline(spec, *mesh, net_.blocks.size());
     if (problem) problems_.add(place_of(problem->key, entry.places), problem->message);
+    const auto inexact = scenario_.training.reduction == Reduction::exact
+                             ? check_exact(spec, *mesh, net_)
+                             : std::nullopt;
+    if (inexact) problems_.add(place_of(inexact->key, entry.places), inexact->message);
     if (mesh->tensor > 1)
       report(shard(net_, mesh->tensor, spec.tensor->sequence_parallel), entry.places.tensor);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,

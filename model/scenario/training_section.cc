@@ -45,6 +45,10 @@ std::optional<RateDecay> read_decay(const Value& value, Problems& problems) {
   return read_enum(value, "decay", rate_decays(), problems);
 }
 
+std::optional<Reduction> read_reduction(const Value& value, Problems& problems) {
+  return read_enum(value, "reduction", reductions(), problems);
+}
+
 RateSchedule read_schedule(Map& optimizer) {
   RateSchedule schedule;
   const Value* value = optimizer.find("schedule");
@@ -113,6 +117,7 @@ Training read_training(Map& scenario) {
   std::int64_t seed = 1;
   read(map, "seed", seed, read_count, Range{0, std::numeric_limits<std::int64_t>::max()});
   training.seed = static_cast<std::uint64_t>(seed);
+  read(map, "reduction", training.reduction, read_reduction);
   map.finish();
   return training;
 }

@@ -28,6 +28,9 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (!mesh) return mesh.errors();
   const auto problem = check_pipeline(strategy, *mesh, net.blocks.size());
   if (problem) return error(problem->message);
+  const auto inexact =
+      training.reduction == Reduction::exact ? check_exact(strategy, *mesh, net) : std::nullopt;
+  if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
   Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers};

@@ -190,6 +190,7 @@ Pass Parts::pass_of(const Step& step) const {
     case OpKind::backward_weight:
       return Pass::backward_weight;
     case OpKind::load_batch:
+    case OpKind::accumulate:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -257,11 +258,13 @@ void Parts::note_visits() {
                          parts_[steps_[s - 1].part].block == block;
     if (s > 0 && !goes_on) ++visit;
     visits_.push_back(visit);
-    if (step.kind != OpKind::forward) last_visit_[{block, step.micro_batch}] = visit;
+    if (step.kind == OpKind::forward) continue;
+    last_visit_[{block, step.micro_batch}] = last_visit_[{block, std::nullopt}] = visit;
   }
 }
 
-std::optional<std::size_t> Parts::last_visit(SegmentId segment, MicroBatchId micro_batch) const {
+std::optional<std::size_t> Parts::last_visit(SegmentId segment,
+                                             std::optional<MicroBatchId> micro_batch) const {
   const auto found = last_visit_.find({net_.segments[segment.index()].block, micro_batch});
   return found == last_visit_.end() ? std::nullopt : std::optional(found->second);
 }

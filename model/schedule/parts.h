@@ -69,8 +69,10 @@ class Parts {
   bool ends_visit(std::size_t step) const {
     return step + 1 == steps_.size() || visits_[step + 1] != visits_[step];
   }
-  // The last visit of a micro-batch's backward to a segment's block; none: it is in no stage here.
-  std::optional<std::size_t> last_visit(SegmentId segment, MicroBatchId micro_batch) const;
+  // The last visit of a micro-batch's backward, or of any, to a segment's block; none: it is in no
+  // stage here.
+  std::optional<std::size_t> last_visit(SegmentId segment,
+                                        std::optional<MicroBatchId> micro_batch) const;
   // The last step that adds to a bucket: of all, or of one micro-batch.
   std::optional<std::size_t> last_of(std::size_t bucket,
                                      std::optional<MicroBatchId> micro_batch) const;
@@ -96,7 +98,8 @@ class Parts {
   std::vector<Part> parts_;
   std::vector<Step> steps_;
   std::vector<std::size_t> visits_;  // by step
-  std::map<std::pair<BlockId, MicroBatchId>, std::size_t> last_visit_;
+  // none: of any.
+  std::map<std::pair<BlockId, std::optional<MicroBatchId>>, std::size_t> last_visit_;
   std::set<std::size_t> run_again_;                   // parts
   std::vector<std::size_t> first_step_;               // by action, and the end
   std::set<std::pair<StageId, MicroBatchId>> split_;  // whose backward is split

@@ -21,6 +21,7 @@ std::optional<ActionKind> pass_action(OpKind kind) {
       return ActionKind::backward_weight;
     case OpKind::recompute:  // a part of the backward it belongs to
     case OpKind::load_batch:
+    case OpKind::accumulate:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:

@@ -13,6 +13,7 @@
 namespace rehearse {
 namespace {
 
+// Of weights and values: of gradients, reduction_ says.
 constexpr auto kAlgorithm = CollectiveAlgorithm::ring;
 
 bool is_forward(ActionKind kind) {
@@ -27,6 +28,10 @@ class ProgramOfRank {
         frame_(frame),
         sizes_(element_sizes(training)),
         state_(state_sizes(training)),
+        training_(training),
+        reduction_(training.reduction == Reduction::exact ? CollectiveAlgorithm::pairwise
+                                                          : CollectiveAlgorithm::ring),
+        folds_(accumulates_exactly(training, frame.micro_batches)),
         classes_(classes),
         buckets_(std::move(buckets)),
         parts_(net, frame, sizes_, classes, buckets_),
@@ -214,6 +219,7 @@ class ProgramOfRank {
     } else {
       run_pass(step);
     }
+    if (folds_) add_up_after(number);
     reduce_after(number);
   }
 
@@ -251,7 +257,7 @@ class ProgramOfRank {
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
     const Bytes room = Bytes::bytes(
-        bytes * longest_receive(collective_kind(kind), kAlgorithm, frame_.tensor_ways, elements));
+        bytes * room_for(collective_kind(kind), kAlgorithm, frame_.tensor_ways, elements));
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
@@ -346,11 +352,10 @@ class ProgramOfRank {
       if (gathered_[bucket]) uses.push_back({*gathered_[bucket], Access::read});
     }
     for (const std::size_t slot : parts_.adds_to(step).classes) {
-      if (classes_[slot].sharding < Sharding::gradients)
-        uses.push_back({gradients_[slot], Access::update});
+      if (adds_to_flat(slot, step.micro_batch)) uses.push_back({gradients_[slot], Access::update});
     }
     for (const std::size_t bucket : parts_.adds_to(step).buckets) {
-      if (classes_[buckets_[bucket].slot].sharding < Sharding::gradients) continue;
+      if (adds_to_flat(buckets_[bucket].slot, step.micro_batch)) continue;
       const auto [entry, is_new] = unreduced_.try_emplace({bucket, step.micro_batch});
       if (is_new) entry->second = range_buffer(BufferKind::unreduced, bucket, state_.gradient);
       uses.push_back({entry->second, is_new ? Access::write : Access::update});
@@ -468,26 +473,75 @@ class ProgramOfRank {
       const BufferId into = range_buffer(BufferKind::gathered, bucket, state_.parameter);
       builder_.add(OpKind::all_gather, {LaneKind::gather, {}},
                    {{parameters_[it.slot], Access::read}, {into, Access::write}},
-                   collective(it, state_.parameter, 1), after_last_pass());
+                   collective(it, state_.parameter, 1, kAlgorithm), after_last_pass());
       run_buffers_.push_back(into);
     }
   }
 
-  Collective collective(const OwnBucket& bucket, std::int64_t element_bytes,
-                        std::int64_t divisor) const {
+  Collective collective(const OwnBucket& bucket, std::int64_t element_bytes, std::int64_t divisor,
+                        CollectiveAlgorithm algorithm) const {
     return {*classes_[bucket.slot].group,
             ParameterClassId(bucket.slot),
             bucket.begin,
             bucket.end,
             element_bytes,
             divisor,
-            kAlgorithm};
+            algorithm};
+  }
+
+  // ---- sums over micro-batches, where they are exact -------------------------------------------
+
+  bool adds_to_flat(std::size_t slot, MicroBatchId micro_batch) const {
+    return classes_[slot].sharding < Sharding::gradients &&
+           (micro_batch == MicroBatchId(0) || !folds_);
+  }
+
+  BufferId sum_of(std::size_t bucket, std::size_t first) const {
+    const std::size_t slot = buckets_[bucket].slot;
+    if (adds_to_flat(slot, MicroBatchId(first))) return gradients_[slot];
+    return unreduced_.at({bucket, MicroBatchId(first)});
+  }
+
+  // Of every bucket whose gradients of a micro-batch are complete now: as far up the tree as both
+  // children of a node are there.
+  void add_up_after(std::size_t step) {
+    const MicroBatchId m = parts_.steps()[step].micro_batch;
+    for (std::size_t b = 0; b < buckets_.size(); ++b) {
+      if (parts_.last_of(b, m) == step) add_up(b, m.index());
+    }
+  }
+
+  void add_up(std::size_t bucket, std::size_t leaf) {
+    const auto all = static_cast<std::size_t>(frame_.micro_batches);
+    std::set<std::size_t>& waiting = waiting_[bucket];
+    std::size_t first = leaf;
+    for (std::size_t half = 1; half < all; half *= 2) {
+      const bool is_right = first % (2 * half) != 0;
+      const std::size_t left = is_right ? first - half : first, right = left + half;
+      if (right >= all) continue;  // no sibling: the node is its parent, too
+      if (waiting.erase(is_right ? left : right) == 0) {
+        waiting.insert(first);
+        return;
+      }
+      first = left;
+      accumulate(bucket, left, right, 2 * half >= all);
+    }
+  }
+
+  void accumulate(std::size_t number, std::size_t left, std::size_t right, bool is_last) {
+    const OwnBucket& bucket = buckets_[number];
+    const bool divides = is_last && !classes_[bucket.slot].group;
+    last_pass_ = builder_.add(
+        OpKind::accumulate, {LaneKind::compute, {}},
+        {{sum_of(number, left), Access::update}, {sum_of(number, right), Access::read}},
+        Accumulate{ParameterClassId(bucket.slot), bucket.begin, bucket.end,
+                   divides ? frame_.micro_batches : 1});
   }
 
   // ---- reductions and updates ------------------------------------------------------------------
 
   bool reduces_every_micro_batch(std::size_t bucket) const {
-    return classes_[buckets_[bucket].slot].sharding >= Sharding::gradients;
+    return classes_[buckets_[bucket].slot].sharding >= Sharding::gradients && !folds_;
   }
 
   // Issues, in the common order, every bucket that is full now.
@@ -507,6 +561,7 @@ class ProgramOfRank {
   void reduce_full(std::optional<MicroBatchId> micro_batch, std::size_t step) {
     std::size_t& next = reduced_[micro_batch];
     for (; next < buckets_.size(); ++next) {
+      if (!classes_[buckets_[next].slot].group) continue;
       if (reduces_every_micro_batch(next) != micro_batch.has_value()) continue;
       const auto last = parts_.last_of(next, micro_batch);
       if (!last || *last > step) return;
@@ -523,7 +578,7 @@ class ProgramOfRank {
     return parts_.ends_visit(step) &&
            std::all_of(buckets_[bucket].first_uses.begin(), buckets_[bucket].first_uses.end(),
                        [&](SegmentId use) {
-                         const auto visit = parts_.last_visit(use, *m);
+                         const auto visit = parts_.last_visit(use, m);
                          return !visit || *visit <= parts_.visit_of(step);
                        });
   }
@@ -534,21 +589,27 @@ class ProgramOfRank {
     const OpKind kind =
         own.sharding == Sharding::none ? OpKind::all_reduce : OpKind::reduce_scatter;
     std::vector<Use> uses;
-    if (micro_batch) {
+    if (own.sharding >= Sharding::gradients) {
       const bool is_first = begun_.insert(number).second;
-      uses = {{unreduced_.at({number, *micro_batch}), Access::update},
+      uses = {{unreduced_.at({number, micro_batch.value_or(MicroBatchId(0))}), Access::update},
               {gradients_[bucket.slot], is_first ? Access::write : Access::update}};
     } else {
       uses = {{gradients_[bucket.slot], Access::update}};
     }
     const Bytes received =
-        Bytes::bytes(state_.gradient * longest_receive(collective_kind(kind), kAlgorithm,
-                                                       own.members, bucket.end - bucket.begin));
+        Bytes::bytes(state_.gradient * room_for(collective_kind(kind), reduction_, own.members,
+                                                bucket.end - bucket.begin));
     uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
                     Access::write});
-    last_reduce_[bucket.slot] =
-        builder_.add(kind, {LaneKind::collective, {}}, uses,
-                     collective(bucket, state_.gradient, own.divisor), after_last_pass());
+    last_reduce_[bucket.slot] = builder_.add(
+        kind, {LaneKind::collective, {}}, uses,
+        collective(bucket, state_.gradient, divisor_of(own), reduction_), after_last_pass());
+  }
+
+  // Means over replicas, or over micro-batches.
+  std::int64_t divisor_of(const OwnClass& own) const {
+    const bool exact = training_.reduction == Reduction::exact;
+    return own.divisor * (exact ? frame_.micro_batches : 1);
   }
 
   // Classes that this rank holds alone first, then as their last buckets arrive; then the new
@@ -576,7 +637,7 @@ class ProgramOfRank {
       if (sharding != Sharding::optimizer_state && sharding != Sharding::gradients) continue;
       builder_.add(OpKind::all_gather, {LaneKind::collective, {}},
                    {{parameters_[bucket.slot], Access::update}},
-                   collective(bucket, state_.parameter, 1), {updates.at(bucket.slot)});
+                   collective(bucket, state_.parameter, 1, kAlgorithm), {updates.at(bucket.slot)});
     }
   }
 
@@ -584,6 +645,9 @@ class ProgramOfRank {
   const RankFrame& frame_;
   const ElementSizes sizes_;
   const StateSizes state_;
+  const Training& training_;
+  const CollectiveAlgorithm reduction_;  // of gradients
+  const bool folds_;                     // gradients of micro-batches are kept apart
   const std::vector<OwnClass>& classes_;
   const std::vector<OwnBucket> buckets_;  // in the common order
   Parts parts_;
@@ -600,6 +664,8 @@ class ProgramOfRank {
   std::set<Boundary> gathered_rows_;    // of which a second gather has been issued
   std::optional<OpId> last_pass_;
   std::map<std::optional<MicroBatchId>, std::size_t> reduced_;  // buckets passed by, in order
+  // By bucket: sums over micro-batches without their siblings in the tree, by first micro-batch.
+  std::map<std::size_t, std::set<std::size_t>> waiting_;
   std::set<std::size_t> begun_;              // buckets whose shards have a first micro-batch
   std::map<std::size_t, OpId> last_reduce_;  // by class
 };
@@ -614,7 +680,10 @@ RankProgram rank_program(const Net& net, const RankFrame& frame, const Training&
   for (const Bucket& bucket : buckets) {
     first_uses.push_back(bucket.first_use);
     const auto slot = class_slots[bucket.holder_class];
-    if (!slot || !classes[*slot].group) continue;
+    // Where micro-batches are kept apart, what this rank holds alone is added up bucket by bucket.
+    const bool keeps =
+        slot && (classes[*slot].group || accumulates_exactly(training, frame.micro_batches));
+    if (!keeps) continue;
     own.push_back({*slot, bucket.begin, bucket.end, bucket.parameters, first_uses});
     first_uses.clear();
   }

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+#include <map>
+
 namespace rehearse {
 namespace {
 
@@ -120,45 +123,45 @@ PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {
 
 namespace {
 
-std::optional<PipelineProblem> check_table(const PipelineSpec& pipeline, const Mesh& mesh) {
+std::optional<StrategyProblem> check_table(const PipelineSpec& pipeline, const Mesh& mesh) {
   const PipelineShape& shape = pipeline.table_shape;
   if (shape.ranks != mesh.pipeline) {
-    return PipelineProblem{PipelineKey::stages,
+    return StrategyProblem{StrategyKey::stages,
                            fmt::format("the schedule file is for {} ranks, the pipeline has {}",
                                        shape.ranks, mesh.pipeline)};
   }
   if (shape.micro_batches == pipeline.micro_batches) return std::nullopt;
-  return PipelineProblem{PipelineKey::micro_batches,
+  return StrategyProblem{StrategyKey::micro_batches,
                          fmt::format("the schedule file has {} micro-batches, the pipeline {}",
                                      shape.micro_batches, pipeline.micro_batches)};
 }
 
-std::optional<PipelineProblem> check_schedule(const PipelineSpec& pipeline,
+std::optional<StrategyProblem> check_schedule(const PipelineSpec& pipeline,
                                               const PipelineShape& shape) {
   const PipelineSchedule* schedule = find_pipeline_schedule(pipeline.schedule);
   if (schedule == nullptr) {
-    return PipelineProblem{PipelineKey::schedule,
+    return StrategyProblem{StrategyKey::schedule,
                            fmt::format("there is no pipeline schedule '{}'", pipeline.schedule)};
   }
   if (shape.chunks < schedule->fewest_chunks || shape.chunks > schedule->most_chunks) {
     const bool one = schedule->fewest_chunks == schedule->most_chunks;
-    return PipelineProblem{
-        PipelineKey::chunks,
+    return StrategyProblem{
+        StrategyKey::chunks,
         fmt::format("{} has {}{} chunk{} per rank, not {}", schedule->name, schedule->fewest_chunks,
                     one ? "" : " or more", schedule->most_chunks == 1 ? "" : "s", shape.chunks)};
   }
   const Status possible = schedule->check(shape);
   if (!possible)
-    return PipelineProblem{PipelineKey::micro_batches, possible.errors().front().message};
+    return StrategyProblem{StrategyKey::micro_batches, possible.errors().front().message};
   if (!schedule->takes_live_limit || pipeline.live.value_or(1) >= 1) return std::nullopt;
-  return PipelineProblem{
-      PipelineKey::live,
+  return StrategyProblem{
+      StrategyKey::live,
       fmt::format("{} needs room for one activation, not {:g}", schedule->name, *pipeline.live)};
 }
 
 }  // namespace
 
-std::optional<PipelineProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
+std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
                                               std::size_t blocks) {
   const PipelineShape shape = pipeline_shape(strategy, mesh);
   if (strategy.pipeline) {
@@ -167,9 +170,50 @@ std::optional<PipelineProblem> check_pipeline(const StrategySpec& strategy, cons
     if (problem) return problem;
   }
   if (static_cast<std::size_t>(shape.stages()) <= blocks) return std::nullopt;
-  return PipelineProblem{
-      PipelineKey::stages,
+  return StrategyProblem{
+      StrategyKey::stages,
       fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks)};
+}
+
+namespace {
+
+// The first parameter that layers of two blocks share.
+std::optional<ParameterId> shared_parameter(const Net& net) {
+  std::map<ParameterId, BlockId> users;
+  for (const Layer& layer : net.layers) {
+    const BlockId block = net.segments[layer.segment.index()].block;
+    for (const ParameterId parameter : layer.parameters) {
+      if (users.try_emplace(parameter, block).first->second != block) return parameter;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const Mesh& mesh,
+                                           const Net& net) {
+  if (mesh.tensor > 1) {
+    return StrategyProblem{StrategyKey::tensor,
+                           "tensor-parallel ranks make sums of their own: their reductions cannot "
+                           "be 'exact'"};
+  }
+  const auto shared = shared_parameter(net);
+  if (mesh.pipeline > 1 && shared) {
+    return StrategyProblem{
+        StrategyKey::stages,
+        fmt::format("{} is used by the first stage and the last, whose gradients meet after those "
+                    "of their micro-batches: reductions cannot be 'exact' (with 'tied: no' they "
+                    "can)",
+                    net.parameters[shared->index()].name)};
+  }
+  const std::int64_t own = micro_batches_of(strategy), replicas = mesh.data * mesh.workers;
+  if (replicas == 1 || std::has_single_bit(static_cast<std::uint64_t>(own))) return std::nullopt;
+  return StrategyProblem{
+      StrategyKey::micro_batches,
+      fmt::format("{} micro-batches on each of {} replicas: for 'exact' reductions they are a "
+                  "power of two, so that one tree adds up those of a rank and then the ranks",
+                  own, replicas)};
 }
 
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {

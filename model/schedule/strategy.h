@@ -87,13 +87,18 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
 // What is wrong with a pipeline, and which of its keys says so: more stages than blocks; a shape or
 // live limit that the schedule, or the schedule file, cannot have.
-enum class PipelineKey { stages, schedule, chunks, micro_batches, live };
-struct PipelineProblem {
-  PipelineKey key;
+enum class StrategyKey { stages, schedule, chunks, micro_batches, live, tensor };
+struct StrategyProblem {
+  StrategyKey key;
   std::string message;
 };
-std::optional<PipelineProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
+std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
                                               std::size_t blocks);
+// Why gradients cannot be added up in one order whoever has them (Reduction::exact): tensor
+// parallelism; parameters whose gradients have terms on several ranks of a pipeline; micro-batches
+// of several replicas that are no power of two each.
+std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const Mesh& mesh,
+                                           const Net& net);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
 // Errors: fewer holders than workers of a network without units (net.h), which all would hold

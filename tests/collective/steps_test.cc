@@ -3,18 +3,28 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <set>
+#include <string>
 
 namespace rehearse {
 namespace {
 
 using Lists = std::vector<std::vector<CollectiveStep>>;
 
-Lists all_members(std::size_t members, std::int64_t n) {
-  Lists lists;
-  for (std::size_t m = 0; m < members; ++m)
-    lists.push_back(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, members, n));
-  return lists;
-}
+class AllReduce : public ::testing::TestWithParam<CollectiveAlgorithm> {
+ protected:
+  static Lists all_members(std::size_t members, std::int64_t n) {
+    Lists lists;
+    for (std::size_t m = 0; m < members; ++m)
+      lists.push_back(steps_of(CollectiveKind::all_reduce, GetParam(), m, members, n));
+    return lists;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, AllReduce,
+                         ::testing::Values(CollectiveAlgorithm::ring,
+                                           CollectiveAlgorithm::pairwise),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
 
 // Plays the lists on integers, all members in lock step: what is sent in a step was there before
 // it.
@@ -33,7 +43,7 @@ std::vector<std::vector<std::int64_t>> play(const Lists& lists,
   return data;
 }
 
-TEST(RingAllReduce, LeavesTheSumEverywhere) {
+TEST_P(AllReduce, LeavesTheSumEverywhere) {
   for (std::size_t members = 1; members <= 9; ++members) {
     for (std::int64_t n = 0; n <= 40; ++n) {
       std::vector<std::vector<std::int64_t>> data(
@@ -51,7 +61,7 @@ TEST(RingAllReduce, LeavesTheSumEverywhere) {
   }
 }
 
-TEST(RingAllReduce, ReceivesWhatTheNeighbourSends) {
+TEST_P(AllReduce, ReceivesWhatTheOtherSends) {
   const Lists lists = all_members(5, 13);
   for (std::size_t m = 0; m < lists.size(); ++m) {
     for (std::size_t s = 0; s < lists[m].size(); ++s) {
@@ -65,7 +75,7 @@ TEST(RingAllReduce, ReceivesWhatTheNeighbourSends) {
 // Summed over the members, every element travels 2 (c - 1) times: c - 1 times to be summed and c -
 // 1 times to be spread (Patarasuk and Yuan 2009, section 3). Per member 2 n (c - 1) / c where c
 // divides n.
-TEST(RingAllReduce, SendsAsLittleAsPossible) {
+TEST_P(AllReduce, SendsAsLittleAsPossible) {
   for (std::size_t members = 2; members <= 9; ++members) {
     const auto c = static_cast<std::int64_t>(members);
     for (const std::int64_t n : {1, 7, 360, 1009}) {
@@ -74,18 +84,65 @@ TEST(RingAllReduce, SendsAsLittleAsPossible) {
         sent += elements_sent(list);
       EXPECT_EQ(sent, 2 * (c - 1) * n);
     }
-    EXPECT_EQ(elements_sent(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 1,
-                                     members, 10 * c)),
+    EXPECT_EQ(elements_sent(steps_of(CollectiveKind::all_reduce, GetParam(), 1, members, 10 * c)),
               2 * 10 * (c - 1));
   }
 }
 
-TEST(RingAllReduce, ReceivesChunksOfTheCeiling) {
-  // 10 elements over 4: chunks of 2, 3, 2, 3; everybody meets every chunk.
-  for (std::size_t m = 0; m < 4; ++m)
-    EXPECT_EQ(
-        longest_receive(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, 4, 10)),
-        3);
+// 10 elements over 4: chunks of 2, 3, 2, 3.
+TEST(RoomFor, IsOneChunkOfARingAndOneForEveryOtherMemberInPairs) {
+  EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4, 10), 3);
+  EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::pairwise, 4, 10), 9);
+  EXPECT_EQ(room_for(CollectiveKind::all_gather, CollectiveAlgorithm::pairwise, 4, 10), 0);
+}
+
+// A term of a pairwise exchange goes nowhere but to the member whose chunk it is of.
+TEST(Pairwise, BringsEveryTermOfAChunkToOneMember) {
+  const std::size_t members = 5;
+  for (std::size_t m = 0; m < members; ++m) {
+    std::set<std::size_t> senders;
+    const auto steps =
+        steps_of(CollectiveKind::reduce_scatter, CollectiveAlgorithm::pairwise, m, members, 13);
+    for (const CollectiveStep& step : steps) {
+      EXPECT_EQ(step.receive, steps.front().receive);
+      senders.insert(step.from);
+    }
+    EXPECT_EQ(senders.size(), members - 1);
+    EXPECT_EQ(senders.count(m), 0u);
+  }
+}
+
+// Leaf by leaf as text: "(0 1)(2 3)" before their sum.
+std::string tree(std::size_t n, std::size_t first = 0) {
+  std::vector<std::string> sums;
+  for (std::size_t k = 0; k < n; ++k)
+    sums.push_back(std::to_string(first + k));
+  fold_tree(n, [&](std::size_t left, std::size_t right) {
+    sums[left] = "(" + sums[left] + " " + sums[right] + ")";
+  });
+  return sums.front();
+}
+
+TEST(FoldTree, HasOneShapeForEveryNumberOfLeaves) {
+  EXPECT_EQ(tree(1), "0");
+  EXPECT_EQ(tree(3), "((0 1) 2)");
+  EXPECT_EQ(tree(6), "(((0 1) (2 3)) (4 5))");
+  EXPECT_EQ(tree(8), "(((0 1) (2 3)) ((4 5) (6 7)))");
+}
+
+// What lets ranks sum their own leaves first: runs of a power of two are nodes of the whole tree.
+TEST(FoldTree, HasAlignedRunsAsNodes) {
+  for (std::size_t ranks = 1; ranks <= 7; ++ranks) {
+    for (const std::size_t own : {1, 2, 4}) {
+      std::vector<std::string> sums;
+      for (std::size_t r = 0; r < ranks; ++r)
+        sums.push_back(tree(own, r * own));
+      fold_tree(ranks, [&](std::size_t left, std::size_t right) {
+        sums[left] = "(" + sums[left] + " " + sums[right] + ")";
+      });
+      EXPECT_EQ(sums.front(), tree(ranks * own)) << ranks << " ranks with " << own;
+    }
+  }
 }
 
 }  // namespace

@@ -104,15 +104,26 @@ std::vector<Good> good_plans() {
       {"blocks cut x 1f1b", cut_pipe, small_gpt(2, 0), 4},
       {"zero2, wide buckets", wide, small_gpt(1, 0), 2},
   };
+  // Several levels of the tree, with and without a group, in and out of the micro-batches' order.
+  const std::vector<testing::PlanCase> exact_cases = {
+      {"exact accumulation", testing::accumulation(6), small_mlp(), 1},
+      {"exact ddp", sharded(Sharding::none, 4), small_mlp(), 3},
+      {"exact zero3", sharded(Sharding::parameters, 4), small_mlp(), 2},
+      {"exact zb-v", chunked("zb-v", 4), small_mlp(), 4},
+  };
   std::vector<Good> plans;
-  for (const testing::PlanCase& c : cases) {
-    Result<Plan> plan = testing::plan_of(c, 24);
+  const auto add = [&](const testing::PlanCase& c, Reduction reduction) {
+    Result<Plan> plan = testing::plan_of(c, 24, reduction);
     if (!plan) {
       ADD_FAILURE() << c.name << ": " << format(plan.errors());
-      continue;
+      return;
     }
     plans.push_back({c.name, std::move(plan).value()});
-  }
+  };
+  for (const testing::PlanCase& c : cases)
+    add(c, Reduction::fast);
+  for (const testing::PlanCase& c : exact_cases)
+    add(c, Reduction::exact);
   return plans;
 }
 
@@ -285,6 +296,14 @@ void change_range(Mutator& m) {
 void change_divisor(Mutator& m) {
   auto* collective = m.any_detail<Collective>();
   if (collective != nullptr) collective->divisor = m.another(collective->divisor);
+}
+
+void change_sum(Mutator& m) {
+  auto* sum = m.any_detail<Accumulate>();
+  if (sum == nullptr) return;
+  std::int64_t* const numbers[] = {&sum->begin, &sum->end, &sum->divisor};
+  std::int64_t& number = *numbers[m.below(3)];
+  number = m.another(number);
 }
 
 void change_collective_kind(Mutator& m) {
@@ -529,6 +548,7 @@ constexpr Mutation kMutations[] = {
     {"groups of a rank", change_group_binding},
     {"range of a collective", change_range},
     {"divisor of a collective", change_divisor},
+    {"range or divisor of a sum", change_sum},
     {"kind of a collective", change_collective_kind},
     {"element bytes", change_element_bytes},
     {"group slot of a collective", change_group_slot},

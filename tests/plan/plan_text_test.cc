@@ -46,9 +46,9 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
   const std::string good =
       print(*testing::plan_of({"", testing::data_parallel(), testing::mlp(), 2}));
   const std::vector<BadText> cases = {
-      {"rehearse plan 3", "rehearse plan 4",
-       "plan.txt:1:15: error: this is version 4 of the plan's form, expected 3\n"
-       "    1 | rehearse plan 4\n"
+      {"rehearse plan 4", "rehearse plan 5",
+       "plan.txt:1:15: error: this is version 5 of the plan's form, expected 4\n"
+       "    1 | rehearse plan 5\n"
        "      |               ^\n"},
       {"mesh data=2", "mesh datum=2",
        "plan.txt:7:6: error: expected an axis, got 'datum'\n"

@@ -409,6 +409,8 @@ class Machine {
       case OpKind::backward_weight:
       case OpKind::recompute:
         return pass(r, running, op);
+      case OpKind::accumulate:
+        return accumulate(r, running, op);
       case OpKind::send:
       case OpKind::receive:
         return transfer(r, running, op);
@@ -591,8 +593,10 @@ class Machine {
   void add_gradients(std::size_t r, Running& running, ParameterId p, Word term) {
     const Place& place = facts(r).places.at(p);
     const ParameterClassId c = place.parameter_class;
-    const bool apart = program(r).parameter_classes[c.index()].sharding >= Sharding::gradients;
+    const RankProgram& own = program(r);
     const std::size_t id = running.op;
+    const bool apart = !adds_to_flat(plan_.training, own, own.parameter_classes[c.index()],
+                                     compute_of(own.ops[id]).micro_batch);
     const std::size_t b =
         apart ? find_range(r, id, Access::write, BufferKind::unreduced, c, place.begin, place.end)
               : find_class(r, id, Access::update, BufferKind::gradients, c);
@@ -609,6 +613,34 @@ class Machine {
         word(r, b, e - shift) = sum + hash({term, static_cast<Word>(e - place.begin)});
       }
     });
+  }
+
+  // Operand 0 becomes its sum with operand 1.
+  void accumulate(std::size_t r, Running& running, const Op& op) {
+    const Accumulate& it = accumulate_of(op);
+    const auto of = [&](std::size_t k) {
+      const std::size_t b = op.operands[k].buffer.index();
+      const Buffer& sum = buffer(r, b);
+      const bool holds = sum.kind == BufferKind::unreduced || sum.kind == BufferKind::gradients;
+      const bool apart = sum.kind == BufferKind::unreduced;
+      if (!holds || sum.parameter_class != it.parameter_class ||
+          (apart && (it.begin < sum.begin || sum.end < it.end)) ||
+          (k == 0 ? op.operands[k].access == Access::read : op.operands[k].access == Access::write))
+        fail(r, running.op, "it does not work on two sums of its elements");
+      check_room(r, running.op, b);
+      const std::int64_t shift = apart ? sum.begin : 0;
+      touch(running, b, it.begin - shift, it.end - shift, k == 0);
+      return std::pair(b, shift);
+    };
+    const auto [left, left_shift] = of(0);
+    const auto [right, right_shift] = of(1);
+    for (std::int64_t e = it.begin; e < it.end; ++e) {
+      Word sum =
+          read(r, running.op, left, e - left_shift) + read(r, running.op, right, e - right_shift);
+      if (it.divisor != 1) sum = hash({term_mean, sum, static_cast<Word>(it.divisor)});
+      running.commits.push_back(
+          [=, this, left = left, shift = left_shift] { word(r, left, e - shift) = sum; });
+    }
   }
 
   void transfer(std::size_t r, Running& running, const Op& op) {
@@ -730,10 +762,8 @@ class Machine {
   std::int64_t longest_room(std::size_t r, const Op& op) const {
     const Collective& detail = collective_of(op);
     const Group& group = group_of(plan_, RankId(r), op);
-    return detail.element_bytes *
-           longest_receive(steps_of(collective_kind(op.kind), detail.algorithm,
-                                    member_number(group, RankId(r)), group.members.size(),
-                                    detail.end - detail.begin));
+    return detail.element_bytes * room_for(collective_kind(op.kind), detail.algorithm,
+                                           group.members.size(), detail.end - detail.begin);
   }
 
   void touch_values(std::size_t r, Running& running, const Op& op) {

@@ -78,11 +78,13 @@ inline Training training(std::int64_t batch = 256) {
   return training;
 }
 
-inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256) {
+inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256,
+                            Reduction reduction = Reduction::fast) {
   const Result<Net> net = build_net(c.model);
   if (!net) return net.errors();
-  return build_plan(c.strategy, c.model, training(batch), c.devices,
-                    even_costs(net->blocks.size()));
+  Training spec = training(batch);
+  spec.reduction = reduction;
+  return build_plan(c.strategy, c.model, spec, c.devices, even_costs(net->blocks.size()));
 }
 
 inline std::vector<PlanCase> all_cases() {

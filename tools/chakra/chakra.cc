@@ -144,6 +144,8 @@ class Trace {
       case OpKind::backward_weight:
       case OpKind::recompute:
         return set_compute(node, pass_work(compute_of(op), pass_of(program_, op)));
+      case OpKind::accumulate:
+        return set_compute(node, accumulate_work(plan_.training, op));
       case OpKind::optimizer_step:
         return set_compute(node, optimizer_work(plan_.training, elements_updated(program_, op)));
       case OpKind::send:

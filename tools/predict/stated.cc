@@ -37,6 +37,7 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
     case OpKind::backward_weight:
       return of_rank(prices.backward_weight, rank);
     case OpKind::load_batch:
+    case OpKind::accumulate:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:

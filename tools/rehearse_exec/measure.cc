@@ -63,7 +63,8 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
     return can ? Result<std::string>(std::string()) : can.errors();
   };
   if (!from_rank_0(transport, writable)) return kWrongInput;
-  const auto backend = exec::make_backend(choice->name, DataType::fp32, choice->threads);
+  const auto backend =
+      exec::make_backend(choice->name, DataType::fp32, {.threads = choice->threads});
   const Samples samples = exec::measure(transport, *backend, *options);
   if (transport.rank() != RankId(0)) return kDone;
   const Status written = write_file(out, print(samples));

@@ -40,6 +40,8 @@ StrategySummary summarize_run(const Plan& plan, const Net& net, const exec::Trai
   for (const exec::EvaluationAt& at : run.evaluations) {
     summary.evaluations.push_back({at.step, at.evaluation.accuracy, at.evaluation.loss});
   }
+  for (const std::uint64_t hash : run.weight_hashes)
+    summary.weight_hashes.push_back(fmt::format("{:016x}", hash));
   return summary;
 }
 

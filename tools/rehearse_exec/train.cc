@@ -30,6 +30,9 @@ Syntax syntax() {
   syntax.options.push_back({"first-step", "FILE",
                             "write the first step's weights, batch, gradients and loss there, as "
                             "safetensors"});
+  syntax.options.push_back(
+      {"hash-weights", "",
+       "say after every step which weights there are: equal hashes, same bits"});
   syntax.options.push_back({"out", "DIR", "write plan.txt, measured.json and trace.json there"});
   return syntax;
 }
@@ -178,6 +181,10 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net,
                              plan.strategy, at.step, 100 * at.evaluation.accuracy,
                              at.evaluation.loss);
   }
+  if (!run.weight_hashes.empty()) {
+    std::cout << fmt::format("{}: weights after {} steps {:016x}\n", plan.strategy,
+                             run.weight_hashes.size(), run.weight_hashes.back());
+  }
   const auto out = arguments.get("out");
   if (!out) return kDone;
   const std::vector<std::pair<std::string, std::string>> files = {
@@ -212,14 +219,15 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   }
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
-  const auto backend =
-      exec::make_backend(settings.backend.name, plan.training.dtype, settings.backend.threads);
+  const auto backend = exec::make_backend(settings.backend.name, plan.training.dtype,
+                                          {settings.backend.threads, plan.training.reduction});
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->sizes(),
                             plan.training.augmentation);
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
+  options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps);
   const exec::TrainingRun run =

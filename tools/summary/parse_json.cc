@@ -166,6 +166,8 @@ StrategySummary strategy_of(const Node& n) {
   s.kinds = n.at("op_kinds").list(kind_of);
   s.losses = n.at("losses").list<double>([](const Node& loss) { return loss.number_or_nan(); });
   s.evaluations = n.at("evaluations").list(evaluation_of);
+  s.weight_hashes =
+      n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
   return s;
 }

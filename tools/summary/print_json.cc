@@ -82,6 +82,7 @@ Json json_of(const StrategySummary& s) {
            [](const AccuracyAt& e) {
              return Json{{"step", e.step}, {"accuracy", e.accuracy}, {"loss", e.loss}};
            })},
+      {"weight_hashes", s.weight_hashes},
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
 }

@@ -34,6 +34,8 @@ std::string label_of(const Op& op) {
       return pass_label("W", op);
     case OpKind::recompute:
       return pass_label("R", op);
+    case OpKind::accumulate:
+      return fmt::format("accumulate class {}", accumulate_of(op).parameter_class.value());
     case OpKind::send:
       return fmt::format("send {}", transfer_of(op).tag);
     case OpKind::receive:

@@ -81,6 +81,7 @@ struct StrategySummary {
   // Measured runs only.
   std::vector<double> losses;
   std::vector<AccuracyAt> evaluations;
+  std::vector<std::string> weight_hashes;  // by step, 16 hexadecimal digits each
 };
 
 struct Summary {

@@ -3,14 +3,13 @@
 // Queries are taken in blocks: the scores of a block with all keys it sees are one matrix product
 // of the library, their softmax is ours, and so on. A head of queries with the keys and values of
 // its group is one thread's, the group's heads one after the other.
-#include <dnnl.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "exec/cpu/onednn/call.h"
 #include "exec/cpu/onednn/kernels.h"
+#include "exec/cpu/onednn/matrix.h"
 #include "exec/cpu/onednn/vectors.h"
 #include "model/base/check.h"
 
@@ -18,18 +17,6 @@ namespace rehearse::exec::onednn {
 namespace {
 
 constexpr std::int64_t kQueries = 64;  // of a block
-
-// c [m, n] = scale op(a) op(b) + beta c; rows are so far apart.
-struct Rows {
-  const float* data;
-  std::int64_t apart;
-};
-void product(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
-             float scale, const Rows& a, const Rows& b, float beta, float* c, std::int64_t apart) {
-  const auto status = dnnl_sgemm(trans_a, trans_b, m, n, k, scale, a.data, a.apart, b.data, b.apart,
-                                 beta, c, apart);
-  REHEARSE_CHECK(status == dnnl_success, "a matrix product failed: {}", static_cast<int>(status));
-}
 
 // Scores become probabilities; returns the logarithm of the denominator.
 REHEARSE_VECTORS float soften(float* scores, std::int64_t n) {

@@ -69,7 +69,8 @@ const float* floats(const void* data) {
 
 class OnednnBackend : public Backend {
  public:
-  explicit OnednnBackend(int threads) : session_(std::make_shared<onednn::Session>(threads)) {}
+  explicit OnednnBackend(const BackendOptions& options)
+      : session_(std::make_shared<onednn::Session>(options)) {}
 
   std::string_view name() const override { return "onednn"; }
   ElementSizes sizes() const override { return reference_->sizes(); }
@@ -126,8 +127,8 @@ class OnednnBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_onednn_backend(int threads) {
-  return std::make_unique<OnednnBackend>(threads);
+std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options) {
+  return std::make_unique<OnednnBackend>(options);
 }
 
 }  // namespace rehearse::exec

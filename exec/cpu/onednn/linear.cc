@@ -1,9 +1,8 @@
 // y = x W^T + b and its gradients, on the library's matrix product for dense layouts: nothing is
 // reordered, and weight gradients are added where they are.
-#include <dnnl.hpp>
-
 #include "exec/cpu/onednn/elementwise.h"
 #include "exec/cpu/onednn/kernels.h"
+#include "exec/cpu/onednn/matrix.h"
 #include "exec/cpu/onednn/vectors.h"
 #include "model/base/check.h"
 
@@ -37,8 +36,9 @@ class Product : public Kernel {
       case KernelKind::forward:
         return forward(a);
       case KernelKind::backward_input:
-        return product('N', 'N', rows_, in_, out_, floats(a.output_gradient), out_,
-                       floats(a.parameters[0]), in_, 0, static_cast<float*>(a.input_gradients[0]));
+        return shared_product(*session_, 'N', 'N', rows_, in_, out_,
+                              {floats(a.output_gradient), out_}, {floats(a.parameters[0]), in_}, 0,
+                              static_cast<float*>(a.input_gradients[0]));
       case KernelKind::backward_weight:
         return backward_weight(a);
       case KernelKind::backward:
@@ -52,18 +52,10 @@ class Product : public Kernel {
  private:
   static const float* floats(const void* data) { return static_cast<const float*>(data); }
 
-  // c [m, n] = op(a) op(b) + beta c, all dense.
-  static void product(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::int64_t k,
-                      const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
-                      float beta, float* c) {
-    const auto status = dnnl_sgemm(trans_a, trans_b, m, n, k, 1.0F, a, lda, b, ldb, beta, c, n);
-    REHEARSE_CHECK(status == dnnl_success, "a matrix product failed: {}", static_cast<int>(status));
-  }
-
   void forward(const KernelArguments& a) const {
     auto* y = static_cast<float*>(a.output);
-    product('N', 'T', rows_, out_, in_, floats(a.inputs[0]), in_, floats(a.parameters[0]), in_, 0,
-            y);
+    shared_product(*session_, 'N', 'T', rows_, out_, in_, {floats(a.inputs[0]), in_},
+                   {floats(a.parameters[0]), in_}, 0, y);
     if (!bias_) return;
     session_->team.share(rows_, kGrain, [&](std::int64_t begin, std::int64_t end) {
       add_to_rows(y + begin * out_, floats(a.parameters[1]), end - begin, out_);
@@ -73,8 +65,8 @@ class Product : public Kernel {
   void backward_weight(const KernelArguments& a) const {
     const bool adds = a.adds_to_parameter_gradients;
     const float* dy = floats(a.output_gradient);
-    product('T', 'N', out_, in_, rows_, dy, out_, floats(a.inputs[0]), in_, adds ? 1.0F : 0.0F,
-            static_cast<float*>(a.parameter_gradients[0]));
+    shared_product(*session_, 'T', 'N', out_, in_, rows_, {dy, out_}, {floats(a.inputs[0]), in_},
+                   adds ? 1.0F : 0.0F, static_cast<float*>(a.parameter_gradients[0]));
     if (!bias_) return;
     sum_rows(session_->team, static_cast<float*>(a.parameter_gradients[1]), dy, rows_, out_, adds);
   }

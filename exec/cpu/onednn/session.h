@@ -7,6 +7,7 @@
 
 #include <dnnl.hpp>
 
+#include "exec/backend.h"
 #include "exec/cpu/onednn/team.h"
 #include "model/base/units.h"
 
@@ -31,8 +32,13 @@ class Workspace {
 };
 
 struct Session {
-  explicit Session(int threads) : team(threads) {}
+  // How the library cuts its work depends on its threads, and how it cuts depends what the sums
+  // are: for exact reductions it gets one, and matrix products are cut by us.
+  explicit Session(const BackendOptions& options)
+      : is_exact(options.reduction == Reduction::exact),
+        team(options.threads, is_exact ? 1 : options.threads) {}
 
+  const bool is_exact;
   Team team;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};

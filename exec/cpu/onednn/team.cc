@@ -10,7 +10,7 @@ void GOMP_parallel(void (*function)(void*), void* data, unsigned threads, unsign
 namespace rehearse::exec::onednn {
 
 void Team::use() const {
-  omp_set_num_threads(threads_);
+  omp_set_num_threads(library_);
 }
 
 void Team::run(int threads, Body body, void* data) {

@@ -12,7 +12,8 @@ namespace rehearse::exec::onednn {
 
 class Team {
  public:
-  explicit Team(int threads) : threads_(threads) {}
+  // library: threads that the library may take.
+  Team(int threads, int library) : threads_(threads), library_(library) {}
 
   int threads() const { return threads_; }
   // Before every call of the library from this thread: how many threads it may take.
@@ -44,7 +45,7 @@ class Team {
   using Body = void (*)(void* data, int thread);
   static void run(int threads, Body body, void* data);
 
-  int threads_;
+  int threads_, library_;
 };
 
 }  // namespace rehearse::exec::onednn

@@ -243,6 +243,8 @@ class Operands {
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
         return compare(op, collective_needs(op));
+      case OpKind::accumulate:
+        return compare(op, accumulate_needs(op));
       case OpKind::optimizer_step:
         return compare(op, update_needs(op));
     }
@@ -289,17 +291,18 @@ class Operands {
   const std::vector<Need>& pass_needs(const Op& op) {
     const Compute& compute = compute_of(op);
     const Pass pass = pass_of(program_, op);
-    const bool is_forward = op.kind == OpKind::forward;
-    const auto [known, is_new] = needs_.try_emplace({compute.begin, compute.end, pass, is_forward});
+    // The first micro-batch's gradients may go elsewhere than the others'.
+    const MicroBatchId m = std::min(compute.micro_batch, MicroBatchId(1));
+    const auto [known, is_new] = needs_.try_emplace({compute.begin, compute.end, pass, m});
     if (is_new) {
       known->second = needs_of(
           lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_),
-          pass);
+          pass, m);
     }
     return known->second;
   }
 
-  std::vector<Need> needs_of(const Lowering& work, Pass pass) const {
+  std::vector<Need> needs_of(const Lowering& work, Pass pass, MicroBatchId m) const {
     std::vector<Need> needs;
     const auto values = [&](BufferKind kind, Access access, const std::vector<ValueId>& list) {
       for (const ValueId v : list)
@@ -317,7 +320,7 @@ class Operands {
     values(BufferKind::gradient, Access::write, written);
     values(BufferKind::gradient, Access::update, both);
     add_slabs(work, pass, needs);
-    add_parameters(work, needs);
+    add_parameters(work, m, needs);
     return needs;
   }
 
@@ -338,13 +341,13 @@ class Operands {
     slab(BufferKind::scratch, Access::write, work.scratch);
   }
 
-  void add_parameters(const Lowering& work, std::vector<Need>& needs) const {
-    const auto flat_or_range = [&](const std::vector<ParameterId>& parameters, Sharding level,
+  void add_parameters(const Lowering& work, MicroBatchId m, std::vector<Need>& needs) const {
+    const auto flat_or_range = [&](const std::vector<ParameterId>& parameters, const auto& is_flat,
                                    BufferKind flat_kind, BufferKind range_kind, Access access) {
       std::set<ParameterClassId> flat_classes;
       for (const ParameterId parameter : parameters) {
         const ParameterPlace& place = places_.at(parameter);
-        if (held(place.parameter_class).sharding < level) {
+        if (is_flat(held(place.parameter_class))) {
           if (flat_classes.insert(place.parameter_class).second)
             needs.push_back(
                 {.kind = flat_kind, .access = access, .parameter_class = place.parameter_class});
@@ -357,10 +360,16 @@ class Operands {
         }
       }
     };
-    flat_or_range(parameters_read(net_, work), Sharding::parameters, BufferKind::parameters,
-                  BufferKind::gathered, Access::read);
-    flat_or_range(parameters_differentiated(net_, work), Sharding::gradients, BufferKind::gradients,
-                  BufferKind::unreduced, Access::update);
+    flat_or_range(
+        parameters_read(net_, work),
+        [](const ParameterClass& it) { return it.sharding < Sharding::parameters; },
+        BufferKind::parameters, BufferKind::gathered, Access::read);
+    flat_or_range(
+        parameters_differentiated(net_, work),
+        [&](const ParameterClass& it) {
+          return adds_to_flat(report_.plan.training, program_, it, m);
+        },
+        BufferKind::gradients, BufferKind::unreduced, Access::update);
   }
 
   void check_loaded(const Operand& operand) {
@@ -404,9 +413,9 @@ class Operands {
     } else {
       value_needs(op, needs);
     }
-    const Bytes room = Bytes::bytes(
-        detail.element_bytes * longest_receive(collective_kind(op.kind), detail.algorithm,
-                                               groups_[detail.group], detail.end - detail.begin));
+    const Bytes room = Bytes::bytes(detail.element_bytes *
+                                    room_for(collective_kind(op.kind), detail.algorithm,
+                                             groups_[detail.group], detail.end - detail.begin));
     if (room > Bytes{})
       needs.push_back({.kind = BufferKind::communication, .access = Access::write, .size = room});
     return needs;
@@ -461,6 +470,22 @@ class Operands {
     if (op.kind != OpKind::all_reduce) carried(1);
   }
 
+  // Which is which, and of which micro-batches: check_accumulations.
+  std::vector<Need> accumulate_needs(const Op& op) const {
+    const Accumulate& it = accumulate_of(op);
+    const auto sum = [&](std::size_t k, Access access) {
+      const bool flat =
+          program_.buffers[op.operands[k].buffer.index()].kind == BufferKind::gradients;
+      return Need{.kind = flat ? BufferKind::gradients : BufferKind::unreduced,
+                  .access = access,
+                  .parameter_class = it.parameter_class,
+                  .begin = it.begin,
+                  .end = it.end,
+                  .exactly = true};
+    };
+    return {sum(0, Access::update), sum(1, Access::read)};
+  }
+
   std::vector<Need> update_needs(const Op& op) const {
     const ParameterClassId c = optimize_of(op).parameter_class;
     std::vector<Need> needs = {
@@ -480,7 +505,7 @@ class Operands {
   const StateSizes state_;
   const std::vector<std::size_t> groups_;  // members, by slot
   std::map<ParameterId, ParameterPlace> places_;
-  std::map<std::tuple<SegmentId, SegmentId, Pass, bool>, std::vector<Need>> needs_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass, MicroBatchId>, std::vector<Need>> needs_;
   At at_;
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 #include <tuple>
@@ -119,8 +120,24 @@ class Holders {
                                           key.first.value(), members_of(holder), holders.size(),
                                           members_of(holder) == holders.size() ? " others" : ""));
     }
+    if (group && plan_.training.reduction == Reduction::exact) check_members(*group);
     for (const Holder& holder : holders)
       check_divisors(holder, replicas.size());
+  }
+
+  // The fixed tree over micro-batches goes on over the members.
+  void check_members(GroupId group) {
+    const auto& members = plan_.groups[group.index()].members;
+    for (std::size_t m = 1; m < members.size(); ++m) {
+      if (first_micro_batch(members[m - 1]) < first_micro_batch(members[m])) continue;
+      report_.add_group(group.index(),
+                        fmt::format("ranks {} and {} are not in the order of their micro-batches, "
+                                    "in which exact sums are made",
+                                    members[m - 1].value(), members[m].value()));
+    }
+  }
+  std::int64_t first_micro_batch(RankId rank) const {
+    return plan_.ranks[rank.index()].first_micro_batch;
   }
 
   std::optional<GroupId> group_of_holder(const Holder& holder) const {
@@ -133,12 +150,16 @@ class Holders {
     return group ? plan_.groups[group->index()].members.size() : 1;
   }
 
-  // Gradients are means over a replica's samples: their sum is divided by the replicas.
+  // Gradients are means over a replica's samples, or a micro-batch's: their sum is divided by the
+  // replicas, or the micro-batches.
   void check_divisors(const Holder& holder, std::size_t replicas) {
     const std::size_t rank_class = classes_.class_of[holder.rank.index()];
     if (!checked_.insert({rank_class, holder.parameter_class, replicas}).second) return;
     const std::size_t program = plan_.ranks[holder.rank.index()].program.index();
     const auto& ops = plan_.programs[program].ops;
+    const bool exact = plan_.training.reduction == Reduction::exact;
+    const std::int64_t terms =
+        static_cast<std::int64_t>(replicas) * (exact ? plan_.programs[program].micro_batches : 1);
     for (std::size_t op = 0; op < ops.size(); ++op) {
       const bool reduces =
           ops[op].kind == OpKind::all_reduce || ops[op].kind == OpKind::reduce_scatter;
@@ -146,10 +167,10 @@ class Holders {
       const Collective& detail = collective_of(ops[op]);
       const bool is_own =
           detail.parameter_class && detail.parameter_class->index() == holder.parameter_class;
-      if (!is_own || detail.divisor == static_cast<std::int64_t>(replicas)) continue;
+      if (!is_own || detail.divisor == terms) continue;
       report_.add({program, OpId(op)},
-                  fmt::format("it divides by {}, but {} replicas add to these gradients",
-                              detail.divisor, replicas));
+                  fmt::format("it divides by {}, but {} {} add to these gradients", detail.divisor,
+                              terms, exact ? "micro-batches" : "replicas"));
     }
   }
 
@@ -160,6 +181,25 @@ class Holders {
   std::map<Key, std::vector<Holder>> holders_;
   std::set<std::tuple<std::size_t, std::size_t, std::size_t>> checked_;
 };
+
+}  // namespace
+
+namespace {
+
+// Exact sums go on from a rank's micro-batches to the ranks: those of each are a node of the tree.
+void check_exact(Report& report, std::size_t replicas) {
+  if (report.plan.mesh.tensor > 1)
+    report.add_mesh("exact sums are not made between tensor-parallel ranks");
+  if (replicas == 1) return;
+  const std::int64_t own = report.plan.programs.front().micro_batches;
+  for (std::size_t p = 0; p < report.plan.programs.size(); ++p) {
+    const std::int64_t count = report.plan.programs[p].micro_batches;
+    if (count == own && std::has_single_bit(static_cast<std::uint64_t>(count))) continue;
+    report.add_program(p, fmt::format("{} micro-batches: where sums are exact, a power of two on "
+                                      "every replica alike",
+                                      count));
+  }
+}
 
 }  // namespace
 
@@ -197,6 +237,7 @@ void check_batch(Report& report, const Net& net) {
                     count, plan.micro_batch_samples, plan.training.batch));
   }
   check_stages(report, net);
+  if (plan.training.reduction == Reduction::exact) check_exact(report, replicas.size());
 }
 
 void check_holders(Report& report, const Net& net, const RankClasses& classes) {

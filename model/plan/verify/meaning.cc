@@ -33,6 +33,7 @@ class ProgramMeaning {
       ranges_.push_back(ranges_of(program_.parameter_classes[c]));
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_class(ParameterClassId(c));
+    check_accumulations(report_, number_, before_, micro_batches_);
   }
 
  private:
@@ -56,6 +57,7 @@ class ProgramMeaning {
         case OpKind::recompute:
           return recompute;
         case OpKind::load_batch:
+        case OpKind::accumulate:
         case OpKind::send:
         case OpKind::receive:
         case OpKind::all_reduce:
@@ -335,7 +337,7 @@ class ProgramMeaning {
   }
 
   // Where gradients are sharded every micro-batch's are reduced bucket by bucket, into the shard:
-  // the first writes it, the others add.
+  // the first writes it, the others add. Those that are added up before count as the first one's.
   void check_every_micro_batch(ParameterClassId c, const std::vector<OpId>& scattered) {
     const ParameterClass& held = program_.parameter_classes[c.index()];
     std::map<std::int64_t, std::map<MicroBatchId, OpId>> by_bucket;  // by its end
@@ -363,7 +365,8 @@ class ProgramMeaning {
         report_.add(at(id), is_first ? "it adds to a shard that nothing has been written to"
                                      : "it overwrites what other micro-batches have added");
     }
-    const auto expected = static_cast<std::size_t>(program_.micro_batches);
+    const bool added_up = accumulates_exactly(report_.plan.training, program_.micro_batches);
+    const std::size_t expected = added_up ? 1 : static_cast<std::size_t>(program_.micro_batches);
     for (const std::int64_t end : held.buckets) {
       if (by_bucket[end].size() == expected) continue;
       report_.add_program(
@@ -371,7 +374,7 @@ class ProgramMeaning {
                                "micro-batches",
                                c.value(), end, by_bucket[end].size(), expected));
     }
-    check_all_are_reduced(c, reduced);
+    if (!added_up) check_all_are_reduced(c, reduced);
   }
 
   // Nobody adds to what is not reduced.

@@ -18,6 +18,11 @@ std::string describe_op(const RankProgram& program, OpId id) {
       return fmt::format("op {} ({}, segments {}..{}, micro-batch {})", id.value(),
                          to_string(op.kind), compute_of(op).begin.value(),
                          compute_of(op).end.value(), compute_of(op).micro_batch.value());
+    case OpKind::accumulate: {
+      const Accumulate& it = accumulate_of(op);
+      return fmt::format("op {} (accumulate, class {}, elements {}..{})", id.value(),
+                         it.parameter_class.value(), it.begin, it.end);
+    }
     case OpKind::send:
     case OpKind::receive:
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);

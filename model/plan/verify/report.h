@@ -9,6 +9,7 @@
 
 #include "model/base/diagnostic.h"
 #include "model/net/net.h"
+#include "model/plan/happens_before.h"
 #include "model/plan/plan.h"
 #include "model/plan/plan_text.h"
 #include "model/plan/rank_classes.h"
@@ -58,6 +59,10 @@ std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program);
 // Parts of check_meaning: samples and stages over all ranks; reductions over all ranks.
 void check_batch(Report& report, const Net& net);
 void check_holders(Report& report, const Net& net, const RankClasses& classes);
+// Of check_meaning: sums over micro-batches, where they are exact. By buffer of the program: its
+// micro-batch.
+void check_accumulations(Report& report, std::size_t program, const HappensBefore& before,
+                         const std::vector<std::optional<MicroBatchId>>& micro_batches);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
 

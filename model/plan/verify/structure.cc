@@ -19,6 +19,7 @@ bool stands_on(const Op& op, LaneKind lane) {
     case OpKind::backward_input:
     case OpKind::backward_weight:
     case OpKind::recompute:
+    case OpKind::accumulate:
     case OpKind::optimizer_step:
       return lane == LaneKind::compute;
     case OpKind::send:
@@ -66,6 +67,8 @@ bool has_detail_of_kind(const Op& op) {
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
       return std::holds_alternative<Collective>(op.detail);
+    case OpKind::accumulate:
+      return std::holds_alternative<Accumulate>(op.detail);
     case OpKind::optimizer_step:
       return std::holds_alternative<Optimize>(op.detail);
   }
@@ -209,6 +212,8 @@ class ProgramStructure {
         if (op.kind == OpKind::all_gather && collective_of(op).divisor != 1)
           report_.add({number_, id}, "it gathers, and divides");
         return check_collective(id, collective_of(op));
+      case OpKind::accumulate:
+        return check_accumulate(id, op);
       case OpKind::optimizer_step:
         return check_class(id, optimize_of(op).parameter_class);
     }
@@ -233,18 +238,34 @@ class ProgramStructure {
     report(id, "parameter class", parameter_class.value(), program_.parameter_classes.size());
   }
 
+  void check_accumulate(OpId id, const Op& op) {
+    const Accumulate& it = accumulate_of(op);
+    if (op.operands.size() != 2) report_.add({number_, id}, "it does not add one sum to another");
+    if (it.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
+    check_range(id, it.parameter_class, it.begin, it.end);
+  }
+
+  void check_range(OpId id, ParameterClassId c, std::int64_t begin, std::int64_t end) {
+    if (begin < 0 || begin >= end) report_.add({number_, id}, "it has no elements");
+    check_class(id, c);
+    if (c.index() >= program_.parameter_classes.size()) return;
+    const std::int64_t elements = program_.parameter_classes[c.index()].elements;
+    if (end > elements)
+      report_.add({number_, id}, fmt::format("its class has {} elements", elements));
+  }
+
   void check_collective(OpId id, const Collective& collective) {
     if (collective.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
     if (collective.element_bytes < 1) report_.add({number_, id}, "its elements have no bytes");
-    if (collective.begin < 0 || collective.begin >= collective.end)
-      report_.add({number_, id}, "it has no elements");
-    if (!collective.parameter_class) return;
-    check_class(id, *collective.parameter_class);
+    if (!collective.parameter_class) {
+      if (collective.begin < 0 || collective.begin >= collective.end)
+        report_.add({number_, id}, "it has no elements");
+      return;
+    }
+    check_range(id, *collective.parameter_class, collective.begin, collective.end);
     if (collective.parameter_class->index() >= program_.parameter_classes.size()) return;
     const auto& held = program_.parameter_classes[collective.parameter_class->index()];
     if (held.group != collective.group) report_.add({number_, id}, "its group is not its class's");
-    if (collective.end > held.elements)
-      report_.add({number_, id}, fmt::format("its class has {} elements", held.elements));
   }
 
   void report(OpId id, std::string_view what, std::uint32_t number, std::size_t count) {

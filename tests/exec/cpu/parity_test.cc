@@ -131,7 +131,7 @@ TEST_P(OnednnLayer, GivesTheSameBitsTwice) {
 
 // Sums over rows may be cut elsewhere, all else is shared out by independent parts.
 TEST_P(OnednnLayer, AgreesWithTheReferenceOnThreeThreads) {
-  const std::unique_ptr<Backend> several = make_onednn_backend(3);
+  const std::unique_ptr<Backend> several = make_onednn_backend({.threads = 3});
   for (const bool in_place : {false, true}) {
     const LayerOptions options{.in_place = in_place};
     expect_close(run_layer(*reference, GetParam(), data, options),

@@ -95,17 +95,20 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
   std::int64_t classes_, samples_;
 };
 
-// Trains on threads of this process with the reference backend; rank 0's result.
+// Trains on threads of this process; rank 0's result.
 inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
                                        std::int64_t evaluate_every = 0,
-                                       Seconds hang = Seconds::seconds(300)) {
+                                       Seconds hang = Seconds::seconds(300),
+                                       std::string_view backend_name = "reference",
+                                       int threads = 1) {
   const Net net = *whole_net(plan);
   exec::TrainingRun result;
   exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
-    const auto backend = exec::make_reference_backend(plan.training.dtype);
+    const auto backend =
+        exec::make_backend(backend_name, plan.training.dtype, {threads, plan.training.reduction});
     exec::TrainOptions options;
     options.steps = steps;
-    options.keep_weights = true;
+    options.keep_weights = options.hash_weights = true;
     options.evaluate_every = evaluate_every;
     options.executor.poison = true;
     options.executor.hang = hang;
@@ -127,13 +130,16 @@ inline ModelSpec small_resnet() {
   return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
 }
 
-// A plan of a small network in double, checked: 16 samples per step.
+// A plan of a small network, checked: 16 samples per step, in double (exact reductions: in single,
+// where rounding shows).
 inline Plan executable(const StrategySpec& strategy, std::int64_t devices,
                        const ModelSpec& model = small_resnet(),
-                       const Optimizer& optimizer = testing::training(16).optimizer) {
+                       const Optimizer& optimizer = testing::training(16).optimizer,
+                       Reduction reduction = Reduction::fast) {
   const Net net = *build_net(model);
   Training training = testing::training(16);
-  training.dtype = DataType::fp64;
+  training.dtype = reduction == Reduction::exact ? DataType::fp32 : DataType::fp64;
+  training.reduction = reduction;
   training.optimizer = optimizer;
   const auto plan = build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
   EXPECT_TRUE(plan.ok()) << format(plan.errors());

@@ -166,6 +166,98 @@ TEST(Strategies, StayTogetherForFiftySteps) {
   }
 }
 
+// ---- exact reductions --------------------------------------------------------------------------
+
+Plan exact_plan(const Way& way) {
+  return executable(way.strategy, way.ranks, way.model, testing::training(16).optimizer,
+                    Reduction::exact);
+}
+
+// One process that accumulates over the same micro-batches.
+Plan exact_reference(const ModelSpec& model, std::int64_t micro_batches = kMicroBatches) {
+  return exact_plan({"reference", 1, testing::accumulation(micro_batches), model});
+}
+
+// Sums of one rank's micro-batches go on over the ranks only where they are whole nodes of the
+// tree; and the two uses of a tied table meet only where they are on one rank.
+bool can_be_exact(const Way& way) {
+  const Mesh mesh = *resolve_mesh(way.strategy, way.ranks);
+  return !check_exact(way.strategy, mesh, *build_net(way.model));
+}
+
+std::vector<Way> exact_ways() {
+  std::vector<Way> ways;
+  for (Way& way : all_ways()) {
+    if (can_be_exact(way)) ways.push_back(std::move(way));
+  }
+  StrategySpec halves = testing::subnetwork({1, 1}, 2);
+  halves.data = 2;
+  halves.micro_batches = 2;
+  ways.push_back({"subnetwork_in_replicas", 4, halves});
+  ways.push_back({"one_micro_batch_each", 8, testing::data_parallel("ddp", Bytes::kib(3))});
+  StrategySpec tied = zero(Sharding::gradients);
+  ways.push_back({"zero2_tied", 4, tied, tiny_gpt(true)});
+  return ways;
+}
+
+class ExactWay : public ::testing::TestWithParam<Way> {};
+
+// The same bits after every step, whoever had which micro-batch, and when.
+TEST_P(ExactWay, TrainsTheSameBits) {
+  const Way& way = GetParam();
+  const auto reference = train_locally(exact_reference(way.model), kSteps);
+  const auto run = train_locally(exact_plan(way), kSteps);
+  EXPECT_EQ(run.weight_hashes, reference.weight_hashes);
+  EXPECT_EQ(run.weights, reference.weights);
+  EXPECT_EQ(run.losses, reference.losses);
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, ExactWay, ::testing::ValuesIn(exact_ways()),
+                         [](const auto& way) { return way.param.name; });
+
+// With the kernels of the library, too, on any number of threads; an odd number of micro-batches
+// on one rank, or of ranks, is a tree as well.
+TEST(ExactReductions, AreThoseOfTheLibraryOnAnyNumberOfThreads) {
+  const auto train = [](const Plan& plan, int threads) {
+    return train_locally(plan, kSteps, 0, Seconds::seconds(300), "onednn", threads);
+  };
+  for (const ModelSpec& model : {tiny_gpt(false, 2), tiny_llama(), testing::small_resnet()}) {
+    const auto reference = train(exact_reference(model), 1);
+    EXPECT_EQ(train(exact_reference(model), 3).weight_hashes, reference.weight_hashes);
+    for (const StrategySpec& strategy :
+         {zero(Sharding::none), recomputed(zero(Sharding::parameters)),
+          testing::pipeline("zb-v", 2, 4), testing::pipeline("1f1b", 4, 8)}) {
+      const auto run = train(exact_plan({"way", 4, strategy, model}), 1);
+      EXPECT_EQ(run.weight_hashes, reference.weight_hashes) << model.kind << strategy.name;
+      EXPECT_EQ(run.losses, reference.losses) << model.kind << strategy.name;
+    }
+  }
+}
+
+// It is the order that does it: sums as they come have other bits. And the hash sees them.
+TEST(ExactReductions, DifferFromFastOnes) {
+  Plan fast = exact_reference(tiny_gpt(false));
+  const auto exact = train_locally(fast, 1);
+  fast = executable(testing::accumulation(kMicroBatches), 1, tiny_gpt(false));
+  fast.training.dtype = DataType::fp32;
+  const auto plan = build_plan(testing::accumulation(kMicroBatches), tiny_gpt(false), fast.training,
+                               1, even_costs(8));
+  ASSERT_TRUE(plan.ok());
+  const auto run = train_locally(*plan, 1);
+  EXPECT_NE(run.weight_hashes, exact.weight_hashes);
+  EXPECT_NEAR(run.losses[0], exact.losses[0], 1e-5);
+}
+
+// Batch normalisation amplifies rounding so far that fast sums part ways within steps: exact ones
+// stay together for good.
+TEST(ExactReductions, KeepBatchNormTogetherForFiftySteps) {
+  const auto reference = train_locally(exact_reference(testing::small_resnet()), 50);
+  const auto run = train_locally(
+      exact_plan({"zero", 4, zero(Sharding::gradients), testing::small_resnet()}), 50);
+  EXPECT_EQ(run.weight_hashes, reference.weight_hashes);
+  EXPECT_EQ(run.losses, reference.losses);
+}
+
 // Moments and weight decay of a shard are those of the whole, wherever buckets and parameters end.
 // Epsilon is large: Adam divides by the root of a square, and near zero rounding would be
 // magnified.

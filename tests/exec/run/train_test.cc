@@ -80,8 +80,8 @@ TEST(Train, CopiesStayIdentical) {
 
 TEST(Train, DifferingCopiesAreNamed) {
   std::vector<exec::RankMeasurement> ranks(2);
-  ranks[0].weight_hashes = "3 aa\n5 bb\n";
-  ranks[1].weight_hashes = "3 aa\n5 bc\n";
+  ranks[0].class_hashes = "3 aa\n5 bb\n";
+  ranks[1].class_hashes = "3 aa\n5 bc\n";
   EXPECT_EQ(exec::differing_copies(ranks),
             "the copies of the parameters from 5 on differ between ranks 0 and 1");
 }
