@@ -33,6 +33,7 @@ const std::vector<DatasetRow>& dataset_rows() {
       {"bible", open_bible},         {"cifar-10", open_cifar_10},
       {"cifar-100", open_cifar_100}, {"fashion-mnist", open_fashion_mnist},
       {"synthetic", open_synthetic}, {"text", open_text},
+      {"text-bpe", open_text_bpe},
   };
   return rows;
 }

@@ -7,6 +7,7 @@
 //   cifar-10, cifar-100
 //                  50,000 + 10,000 colour images 32x32x3 from the user's files (cifar.h).
 //   bible, text    bytes of text: the King James Bible, the user's files (text.h).
+//   text-bpe       the user's files in the tokens of GPT-2's vocabulary, or one like it (text.h).
 //   synthetic      drawn from the seed in whatever form the network reads; learnable (synthetic.h).
 #pragma once
 

@@ -9,70 +9,76 @@
 #include <fstream>
 #include <iterator>
 
+#include "exec/data/byte_pairs.h"
+
 namespace rehearse::exec {
 namespace {
 
-constexpr std::int64_t kTestShare = 10;  // one in so many bytes
+constexpr std::int64_t kTestShare = 10;  // one in so many tokens
 
-class TextBytes final : public Dataset {
+std::int64_t samples_in(std::int64_t tokens, const SampleFormat& format) {
+  return std::max<std::int64_t>(0, (tokens - 1) / format.input.elements());
+}
+
+// Token: a number, as narrow as the vocabulary lets it be.
+template <class Token>
+class Text final : public Dataset {
  public:
-  TextBytes(const std::string& name, const SampleFormat& format, std::string text,
-            std::int64_t train_bytes)
+  Text(const std::string& name, const SampleFormat& format, std::vector<Token> tokens,
+       std::int64_t train)
       : Dataset(name, format,
-                {samples_in(train_bytes, format),
-                 samples_in(static_cast<std::int64_t>(text.size()) - train_bytes, format)}),
-        text_(std::move(text)),
-        train_bytes_(train_bytes) {}
-
-  static std::int64_t samples_in(std::int64_t bytes, const SampleFormat& format) {
-    return std::max<std::int64_t>(0, (bytes - 1) / format.input.elements());
-  }
+                {samples_in(train, format),
+                 samples_in(static_cast<std::int64_t>(tokens.size()) - train, format)}),
+        tokens_(std::move(tokens)),
+        train_(train) {}
 
  private:
-  std::string_view sample(Split split, std::int64_t number, std::size_t shift) const {
-    const auto begin = static_cast<std::size_t>((split == Split::train ? 0 : train_bytes_) +
-                                                number * format().input.elements());
-    return std::string_view(text_).substr(begin + shift,
-                                          static_cast<std::size_t>(format().input.elements()));
-  }
-  static void copy(std::string_view from, std::span<std::int32_t> into) {
-    std::transform(from.begin(), from.end(), into.begin(),
-                   [](char c) { return static_cast<std::int32_t>(static_cast<unsigned char>(c)); });
+  void copy(Split split, std::int64_t number, std::int64_t shift,
+            std::span<std::int32_t> into) const {
+    const auto begin = tokens_.begin() + (split == Split::train ? 0 : train_) +
+                       number * format().input.elements() + shift;
+    std::copy_n(begin, into.size(), into.begin());
   }
 
   void write_tokens(Split split, std::int64_t number, std::span<std::int32_t> into) const override {
-    copy(sample(split, number, 0), into);
+    copy(split, number, 0, into);
   }
   void write_labels(Split split, std::int64_t number, std::span<std::int32_t> into) const override {
-    copy(sample(split, number, 1), into);
+    copy(split, number, 1, into);
   }
 
-  std::string text_;
-  std::int64_t train_bytes_;
+  std::vector<Token> tokens_;
+  std::int64_t train_;
 };
 
-// What the text is as samples of the network; a vocabulary may have room for more than bytes.
-Status check_tokens(const std::string& name, const SampleFormat& wanted) {
+// What the text is as samples of the network, which may have room for more than the vocabulary.
+Status check_tokens(const std::string& name, std::int64_t vocabulary, const SampleFormat& wanted) {
   SampleFormat has = wanted;
   has.input_type = ValueType::index;
   has.labels = has.input;
-  has.classes = std::max(wanted.classes, kByteTokens);
+  has.classes = std::max(wanted.classes, vocabulary);
   return check_match(name, has, wanted);
 }
 
-Result<std::unique_ptr<Dataset>> cut(const DatasetRequest& request, std::string text,
-                                     const std::string& where) {
-  const auto bytes = static_cast<std::int64_t>(text.size());
-  const std::int64_t train = bytes - bytes / kTestShare;
+template <class Token>
+Result<std::unique_ptr<Dataset>> cut(const DatasetRequest& request, std::vector<Token> tokens,
+                                     const std::string& where, std::string_view unit) {
+  const auto all = static_cast<std::int64_t>(tokens.size());
+  const std::int64_t train = all - all / kTestShare;
   const std::int64_t length = request.wanted.input.elements();
-  if (TextBytes::samples_in(bytes - train, request.wanted) < 1) {
+  if (samples_in(all - train, request.wanted) < 1) {
     return error(
-        fmt::format("{}: {} bytes of text; a tenth of it is the test set and needs one "
-                    "sample of {} bytes and the label after them",
-                    where, bytes, length));
+        fmt::format("{}: {} {} of text; a tenth of it is the test set and needs one "
+                    "sample of {} {} and the label after them",
+                    where, all, unit, length, unit));
   }
   return std::unique_ptr<Dataset>(
-      std::make_unique<TextBytes>(request.name, request.wanted, std::move(text), train));
+      std::make_unique<Text<Token>>(request.name, request.wanted, std::move(tokens), train));
+}
+
+Result<std::unique_ptr<Dataset>> cut_bytes(const DatasetRequest& request, const std::string& text,
+                                           const std::string& where) {
+  return cut(request, std::vector<std::uint8_t>(text.begin(), text.end()), where, "bytes");
 }
 
 // Standard output of a command; none if it fails.
@@ -89,7 +95,7 @@ std::optional<std::string> output_of(const char* command) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> open_bible(const DatasetRequest& request) {
-  if (const Status match = check_tokens(request.name, request.wanted); !match)
+  if (const Status match = check_tokens(request.name, kByteTokens, request.wanted); !match)
     return match.errors();
   std::optional<std::string> text = output_of("bible -f Gen1:1-Rev22:21 2>/dev/null");
   if (!text || text->empty()) {
@@ -98,29 +104,85 @@ Result<std::unique_ptr<Dataset>> open_bible(const DatasetRequest& request) {
                    "the Debian packages bible-kjv and bible-kjv-text have it: apt-get install "
                    "bible-kjv bible-kjv-text"}});
   }
-  return cut(request, std::move(*text), "bible");
+  return cut_bytes(request, *text, "bible");
 }
 
-Result<std::unique_ptr<Dataset>> open_text(const DatasetRequest& request) {
-  if (const Status match = check_tokens(request.name, request.wanted); !match)
-    return match.errors();
-  if (!request.directory)
-    return error("data set text needs --data-directory, a folder with files *.txt");
-  std::vector<std::filesystem::path> files;
+namespace {
+
+using Paths = std::vector<std::filesystem::path>;
+
+// Files *.txt of the request's directory but for `other`, by name.
+Result<Paths> text_files(const DatasetRequest& request, const std::filesystem::path& other) {
+  if (!request.directory) {
+    return error(
+        fmt::format("data set {} needs --data-directory, a folder with files *.txt", request.name));
+  }
+  Paths files;
   std::error_code failure;
   for (const auto& entry : std::filesystem::directory_iterator(*request.directory, failure)) {
-    if (entry.path().extension() == ".txt") files.push_back(entry.path());
+    if (entry.path().extension() == ".txt" && entry.path() != other) files.push_back(entry.path());
   }
   if (failure) return error(fmt::format("{}: {}", *request.directory, failure.message()));
   if (files.empty()) return error(fmt::format("{}: it has no file *.txt", *request.directory));
   std::sort(files.begin(), files.end());
-  std::string text;
-  for (const auto& path : files) {
-    std::ifstream file(path, std::ios::binary);
-    text.append(std::istreambuf_iterator<char>(file), {});
-    if (!file.good() && !file.eof()) return error(fmt::format("{}: cannot be read", path.string()));
+  return files;
+}
+
+Result<std::string> content_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (!file.good() && !file.eof()) return error(fmt::format("{}: cannot be read", path.string()));
+  return text;
+}
+
+// Of GPT-2's two names for it, the one that is there.
+Result<std::filesystem::path> vocabulary_file(const std::string& directory) {
+  for (const char* name : {"vocab.bpe", "merges.txt"}) {
+    const std::filesystem::path path = std::filesystem::path(directory) / name;
+    if (std::filesystem::exists(path)) return path;
   }
-  return cut(request, std::move(text), *request.directory);
+  return error(fmt::format("{}: it has no vocabulary, vocab.bpe or merges.txt", directory));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> open_text(const DatasetRequest& request) {
+  if (const Status match = check_tokens(request.name, kByteTokens, request.wanted); !match)
+    return match.errors();
+  const Result<Paths> files = text_files(request, {});
+  if (!files) return files.errors();
+  std::string text;
+  for (const auto& path : *files) {
+    const Result<std::string> part = content_of(path);
+    if (!part) return part.errors();
+    text += *part;
+  }
+  return cut_bytes(request, text, *request.directory);
+}
+
+Result<std::unique_ptr<Dataset>> open_text_bpe(const DatasetRequest& request) {
+  if (!request.directory) {
+    return error(
+        "data set text-bpe needs --data-directory, a folder with files *.txt and a vocabulary, "
+        "vocab.bpe or merges.txt");
+  }
+  const Result<std::filesystem::path> vocabulary = vocabulary_file(*request.directory);
+  if (!vocabulary) return vocabulary.errors();
+  const Result<BytePairs> pairs = BytePairs::read(vocabulary->string());
+  if (!pairs) return pairs.errors();
+  if (const Status match = check_tokens(request.name, pairs->size(), request.wanted); !match)
+    return match.errors();
+  const Result<Paths> files = text_files(request, *vocabulary);
+  if (!files) return files.errors();
+  std::vector<BytePairs::Token> tokens;
+  for (const auto& path : *files) {
+    const Result<std::string> text = content_of(path);
+    if (!text) return text.errors();
+    const auto part = pairs->encode(*text);
+    if (!part) return error(fmt::format("{}: {}", path.string(), part.errors().front().message));
+    tokens.insert(tokens.end(), part->begin(), part->end());
+  }
+  return cut(request, std::move(tokens), *request.directory, "tokens");
 }
 
 }  // namespace rehearse::exec

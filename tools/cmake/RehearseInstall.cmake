@@ -18,5 +18,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/rehearseConfigVersion.cma
   COMPATIBILITY SameMinorVersion)
 install(FILES
   ${PROJECT_BINARY_DIR}/rehearseConfig.cmake ${PROJECT_BINARY_DIR}/rehearseConfigVersion.cmake
-  tools/cmake/FindLibgomp.cmake tools/cmake/FindoneDNN.cmake tools/cmake/FindxxHash.cmake
+  tools/cmake/FindLibgomp.cmake tools/cmake/FindoneDNN.cmake tools/cmake/FindPCRE2.cmake tools/cmake/FindxxHash.cmake
   DESTINATION ${package})

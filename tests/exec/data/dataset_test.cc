@@ -55,7 +55,7 @@ TEST(OpenDataset, UnknownNames) {
             "error: unknown data set 'fashion-mnst'; did you mean 'fashion-mnist'?\n");
   EXPECT_EQ(format(open_dataset({"c4", kImages, 1, {}}).errors()),
             "error: unknown data set 'c4'; there are bible, cifar-10, cifar-100, "
-            "fashion-mnist, synthetic, text\n");
+            "fashion-mnist, synthetic, text, text-bpe\n");
 }
 
 TEST(OpenDataset, NamesAreSorted) {
