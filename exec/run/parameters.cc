@@ -103,16 +103,25 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
 
 namespace {
 
-// The initial values of a parameter, in the order of its elements.
+// The initial values of a parameter, in the order of its elements; of a slice those that the whole
+// has there.
 class InitialValues {
  public:
   InitialValues(const Parameter& parameter, ParameterId id, std::uint64_t seed)
       : init_(parameter.init),
+        slice_(parameter.slice),
         deviation_(std::sqrt(2.0 / static_cast<double>(parameter.fan_in))),
         limit_(std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out))),
-        random_(seed, id.value()) {}
+        random_(seed, parameter.drawn_as.value_or(id).value()) {}
 
   double next() {
+    while (slice_ && !slice_->contains(number_++))
+      draw();
+    return draw();
+  }
+
+ private:
+  double draw() {
     switch (init_) {
       case Init::zeros:
         return 0;
@@ -128,8 +137,9 @@ class InitialValues {
     REHEARSE_UNREACHABLE("initialisation");
   }
 
- private:
   Init init_;
+  const std::optional<ParameterSlice>& slice_;
+  std::int64_t number_ = 0;  // elements of the whole that were drawn
   double deviation_, limit_;
   Random random_;
 };

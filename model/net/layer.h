@@ -56,6 +56,14 @@ struct SwiGlu {};
 struct Add {
   double branch_scale;
 };
+// Any number of inputs of one shape: scale times their sum.
+struct Sum {
+  double scale;
+};
+// Adds one learned number per channel, [width], on the last dimension.
+struct Bias {
+  std::int64_t width;
+};
 // [h, w, c] -> [c]
 struct GlobalAveragePool {};
 // [h, w, c]: the largest of each window of kernel x kernel; padding takes part in none.
@@ -109,7 +117,7 @@ struct ScatterRows {
 };
 
 using LayerSpec =
-    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add,
+    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add, Sum, Bias,
                  GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
                  PositionEmbedding, Rotary, Attention, CrossEntropy, GatherRows, ScatterRows>;
 

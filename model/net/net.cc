@@ -38,7 +38,24 @@ bool works_in_place(const Net& net, const Uses& uses, const Layer& layer) {
          input.shape == net.values[layer.output.index()].shape;
 }
 
+// The terms of a sum that stand for something.
+void keep_terms(Layer& sum, const std::vector<std::optional<ValueId>>& stands, const Net& net) {
+  std::erase_if(sum.inputs, [&](ValueId term) { return !stands[term.index()]; });
+  REHEARSE_CHECK(!sum.inputs.empty(), "{}: none of its units is held", sum.name);
+  sum.facts = describe(sum.spec,
+                       std::vector<Shape>(sum.inputs.size(), net.values[sum.output.index()].shape));
+}
+
 }  // namespace
+
+bool ParameterSlice::contains(std::int64_t number) const {
+  std::int64_t inner = 1;
+  for (std::size_t d = dimension + 1; d < whole.dims.size(); ++d)
+    inner *= whole.dims[d];
+  const std::int64_t place = number / inner % whole.dims[dimension];
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& range) { return range.begin <= place && place < range.end; });
+}
 
 std::string_view to_string(Exchange exchange) {
   switch (exchange) {
@@ -110,6 +127,7 @@ Net restrict(const Net& net, const Subnetwork& subnetwork) {
             layer.bypass ? stands[layer.inputs[*layer.bypass].index()] : std::nullopt;
         continue;
       }
+      if (std::holds_alternative<Sum>(layer.spec)) keep_terms(layer, stands, result);
       for (ValueId& input : layer.inputs) {
         const auto stand = stands[input.index()];
         REHEARSE_CHECK(stand.has_value(), "layer {} reads {} of a dropped unit", layer.name,
@@ -127,6 +145,11 @@ Net restrict(const Net& net, const Subnetwork& subnetwork) {
 Net scale_branches(const Net& net, double factor) {
   Net result = net;
   for (Layer& layer : result.layers) {
+    if (auto* sum = std::get_if<Sum>(&layer.spec)) {
+      sum->scale *= factor;
+      layer.facts =
+          describe(layer.spec, std::vector<Shape>(layer.inputs.size(), layer.facts.output));
+    }
     if (!layer.unit) continue;
     if (auto* add = std::get_if<Add>(&layer.spec)) add->branch_scale *= factor;
   }

@@ -67,6 +67,18 @@ struct Layer {
   bool in_place = false;
 };
 
+// The part of a larger parameter that a unit of a width has: indices of one dimension.
+struct ParameterSlice {
+  Shape whole;
+  std::size_t dimension = 0;
+  struct Range {
+    std::int64_t begin = 0, end = 0;
+  };
+  std::vector<Range> ranges;  // ascending
+  // Whether element `number` of the whole, in the order of its rows, is in the slice.
+  bool contains(std::int64_t number) const;
+};
+
 struct Parameter {
   std::string name;
   Shape shape;
@@ -76,6 +88,9 @@ struct Parameter {
   SegmentId segment;  // of the first layer that uses it
   std::optional<UnitId> unit;
   Spread spread = Spread::replicated;
+  // Where it is a part of a parameter (width.h); drawn_as: that one's number, by which it is drawn.
+  std::optional<ParameterSlice> slice = std::nullopt;
+  std::optional<ParameterId> drawn_as = std::nullopt;
 };
 
 struct Segment {
@@ -94,6 +109,9 @@ struct Unit {
   std::string name;
   BlockId block;
   std::string shape_class;  // units of equal shapes share it
+  // Of a width (width.h): which of the network's widths it is a part of, and its channels or heads.
+  std::optional<std::size_t> width = std::nullopt;
+  std::int64_t channels = 0;
 };
 
 struct Net {
@@ -115,10 +133,12 @@ struct Subnetwork {
 Subnetwork full_subnetwork(const Net& net);
 
 // The network without the units that are not held: their layers are gone from the segments and
-// consumers read what the bypass says. Ids are unchanged.
+// consumers read what the bypass says; a Sum has the terms that are left, of which a width needs
+// one. Ids are unchanged.
 Net restrict(const Net& net, const Subnetwork& subnetwork);
 
-// The network with every maskable branch multiplied by `factor` where it is added to its shortcut.
+// The network with every maskable branch multiplied by `factor` where it is added to its shortcut,
+// and the sum over every width's units.
 Net scale_branches(const Net& net, double factor);
 
 // The network in which attention keeps no probabilities: its kernels compute them again in backward

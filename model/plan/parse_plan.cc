@@ -5,6 +5,7 @@
 
 #include "model/base/check.h"
 #include "model/base/text.h"
+#include "model/net/width.h"
 #include "model/plan/plan_line.h"
 #include "model/plan/plan_text.h"
 
@@ -215,8 +216,21 @@ class Parser {
     REHEARSE_UNREACHABLE("axis");
   }
 
+  static std::int64_t read_widths(Line& line) {
+    line.literal("widths");
+    const Word units = line.field("units");
+    if (integer(units) < 2 || integer(units) > kMostWidthUnits)
+      expected(fmt::format("2 to {} units", kMostWidthUnits), units);
+    line.finish();
+    return integer(units);
+  }
+
   void scalars() {
     Line samples = next();
+    if (samples.keyword() == "widths") {
+      plan_.width_units = read_widths(samples);
+      samples = next();
+    }
     samples.literal("micro_batch");
     places_.micro_batch = number_;
     plan_.micro_batch_samples = integer(samples.field("samples"));

@@ -4,6 +4,7 @@
 
 #include "model/base/check.h"
 #include "model/net/tensor.h"
+#include "model/net/width.h"
 
 namespace rehearse {
 
@@ -396,6 +397,7 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
 
 Result<Net> whole_net(const Plan& plan) {
   Result<Net> net = build_net(plan.model);
+  if (net && plan.width_units > 1) net = split_widths(*net, plan.width_units);
   if (!net) return net;
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;

@@ -249,6 +249,9 @@ struct Plan {
   Mesh mesh;
   bool sequence_parallel = false;  // between tensor-parallel ranks
   Recomputation recomputation = Recomputation::none;
+  // Units that every inner width is cut into, for width-wise subnetworks (model/net/width.h); 1:
+  // none is.
+  std::int64_t width_units = 1;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
@@ -303,8 +306,8 @@ bool accumulates_exactly(const Training& training, std::int64_t micro_batches);
 // apart only the first one's, whose sum grows there. Otherwise they add to an unreduced buffer.
 bool adds_to_flat(const Training& training, const RankProgram& program, const ParameterClass& held,
                   MicroBatchId micro_batch);
-// The network that the plan's segments and values refer to: its model, sliced and recomputing as
-// the plan says.
+// The network that the plan's segments and values refer to: its model, cut into units, sliced and
+// recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);
 // The network as a program trains it: of the whole net, what is held, branches scaled.
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program);

@@ -66,6 +66,7 @@ class Printer {
     line("mesh {}", join(axes, " "));
     line("tensor sequence_parallel={}", plan.sequence_parallel ? 1 : 0);
     line("recomputation {}", to_string(plan.recomputation));
+    if (plan.width_units > 1) line("widths units={}", plan.width_units);
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));

@@ -66,8 +66,12 @@ class StrategyCheck {
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;
     const Result<std::int64_t> holders = holders_of(*spec.subnetwork, mesh->workers);
-    if (report(holders, entry.places.coverage))
+    if (!report(holders, entry.places.coverage)) return strategy;
+    if (spec.subnetwork->construction == Construction::width) {
+      report(check_widths(*width_units(spec, *mesh), *mesh, net_), entry.places.construction);
+    } else {
       report(check_units(*holders, mesh->workers, net_.units.size()), entry.places.coverage);
+    }
     return strategy;
   }
 

@@ -179,8 +179,10 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   SubnetworkSpec spec;
   Map map(value, "subnetwork", std::move(where), problems);
   read_needed(map, "workers", spec.workers, read_axis);
+  places.construction = map.where("construction");
   read(map, "construction", spec.construction, [](const Value& v, Problems& p) {
-    return read_enum<Construction>(v, "construction", {Construction::block}, p);
+    return read_enum<Construction>(v, "construction", {Construction::block, Construction::width},
+                                   p);
   });
   const Value* holders = map.find("holders");
   const Value* coverage = holders == nullptr ? map.need("coverage") : map.find("coverage");
@@ -257,7 +259,7 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
   read(map, "bucket", entry.spec.bucket, read_bytes);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
-      entry.places.entry;
+      entry.places.construction = entry.places.entry;
   if (const Value* pipeline = map.find("pipeline")) {
     entry.spec.pipeline =
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);

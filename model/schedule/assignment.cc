@@ -236,6 +236,33 @@ Assignment assign_units(const Net& net, const std::vector<double>& loads, std::i
   return Leveller(std::move(start), loads).run();
 }
 
+Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,
+                         std::uint64_t seed) {
+  const auto all = static_cast<std::size_t>(workers);
+  REHEARSE_CHECK(net.units.size() % all == 0, "{} units of widths for {} workers", net.units.size(),
+                 workers);
+  Assignment assignment{workers, {}};
+  assignment.holders.assign(net.units.size(), std::vector<bool>(all));
+  Random random(seed, kAssignmentStream);
+  std::size_t start = 0;
+  for (std::size_t first = 0; first < net.units.size(); first += all) {
+    std::vector<std::size_t> order(all);
+    std::iota(order.begin(), order.end(), first);
+    random.shuffle(std::span(order));
+    const auto channels = [&](std::size_t unit) { return net.units[unit].channels; };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return channels(a) > channels(b); });
+    for (std::size_t q = 0; q < all; ++q) {
+      for (std::size_t k = 0; k < static_cast<std::size_t>(holders); ++k)
+        assignment.holders[order[q]][(start + q + k) % all] = true;
+    }
+    const auto smallest = channels(order.back());
+    start += static_cast<std::size_t>(std::count_if(
+        order.begin(), order.end(), [&](std::size_t unit) { return channels(unit) > smallest; }));
+  }
+  return assignment;
+}
+
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker) {
   Subnetwork subnetwork;
   for (const auto& holders : assignment.holders) {

@@ -28,6 +28,12 @@ std::vector<double> unit_loads(const Net& net, Balance balance);
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
                         std::int64_t holders, std::uint64_t seed);
 
+// Of units of widths (model/net/width.h), as many in each width as there are workers: those of
+// every width go once around the workers, in windows of `holders`, so that each worker has the same
+// share of each. Larger units first, where the last width's ended; equal ones as the seed draws.
+Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,
+                         std::uint64_t seed);
+
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker);
 // By worker.
 std::vector<double> worker_loads(const Assignment& assignment, const std::vector<double>& loads);

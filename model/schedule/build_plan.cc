@@ -20,6 +20,7 @@ struct Split {
   PipelineShape shape;
   std::int64_t samples = 1;  // of a micro-batch
   std::int64_t holders = 1;  // of a unit
+  std::int64_t width_units = 1;
 };
 
 Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Training& training,
@@ -33,11 +34,14 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
-  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers};
+  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers, 1};
   if (!strategy.subnetwork) return split;
   const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
   if (!holders) return holders.errors();
   split.holders = *holders;
+  split.width_units = *width_units(strategy, *mesh);
+  const Status cut = check_widths(split.width_units, *mesh, net);
+  if (!cut) return cut.errors();
   return split;
 }
 
@@ -199,9 +203,11 @@ class PlanBuilder {
       workers_.assign(static_cast<std::size_t>(split_.mesh.workers), full_subnetwork(net_));
       return;
     }
+    const std::uint64_t seed = plan_.training.seed;
     const Assignment assignment =
-        assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance), split_.mesh.workers,
-                     split_.holders, plan_.training.seed);
+        plan_.width_units > 1 ? assign_widths(net_, split_.mesh.workers, split_.holders, seed)
+                              : assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance),
+                                             split_.mesh.workers, split_.holders, seed);
     for (std::int64_t w = 0; w < split_.mesh.workers; ++w) {
       workers_.push_back(subnetwork_of(assignment, w));
     }
@@ -424,6 +430,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
   if (!split) return split.errors();
   frame.mesh = split->mesh;
   frame.micro_batch_samples = split->samples;
+  frame.width_units = split->width_units;
   Result<Net> net = whole_net(frame);
   if (!net) return net.errors();
   const bool is_cut = split->shape.stages() > 1;

@@ -25,6 +25,8 @@ std::vector<StrategyRow> axis_rows() {
        "data: auto, tensor: {ranks: 2, sequence_parallel: true}"},
       {"subnetwork", "every worker trains some of the blocks, every block on equally many",
        "subnetwork: {workers: auto, coverage: 0.5}"},
+      {"subnetwork, width", "... or parts of every inner width: hidden units, heads, channels",
+       "subnetwork: {workers: auto, coverage: 0.5, construction: width}"},
       {"recompute, selective", "attention keeps no probabilities",
        "data: auto, recompute: selective"},
       {"recompute, full", "blocks keep their inputs, and are run again in backward",

@@ -5,6 +5,8 @@
 #include <bit>
 #include <map>
 
+#include "model/net/width.h"
+
 namespace rehearse {
 namespace {
 
@@ -26,6 +28,8 @@ std::string_view to_string(Construction construction) {
   switch (construction) {
     case Construction::block:
       return "block";
+    case Construction::width:
+      return "width";
   }
   REHEARSE_UNREACHABLE("construction");
 }
@@ -232,6 +236,24 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
   return error(fmt::format(
       "coverage {} of {} workers is {:g} holders, which must be an integer: {}",
       to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
+}
+
+Result<std::int64_t> width_units(const StrategySpec& strategy, const Mesh& mesh) {
+  if (!strategy.subnetwork || strategy.subnetwork->construction == Construction::block) return 1;
+  const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh.workers);
+  if (!holders) return holders;
+  return *holders == mesh.workers ? 1 : mesh.workers;
+}
+
+Status check_widths(std::int64_t units, const Mesh& mesh, const Net& net) {
+  if (units == 1) return success();
+  if (mesh.tensor > 1) {
+    return error(
+        "tensor parallelism cuts the widths that width-wise subnetworks are made of: with it, "
+        "subnetworks are made of blocks");
+  }
+  const Result<Net> cut = split_widths(net, units);
+  return cut ? success() : Status(cut.errors());
 }
 
 Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units) {

@@ -38,7 +38,8 @@ struct TensorSpec {
   bool sequence_parallel = false;
 };
 
-enum class Construction { block };
+// What a worker holds or leaves out: blocks, or parts of every inner width (model/net/width.h).
+enum class Construction { block, width };
 enum class Masking { forward };
 // How a branch that only C of the workers train is weighted: C times at evaluation (the default, as
 // in dropout's original form), 1/C times in training, or not at all.
@@ -104,5 +105,10 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
 // Errors: fewer holders than workers of a network without units (net.h), which all would hold
 // whole, or with so few that some workers would hold none.
 Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units);
+// Units that every inner width of the network is cut into: one per worker, where subnetworks are
+// made width-wise and not everybody holds all; else 1. Errors: holders_of()'s.
+Result<std::int64_t> width_units(const StrategySpec& strategy, const Mesh& mesh);
+// Errors: split_widths()'s; tensor parallelism, which cuts the same widths.
+Status check_widths(std::int64_t units, const Mesh& mesh, const Net& net);
 
 }  // namespace rehearse

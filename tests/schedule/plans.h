@@ -69,6 +69,11 @@ inline StrategySpec subnetwork(Fraction coverage, AxisSize workers = std::nullop
   return strategy;
 }
 
+inline StrategySpec by_width(StrategySpec strategy) {
+  strategy.subnetwork->construction = Construction::width;
+  return strategy;
+}
+
 inline Training training(std::int64_t batch = 256) {
   Training training;
   training.data = "synthetic";
@@ -114,6 +119,11 @@ inline std::vector<PlanCase> all_cases() {
                           {"positions", {16}}}};
   cases.push_back({"gpt_tied_pipeline", pipeline("1f1b", 2, 2), gpt, 4});
   cases.push_back({"gpt_subnetwork", subnetwork({1, 2}), gpt, 4});
+  cases.push_back({"width", by_width(subnetwork({1, 2})), resnet20(), 4});
+  cases.push_back({"gpt_width", by_width(subnetwork({1, 2})), gpt, 4});
+  StrategySpec halves = by_width(subnetwork({1, 2}, 2));
+  halves.pipeline = PipelineSpec{2, "zb-h1", 2};
+  cases.push_back({"gpt_width_pipeline", halves, gpt, 4});
   for (int level = 1; level <= 3; ++level) {
     StrategySpec zero = data_parallel();
     zero.sharding = static_cast<Sharding>(level);

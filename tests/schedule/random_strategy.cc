@@ -113,6 +113,7 @@ SubnetworkSpec random_subnetwork(Draw& draw) {
   subnetwork.workers = workers;
   subnetwork.coverage = {draw.between(1, workers), workers};
   if (draw.one_in(4)) subnetwork.coverage = {1, 3};
+  if (draw.one_in(4)) subnetwork.construction = Construction::width;
   if (draw.one_in(4)) subnetwork.holders = draw.between(1, workers);
   subnetwork.scaling =
       draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});
@@ -205,9 +206,10 @@ std::string describe(const RandomCase& c) {
     text += fmt::format("; tensor={} sequence_parallel={}", *s.tensor->ranks,
                         s.tensor->sequence_parallel);
   if (s.subnetwork) {
-    text += fmt::format("; workers={} coverage={} holders={} {} {}", *s.subnetwork->workers,
-                        to_string(s.subnetwork->coverage), s.subnetwork->holders.value_or(0),
-                        to_string(s.subnetwork->scaling), to_string(s.subnetwork->balance));
+    text += fmt::format("; workers={} {} coverage={} holders={} {} {}", *s.subnetwork->workers,
+                        to_string(s.subnetwork->construction), to_string(s.subnetwork->coverage),
+                        s.subnetwork->holders.value_or(0), to_string(s.subnetwork->scaling),
+                        to_string(s.subnetwork->balance));
   }
   return text;
 }

@@ -71,6 +71,19 @@ struct Kernels<Add, Real> {
 };
 
 template <class Real>
+struct Kernels<Sum, Real> {
+  static void forward(const Sum& sum, const Call<Real>& call);
+  static void backward(const Sum& sum, const Call<Real>& call);
+};
+
+template <class Real>
+struct Kernels<Bias, Real> {
+  static void forward(const Bias& bias, const Call<Real>& call);
+  static void backward_input(const Bias& bias, const Call<Real>& call);
+  static void backward_weight(const Bias& bias, const Call<Real>& call);
+};
+
+template <class Real>
 struct Kernels<GlobalAveragePool, Real> {
   static void forward(const GlobalAveragePool& pool, const Call<Real>& call);
   static void backward(const GlobalAveragePool& pool, const Call<Real>& call);

@@ -69,7 +69,7 @@ class BackwardLowering {
     // The loss is where gradients start: its own is the constant 1 / labels.
     std::optional<std::size_t> from;
     if (layer.output != net_.loss) from = gradient_of(layer.output);
-    if (const auto* sum = std::get_if<Add>(&layer.spec); sum && sum->branch_scale == 1.0) {
+    if (hands_on(layer)) {
       share(layer, *from);
       return;
     }
@@ -81,6 +81,13 @@ class BackwardLowering {
       add_whole(id, layer, from);
     }
     if (from) release(*from);
+  }
+
+  // Whether all inputs have the output's gradient.
+  static bool hands_on(const Layer& layer) {
+    if (const auto* add = std::get_if<Add>(&layer.spec)) return add->branch_scale == 1.0;
+    const auto* sum = std::get_if<Sum>(&layer.spec);
+    return sum && sum->scale == 1.0;
   }
 
   // The weight gradient is left to the weight pass, which reads the output's gradient then.
@@ -210,7 +217,7 @@ class BackwardLowering {
     }
   }
 
-  // An addition's inputs both have the output's gradient: no kernel, one tensor.
+  // An addition's inputs all have the output's gradient: no kernel, one tensor.
   void share(const Layer& layer, std::size_t from) {
     for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
       if (!wants_gradient(layer, i)) continue;

@@ -8,6 +8,7 @@
 #include "model/base/check.h"
 #include "model/base/random.h"
 #include "model/net/model_spec.h"
+#include "model/net/width.h"
 #include "tests/exec/cpu/layer_runner.h"
 
 namespace rehearse::exec {
@@ -222,7 +223,15 @@ std::vector<NetCase> net_cases() {
           {"llama", llama, 2},
           {"llama_half", halve(llama), 2},
           {"vit", vit, 2},
-          {"vit_half", halve(vit), 2}};
+          {"vit_half", halve(vit), 2},
+          {"mlp_widths", *split_widths(mlp, 3), 3},
+          {"resnet20_widths", *split_widths(resnet20, 3), 2},
+          {"resnet20_widths_half", halve(*split_widths(resnet20, 3)), 2},
+          {"gpt_widths", *split_widths(gpt, 2), 2},
+          {"gpt_widths_half", halve(scale_branches(*split_widths(gpt, 2), 2.0)), 2},
+          {"llama_widths", *split_widths(llama, 2), 2},
+          {"llama_widths_half", halve(*split_widths(llama, 2)), 2},
+          {"vit_widths_half", halve(*split_widths(vit, 2)), 2}};
 }
 
 }  // namespace rehearse::exec

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "model/base/random.h"
+#include "model/net/width.h"
 #include "tests/exec/cpu/net_runner.h"
 
 namespace rehearse::exec {
@@ -97,6 +98,47 @@ TEST_P(ReferenceNet, EveryUsedParameterHasAGradient) {
 
 INSTANTIATE_TEST_SUITE_P(Nets, ReferenceNet, testing::ValuesIn(net_cases()),
                          [](const auto& info) { return info.param.name; });
+
+// What a slice has of a whole parameter's numbers.
+std::vector<double> sliced(const Parameter& parameter, const std::vector<double>& whole) {
+  if (!parameter.slice) return whole;
+  std::vector<double> part;
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    if (parameter.slice->contains(static_cast<std::int64_t>(i))) part.push_back(whole[i]);
+  }
+  return part;
+}
+
+// A network cut into the units of its widths computes the same sums in another order.
+TEST_P(ReferenceNet, CutWidthsAddUpToTheWhole) {
+  const Net& net = GetParam().net;
+  const bool is_cut = !net.units.empty() && net.units.front().width;
+  if (is_cut || parameters_of(net, SegmentId(0), end_segment(net)).size() < net.parameters.size())
+    GTEST_SKIP() << "cut already, or a subnetwork";
+  const Result<Net> cut = split_widths(net, 2);
+  ASSERT_TRUE(cut.ok()) << format(cut.errors());
+  NetData parts = data;
+  parts.parameters.clear();
+  const auto number = [](ParameterId id, const Parameter& p) {
+    return p.drawn_as.value_or(id).index();
+  };
+  for (std::size_t p = 0; p < cut->parameters.size(); ++p) {
+    const Parameter& own = cut->parameters[p];
+    parts.parameters.push_back(sliced(own, data.parameters[number(ParameterId(p), own)]));
+  }
+  const NetOutcome whole = run(Cuts::none, Pass::backward);
+  const NetOutcome sum =
+      run_net(*backend, *cut, parts, GetParam().samples, Cuts::none, Pass::backward);
+  for (std::size_t l = 0; l < whole.losses.size(); ++l)
+    EXPECT_NEAR(whole.losses[l], sum.losses[l], 1e-12);
+  for (std::size_t p = 0; p < cut->parameters.size(); ++p) {
+    const Parameter& own = cut->parameters[p];
+    const auto expected = sliced(own, whole.gradients[number(ParameterId(p), own)]);
+    ASSERT_EQ(expected.size(), sum.gradients[p].size()) << own.name;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(expected[i], sum.gradients[p][i], 1e-11) << own.name;
+  }
+}
 
 }  // namespace
 }  // namespace rehearse::exec
