@@ -21,6 +21,7 @@ struct KindName {
   std::string_view operator()(const Gelu&) const { return "gelu"; }
   std::string_view operator()(const SwiGlu&) const { return "swiglu"; }
   std::string_view operator()(const Add&) const { return "add"; }
+  std::string_view operator()(const Dropout&) const { return "dropout"; }
   std::string_view operator()(const GlobalAveragePool&) const { return "global_average_pool"; }
   std::string_view operator()(const MaxPool&) const { return "max_pool"; }
   std::string_view operator()(const Patches&) const { return "patches"; }

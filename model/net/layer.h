@@ -56,6 +56,11 @@ struct SwiGlu {};
 struct Add {
   double branch_scale;
 };
+// Each element is 0 with probability `rate`, else x / (1 - rate) (Srivastava et al., JMLR 2014,
+// with the factor in training). Which ones, a kernel draws again in every pass: nothing is kept.
+struct Dropout {
+  double rate;
+};
 // [h, w, c] -> [c]
 struct GlobalAveragePool {};
 // [h, w, c]: the largest of each window of kernel x kernel; padding takes part in none.
@@ -109,7 +114,7 @@ struct ScatterRows {
 };
 
 using LayerSpec =
-    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add,
+    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add, Dropout,
                  GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
                  PositionEmbedding, Rotary, Attention, CrossEntropy, GatherRows, ScatterRows>;
 
