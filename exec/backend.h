@@ -29,6 +29,15 @@ struct KernelRequest {
   std::vector<bool> wants_input_gradient;  // per input
 };
 
+// On what the random numbers of a launch depend (dropout), and on nothing else: whoever computes a
+// sample of a step, in whatever micro-batch, forward or backward, draws the same.
+struct Draws {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
+  LayerId layer;                  // its number in the whole network
+  std::int64_t first_sample = 0;  // of the micro-batch, in the global batch
+};
+
 // Where its operands are; which of them are set follows from the kind (model/net/lowering.h).
 // output may equal inputs[0], and input_gradients[0] output_gradient, only where the layer's facts
 // say that it works in place.
@@ -45,6 +54,7 @@ struct KernelArguments {
   const void* left = nullptr;                // accumulate: sum = left + right; copy: sum = left
   const void* right = nullptr;
   void* sum = nullptr;
+  Draws draws;
 };
 
 // What one step of an optimizer does to a piece of the weights.

@@ -36,6 +36,7 @@ KernelArguments bind(const KernelStep& step, const Address& address) {
   arguments.left = at(step.left);
   arguments.right = at(step.right);
   arguments.sum = at(step.sum);
+  arguments.draws.layer = step.layer;
   return arguments;
 }
 

@@ -10,8 +10,9 @@ namespace rehearse::exec {
 // What to prepare for a step of this network's lowering.
 KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t samples);
 
-// The step's operands, given where each place is. Parameters and their gradients, the flag that
-// says whether these are added to, and the loss scale are the caller's to set.
+// The step's operands, given where each place is, and its layer. Parameters and their gradients,
+// the flag that says whether these are added to, the loss scale and what else random numbers depend
+// on are the caller's to set.
 using Address = std::function<std::byte*(const Place&)>;
 KernelArguments bind(const KernelStep& step, const Address& address);
 

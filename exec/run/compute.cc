@@ -125,7 +125,9 @@ class ComputeProgram::Binder {
  public:
   Binder(const Plan& plan, RankId rank, const Net& net, Backend& backend, const Arena& arena,
          const Parameters& parameters, ComputeProgram& result)
-      : program_(program_of(plan, rank)),
+      : plan_(plan),
+        rank_(rank),
+        program_(program_of(plan, rank)),
         net_(net),
         samples_(plan.micro_batch_samples),
         labels_(static_cast<double>(samples_of_loss(plan, rank) * labels_per_sample(net))),
@@ -141,7 +143,7 @@ class ComputeProgram::Binder {
       if (!is_pass(op.kind)) continue;
       const Operands operands(program_, op, arena_);
       for (const KernelStep& step : lowering(op).steps)
-        result_.launches_[id].push_back(launch(step, operands));
+        result_.launches_[id].push_back(launch(step, op, operands));
       if (op.kind == OpKind::forward) result_.losses_[id] = operands.value(net_.loss);
     }
   }
@@ -157,7 +159,7 @@ class ComputeProgram::Binder {
     return entry->second;
   }
 
-  Launch launch(const KernelStep& step, const Operands& operands) {
+  Launch launch(const KernelStep& step, const Op& op, const Operands& operands) {
     const KernelRequest request = request_for(net_, step, samples_);
     Kernel*& kernel = known_[{step.layer, step.kind, request.wants_input_gradient}];
     if (kernel == nullptr) {
@@ -166,6 +168,9 @@ class ComputeProgram::Binder {
     }
     Launch launch{kernel, bind(step, [&](const Place& place) { return operands.at(place); })};
     launch.arguments.loss_scale = 1 / labels_;
+    launch.arguments.draws.seed = plan_.training.seed;
+    launch.arguments.draws.first_sample =
+        global_micro_batch(plan_, rank_, compute_of(op).micro_batch) * samples_;
     if (works_on_a_layer(step.kind)) add_parameters(step, operands, launch.arguments);
     return launch;
   }
@@ -188,6 +193,8 @@ class ComputeProgram::Binder {
     arguments.adds_to_parameter_gradients = known > 0;
   }
 
+  const Plan& plan_;
+  const RankId rank_;
   const RankProgram& program_;
   const Net& net_;
   const std::int64_t samples_;
@@ -211,6 +218,13 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
   launches_.resize(ops);
   losses_.resize(ops, nullptr);
   Binder(plan, rank, net, backend, arena, parameters, *this).run();
+}
+
+void ComputeProgram::begin_step(std::int64_t step) {
+  for (std::vector<Launch>& launches : launches_) {
+    for (Launch& launch : launches)
+      launch.arguments.draws.step = step;
+  }
 }
 
 }  // namespace rehearse::exec

@@ -24,6 +24,8 @@ class ComputeProgram {
   ComputeProgram(const Plan& plan, RankId rank, const Net& net, Backend& backend,
                  const Arena& arena, const Parameters& parameters);
 
+  // Before the first launch of each step: what is drawn at random depends on it.
+  void begin_step(std::int64_t step);
   // In the order they run; empty for ops that are no passes.
   const std::vector<Launch>& launches(OpId op) const { return launches_[op.index()]; }
   // The losses this op computes (one per label), or null.

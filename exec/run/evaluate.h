@@ -19,8 +19,8 @@ struct Evaluation {
   std::int64_t samples = 0;
 };
 
-// net: the whole network, its branches scaled as the plan says for evaluation. Ranks share the test
-// set among them; everybody calls this and gets the same result.
+// net: the whole network without dropout, its branches scaled as the plan says for evaluation.
+// Ranks share the test set among them; everybody calls this and gets the same result.
 Evaluation evaluate(const Net& net, const Weights& weights, Backend& backend, Transport& transport,
                     EvaluationSource& source);
 

@@ -57,6 +57,7 @@ Executor::~Executor() = default;
 
 double Executor::run_step(std::int64_t step) {
   step_ = step;
+  compute_.begin_step(step);
   losses_.assign(static_cast<std::size_t>(program_.micro_batches), 0);
   ended_.assign(program_.ops.size(), false);
   ended_count_ = 0;

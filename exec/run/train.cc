@@ -131,7 +131,7 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
       run.weight_hashes.push_back(weight_hash(plan, net, executor.parameters(), transport));
     if (tests) {
       const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
-      const Net whole = scale_branches(net, plan.branch_scale_at_test);
+      const Net whole = scale_branches(without_dropout(net), plan.branch_scale_at_test);
       run.evaluations.push_back(
           {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
     }

@@ -23,6 +23,7 @@ struct KindName {
   std::string_view operator()(const Add&) const { return "add"; }
   std::string_view operator()(const Sum&) const { return "sum"; }
   std::string_view operator()(const Bias&) const { return "bias"; }
+  std::string_view operator()(const Dropout&) const { return "dropout"; }
   std::string_view operator()(const GlobalAveragePool&) const { return "global_average_pool"; }
   std::string_view operator()(const MaxPool&) const { return "max_pool"; }
   std::string_view operator()(const Patches&) const { return "patches"; }

@@ -64,6 +64,11 @@ struct Sum {
 struct Bias {
   std::int64_t width;
 };
+// Each element is 0 with probability `rate`, else x / (1 - rate) (Srivastava et al., JMLR 2014,
+// with the factor in training). Which ones, a kernel draws again in every pass: nothing is kept.
+struct Dropout {
+  double rate;
+};
 // [h, w, c] -> [c]
 struct GlobalAveragePool {};
 // [h, w, c]: the largest of each window of kernel x kernel; padding takes part in none.
@@ -118,7 +123,7 @@ struct ScatterRows {
 
 using LayerSpec =
     std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add, Sum, Bias,
-                 GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
+                 Dropout, GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
                  PositionEmbedding, Rotary, Attention, CrossEntropy, GatherRows, ScatterRows>;
 
 // The kind's name as plans and reports print it: "conv2d", "batch_norm", ...

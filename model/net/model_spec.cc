@@ -1,6 +1,7 @@
 #include "model/net/model_spec.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "model/base/text.h"
 #include "model/net/builders/builders.h"
@@ -19,8 +20,19 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
       return value.size() == 1 && (value[0] == 0 || value[0] == 1);
     case FieldKind::counts:
       return !value.empty() && positive;
+    case FieldKind::share:
+      return value.size() == 1 && 0 <= value[0] && value[0] < kMillionths;
   }
   REHEARSE_UNREACHABLE("field kind");
+}
+
+// Nothing that is no whole number of millionths: rounded, it would not be what was written.
+std::optional<std::vector<std::int64_t>> parse_share(std::string_view text) {
+  const auto number = parse_number(text);
+  if (!number || *number < 0 || *number >= 1) return std::nullopt;
+  const std::int64_t millionths = std::llround(*number * kMillionths);
+  if (share_of(millionths) != *number) return std::nullopt;
+  return std::vector<std::int64_t>{millionths};
 }
 
 }  // namespace
@@ -81,6 +93,7 @@ Result<Net> build_net(const ModelSpec& spec) {
 
 std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value) {
   if (kind == FieldKind::yes_no) return value.at(0) != 0 ? "true" : "false";
+  if (kind == FieldKind::share) return exact(share_of(value.at(0)));
   return to_string(Shape{value});
 }
 
@@ -90,6 +103,7 @@ std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string
     if (text != "true" && text != "false") return std::nullopt;
     return std::vector<std::int64_t>{text == "true" ? 1 : 0};
   }
+  if (kind == FieldKind::share) return parse_share(text);
   for (const std::string_view part : split(text, 'x')) {
     const auto number = parse_integer(part);
     if (!number) return std::nullopt;
@@ -109,6 +123,8 @@ std::string_view describe(FieldKind kind) {
       return "true or false";
     case FieldKind::counts:
       return "counts such as [256, 128] or 256x128";
+    case FieldKind::share:
+      return "a share such as 0.1: at least 0, below 1, no more than six decimals";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

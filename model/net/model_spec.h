@@ -13,17 +13,25 @@
 
 namespace rehearse {
 
+// Shares, such as rates of dropout, are whole numbers of millionths.
+inline constexpr std::int64_t kMillionths = 1'000'000;
+constexpr double share_of(std::int64_t millionths) {
+  return static_cast<double>(millionths) / kMillionths;
+}
+
 // {kind: resnet20, image: 28x28x1, classes: 10}. Every value is a list of integers: a count has
-// one, a shape several, a yes/no field 0 or 1. After resolve(), every field of the kind is there.
+// one, a shape several, a yes/no field 0 or 1, a share its millionths. After resolve(), every field
+// of the kind is there.
 struct ModelSpec {
   std::string kind;
   std::map<std::string, std::vector<std::int64_t>> fields;
   std::int64_t at(const std::string& field) const { return fields.at(field).at(0); }
   bool is(const std::string& field) const { return at(field) != 0; }
+  double share(const std::string& field) const { return share_of(at(field)); }
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
-enum class FieldKind { count, image, yes_no, counts };
+enum class FieldKind { count, image, yes_no, counts, share };
 
 struct ModelField {
   std::string_view name;
@@ -52,7 +60,7 @@ Result<ModelSpec> resolve(const ModelSpec& spec);
 // resolve() and build.
 Result<Net> build_net(const ModelSpec& spec);
 
-// "28x28x1", "true", "10": as scenario files and plans write it; and back.
+// "28x28x1", "true", "10", "0.1": as scenario files and plans write it; and back.
 std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value);
 std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string_view text);
 // "a count", "an image such as 28x28x1": for error messages.

@@ -46,6 +46,42 @@ void keep_terms(Layer& sum, const std::vector<std::optional<ValueId>>& stands, c
                        std::vector<Shape>(sum.inputs.size(), net.values[sum.output.index()].shape));
 }
 
+// The input that stands for the layer's output where the layer is gone.
+std::optional<std::size_t> stand_in(const Layer& layer) {
+  return std::holds_alternative<Dropout>(layer.spec) ? 0 : layer.bypass;
+}
+
+template <class Gone>
+Net without_layers(const Net& net, Gone gone) {
+  Net result = net;
+  // What stands for each value; layers come in order, so one pass resolves chains of bypasses.
+  std::vector<std::optional<ValueId>> stands(net.values.size());
+  for (std::size_t v = 0; v < net.values.size(); ++v)
+    stands[v] = ValueId(v);
+  for (Segment& segment : result.segments) {
+    std::vector<LayerId> kept;
+    for (const LayerId id : segment.layers) {
+      Layer& layer = result.layers[id.index()];
+      if (gone(layer)) {
+        const auto input = stand_in(layer);
+        stands[layer.output.index()] = input ? stands[layer.inputs[*input].index()] : std::nullopt;
+        continue;
+      }
+      if (std::holds_alternative<Sum>(layer.spec)) keep_terms(layer, stands, result);
+      for (ValueId& input : layer.inputs) {
+        const auto stand = stands[input.index()];
+        REHEARSE_CHECK(stand.has_value(), "layer {} reads {} of a dropped unit", layer.name,
+                       net.values[input.index()].name);
+        input = *stand;
+      }
+      kept.push_back(id);
+    }
+    segment.layers = std::move(kept);
+  }
+  finish(result);
+  return result;
+}
+
 }  // namespace
 
 bool ParameterSlice::contains(std::int64_t number) const {
@@ -113,33 +149,14 @@ Subnetwork full_subnetwork(const Net& net) {
 Net restrict(const Net& net, const Subnetwork& subnetwork) {
   REHEARSE_CHECK(subnetwork.holds.size() == net.units.size(), "{} of {} units described",
                  subnetwork.holds.size(), net.units.size());
-  Net result = net;
-  // What stands for each value; layers come in order, so one pass resolves chains of bypasses.
-  std::vector<std::optional<ValueId>> stands(net.values.size());
-  for (std::size_t v = 0; v < net.values.size(); ++v)
-    stands[v] = ValueId(v);
-  for (Segment& segment : result.segments) {
-    std::vector<LayerId> kept;
-    for (const LayerId id : segment.layers) {
-      Layer& layer = result.layers[id.index()];
-      if (layer.unit && !subnetwork.holds[layer.unit->index()]) {
-        stands[layer.output.index()] =
-            layer.bypass ? stands[layer.inputs[*layer.bypass].index()] : std::nullopt;
-        continue;
-      }
-      if (std::holds_alternative<Sum>(layer.spec)) keep_terms(layer, stands, result);
-      for (ValueId& input : layer.inputs) {
-        const auto stand = stands[input.index()];
-        REHEARSE_CHECK(stand.has_value(), "layer {} reads {} of a dropped unit", layer.name,
-                       net.values[input.index()].name);
-        input = *stand;
-      }
-      kept.push_back(id);
-    }
-    segment.layers = std::move(kept);
-  }
-  finish(result);
-  return result;
+  return without_layers(net, [&](const Layer& layer) {
+    return layer.unit && !subnetwork.holds[layer.unit->index()];
+  });
+}
+
+Net without_dropout(const Net& net) {
+  return without_layers(
+      net, [](const Layer& layer) { return std::holds_alternative<Dropout>(layer.spec); });
 }
 
 Net scale_branches(const Net& net, double factor) {

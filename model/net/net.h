@@ -141,6 +141,9 @@ Net restrict(const Net& net, const Subnetwork& subnetwork);
 // and the sum over every width's units.
 Net scale_branches(const Net& net, double factor);
 
+// The network as it is evaluated: without its dropout layers.
+Net without_dropout(const Net& net);
+
 // The network in which attention keeps no probabilities: its kernels compute them again in backward
 // (Korthikanti et al., arXiv 2205.05198, section 5, "selective activation recomputation").
 Net recompute_attention(const Net& net);

@@ -72,6 +72,10 @@ ValueId NetBuilder::add_bypassed(std::string name, LayerSpec spec, std::vector<V
   return output;
 }
 
+ValueId NetBuilder::add_dropout(std::string name, double rate, ValueId x) {
+  return rate == 0 ? x : add(std::move(name), Dropout{rate}, {x});
+}
+
 const std::vector<ParameterId>& NetBuilder::parameters_of(ValueId output) const {
   return net_.layers[net_.values[output.index()].producer->index()].parameters;
 }

@@ -29,6 +29,8 @@ class NetBuilder {
   // Appends a layer of the current unit whose output equals input `bypass` where it is dropped.
   ValueId add_bypassed(std::string name, LayerSpec spec, std::vector<ValueId> inputs,
                        std::size_t bypass);
+  // x behind dropout; x itself, and no layer, where the rate is 0.
+  ValueId add_dropout(std::string name, double rate, ValueId x);
   // The parameters of the layer that produces this value.
   const std::vector<ParameterId>& parameters_of(ValueId output) const;
   const Shape& shape_of(ValueId value) const { return net_.values[value.index()].shape; }

@@ -28,6 +28,9 @@
 // Biases of the second product belong to the sum, not to its terms: they are added once, after the
 // exchange (so under sequence parallelism to the rank's rows: Spread::partial).
 //
+// Dropout stands between the blocks: every rank draws the same mask. On rows of a sequence it would
+// draw that of the first rows, so sequence parallelism refuses it.
+//
 // A vocabulary is padded up to a multiple of the number of ranks (Megatron's own is 128 times
 // that); the padding is never a label.
 #pragma once
@@ -45,7 +48,8 @@ namespace rehearse {
 // itself.
 //
 // Errors: heads, kv_heads, a feed-forward width or (with sequence parallelism) the sequence do not
-// divide into `ways`; the network has layers other than those of transformer decoders.
+// divide into `ways`; dropout with sequence parallelism; the network has layers other than those of
+// transformer decoders.
 Result<Net> shard(const Net& full, std::int64_t ways, bool sequence_parallel);
 
 // Whether the value is rows gathered from all ranks: a plan may free it after the forward pass and

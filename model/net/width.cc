@@ -33,7 +33,8 @@ bool is_product(const LayerSpec& spec) {
 bool works_by_channel(const LayerSpec& spec) {
   return std::holds_alternative<Relu>(spec) || std::holds_alternative<Gelu>(spec) ||
          std::holds_alternative<SwiGlu>(spec) || std::holds_alternative<BatchNorm>(spec) ||
-         std::holds_alternative<Rotary>(spec) || std::holds_alternative<Attention>(spec);
+         std::holds_alternative<Rotary>(spec) || std::holds_alternative<Attention>(spec) ||
+         std::holds_alternative<Dropout>(spec);
 }
 
 class Finder {

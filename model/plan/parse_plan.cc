@@ -109,6 +109,10 @@ class Parser {
       throw Malformed{kind.where, fmt::format("there is no model kind '{}'", kind.text)};
     plan_.model.kind = kind.text;
     for (const ModelField& field : builder->fields) {
+      if (field.kind == FieldKind::share && line.at_end()) {
+        plan_.model.fields.emplace(field.name, field.preset);
+        continue;
+      }
       const Word value = line.field(field.name);
       const auto parsed = parse_field(field.kind, value.text);
       if (!parsed) expected(describe(field.kind), value);

@@ -96,8 +96,10 @@ class Printer {
     const ModelBuilder* builder = find_model_builder(spec.kind);
     REHEARSE_CHECK(builder != nullptr, "plan of model kind '{}'", spec.kind);
     for (const ModelField& field : builder->fields) {
-      fields += fmt::format(" {}={}", field.name,
-                            print_field(field.kind, spec.fields.at(std::string(field.name))));
+      const auto& value = spec.fields.at(std::string(field.name));
+      // Plans from before there were shares have none: they are the same plans.
+      if (field.kind == FieldKind::share && value == field.preset) continue;
+      fields += fmt::format(" {}={}", field.name, print_field(field.kind, value));
     }
     line("model {}{}", spec.kind, fields);
   }

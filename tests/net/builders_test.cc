@@ -117,6 +117,29 @@ TEST(Builders, TheStemFollowsTheImage) {
   EXPECT_NEAR(products, 4.09e9, 0.01e9);
 }
 
+// Behind the embedding (MLPs: none) and in each of two blocks: on both branches, in vision
+// transformers between the linear layers too, in MLPs behind the activation. None at a rate of 0.
+TEST(Builders, DropoutStandsWhereThePapersHaveIt) {
+  const std::map<std::string, std::int64_t> expected = {
+      {"gpt", 1 + 2 * 2}, {"llama", 1 + 2 * 2}, {"vit", 1 + 2 * 3}, {"mlp", 2}};
+  for (const auto& [kind, layers] : expected) {
+    for (const std::int64_t rate : {0, 250'000}) {
+      ModelSpec spec{kind, {{"dropout", {rate}}}};
+      if (kind == "mlp" || kind == "vit")
+        spec.fields.insert({{"image", {32, 32, 3}}, {"classes", {10}}});
+      if (kind != "mlp") spec.fields["layers"] = {2};
+      std::int64_t found = 0;
+      for (const Layer& layer : build(spec).layers) {
+        const auto* dropout = std::get_if<Dropout>(&layer.spec);
+        if (dropout == nullptr) continue;
+        EXPECT_EQ(dropout->rate, 0.25);
+        ++found;
+      }
+      EXPECT_EQ(found, rate == 0 ? 0 : layers) << kind;
+    }
+  }
+}
+
 TEST(Builders, RefuseWhatDoesNotFit) {
   EXPECT_EQ(format(build_net({"gpt", {{"width", {100}}, {"heads", {12}}}}).errors()),
             "error: width 100 does not divide into 12 heads\n");
@@ -126,6 +149,9 @@ TEST(Builders, RefuseWhatDoesNotFit) {
             "error: an image of 30x32x3 does not divide into patches of 16\n");
   EXPECT_EQ(format(build_net({"gpt", {{"depth", {3}}}}).errors()),
             "error: model kind 'gpt' has no field 'depth'\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"dropout", {kMillionths}}}}).errors()),
+            "error: field 'dropout' expects a share such as 0.1: at least 0, below 1, no more than "
+            "six decimals\n");
 }
 
 TEST(Builders, FieldsReadBackAsPrinted) {
@@ -134,6 +160,18 @@ TEST(Builders, FieldsReadBackAsPrinted) {
   EXPECT_EQ(parse_field(FieldKind::image, "28x28"), std::nullopt);
   EXPECT_EQ(parse_field(FieldKind::count, "0"), std::nullopt);
   EXPECT_EQ(parse_field(FieldKind::yes_no, "yes"), std::nullopt);
+  EXPECT_EQ(print_field(FieldKind::share, {100'000}), "0.1");
+  EXPECT_EQ(parse_field(FieldKind::share, "0.1"), (std::vector<std::int64_t>{100'000}));
+  EXPECT_EQ(parse_field(FieldKind::share, "0"), (std::vector<std::int64_t>{0}));
+  for (const char* wrong : {"1", "-0.1", "0.1234567", "0.1x", "", "10%", "nan"})
+    EXPECT_EQ(parse_field(FieldKind::share, wrong), std::nullopt) << wrong;
+}
+
+TEST(Builders, EveryShareReadsBack) {
+  for (std::int64_t millionths = 0; millionths < kMillionths; millionths += 37) {
+    const std::vector<std::int64_t> value{millionths};
+    EXPECT_EQ(parse_field(FieldKind::share, print_field(FieldKind::share, value)), value);
+  }
 }
 
 }  // namespace

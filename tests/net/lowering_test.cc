@@ -115,6 +115,22 @@ INSTANTIATE_TEST_SUITE_P(Models, LoweringOfEveryModel,
                          testing::Values("gpt", "llama", "mlp", "resnet18", "resnet20", "resnet50",
                                          "vit"));
 
+// Masks are drawn again: decoders save what they save without dropout. MLPs save one value more in
+// each hidden layer, since backward reads what is on either side of it.
+TEST(Lowering, KeepsNothingForDropout) {
+  const auto saved = [](ModelSpec spec, std::int64_t rate) {
+    spec.fields["dropout"] = {rate};
+    const Net net = *build_net(spec);
+    return lower(net, SegmentId(0), end_segment(net), Pass::forward, 2, {}).saved;
+  };
+  for (const std::string kind : {"gpt", "llama"}) {
+    const ModelSpec spec{kind, {{"layers", {2}}, {"width", {24}}, {"sequence", {8}}}};
+    EXPECT_EQ(saved(spec, 100'000), saved(spec, 0)) << kind;
+  }
+  const ModelSpec mlp{"mlp", {{"image", {4, 4, 1}}, {"hidden", {64, 64}}, {"classes", {10}}}};
+  EXPECT_EQ(saved(mlp, 100'000), saved(mlp, 0) + Bytes::bytes(2 * 64 * 2 * 4));
+}
+
 // The steps' work is the network's: no pass is lost or counted twice.
 TEST(Work, StepsAddUpToTheNet) {
   const Net net = model("resnet20");

@@ -53,6 +53,48 @@ TEST(Restrict, CostsAddUpUnitByUnit) {
   EXPECT_NEAR(dropped + bare, full, full * 1e-12);
 }
 
+Net small_gpt(std::int64_t dropout) {
+  return *build_net({"gpt", {{"layers", {3}}, {"width", {24}}, {"dropout", {dropout}}}});
+}
+
+std::size_t dropout_count(const Net& net) {
+  std::size_t count = 0;
+  for (const Segment& segment : net.segments) {
+    for (const LayerId id : segment.layers)
+      count += std::holds_alternative<Dropout>(net.layers[id.index()].spec) ? 1 : 0;
+  }
+  return count;
+}
+
+// Who computes what from what, by name.
+std::vector<std::string> wiring(const Net& net) {
+  std::vector<std::string> lines;
+  for (const Segment& segment : net.segments) {
+    for (const LayerId id : segment.layers) {
+      lines.push_back(net.layers[id.index()].name);
+      for (const ValueId input : net.layers[id.index()].inputs)
+        lines.back() += " " + net.values[input.index()].name;
+    }
+  }
+  return lines;
+}
+
+TEST(WithoutDropout, IsTheNetworkThatHasNone) {
+  const Net dropping = small_gpt(100'000);
+  EXPECT_EQ(dropout_count(dropping), 1u + 2 * 3);
+  const Net without = without_dropout(dropping);
+  EXPECT_EQ(wiring(without), wiring(small_gpt(0)));
+  EXPECT_EQ(parameter_count(without), parameter_count(dropping));
+}
+
+// A unit's dropout goes with it; what is behind the embedding stays.
+TEST(Restrict, DropsTheDropoutOfAUnit) {
+  const Net net = small_gpt(100'000);
+  Subnetwork held = full_subnetwork(net);
+  held.holds[1] = false;
+  EXPECT_EQ(dropout_count(restrict(net, held)), 1u + 2 * 2);
+}
+
 TEST(Finish, TheInputNeedsNoGradientAndEveryLayerAfterTheFirstParameterDoes) {
   const Net net = resnet20();
   EXPECT_FALSE(net.values[net.input.index()].needs_gradient);

@@ -291,6 +291,22 @@ INSTANTIATE_TEST_SUITE_P(Tensor, EveryShard,
                                               info.param.sequence_parallel ? "_sequence" : "");
                          });
 
+// Between the split parts, on whole values; rows of them would need rows of the masks.
+TEST(Shard, KeepsDropoutWholeAndRefusesItByRows) {
+  const Net full = model("gpt", {{"dropout", {100'000}}});
+  const Net net = *shard(full, 2, false);
+  EXPECT_EQ(count_layers<Dropout>(net), 1u + 2 * 2);
+  for (std::size_t l = 0; l < full.layers.size(); ++l) {
+    if (!std::holds_alternative<Dropout>(full.layers[l].spec)) continue;
+    EXPECT_TRUE(std::holds_alternative<Dropout>(net.layers[l].spec)) << "masks go by the number";
+    EXPECT_EQ(net.layers[l].facts.output, full.layers[l].facts.output);
+  }
+  EXPECT_EQ(format(shard(full, 2, true).errors()),
+            "error: sequence parallelism needs a dropout of 0: the ranks' rows would not have the "
+            "masks of the whole sequence\n");
+  EXPECT_TRUE(shard(full, 1, true).ok());
+}
+
 // Heads, key heads, hidden widths and sequences are multiples of the ways by construction, the rest
 // is arbitrary.
 TEST(Shard, IsSoundOnRandomShapes) {

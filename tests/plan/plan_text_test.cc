@@ -37,6 +37,22 @@ TEST(PlanText, HashTellsPlansApart) {
   EXPECT_NE(hash(Bytes::kib(256)), hash(Bytes::mib(25)));
 }
 
+// Plans from before a model had it are still the same plans.
+TEST(PlanText, SaysAShareOnlyWhereThereIsOne) {
+  ModelSpec model = testing::mlp();
+  const auto text = [&] {
+    return print(*testing::plan_of({"", testing::data_parallel(), model, 2}));
+  };
+  EXPECT_EQ(text().find("dropout"), std::string::npos);
+  model.fields["dropout"] = {100'000};
+  const std::string line = "\nmodel mlp image=4x4x1 hidden=24x24x24 classes=10 dropout=0.1\n";
+  ASSERT_NE(text().find(line), std::string::npos);
+  const Result<ParsedPlan> parsed = parse_plan(text(), "plan.txt");
+  ASSERT_TRUE(parsed.ok()) << format(parsed.errors());
+  EXPECT_EQ(parsed->plan.model.at("dropout"), 100'000);
+  EXPECT_EQ(print(parsed->plan), text());
+}
+
 struct BadText {
   std::string from, to, error;
 };
@@ -58,6 +74,11 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
        "plan.txt:3:7: error: there is no model kind 'mpl'\n"
        "    3 | model mpl image=4x4x1 hidden=24x24x24 classes=10\n"
        "      |       ^~~\n"},
+      {"classes=10", "classes=10 dropout=1.5",
+       "plan.txt:3:58: error: expected a share such as 0.1: at least 0, below 1, no more than six "
+       "decimals, got '1.5'\n"
+       "    3 | model mlp image=4x4x1 hidden=24x24x24 classes=10 dropout=1.5\n"
+       "      |                                                          ^~~\n"},
       {"group 0 ranks=0,1", "group 0 ranks=0,x",
        "plan.txt:13:17: error: expected a number, got 'x'\n"
        "   13 | group 0 ranks=0,x\n"

@@ -50,6 +50,15 @@ TEST(ReadScenario, Model) {
   EXPECT_THAT(scenario.model.fields.at("classes"), ::testing::ElementsAre(100));
 }
 
+TEST(ReadScenario, Dropout) {
+  const auto dropout = [](const std::string& model) {
+    return parsed(replaced(kEverything, "{kind: resnet18, image: 28x28x3, classes: 100}", model))
+        .model.at("dropout");
+  };
+  EXPECT_EQ(dropout("{kind: vit, image: 28x28x3, patch: 4, classes: 100, dropout: 0.1}"), 100'000);
+  EXPECT_EQ(dropout("{kind: vit, image: 28x28x3, patch: 4, classes: 100}"), 0);
+}
+
 TEST(ReadScenario, Optimizers) {
   const std::string sgd = "{kind: sgd, lr: 0.05, momentum: 0.8, weight_decay: 1e-4}";
   const auto optimizer = [&](const std::string& text) {

@@ -177,6 +177,8 @@ RandomCase random_case(Random& random) {
   c.training.seed = static_cast<std::uint64_t>(draw.between(1, 100));
   if (draw.one_in(16)) ++c.devices;
   if (draw.one_in(2)) c.strategy.data.reset();
+  if (c.model.kind != "resnet20" && draw.one_in(4))
+    c.model.fields["dropout"] = {draw.between(1, kMillionths - 1)};
   const Result<Net> net = build_net(c.model);
   c.costs = random_costs(draw, net ? net->blocks.size() : 0);
   return c;

@@ -54,6 +54,9 @@ struct Chooser {
   std::unique_ptr<Kernel> operator()(const Add& add) const {
     return onednn::make_add(session, request, add);
   }
+  std::unique_ptr<Kernel> operator()(const Dropout& dropout) const {
+    return onednn::make_dropout(session, request, dropout);
+  }
   template <class Other>
   std::unique_ptr<Kernel> operator()(const Other&) const {
     return nullptr;

@@ -33,6 +33,8 @@ std::unique_ptr<Kernel> make_relu(const SharedSession& session, const KernelRequ
 std::unique_ptr<Kernel> make_swiglu(const SharedSession& session, const KernelRequest& request);
 std::unique_ptr<Kernel> make_add(const SharedSession& session, const KernelRequest& request,
                                  const Add& layer);
+std::unique_ptr<Kernel> make_dropout(const SharedSession& session, const KernelRequest& request,
+                                     const Dropout& layer);
 std::unique_ptr<Kernel> make_accumulate(const SharedSession& session, const KernelRequest& request);
 std::unique_ptr<Kernel> make_copy(const SharedSession& session, const KernelRequest& request);
 

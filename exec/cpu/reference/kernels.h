@@ -84,6 +84,12 @@ struct Kernels<Bias, Real> {
 };
 
 template <class Real>
+struct Kernels<Dropout, Real> {
+  static void forward(const Dropout& dropout, const Call<Real>& call);
+  static void backward(const Dropout& dropout, const Call<Real>& call);
+};
+
+template <class Real>
 struct Kernels<GlobalAveragePool, Real> {
   static void forward(const GlobalAveragePool& pool, const Call<Real>& call);
   static void backward(const GlobalAveragePool& pool, const Call<Real>& call);

@@ -1,6 +1,9 @@
 // GPT-2 decoders (Radford et al. 2019): learned positions, pre-layer-norm, GELU, biases everywhere
 // except the head, which shares the token embedding unless `tied` is false.
 //
+// Dropout stands behind the embedding and on what either branch of a block adds; attention
+// probabilities have none, since fused attention never has them at hand.
+//
 // Each decoder block is one maskable unit.
 #include <fmt/format.h>
 
@@ -12,8 +15,13 @@ namespace rehearse::builders {
 namespace {
 
 Result<Net> build(const ModelSpec& spec) {
-  const TransformerBlock size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), true,
-                              spec.is("fused")};
+  const TransformerBlock size{.width = spec.at("width"),
+                              .heads = spec.at("heads"),
+                              .hidden = 4 * spec.at("width"),
+                              .causal = true,
+                              .fused = spec.is("fused"),
+                              .dropout = spec.share("dropout"),
+                              .drops_hidden = false};
   const std::int64_t length = spec.at("sequence"), positions = spec.at("positions");
   const std::int64_t vocabulary = spec.at("vocabulary");
   if (size.width % size.heads != 0) {
@@ -28,6 +36,7 @@ Result<Net> build(const ModelSpec& spec) {
   const ValueId tokens = net.add("token", Embedding{vocabulary, size.width}, {net.input()});
   const std::vector<ParameterId> table = net.parameters_of(tokens);
   ValueId x = net.add("position", PositionEmbedding{positions, size.width}, {tokens});
+  x = net.add_dropout("dropout", size.dropout, x);
   for (std::int64_t i = 0; i < spec.at("layers"); ++i) {
     x = add_transformer_block(net, fmt::format("decoder{}", i + 1), "decoder", x, size);
   }
@@ -51,7 +60,8 @@ ModelBuilder gpt() {
            {"positions", FieldKind::count, {1024}, "learned positions"},
            {"vocabulary", FieldKind::count, {50257}, "token numbers"},
            {"tied", FieldKind::yes_no, {1}, "whether the head shares the token embedding"},
-           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
           build};
 }
 

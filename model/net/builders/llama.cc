@@ -1,5 +1,6 @@
 // LLaMA decoders (Touvron et al., arXiv 2302.13971): RMS norm, rotary positions, SwiGLU, no biases,
-// untied head; queries may share keys and values in groups (arXiv 2307.09288).
+// untied head; queries may share keys and values in groups (arXiv 2307.09288). Dropout, which the
+// paper does without, stands where GPT-2 has it.
 //
 // Each decoder block has two segments, attention and ffn, and one maskable unit: both branches.
 #include <fmt/format.h>
@@ -13,6 +14,7 @@ namespace {
 struct Sizes {
   std::int64_t width, hidden, heads, kv_heads, head_size;
   bool fused;
+  double dropout;
 };
 
 ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const Sizes& size) {
@@ -26,6 +28,7 @@ ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const S
   y = net.add("attention", Attention{size.heads, size.kv_heads, size.head_size, true, size.fused},
               {y});
   y = net.add("projection", Linear{size.heads * size.head_size, size.width, false}, {y});
+  y = net.add_dropout("dropout1", size.dropout, y);
   x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
   net.begin_segment("ffn");
   y = net.add("norm2", RmsNorm{size.width}, {x});
@@ -33,6 +36,7 @@ ValueId add_decoder(NetBuilder& net, const std::string& name, ValueId x, const S
   const ValueId up = net.add("up", Linear{size.width, size.hidden, false}, {y});
   y = net.add("swiglu", SwiGlu{}, {gate, up});
   y = net.add("down", Linear{size.hidden, size.width, false}, {y});
+  y = net.add_dropout("dropout2", size.dropout, y);
   x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
   net.end_unit();
   return x;
@@ -48,11 +52,18 @@ Result<Net> build(const ModelSpec& spec) {
   if (heads % kv_heads != 0) {
     return error(fmt::format("{} heads do not divide into {} kv_heads", heads, kv_heads));
   }
-  const Sizes size{width, spec.at("hidden"), heads, kv_heads, width / heads, spec.is("fused")};
+  const Sizes size{.width = width,
+                   .hidden = spec.at("hidden"),
+                   .heads = heads,
+                   .kv_heads = kv_heads,
+                   .head_size = width / heads,
+                   .fused = spec.is("fused"),
+                   .dropout = spec.share("dropout")};
   NetBuilder net("llama", {{length}}, ValueType::index, {{length}});
   net.begin_block("embedding");
   net.begin_segment("embedding");
   ValueId x = net.add("token", Embedding{vocabulary, width}, {net.input()});
+  x = net.add_dropout("dropout", size.dropout, x);
   for (std::int64_t i = 0; i < spec.at("layers"); ++i) {
     x = add_decoder(net, fmt::format("decoder{}", i + 1), x, size);
   }
@@ -75,7 +86,8 @@ ModelBuilder llama() {
            {"kv_heads", FieldKind::count, {12}, "heads of keys and values", 1 << 14},
            {"sequence", FieldKind::count, {1024}, "tokens per sample"},
            {"vocabulary", FieldKind::count, {32000}, "token numbers"},
-           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
           build};
 }
 

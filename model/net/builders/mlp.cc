@@ -1,4 +1,5 @@
-// A multi-layer perceptron: linear layers with bias and ReLU between them; one block per layer.
+// A multi-layer perceptron: linear layers with bias, ReLU and dropout between them; one block per
+// layer.
 // The input is an image or a vector, read as one vector.
 #include <fmt/format.h>
 
@@ -19,6 +20,7 @@ Result<Net> build(const ModelSpec& spec) {
     net.begin_segment("linear");
     x = net.add("linear", Linear{width, hidden[i], true}, {x});
     x = net.add("relu", Relu{}, {x});
+    x = net.add_dropout("dropout", spec.share("dropout"), x);
     width = hidden[i];
   }
   const std::int64_t classes = spec.at("classes");
@@ -35,7 +37,8 @@ ModelBuilder mlp() {
           "linear layers with ReLU between them",
           {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
            {"hidden", FieldKind::counts, {256, 256}, "widths of the hidden layers"},
-           {"classes", FieldKind::count, {}, "number of classes"}},
+           {"classes", FieldKind::count, {}, "number of classes"},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
           build};
 }
 

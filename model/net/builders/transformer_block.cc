@@ -14,12 +14,15 @@ ValueId add_transformer_block(NetBuilder& net, const std::string& name, const st
               Attention{block.heads, block.heads, width / block.heads, block.causal, block.fused},
               {y});
   y = net.add("projection", Linear{width, width, true}, {y});
+  y = net.add_dropout("dropout1", block.dropout, y);
   x = net.add_bypassed("add1", Add{1.0}, {y, x}, 1);
   net.begin_segment("ffn");
   y = net.add("norm2", LayerNorm{width}, {x});
   y = net.add("up", Linear{width, block.hidden, true}, {y});
   y = net.add("gelu", Gelu{}, {y});
+  y = net.add_dropout("hidden_dropout", block.drops_hidden ? block.dropout : 0, y);
   y = net.add("down", Linear{block.hidden, width, true}, {y});
+  y = net.add_dropout("dropout2", block.dropout, y);
   x = net.add_bypassed("add2", Add{1.0}, {y, x}, 1);
   net.end_unit();
   return x;

@@ -11,7 +11,9 @@ namespace rehearse::builders {
 struct TransformerBlock {
   std::int64_t width, heads, hidden;
   bool causal;
-  bool fused;  // whether attention keeps no probabilities
+  bool fused;         // whether attention keeps no probabilities
+  double dropout;     // of what either branch adds
+  bool drops_hidden;  // and of what GELU gives
 };
 
 // Two segments, attention and ffn; both branches are one maskable unit of this kind.

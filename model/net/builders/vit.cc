@@ -2,6 +2,9 @@
 // tokens behind a class token, learned positions, encoders with the norms ahead of the branches
 // (attention over all tokens; GELU between widths w and 4 w), a head on the class token.
 //
+// Dropout as in the paper (appendix B.1): behind the positions and every linear layer of an encoder
+// but that of queries, keys and values. Attention probabilities have none.
+//
 // Each encoder block is one maskable unit.
 #include <fmt/format.h>
 
@@ -14,8 +17,13 @@ namespace {
 
 Result<Net> build(const ModelSpec& spec) {
   const Shape image{spec.fields.at("image")};
-  const TransformerBlock size{spec.at("width"), spec.at("heads"), 4 * spec.at("width"), false,
-                              spec.is("fused")};
+  const TransformerBlock size{.width = spec.at("width"),
+                              .heads = spec.at("heads"),
+                              .hidden = 4 * spec.at("width"),
+                              .causal = false,
+                              .fused = spec.is("fused"),
+                              .dropout = spec.share("dropout"),
+                              .drops_hidden = true};
   const std::int64_t patch = spec.at("patch"), classes = spec.at("classes");
   if (size.width % size.heads != 0) {
     return error(fmt::format("width {} does not divide into {} heads", size.width, size.heads));
@@ -32,6 +40,7 @@ Result<Net> build(const ModelSpec& spec) {
   x = net.add("projection", Linear{patch * patch * image.dims[2], size.width, true}, {x});
   x = net.add("class", ClassToken{size.width}, {x});
   x = net.add("position", PositionEmbedding{tokens, size.width}, {x});
+  x = net.add_dropout("dropout", size.dropout, x);
   for (std::int64_t i = 0; i < spec.at("layers"); ++i)
     x = add_transformer_block(net, fmt::format("encoder{}", i + 1), "encoder", x, size);
   net.begin_block("head");
@@ -53,7 +62,8 @@ ModelBuilder vit() {
            {"layers", FieldKind::count, {12}, "encoder blocks", 10'000},
            {"width", FieldKind::count, {768}, "width of the residual stream"},
            {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
-           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"}},
+           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
           build};
 }
 

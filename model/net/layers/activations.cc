@@ -1,4 +1,4 @@
-// ReLU, GELU, SwiGLU and the residual addition: element by element, memory-bound.
+// ReLU, GELU, SwiGLU, the residual addition and dropout: element by element, memory-bound.
 #include "model/base/check.h"
 #include "model/net/layers/layers.h"
 
@@ -55,6 +55,15 @@ LayerFacts describe(const Add&, std::span<const Shape> inputs) {
   LayerFacts facts = describe_elementwise(inputs[0], 1, 3, 0);
   facts.saves_input = {false, false};
   facts.forward_in_place = true;
+  return facts;
+}
+
+LayerFacts describe(const Dropout& dropout, std::span<const Shape> inputs) {
+  expect_inputs("dropout", inputs, 1);
+  REHEARSE_CHECK(0 < dropout.rate && dropout.rate < 1, "dropout of {}", dropout.rate);
+  LayerFacts facts = describe_elementwise(inputs[0], 1, 2, 2);
+  facts.saves_input = {false};
+  facts.forward_in_place = facts.backward_in_place = true;
   return facts;
 }
 

@@ -16,6 +16,7 @@ LayerFacts describe(const SwiGlu& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Add& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Sum& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Bias& spec, std::span<const Shape> inputs);
+LayerFacts describe(const Dropout& spec, std::span<const Shape> inputs);
 LayerFacts describe(const GlobalAveragePool& spec, std::span<const Shape> inputs);
 LayerFacts describe(const MaxPool& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Patches& spec, std::span<const Shape> inputs);

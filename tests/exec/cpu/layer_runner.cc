@@ -62,6 +62,7 @@ class Runner {
 
   KernelArguments arguments() const {
     KernelArguments a;
+    a.draws = options_.draws;
     for (const Tensor& t : parameters_)
       a.parameters.push_back(t.data());
     for (const Tensor& t : auxiliaries_)
@@ -249,6 +250,8 @@ const std::vector<LayerCase>& layer_cases() {
       {"sum_of_one", Sum{2.0}, {{{2, 3, 5}}}, 1},
       {"bias", Bias{5}, {{{3, 5}}}, 2},
       {"bias_image", Bias{3}, {{{4, 2, 3}}}, 3},
+      {"dropout", Dropout{0.3}, {{{5, 9}}}, 3},
+      {"dropout_of_most", Dropout{0.9}, {{{150}}}, 2},
       {"global_average_pool", GlobalAveragePool{}, {{{3, 4, 5}}}, 2},
       {"max_pool", MaxPool{3, 2, 1}, {{{7, 6, 3}}}, 2},
       {"max_pool_apart", MaxPool{2, 2, 0}, {{{4, 6, 2}}}, 3},

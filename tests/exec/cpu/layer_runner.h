@@ -59,6 +59,7 @@ struct LayerOptions {
   bool in_place = false;  // wherever the facts allow it
   bool wants_input_gradients = true;
   std::vector<std::vector<double>> gradients{};  // what parameter gradients are added to, if any
+  Draws draws{};
 };
 
 LayerOutcome run_layer(Backend& backend, const LayerCase& layer, const LayerData& data,

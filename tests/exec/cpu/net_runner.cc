@@ -145,8 +145,16 @@ class Runner {
   Tensor scratch_;
 };
 
-Net build(const std::string& kind, std::map<std::string, std::vector<std::int64_t>> fields) {
+using Fields = std::map<std::string, std::vector<std::int64_t>>;
+
+Net build(const std::string& kind, Fields fields) {
   return build_net({kind, std::move(fields)}).value();
+}
+
+// With dropout of 0.2.
+Net build_dropping(const std::string& kind, Fields fields) {
+  fields["dropout"] = {200'000};
+  return build(kind, std::move(fields));
 }
 
 // Every second unit dropped, the branches that are left scaled.
@@ -194,44 +202,33 @@ NetOutcome run_net(Backend& backend, const Net& net, const NetData& data, std::i
 }
 
 std::vector<NetCase> net_cases() {
-  const Net mlp = build("mlp", {{"image", {3, 3, 2}}, {"hidden", {7, 5}}, {"classes", {4}}});
+  const Fields mlp{{"image", {3, 3, 2}}, {"hidden", {7, 5}}, {"classes", {4}}};
   const Net resnet20 = build("resnet20", {{"image", {6, 5, 2}}, {"classes", {3}}});
-  const Net gpt = build("gpt", {{"layers", {2}},
-                                {"width", {8}},
-                                {"heads", {2}},
-                                {"sequence", {5}},
-                                {"positions", {6}},
-                                {"vocabulary", {11}}});
-  const Net llama = build("llama", {{"layers", {2}},
-                                    {"width", {8}},
-                                    {"hidden", {12}},
-                                    {"heads", {4}},
-                                    {"kv_heads", {2}},
-                                    {"sequence", {5}},
-                                    {"vocabulary", {11}}});
-  const Net vit = build("vit", {{"image", {6, 4, 2}},
-                                {"patch", {2}},
-                                {"layers", {2}},
-                                {"width", {8}},
-                                {"heads", {2}},
-                                {"classes", {3}}});
-  return {{"mlp", mlp, 3},
-          {"resnet20", resnet20, 2},
-          {"resnet20_half", halve(resnet20), 2},
-          {"gpt", gpt, 2},
-          {"gpt_half", halve(gpt), 2},
-          {"llama", llama, 2},
-          {"llama_half", halve(llama), 2},
-          {"vit", vit, 2},
-          {"vit_half", halve(vit), 2},
-          {"mlp_widths", *split_widths(mlp, 3), 3},
-          {"resnet20_widths", *split_widths(resnet20, 3), 2},
-          {"resnet20_widths_half", halve(*split_widths(resnet20, 3)), 2},
-          {"gpt_widths", *split_widths(gpt, 2), 2},
-          {"gpt_widths_half", halve(scale_branches(*split_widths(gpt, 2), 2.0)), 2},
-          {"llama_widths", *split_widths(llama, 2), 2},
-          {"llama_widths_half", halve(*split_widths(llama, 2)), 2},
-          {"vit_widths_half", halve(*split_widths(vit, 2)), 2}};
+  const Fields gpt{{"layers", {2}},   {"width", {8}},     {"heads", {2}},
+                   {"sequence", {5}}, {"positions", {6}}, {"vocabulary", {11}}};
+  const Fields llama{{"layers", {2}},   {"width", {8}},    {"hidden", {12}},    {"heads", {4}},
+                     {"kv_heads", {2}}, {"sequence", {5}}, {"vocabulary", {11}}};
+  const Fields vit{{"image", {6, 4, 2}}, {"patch", {2}}, {"layers", {2}},
+                   {"width", {8}},       {"heads", {2}}, {"classes", {3}}};
+  std::vector<NetCase> cases{{"resnet20", resnet20, 2}, {"resnet20_half", halve(resnet20), 2}};
+  const Net channels = *split_widths(resnet20, 3);
+  cases.push_back({"resnet20_widths", channels, 2});
+  cases.push_back({"resnet20_widths_half", halve(channels), 2});
+  cases.push_back({"resnet20_widths_doubled", halve(scale_branches(channels, 2.0)), 2});
+  for (const auto& [kind, fields] :
+       {std::pair("mlp", mlp), {"gpt", gpt}, {"llama", llama}, {"vit", vit}}) {
+    const std::string name(kind);
+    const Net net = build(kind, fields), dropping = build_dropping(kind, fields);
+    cases.push_back({name, net, 2});
+    const Net widths = *split_widths(net, 2);
+    cases.push_back({name + "_widths", widths, 2});
+    cases.push_back({name + "_widths_half", halve(widths), 2});
+    cases.push_back({name + "_dropout", dropping, 2});
+    if (net.units.empty()) continue;
+    cases.push_back({name + "_half", halve(net), 2});
+    cases.push_back({name + "_dropout_half", halve(dropping), 2});
+  }
+  return cases;
 }
 
 }  // namespace rehearse::exec

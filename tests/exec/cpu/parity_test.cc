@@ -85,6 +85,7 @@ std::vector<LayerCase> cases() {
       {"llama_attention", Attention{4, 2, 8, true, true}, {{{130, 64}}}, 2},
       // More elements than one thread takes.
       {"llama_gate", SwiGlu{}, {{{50, 120}}, {{50, 120}}}, 3},
+      {"gpt_dropout", Dropout{0.1}, {{{50, 119}}}, 3},
       {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
       {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
   };

@@ -130,6 +130,12 @@ inline ModelSpec small_resnet() {
   return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
 }
 
+// The same model with dropout of 0.3.
+inline ModelSpec with_dropout(ModelSpec model) {
+  model.fields["dropout"] = {300'000};
+  return model;
+}
+
 // A plan of a small network, checked: 16 samples per step, in double (exact reductions: in single,
 // where rounding shows).
 inline Plan executable(const StrategySpec& strategy, std::int64_t devices,

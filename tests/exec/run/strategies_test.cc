@@ -12,6 +12,7 @@ namespace {
 using testing::difference;
 using testing::executable;
 using testing::train_locally;
+using testing::with_dropout;
 
 constexpr std::int64_t kSteps = 3;
 constexpr std::int64_t kMicroBatches = 8;  // of the global batch: 16 samples, two each
@@ -100,10 +101,30 @@ std::vector<Way> pipeline_ways() {
   return ways;
 }
 
+// The mask of a sample is the same whoever computes it, and whenever: in another micro-batch of the
+// rank, in a later pass of a split backward, again.
+std::vector<Way> dropout_ways() {
+  const ModelSpec gpt = with_dropout(tiny_gpt(false));
+  StrategySpec subnetwork = testing::subnetwork({1, 1});
+  subnetwork.micro_batches = 2;
+  return {
+      {"zero3_dropout", 4, zero(Sharding::parameters), gpt},
+      {"zero3_recomputed_dropout", 4, recomputed(zero(Sharding::parameters)), gpt},
+      {"recomputed_dropout", 1, recomputed(testing::accumulation(kMicroBatches)), gpt},
+      {"pipeline_dropout", 4, testing::pipeline("1f1b", 4, kMicroBatches), gpt},
+      {"interleaved_dropout", 4, testing::pipeline("interleaved", 2, kMicroBatches / 2), gpt},
+      {"zbh1_dropout", 4, testing::pipeline("zb-h1", 4, kMicroBatches), gpt},
+      {"zbv_recomputed_dropout", 2, recomputed(testing::pipeline("zb-v", 2, kMicroBatches)), gpt},
+      {"zero1_in_pipelines_dropout", 4, pipeline_zero("1f1b", Sharding::optimizer_state), gpt},
+      {"subnetwork_dropout", 4, subnetwork, gpt},
+      {"tied_dropout", 4, zero(Sharding::gradients), with_dropout(tiny_gpt(true))},
+  };
+}
+
 std::vector<Way> all_ways() {
   std::vector<Way> ways = data_ways();
-  for (Way& way : pipeline_ways())
-    ways.push_back(std::move(way));
+  for (const auto& more : {pipeline_ways(), dropout_ways()})
+    ways.insert(ways.end(), more.begin(), more.end());
   return ways;
 }
 
@@ -221,7 +242,8 @@ TEST(ExactReductions, AreThoseOfTheLibraryOnAnyNumberOfThreads) {
   const auto train = [](const Plan& plan, int threads) {
     return train_locally(plan, kSteps, 0, Seconds::seconds(300), "onednn", threads);
   };
-  for (const ModelSpec& model : {tiny_gpt(false, 2), tiny_llama(), testing::small_resnet()}) {
+  for (const ModelSpec& model : {tiny_gpt(false, 2), with_dropout(tiny_gpt(false, 2)), tiny_llama(),
+                                 testing::small_resnet()}) {
     const auto reference = train(exact_reference(model), 1);
     EXPECT_EQ(train(exact_reference(model), 3).weight_hashes, reference.weight_hashes);
     for (const StrategySpec& strategy :
@@ -232,6 +254,19 @@ TEST(ExactReductions, AreThoseOfTheLibraryOnAnyNumberOfThreads) {
       EXPECT_EQ(run.losses, reference.losses) << model.kind << strategy.name;
     }
   }
+}
+
+// Micro-batches of one, two and four samples of the first step (the batches of later ones follow
+// from the size): the sums differ, the masks do not.
+TEST(Dropout, DoesNotDependOnTheMicroBatchesSize) {
+  const auto train = [](std::int64_t micro_batches, const ModelSpec& model) {
+    return train_locally(executable(testing::accumulation(micro_batches), 1, model), 1).weights;
+  };
+  const ModelSpec model = tiny_gpt(false), dropping = with_dropout(model);
+  const exec::Weights reference = train(kMicroBatches, dropping);
+  EXPECT_LT(difference(train(4, dropping), reference), 1e-11);
+  EXPECT_LT(difference(train(16, dropping), reference), 1e-11);
+  EXPECT_GT(difference(train(kMicroBatches, model), reference), 1e-3) << "it is felt";
 }
 
 // It is the order that does it: sums as they come have other bits. And the hash sees them.

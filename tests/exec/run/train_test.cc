@@ -71,8 +71,9 @@ TEST(Train, CoverageOneIsDataParallelBitForBit) {
 // Oracle 5: copies of a parameter are identical on all its holders.
 TEST(Train, CopiesStayIdentical) {
   for (const Plan& plan :
-       {executable(testing::subnetwork({1, 2}), 4), executable(testing::data_parallel(), 4),
-        executable(testing::pipeline("1f1b", 2, 2), 4)}) {
+       {executable(testing::subnetwork({1, 2}), 4),
+        executable(testing::by_width(testing::subnetwork({1, 2})), 4),
+        executable(testing::data_parallel(), 4), executable(testing::pipeline("1f1b", 2, 2), 4)}) {
     const auto run = train_locally(plan, 3);
     EXPECT_EQ(exec::differing_copies(run.ranks), "");
   }
@@ -182,6 +183,20 @@ TEST(Train, StopsWhereNumbersEnd) {
                                           "made .* infinite or not a number; its weights .*"));
     }
   }
+}
+
+// At this rate weights stay what they were at first, which dropout has no part in: training sees
+// another loss, evaluation the same.
+TEST(Train, EvaluatesWithoutDropout) {
+  const Optimizer still{.rule = Sgd{}, .lr = 1e-14};
+  const ModelSpec model = testing::mlp();
+  const auto run = [&](const ModelSpec& spec) {
+    return train_locally(executable(testing::data_parallel(), 2, spec, still), 1, 1);
+  };
+  const auto plain = run(model), dropping = run(testing::with_dropout(model));
+  EXPECT_GT(std::abs(plain.losses[0] - dropping.losses[0]), 1e-3);
+  EXPECT_NEAR(plain.evaluations.at(0).evaluation.loss, dropping.evaluations.at(0).evaluation.loss,
+              1e-10);
 }
 
 TEST(Train, LearnsAndEvaluates) {
