@@ -29,6 +29,8 @@ std::string_view to_string(BufferKind kind) {
       return "kept";
     case BufferKind::deferred:
       return "deferred";
+    case BufferKind::squares:
+      return "squares";
     case BufferKind::scratch:
       return "scratch";
     case BufferKind::communication:
@@ -50,6 +52,7 @@ bool is_persistent(BufferKind kind) {
     case BufferKind::saved:
     case BufferKind::kept:
     case BufferKind::deferred:
+    case BufferKind::squares:
     case BufferKind::scratch:
     case BufferKind::communication:
       return false;
@@ -99,6 +102,8 @@ std::string_view to_string(OpKind kind) {
       return "reduce_scatter";
     case OpKind::all_gather:
       return "all_gather";
+    case OpKind::sum_squares:
+      return "sum_squares";
     case OpKind::optimizer_step:
       return "optimizer_step";
   }
@@ -142,6 +147,7 @@ bool is_communication(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return is_collective(kind);
   }
@@ -150,6 +156,12 @@ bool is_communication(OpKind kind) {
 
 bool is_collective(OpKind kind) {
   return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter || kind == OpKind::all_gather;
+}
+
+bool is_of_squares(const RankProgram& program, const Op& op) {
+  if (!is_collective(op.kind) || op.operands.empty()) return false;
+  const std::size_t first = op.operands.front().buffer.index();
+  return first < program.buffers.size() && program.buffers[first].kind == BufferKind::squares;
 }
 
 CollectiveKind collective_kind(OpKind kind) {
@@ -173,6 +185,7 @@ bool is_pass(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return false;
   }
@@ -202,6 +215,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       break;
   }
@@ -296,6 +310,7 @@ bool is_of_a_micro_batch(BufferKind kind) {
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
     case BufferKind::gathered:
+    case BufferKind::squares:
     case BufferKind::scratch:
     case BufferKind::communication:
       return false;
