@@ -1,6 +1,7 @@
 #include "cost/collective_cost.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "model/base/check.h"
 
@@ -60,12 +61,29 @@ Seconds ring_all_reduce_seconds(const MessageCost& cost, std::size_t members, st
   return 2 * steps * send_seconds(cost, chunk) + steps * times(cost.gamma_per_byte, chunk);
 }
 
+namespace {
+
+// The longest path: of the members beyond the last power of two, in, through the steps, and out;
+// the last message is not added to anything.
+Seconds doubling_seconds(const MessageCost& cost, std::size_t members, Bytes bytes) {
+  if (members == 1 || bytes == Bytes{}) return {};
+  const std::size_t steps =
+      step_count(CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, members);
+  const std::size_t sums = steps - (std::has_single_bit(members) ? 0 : 1);
+  return static_cast<double>(steps) * send_seconds(cost, bytes) +
+         static_cast<double>(sums) * times(cost.gamma_per_byte, bytes);
+}
+
+}  // namespace
+
 Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost,
                            std::size_t members, std::int64_t elements, std::int64_t element_bytes) {
   switch (algorithm) {
     case CollectiveAlgorithm::ring:
     case CollectiveAlgorithm::pairwise:  // as many messages, of the same chunks
       return ring_all_reduce_seconds(cost, members, elements, element_bytes);
+    case CollectiveAlgorithm::doubling:
+      return doubling_seconds(cost, members, Bytes::bytes(elements * element_bytes));
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }

@@ -16,6 +16,7 @@ Bytes& pool_of(RankMemory& memory, BufferKind kind) {
       return memory.parameters;
     case BufferKind::gradients:
     case BufferKind::unreduced:
+    case BufferKind::squares:
       return memory.gradients;
     case BufferKind::optimizer_state:
       return memory.optimizer_state;

@@ -63,6 +63,7 @@ struct Update {
   double lr = 0;          // of this step
   std::int64_t step = 0;  // counted from 0
   bool decays = false;    // whether weight decay applies to the piece
+  double factor = 1;      // of the gradients, where they are clipped
 };
 // Running means, first and second; null: the optimizer keeps none.
 using Moments = std::array<void*, 2>;
@@ -87,6 +88,7 @@ class Backend {
   virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
   virtual void fill_zero(void* values, std::int64_t n) = 0;
   virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
+  virtual double sum_of_squares(const void* values, std::int64_t n) = 0;  // in double
   // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along.
   virtual void step(const Update& update, void* parameters, const void* gradients,
                     const Moments& moments, std::int64_t n) = 0;

@@ -90,6 +90,7 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step: {
       const std::size_t program = plan_.ranks[rank.index()].program.index();
       return machine_.compute(rank, prices_.ops[program][id.index()],

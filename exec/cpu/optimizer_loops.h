@@ -12,9 +12,17 @@ namespace rehearse::exec {
 // Inlined into its caller, whose instruction set it is compiled for.
 #define REHEARSE_INLINED [[gnu::always_inline]] inline
 
-// v: the momentum; null without one.
+// Gradients that are clipped.
 template <class Real>
-REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Real* g, Real* v,
+struct Scaled {
+  const Real* gradients;
+  Real factor;
+  Real operator[](std::int64_t i) const { return factor * gradients[i]; }
+};
+
+// g: gradients, or Scaled ones. v: the momentum; null without one.
+template <class Real, class Gradients>
+REHEARSE_INLINED void step_sgd(const Update& update, Real* w, Gradients g, Real* v,
                                std::int64_t n) {
   const auto lr = static_cast<Real>(update.lr);
   const auto momentum = static_cast<Real>(std::get<Sgd>(update.optimizer.rule).momentum);
@@ -32,8 +40,8 @@ REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Real* g, Rea
   }
 }
 
-template <class Real>
-REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Real* g, Real* m, Real* v,
+template <class Real, class Gradients>
+REHEARSE_INLINED void step_adam(const Update& update, Real* w, Gradients g, Real* m, Real* v,
                                 std::int64_t n) {
   const Adam& rule = std::get<Adam>(update.optimizer.rule);
   const auto t = static_cast<double>(update.step + 1);
@@ -55,15 +63,23 @@ REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Real* g, Re
   }
 }
 
-// One step of the update's rule; moments are null where it keeps none.
-template <class Real>
-REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real* gradients,
-                                 Real* first, Real* second, std::int64_t n) {
+template <class Real, class Gradients>
+REHEARSE_INLINED void step_rule(const Update& update, Real* weights, Gradients gradients,
+                                Real* first, Real* second, std::int64_t n) {
   if (std::holds_alternative<Adam>(update.optimizer.rule)) {
     step_adam(update, weights, gradients, first, second, n);
   } else {
     step_sgd(update, weights, gradients, first, n);
   }
+}
+
+// One step of the update's rule; moments are null where it keeps none.
+template <class Real>
+REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real* gradients,
+                                 Real* first, Real* second, std::int64_t n) {
+  if (update.factor == 1) return step_rule(update, weights, gradients, first, second, n);
+  const Scaled<Real> scaled{gradients, static_cast<Real>(update.factor)};
+  step_rule(update, weights, scaled, first, second, n);
 }
 
 }  // namespace rehearse::exec

@@ -75,10 +75,10 @@ void CollectiveRun::begin_step() {
   }
 }
 
-// Where a step receives what is to be added: a ring adds it before the next step, pairwise terms
-// wait for one another.
+// Where a step receives what is to be added: most add it before the next step, pairwise terms wait
+// for one another.
 std::span<std::byte> CollectiveRun::room_of_step() const {
-  if (algorithm_ == CollectiveAlgorithm::ring) return memory_.room;
+  if (algorithm_ != CollectiveAlgorithm::pairwise) return memory_.room;
   const std::size_t size = memory_.room.size() / (group_.members.size() - 1);
   return memory_.room.subspan(step_ * size, size);
 }
@@ -90,6 +90,7 @@ void CollectiveRun::finish_step() {
     std::byte* into = bytes(step.receive).data();
     switch (algorithm_) {
       case CollectiveAlgorithm::ring:
+      case CollectiveAlgorithm::doubling:
         backend_.add(into, memory_.room.data(), step.receive.size());
         break;
       case CollectiveAlgorithm::pairwise:

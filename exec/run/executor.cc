@@ -3,10 +3,13 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "exec/run/tags.h"
 #include "model/base/check.h"
+#include "model/base/exact_squares.h"
 #include "model/plan/verify.h"
 
 namespace rehearse::exec {
@@ -128,39 +131,42 @@ void Executor::begin_transfer(Running& running, const Op& op) {
 }
 
 void Executor::begin_collective(Running& running, const Op& op) {
+  const bool of_squares = is_of_squares(program_, op);
+  running.collective.emplace(transport_, of_squares ? *doubles_ : backend_,
+                             group_of(plan_, rank_, op), collective_kind(op.kind),
+                             collective_of(op),
+                             collective_tag(program_.lanes[op.lane.index()].kind), memory_of(op));
+}
+
+CollectiveMemory Executor::memory_of(const Op& op) {
   const Collective& collective = collective_of(op);
-  REHEARSE_CHECK(collective.parameter_class.has_value(), "{} of a value",
-                 describe_op(program_, running.op));
-  const ParameterClassId c = *collective.parameter_class;
-  const auto bytes =
-      static_cast<std::size_t>((collective.end - collective.begin) * collective.element_bytes);
-  const ParameterClass& held = program_.parameter_classes[c.index()];
-  const auto shard = [&](std::byte* begin) {
-    const Group& group = group_of(plan_, rank_, op);
-    const ElementRange chunk = chunk_of(collective.begin, collective.end, group.members.size(),
-                                        member_number(group, rank_));
-    return std::span(begin + shard_offset(held, collective.begin) * collective.element_bytes,
-                     static_cast<std::size_t>(chunk.size() * collective.element_bytes));
-  };
   CollectiveMemory memory;
   for (const Operand& operand : op.operands) {
     const Buffer& buffer = program_.buffers[operand.buffer.index()];
     const std::span<std::byte> at = arena_.at(operand.buffer);
     if (buffer.kind == BufferKind::communication) memory.room = at;
     // Ranges of a class have a buffer of their own, or are a part of the flat one.
-    if (holds_range(buffer.kind)) memory.values = at;
+    if (holds_range(buffer.kind) || buffer.kind == BufferKind::squares) memory.values = at;
   }
+  if (is_of_squares(program_, op)) return memory;
+  REHEARSE_CHECK(collective.parameter_class.has_value(), "a collective of a value");
+  const ParameterClassId c = *collective.parameter_class;
   std::byte* flat =
       op.kind == OpKind::all_gather ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);
   if (memory.values.empty()) {
+    const auto bytes =
+        static_cast<std::size_t>((collective.end - collective.begin) * collective.element_bytes);
     memory.values = std::span(flat + collective.begin * collective.element_bytes, bytes);
-  } else {
-    memory.shard = shard(flat);
-    memory.adds_to_shard = op.operands[1].access == Access::update;
+    return memory;
   }
-  running.collective.emplace(transport_, backend_, group_of(plan_, rank_, op),
-                             collective_kind(op.kind), collective,
-                             collective_tag(program_.lanes[op.lane.index()].kind), memory);
+  const ParameterClass& held = program_.parameter_classes[c.index()];
+  const Group& group = group_of(plan_, rank_, op);
+  const ElementRange chunk =
+      chunk_of(collective.begin, collective.end, group.members.size(), member_number(group, rank_));
+  memory.shard = std::span(flat + shard_offset(held, collective.begin) * collective.element_bytes,
+                           static_cast<std::size_t>(chunk.size() * collective.element_bytes));
+  memory.adds_to_shard = op.operands[1].access == Access::update;
+  return memory;
 }
 
 // Whether the op is finished.
@@ -189,6 +195,9 @@ bool Executor::advance(Running& running) {
       return true;
     case OpKind::load_batch:
       load(op);
+      return true;
+    case OpKind::sum_squares:
+      sum_squares(op);
       return true;
     case OpKind::optimizer_step:
       update(op);
@@ -273,19 +282,66 @@ void Executor::accumulate(const Op& op) {
   if (it.divisor != 1) backend_.divide(at(op.operands[0]), it.end - it.begin, it.divisor);
 }
 
+namespace {
+
+// Numbers that are brought to double at a time.
+constexpr std::int64_t kSquared = 1 << 12;
+
+void add_squares(ExactSquares& sum, Backend& backend, const std::byte* numbers, std::int64_t n,
+                 std::int64_t element) {
+  for (std::int64_t begin = 0; begin < n; begin += kSquared) {
+    for (const double number :
+         backend.load(numbers + begin * element, std::min(kSquared, n - begin)))
+      sum.add(number);
+  }
+}
+
+}  // namespace
+
+void Executor::sum_squares(const Op& op) {
+  const bool is_exact = plan_.training.reduction == Reduction::exact;
+  ExactSquares exact(plan_.training.dtype);
+  double fast = 0;
+  for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
+    for (const auto& [gradients, elements] : parameters_.squared(ParameterClassId(c))) {
+      if (is_exact) {
+        add_squares(exact, backend_, gradients, elements, state_sizes(plan_.training).gradient);
+      } else {
+        fast += backend_.sum_of_squares(gradients, elements);
+      }
+    }
+  }
+  const std::vector<double> numbers = is_exact ? exact.digits() : std::vector{fast};
+  std::memcpy(arena_.at(op.operands.front().buffer).data(), numbers.data(),
+              numbers.size() * sizeof(double));
+}
+
+// Of this rank's sum first, then of all.
+void Executor::note_norm(BufferId squares) {
+  const std::span<const std::byte> bytes = arena_.at(squares);
+  std::vector<double> numbers(bytes.size() / sizeof(double));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  const bool is_exact = plan_.training.reduction == Reduction::exact;
+  gradient_norm_ =
+      std::sqrt(is_exact ? ExactSquares::value(plan_.training.dtype, numbers) : numbers.front());
+}
+
 void Executor::update(const Op& op) {
   const ParameterClassId c = optimize_of(op).parameter_class;
   const Training& training = plan_.training;
   const double lr = learning_rate(training.optimizer, step_, training.steps);
+  const double factor = gradient_norm_ ? clip_factor(training.optimizer, *gradient_norm_) : 1;
   for (const Parameters::Part& part : parameters_.parts(c)) {
-    backend_.step({training.optimizer, lr, step_, part.decays}, part.weights, part.gradients,
-                  part.moments, part.elements);
+    backend_.step({training.optimizer, lr, step_, part.decays, factor}, part.weights,
+                  part.gradients, part.moments, part.elements);
   }
 }
 
 void Executor::finish(Lane& lane) {
   const Running& running = *lane.running;
   const Op& op = program_.ops[running.op.index()];
+  if (op.kind == OpKind::sum_squares || is_of_squares(program_, op))
+    note_norm(op.operands.front().buffer);
   for (const Operand& operand : op.operands) {
     if (operand.frees) arena_.free(operand.buffer);
   }

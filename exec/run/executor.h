@@ -50,6 +50,8 @@ class Executor {
   // on stages without the loss. A pass that writes an infinity or a NaN ends the job, with its
   // name.
   double run_step(std::int64_t step);
+  // Of all gradients of the last step, before they were clipped; none if they are not.
+  std::optional<double> gradient_norm() const { return gradient_norm_; }
   // Leaves a pause between steps out of the spans' clock; every rank must leave out the same.
   void skip_ns(std::int64_t pause) { origin_ns_ += pause; }
 
@@ -77,12 +79,15 @@ class Executor {
   void finish(Lane& lane);
   void begin_transfer(Running& running, const Op& op);
   void begin_collective(Running& running, const Op& op);
+  CollectiveMemory memory_of(const Op& op);
   bool advance_compute(Running& running);
   void note_loss(MicroBatchId micro_batch, const void* losses);
   void check_finite(OpId op) const;
   bool weights_are_finite() const;
   void load(const Op& op);
   void accumulate(const Op& op);
+  void sum_squares(const Op& op);
+  void note_norm(BufferId squares);
   void update(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
@@ -106,6 +111,9 @@ class Executor {
   std::size_t ended_count_ = 0;
   std::int64_t step_ = 0;
   std::vector<double> losses_;  // of the step, by micro-batch
+  std::optional<double> gradient_norm_;
+  // Adds sums of squares, which are doubles whatever the gradients are.
+  std::unique_ptr<Backend> doubles_ = make_reference_backend(DataType::fp64);
   std::vector<Span> spans_;
   Traffic traffic_;
 };

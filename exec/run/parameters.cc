@@ -101,6 +101,21 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
           decays};
 }
 
+// No class is sliced: there is no tensor parallelism here.
+std::vector<std::pair<const std::byte*, std::int64_t>> Parameters::squared(
+    ParameterClassId c) const {
+  if (held(c).group && held(c).sharding == Sharding::none) {
+    const Group& group = group_at(plan_, rank_, *held(c).group);
+    const ElementRange chunk =
+        chunk_of(0, held(c).elements, group.members.size(), member_number(group, rank_));
+    return {{flat_gradients(c) + chunk.begin * sizes_.gradient, chunk.size()}};
+  }
+  std::vector<std::pair<const std::byte*, std::int64_t>> pieces;
+  for (const Part& part : parts(c))
+    pieces.emplace_back(part.gradients, part.elements);
+  return pieces;
+}
+
 namespace {
 
 // The initial values of a parameter, in the order of its elements; of a slice those that the whole

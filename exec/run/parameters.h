@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "exec/backend.h"
@@ -36,6 +37,9 @@ class Parameters {
     bool decays = false;
   };
   const std::vector<Part>& parts(ParameterClassId c) const { return parts_[c.index()]; }
+
+  // Gradients that this rank answers for in their norm, piece by piece (SumSquares).
+  std::vector<std::pair<const std::byte*, std::int64_t>> squared(ParameterClassId c) const;
 
   // Values drawn from the seed and the parameter's number: the same on every holder.
   void initialize(Backend& backend, std::uint64_t seed) const;

@@ -116,6 +116,7 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
       run.first_step->weights = assemble(plan, net, executor.parameters(), backend, transport);
     }
     losses.push_back(executor.run_step(step));
+    if (executor.gradient_norm()) run.gradient_norms.push_back(*executor.gradient_norm());
     if (keeps) {
       run.first_step->gradients =
           assemble_gradients(plan, net, executor.parameters(), backend, transport);

@@ -49,6 +49,7 @@ struct EvaluationAt {
 struct TrainingRun {
   Timeline timeline;                         // of all ranks, on one clock
   std::vector<double> losses;                // by step: mean over the global batch
+  std::vector<double> gradient_norms;        // by step, where they are clipped: before
   std::vector<std::uint64_t> weight_hashes;  // by step, if they are asked for: weight_hash()
   std::vector<EvaluationAt> evaluations;
   std::vector<RankMeasurement> ranks;

@@ -1,6 +1,7 @@
 #include "model/collective/steps.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "model/base/check.h"
 
@@ -12,6 +13,8 @@ std::string_view to_string(CollectiveAlgorithm algorithm) {
       return "ring";
     case CollectiveAlgorithm::pairwise:
       return "pairwise";
+    case CollectiveAlgorithm::doubling:
+      return "doubling";
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -57,6 +60,37 @@ CollectiveStep pairwise_step(CollectiveKind kind, std::size_t member, std::size_
           chunk_at(reduce ? member : from, members, n), reduce};
 }
 
+// Members beyond the last power of two.
+std::size_t extra_members(std::size_t members) {
+  return members - std::bit_floor(members);
+}
+
+std::size_t doubling_count(CollectiveKind kind, std::size_t members) {
+  REHEARSE_CHECK(kind == CollectiveKind::all_reduce, "doubling is for all-reduces");
+  const auto levels = static_cast<std::size_t>(std::countr_zero(std::bit_floor(members)));
+  return levels + (extra_members(members) > 0 ? 2 : 0);
+}
+
+CollectiveStep doubling_step(std::size_t member, std::size_t members, std::int64_t n,
+                             std::size_t number) {
+  const std::size_t extra = extra_members(members), core = members - extra;
+  const bool is_last =
+      extra > 0 && number + 1 == doubling_count(CollectiveKind::all_reduce, members);
+  const bool at_an_end = is_last || (extra > 0 && number == 0);
+  const ElementRange all{0, n}, none{};
+  const CollectiveStep idle{member, member, none, none, !is_last};
+  if (!at_an_end) {
+    if (member >= core) return idle;
+    const std::size_t partner = member ^ std::size_t{1} << (number - (extra > 0 ? 1 : 0));
+    return {partner, partner, all, all, true};
+  }
+  if (member >= extra && member < core) return idle;
+  const bool is_extra = member >= core;
+  const std::size_t partner = is_extra ? member - core : member + core;
+  const bool sends = is_extra != is_last;
+  return {partner, partner, sends ? all : none, sends ? none : all, !is_last};
+}
+
 }  // namespace
 
 std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
@@ -73,6 +107,8 @@ std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
     case CollectiveAlgorithm::ring:
     case CollectiveAlgorithm::pairwise:
       return exchange_count(kind, members);
+    case CollectiveAlgorithm::doubling:
+      return doubling_count(kind, members);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -87,6 +123,8 @@ CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
       return ring_step(kind, member, members, n, number);
     case CollectiveAlgorithm::pairwise:
       return pairwise_step(kind, member, members, n, number);
+    case CollectiveAlgorithm::doubling:
+      return doubling_step(member, members, n, number);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -108,6 +146,8 @@ std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::s
       return longest;
     case CollectiveAlgorithm::pairwise:
       return (c - 1) * longest;
+    case CollectiveAlgorithm::doubling:
+      return n;
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }

@@ -12,7 +12,7 @@
 namespace rehearse {
 
 enum class CollectiveKind { all_reduce, reduce_scatter, all_gather };
-enum class CollectiveAlgorithm { ring, pairwise };
+enum class CollectiveAlgorithm { ring, pairwise, doubling };
 std::string_view to_string(CollectiveAlgorithm algorithm);
 
 // The fixed binary tree over n leaves, bottom up: combine(left, right) for every inner node, where
@@ -55,6 +55,11 @@ struct CollectiveStep {
 // from the one as far below; of an all-gather it sends its own and receives the other's. Messages
 // and bytes are a ring's, but the terms of a chunk come together in one place, where they can be
 // added in any order: ours is fold_tree() over the members.
+//
+// Recursive doubling (section 4.5 there), of all-reduces only: in step s members whose numbers
+// differ in bit s exchange all they have, and have the same sum, to the bit, afterwards. Of the
+// members beyond the last power of two each adds to one of the others first, and gets the sum from
+// it in the end. Few and short messages: log2(c) steps of n elements.
 std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
                                      std::size_t member, std::size_t members, std::int64_t n);
 
@@ -67,8 +72,8 @@ CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::
 // Elements one member sends.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
 // Elements that a member needs room for, to receive what it adds to its own: of a ring the longest
-// chunk, of a pairwise exchange one for every other member. The same for all members, as those of
-// one program have buffers of one size. O(1).
+// chunk, of a pairwise exchange one for every other member, doubling everything. The same for all
+// members, as those of one program have buffers of one size. O(1).
 std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members,
                       std::int64_t n);
 

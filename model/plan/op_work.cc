@@ -17,6 +17,20 @@ StepWork accumulate_work(const Training& training, const Op& op) {
           Bytes::bytes(3 * elements * state_sizes(training).gradient)};
 }
 
+std::int64_t elements_squared(const RankProgram& program) {
+  std::int64_t elements = 0;
+  for (const ParameterClass& held : program.parameter_classes) {
+    elements += held.sharding == Sharding::none ? (held.elements + held.holders - 1) / held.holders
+                                                : shard_elements(held);
+  }
+  return elements;
+}
+
+StepWork squares_work(const Training& training, std::int64_t elements) {
+  return {KernelClass::optimizer, Flops::flops(2 * static_cast<double>(elements)),
+          Bytes::bytes(elements * state_sizes(training).gradient)};
+}
+
 std::int64_t elements_updated(const RankProgram& program, const Op& op) {
   const ParameterClass& held = program.parameter_classes[optimize_of(op).parameter_class.index()];
   if (held.sharding == Sharding::none) return held.elements;

@@ -13,6 +13,11 @@ StepWork load_work(const RankProgram& program, const Op& op);
 // accumulate: reads two sums and writes one of them.
 StepWork accumulate_work(const Training& training, const Op& op);
 
+// Elements that a sum_squares works on, at most: of each class all, a shard or a share. And reading
+// them, two operations each.
+std::int64_t elements_squared(const RankProgram& program);
+StepWork squares_work(const Training& training, std::int64_t elements);
+
 // Elements that an optimizer_step works on: of the class, or of this rank's shard of it.
 std::int64_t elements_updated(const RankProgram& program, const Op& op);
 

@@ -41,12 +41,12 @@ std::int64_t moments_of(const Optimizer& optimizer) {
 }
 
 double flops_per_weight(const Optimizer& optimizer) {
-  const double decay = optimizer.weight_decay != 0 ? 2 : 0;
+  const double extra = (optimizer.weight_decay != 0 ? 2 : 0) + (optimizer.clip ? 1 : 0);
   const Sgd* sgd = std::get_if<Sgd>(&optimizer.rule);
-  if (sgd != nullptr) return 2 + (sgd->momentum != 0 ? 2 : 0) + decay;
+  if (sgd != nullptr) return 2 + (sgd->momentum != 0 ? 2 : 0) + extra;
   // Two means (3 and 4), the denominator (root, product, sum) and the step (product, quotient,
   // difference).
-  return 13 + decay;
+  return 13 + extra;
 }
 
 namespace {
@@ -75,6 +75,12 @@ double learning_rate(const Optimizer& optimizer, std::int64_t step, std::int64_t
   if (step < schedule.warmup)
     return optimizer.lr * static_cast<double>(step + 1) / static_cast<double>(schedule.warmup);
   return optimizer.lr * decayed(schedule, step - schedule.warmup, steps - schedule.warmup);
+}
+
+double clip_factor(const Optimizer& optimizer, double norm) {
+  if (!optimizer.clip) return 1;
+  const double factor = *optimizer.clip / (norm + 1e-6);
+  return factor > 1 ? 1 : factor;
 }
 
 }  // namespace rehearse

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -50,6 +51,7 @@ struct Optimizer {
   double lr = 0.1;
   double weight_decay = 0;  // of the parameters that decay: not norms and biases
   RateSchedule schedule = {};
+  std::optional<double> clip = std::nullopt;  // the norm that all gradients together may have
   friend bool operator==(const Optimizer&, const Optimizer&) = default;
 };
 
@@ -61,5 +63,8 @@ std::int64_t moments_of(const Optimizer& optimizer);
 double flops_per_weight(const Optimizer& optimizer);
 // The rate of one step, counted from 0, of a training of `steps`; beyond its end the last one.
 double learning_rate(const Optimizer& optimizer, std::int64_t step, std::int64_t steps);
+// What gradients of this norm are multiplied by before a step: min(1, clip / (norm + 1e-6)), as
+// PyTorch's clip_grad_norm_; NaN for a norm that is NaN.
+double clip_factor(const Optimizer& optimizer, double norm);
 
 }  // namespace rehearse

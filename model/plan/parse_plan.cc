@@ -166,7 +166,14 @@ class Parser {
     } else {
       expected("sgd, adam or adamw", kind);
     }
+    if (!line.at_end()) optimizer.clip = clip(line.field("clip"));
     line.finish();
+  }
+
+  static double clip(const Word& word) {
+    const double norm = real(word);
+    if (norm <= 0) expected("a number above 0", word);
+    return norm;
   }
 
   void rate(Line line) {
@@ -418,9 +425,11 @@ class Parser {
         collective.element_bytes = integer(line.field("width"));
         collective.divisor = integer(line.field("divisor"));
         collective.algorithm =
-            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::pairwise);
+            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::doubling);
         return collective;
       }
+      case OpKind::sum_squares:
+        return SumSquares{};
       case OpKind::optimizer_step:
         return Optimize{id<ParameterClassId>(line.field("class"))};
     }

@@ -30,6 +30,8 @@ std::string_view to_string(BufferKind kind) {
       return "kept";
     case BufferKind::deferred:
       return "deferred";
+    case BufferKind::squares:
+      return "squares";
     case BufferKind::scratch:
       return "scratch";
     case BufferKind::communication:
@@ -51,6 +53,7 @@ bool is_persistent(BufferKind kind) {
     case BufferKind::saved:
     case BufferKind::kept:
     case BufferKind::deferred:
+    case BufferKind::squares:
     case BufferKind::scratch:
     case BufferKind::communication:
       return false;
@@ -100,6 +103,8 @@ std::string_view to_string(OpKind kind) {
       return "reduce_scatter";
     case OpKind::all_gather:
       return "all_gather";
+    case OpKind::sum_squares:
+      return "sum_squares";
     case OpKind::optimizer_step:
       return "optimizer_step";
   }
@@ -143,6 +148,7 @@ bool is_communication(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return is_collective(kind);
   }
@@ -151,6 +157,12 @@ bool is_communication(OpKind kind) {
 
 bool is_collective(OpKind kind) {
   return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter || kind == OpKind::all_gather;
+}
+
+bool is_of_squares(const RankProgram& program, const Op& op) {
+  if (!is_collective(op.kind) || op.operands.empty()) return false;
+  const std::size_t first = op.operands.front().buffer.index();
+  return first < program.buffers.size() && program.buffers[first].kind == BufferKind::squares;
 }
 
 CollectiveKind collective_kind(OpKind kind) {
@@ -174,6 +186,7 @@ bool is_pass(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return false;
   }
@@ -203,6 +216,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       break;
   }
@@ -297,6 +311,7 @@ bool is_of_a_micro_batch(BufferKind kind) {
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
     case BufferKind::gathered:
+    case BufferKind::squares:
     case BufferKind::scratch:
     case BufferKind::communication:
       return false;

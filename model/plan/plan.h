@@ -40,6 +40,7 @@ enum class BufferKind {
   saved,            // what a forward op keeps for its backward (its input gradients)
   kept,             // what it keeps for its weight gradients, where backward is split
   deferred,         // output gradients kept for the weight gradients
+  squares,          // a sum of gradients' squares (square_numbers())
   scratch,          // lives while one op runs
   communication,    // chunks that a collective receives
 };
@@ -84,9 +85,10 @@ enum class OpKind {
   all_reduce,
   reduce_scatter,
   all_gather,
+  sum_squares,  // of all gradients, where their norm is clipped
   optimizer_step
 };
-inline constexpr int kOpKindCount = 13;
+inline constexpr int kOpKindCount = 14;
 std::string_view to_string(OpKind kind);
 
 // load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
@@ -101,16 +103,16 @@ struct Transfer {
   Bytes bytes;
 };
 // all_reduce, reduce_scatter, all_gather over a group, of elements [begin, end) of a parameter
-// class, or of a value (or its gradient) as a whole. Operand 0 is worked on in place, or is the
-// source where operand 1 is the destination:
-//   all_reduce      of gradients or a value: sum / divisor on every member
+// class, of a value (or its gradient) as a whole, or of sums of squares. Operand 0 is worked on in
+// place, or is the source where operand 1 is the destination:
+//   all_reduce      of gradients, a value or sums of squares: sum / divisor on every member
 //   reduce_scatter  of gradients: member i gets sum / divisor of chunk i, in place, or in its shard
 //                   (added to it if the shard is updated, not written); of a value: its rows
 //   all_gather      of parameters: everybody gets all chunks, in place, or from the shards; of a
 //                   value: all rows
 struct Collective {
   std::size_t group = 0;                            // slot in the rank's binding
-  std::optional<ParameterClassId> parameter_class;  // none: a value
+  std::optional<ParameterClassId> parameter_class;  // none: a value, or squares
   std::int64_t begin = 0, end = 0;
   std::int64_t element_bytes = 0;
   std::int64_t divisor = 1;
@@ -124,7 +126,13 @@ struct Accumulate {
   std::int64_t begin = 0, end = 0;
   std::int64_t divisor = 1;
 };
-// optimizer_step
+// sum_squares: operand 0 becomes the sum of the squares of the reduced gradients that this rank
+// answers for, so that all ranks' sums add up to the square of the gradients' norm: of what is
+// sharded its share; of a class with a group its chunk of [0, elements), as of a shard; all of a
+// class without. Of parameters that tensor-parallel ranks hold alike (Spread::replicated) slice 0
+// counts them.
+struct SumSquares {};
+// optimizer_step; where gradients are clipped, they are scaled by what the squares say.
 struct Optimize {
   ParameterClassId parameter_class;
 };
@@ -134,7 +142,7 @@ struct Op {
   LaneId lane;
   std::vector<OpId> after;
   std::vector<Operand> operands;
-  std::variant<Compute, Transfer, Accumulate, Collective, Optimize> detail;
+  std::variant<Compute, Transfer, Accumulate, Collective, SumSquares, Optimize> detail;
 };
 
 // ---- programs --------------------------------------------------------------------------------
@@ -272,6 +280,8 @@ const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
 bool is_collective(OpKind kind);
 CollectiveKind collective_kind(OpKind kind);
+// Whether a collective is of sums of squares: its first operand says so.
+bool is_of_squares(const RankProgram& program, const Op& op);
 // Whether it runs kernels of the network: forward, backward of all kinds, recompute.
 bool is_pass(OpKind kind);
 // How a pass is lowered. A forward op that keeps something for weight gradients has a split

@@ -84,6 +84,7 @@ class Printer {
     } else {
       rule = fmt::format("momentum={}", exact(std::get<Sgd>(o.rule).momentum));
     }
+    if (o.clip) rule += fmt::format(" clip={}", exact(*o.clip));
     line("optimizer {} lr={} weight_decay={} {}", name_of(o), exact(o.lr), exact(o.weight_decay),
          rule);
     line("rate warmup={} decay={} last={} every={} factor={}", o.schedule.warmup,
@@ -135,7 +136,7 @@ class Printer {
   }
 
   void op(std::size_t number, const Op& o) {
-    line("op {} {} lane={} after={} {} uses={}", number, to_string(o.kind), o.lane.value(),
+    line("op {} {} lane={} after={}{} uses={}", number, to_string(o.kind), o.lane.value(),
          ids(o.after), detail(o), list(o.operands, operand));
   }
 
@@ -148,28 +149,29 @@ class Printer {
                        o.frees ? "-" : "");
   }
 
+  // With a blank ahead of it.
   static std::string detail(const Op& o) {
     switch (o.kind) {
       case OpKind::load_batch:
-        return fmt::format("micro_batch={}", compute_of(o).micro_batch.value());
+        return fmt::format(" micro_batch={}", compute_of(o).micro_batch.value());
       case OpKind::forward:
       case OpKind::backward:
       case OpKind::backward_input:
       case OpKind::backward_weight:
       case OpKind::recompute: {
         const Compute& compute = compute_of(o);
-        return fmt::format("segments={}..{} micro_batch={}", compute.begin.value(),
+        return fmt::format(" segments={}..{} micro_batch={}", compute.begin.value(),
                            compute.end.value(), compute.micro_batch.value());
       }
       case OpKind::send:
       case OpKind::receive: {
         const Transfer& transfer = transfer_of(o);
-        return fmt::format("peer={} tag={} bytes={}", transfer.peer, transfer.tag,
+        return fmt::format(" peer={} tag={} bytes={}", transfer.peer, transfer.tag,
                            transfer.bytes.bytes());
       }
       case OpKind::accumulate: {
         const Accumulate& it = accumulate_of(o);
-        return fmt::format("class={} elements={}..{} divisor={}", it.parameter_class.value(),
+        return fmt::format(" class={} elements={}..{} divisor={}", it.parameter_class.value(),
                            it.begin, it.end, it.divisor);
       }
       case OpKind::all_reduce:
@@ -177,12 +179,14 @@ class Printer {
       case OpKind::all_gather: {
         const Collective& it = collective_of(o);
         const auto& c = it.parameter_class;
-        return fmt::format("group={} class={} elements={}..{} width={} divisor={} algorithm={}",
+        return fmt::format(" group={} class={} elements={}..{} width={} divisor={} algorithm={}",
                            it.group, c ? std::to_string(c->value()) : "-", it.begin, it.end,
                            it.element_bytes, it.divisor, to_string(it.algorithm));
       }
+      case OpKind::sum_squares:
+        return "";
       case OpKind::optimizer_step:
-        return fmt::format("class={}", optimize_of(o).parameter_class.value());
+        return fmt::format(" class={}", optimize_of(o).parameter_class.value());
     }
     REHEARSE_UNREACHABLE("op kind");
   }

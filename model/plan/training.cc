@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/base/check.h"
+#include "model/base/exact_squares.h"
 
 namespace rehearse {
 
@@ -31,6 +32,10 @@ StateSizes state_sizes(const Training& training) {
   const std::int64_t exact = std::max<std::int64_t>(bytes, 4);
   const std::int64_t master = exact > bytes ? exact : 0;
   return {bytes, bytes, moments_of(training.optimizer) * exact + master, exact};
+}
+
+std::int64_t square_numbers(const Training& training) {
+  return training.reduction == Reduction::exact ? ExactSquares::digit_count(training.dtype) : 1;
 }
 
 }  // namespace rehearse

@@ -54,4 +54,8 @@ struct StateSizes {
 };
 StateSizes state_sizes(const Training& training);
 
+// Doubles that a sum of gradients' squares takes: one, or where sums are exact the digits of
+// ExactSquares.
+std::int64_t square_numbers(const Training& training);
+
 }  // namespace rehearse

@@ -32,6 +32,13 @@ std::optional<double> read_share(const Value& value, Problems& problems) {
   return share;
 }
 
+// Above 0.
+std::optional<double> read_norm(const Value& value, Problems& problems) {
+  const auto norm = read_number(value, problems, 0.0);
+  if (norm && *norm == 0) return expected("a number above 0", value, problems), std::nullopt;
+  return norm;
+}
+
 std::optional<std::pair<double, double>> read_betas(const Value& value, Problems& problems) {
   if (value.kind != Kind::list || value.items.size() != 2)
     return expected("two numbers such as [0.9, 0.999]", value, problems), std::nullopt;
@@ -87,6 +94,7 @@ Optimizer read_optimizer(Map& training) {
   read_needed(map, "kind", kind, read_text);
   read_needed(map, "lr", optimizer.lr, read_number, 0.0);
   read(map, "weight_decay", optimizer.weight_decay, read_number, 0.0);
+  read(map, "clip", optimizer.clip, read_norm);
   if (kind == "sgd") {
     Sgd sgd;
     read(map, "momentum", sgd.momentum, read_share);

@@ -137,6 +137,7 @@ class PlanBuilder {
                             strategy_.sharding == Sharding::parameters});
     add_groups();
     add_tensor_groups();
+    add_all_group();
     add_programs();
     bind_ranks();
     return std::move(plan_);
@@ -260,6 +261,16 @@ class PlanBuilder {
     return tensor_groups_.at(rank_at(place));
   }
 
+  // Of all ranks: the norm of the gradients is everybody's.
+  void add_all_group() {
+    if (!plan_.training.optimizer.clip || split_.mesh.ranks() == 1) return;
+    Group all;
+    for (std::int64_t r = 0; r < split_.mesh.ranks(); ++r)
+      all.members.emplace_back(r);
+    all_group_ = GroupId(plan_.groups.size());
+    plan_.groups.push_back(std::move(all));
+  }
+
   // Classes that ranks of one pipeline share are gathered by these at different times.
   Sharding sharding_of(std::size_t c) const {
     const auto sharers = std::count(classes_[c].pipeline.begin(), classes_[c].pipeline.end(), true);
@@ -317,8 +328,10 @@ class PlanBuilder {
     frame.overlap = strategy_.overlap;
     const OwnClasses own =
         own_classes({0, static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
-    if (split_.mesh.tensor > 1) frame.tensor_group = own.groups.size() - 1;
+    frame.tensor_group = own.tensor_group;
     frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
+    frame.all_group = own.all_group;
+    frame.all_ranks = static_cast<std::size_t>(split_.mesh.ranks());
     return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
 
@@ -345,11 +358,17 @@ class PlanBuilder {
     return slots;
   }
 
-  // The classes that a rank holds, and their groups.
+  // The classes that a rank holds, and its groups.
   struct OwnClasses {
     std::vector<OwnClass> classes;
-    std::vector<std::optional<std::size_t>> slots;  // by class of the plan
-    std::vector<GroupId> groups;                    // by slot of the rank's binding
+    std::vector<std::optional<std::size_t>> slots;       // by class of the plan
+    std::vector<GroupId> groups;                         // by slot of the rank's binding
+    std::optional<std::size_t> tensor_group, all_group;  // slots
+
+    std::size_t bind(GroupId group) {
+      groups.push_back(group);
+      return groups.size() - 1;
+    }
   };
   OwnClasses own_classes(const Place& place) const {
     OwnClasses own;
@@ -361,14 +380,13 @@ class PlanBuilder {
           std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
       OwnClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders,
                      sharding_of(number)};
-      if (members_[number] > 1) {
-        entry.group = own.groups.size();
-        own.groups.push_back(groups_[number][slice_of(holder_class, place)]);
-      }
+      if (members_[number] > 1)
+        entry.group = own.bind(groups_[number][slice_of(holder_class, place)]);
       own.slots[number] = own.classes.size();
       own.classes.push_back(entry);
     }
-    if (split_.mesh.tensor > 1) own.groups.push_back(tensor_group(place));
+    if (split_.mesh.tensor > 1) own.tensor_group = own.bind(tensor_group(place));
+    if (all_group_) own.all_group = own.bind(*all_group_);
     return own;
   }
 
@@ -403,6 +421,7 @@ class PlanBuilder {
   std::vector<std::vector<GroupId>> groups_;  // by class and slice; meaningless with one member
   std::vector<std::size_t> members_;          // by class: of each of its groups
   std::map<RankId, GroupId> tensor_groups_;   // by first member
+  std::optional<GroupId> all_group_;          // where gradients are clipped
   std::vector<RankClassId> programs_;         // by worker and rank of the pipeline
 };
 

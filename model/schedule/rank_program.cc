@@ -623,11 +623,13 @@ class ProgramOfRank {
     };
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return ready(a) < ready(b); });
+    const auto squares = sum_squares();
     std::map<std::size_t, OpId> updates;
     for (const std::size_t slot : order) {
       std::vector<Use> uses = {{parameters_[slot], Access::update},
                                {gradients_[slot], Access::read}};
       if (state_.optimizer > 0) uses.push_back({optimizer_state_[slot], Access::update});
+      if (squares) uses.push_back({*squares, Access::read});
       updates[slot] = builder_.add(
           OpKind::optimizer_step, {LaneKind::compute, {}}, uses, Optimize{ParameterClassId(slot)},
           ready(slot) ? std::vector<OpId>{*ready(slot)} : std::vector<OpId>{});
@@ -639,6 +641,36 @@ class ProgramOfRank {
                    {{parameters_[bucket.slot], Access::update}},
                    collective(bucket, state_.parameter, 1, kAlgorithm), {updates.at(bucket.slot)});
     }
+  }
+
+  // Where gradients are clipped: the buffer that has the sum of all squares, from when all classes
+  // are reduced.
+  std::optional<BufferId> sum_squares() {
+    if (!training_.optimizer.clip) return std::nullopt;
+    const std::int64_t numbers = square_numbers(training_);
+    const Bytes size = Bytes::bytes(numbers * static_cast<std::int64_t>(sizeof(double)));
+    const BufferId squares = builder_.add_buffer({.kind = BufferKind::squares, .size = size});
+    std::vector<Use> uses = {{squares, Access::write}};
+    for (const BufferId gradients : gradients_)
+      uses.push_back({gradients, Access::read});
+    std::vector<OpId> after;
+    for (const auto& [slot, reduce] : last_reduce_)
+      after.push_back(reduce);
+    builder_.add(OpKind::sum_squares, {LaneKind::compute, {}}, uses, SumSquares{}, after);
+    if (frame_.all_group) add_up_squares(squares, numbers);
+    return squares;
+  }
+
+  void add_up_squares(BufferId squares, std::int64_t numbers) {
+    constexpr auto kWidth = static_cast<std::int64_t>(sizeof(double));
+    constexpr auto kDoubling = CollectiveAlgorithm::doubling;
+    const Bytes room = Bytes::bytes(
+        kWidth * room_for(CollectiveKind::all_reduce, kDoubling, frame_.all_ranks, numbers));
+    const BufferId received =
+        builder_.add_buffer({.kind = BufferKind::communication, .size = room});
+    builder_.add(OpKind::all_reduce, {LaneKind::collective, {}},
+                 {{squares, Access::update}, {received, Access::write}},
+                 Collective{*frame_.all_group, std::nullopt, 0, numbers, kWidth, 1, kDoubling});
   }
 
   const Net& net_;

@@ -34,6 +34,9 @@ struct RankFrame {
   // Group slot and size, where tensor parallelism is used.
   std::optional<std::size_t> tensor_group;
   std::size_t tensor_ways = 1;
+  // Group slot of all ranks and their number, where gradients are clipped between several.
+  std::optional<std::size_t> all_group;
+  std::size_t all_ranks = 1;
 };
 
 // One holder class as this program sees it.

@@ -22,8 +22,8 @@ class AllReduce : public ::testing::TestWithParam<CollectiveAlgorithm> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, AllReduce,
-                         ::testing::Values(CollectiveAlgorithm::ring,
-                                           CollectiveAlgorithm::pairwise),
+                         ::testing::Values(CollectiveAlgorithm::ring, CollectiveAlgorithm::pairwise,
+                                           CollectiveAlgorithm::doubling),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 // Plays the lists on integers, all members in lock step: what is sent in a step was there before
@@ -72,10 +72,17 @@ TEST_P(AllReduce, ReceivesWhatTheOtherSends) {
   }
 }
 
+class Chunked : public AllReduce {};
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, Chunked,
+                         ::testing::Values(CollectiveAlgorithm::ring,
+                                           CollectiveAlgorithm::pairwise),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
 // Summed over the members, every element travels 2 (c - 1) times: c - 1 times to be summed and c -
 // 1 times to be spread (Patarasuk and Yuan 2009, section 3). Per member 2 n (c - 1) / c where c
 // divides n.
-TEST_P(AllReduce, SendsAsLittleAsPossible) {
+TEST_P(Chunked, SendsAsLittleAsPossible) {
   for (std::size_t members = 2; members <= 9; ++members) {
     const auto c = static_cast<std::int64_t>(members);
     for (const std::int64_t n : {1, 7, 360, 1009}) {
@@ -94,6 +101,24 @@ TEST(RoomFor, IsOneChunkOfARingAndOneForEveryOtherMemberInPairs) {
   EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4, 10), 3);
   EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::pairwise, 4, 10), 9);
   EXPECT_EQ(room_for(CollectiveKind::all_gather, CollectiveAlgorithm::pairwise, 4, 10), 0);
+}
+
+// Levels of the core, and one message in and one out for each member beyond it: 8 members in 3
+// steps of 3 x 8 messages; 11 in 3 + 2 of 3 x 8 + 3 + 3.
+TEST(Doubling, TakesAStepPerBit) {
+  constexpr auto kDoubling = CollectiveAlgorithm::doubling;
+  const auto messages = [](std::size_t members) {
+    std::int64_t sent = 0;
+    for (std::size_t m = 0; m < members; ++m)
+      sent += elements_sent(steps_of(CollectiveKind::all_reduce, kDoubling, m, members, 1));
+    return sent;
+  };
+  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 1), 0u);
+  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 8), 3u);
+  EXPECT_EQ(messages(8), 24);
+  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 11), 5u);
+  EXPECT_EQ(messages(11), 30);
+  EXPECT_EQ(room_for(CollectiveKind::all_reduce, kDoubling, 11, 10), 10);
 }
 
 // A term of a pairwise exchange goes nowhere but to the member whose chunk it is of.

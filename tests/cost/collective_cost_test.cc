@@ -14,15 +14,17 @@ const MessageCost kCost{Seconds::microseconds(5), Seconds::seconds(2e-10), Secon
 
 // Plays the step lists on an idle network: a step begins when this member's last one and that of
 // the member it receives from have ended, and ends when its message has arrived and is added.
-Seconds played(std::size_t members, std::int64_t n) {
+Seconds played(std::size_t members, std::int64_t n,
+               CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring) {
   std::vector<std::vector<CollectiveStep>> lists;
   for (std::size_t m = 0; m < members; ++m)
-    lists.push_back(steps_of(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, m, members, n));
+    lists.push_back(steps_of(CollectiveKind::all_reduce, algorithm, m, members, n));
   std::vector<Seconds> now(members);
   for (std::size_t s = 0; s < lists[0].size(); ++s) {
     const std::vector<Seconds> before = now;
     for (std::size_t m = 0; m < members; ++m) {
       const CollectiveStep& step = lists[m][s];
+      if (step.receive.size() == 0) continue;
       const Bytes bytes = Bytes::bytes(step.receive.size() * kElementBytes);
       now[m] = std::max(before[m], before[step.from]) + send_seconds(kCost, bytes);
       if (step.reduce) now[m] += kCost.gamma_per_byte * static_cast<double>(bytes.bytes());
@@ -44,6 +46,16 @@ TEST(RingAllReduceSeconds, IsThePlayedStepList) {
 // 6 (5 us + 0.2 us) + 3 * 0.1 us = 31.5 us.
 TEST(RingAllReduceSeconds, IsTheClosedForm) {
   EXPECT_NEAR(ring_all_reduce_seconds(kCost, 4, 1000, kElementBytes).seconds(), 31.5e-6, 1e-15);
+}
+
+// Steps of nothing take no time: those of members that wait for the ones beyond the power of two.
+TEST(DoublingSeconds, IsThePlayedStepList) {
+  constexpr auto kDoubling = CollectiveAlgorithm::doubling;
+  for (std::size_t members = 1; members <= 11; ++members) {
+    EXPECT_NEAR(all_reduce_seconds(kDoubling, kCost, members, 100, kElementBytes).seconds(),
+                played(members, 100, kDoubling).seconds(), 1e-12)
+        << members << " members";
+  }
 }
 
 // Unequal chunks: the longest one is in some member's hands in every step.

@@ -98,6 +98,18 @@ TEST(MakePrices, PricesTheOptimizerByItsParameters) {
   EXPECT_NEAR(price.seconds.seconds(), 4 * n / 8e9 + 20 * n / 80e9 + 8e-6, 1e-15);
 }
 
+TEST(MakePrices, PricesSquaresByTheGradientsRead) {
+  const testing::PlanCase shared{"", testing::data_parallel(), testing::mlp(), 4};
+  const Plan plan = *testing::plan_of(shared, 256, Reduction::fast, 1.0);
+  const RankProgram& program = plan.programs[0];
+  const std::size_t op = find_op(program, OpKind::sum_squares);
+  const OpPrice price = make_prices(plan, *whole_net(plan), simple_device()).ops[0][op];
+  // A quarter of them, rounded up: 2 operations and 4 bytes. Class optimizer, as above.
+  ASSERT_EQ(program.parameter_classes.size(), 1u);
+  const auto n = static_cast<double>((program.parameter_classes[0].elements + 3) / 4);
+  EXPECT_NEAR(price.seconds.seconds(), 2 * n / 8e9 + 4 * n / 80e9 + 8e-6, 1e-15);
+}
+
 // Every op of every strategy costs what its range costs on its own, and messages cost nothing here.
 TEST(MakePrices, AreThoseOfEachOpAlone) {
   const Device device = simple_device();

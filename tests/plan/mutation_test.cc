@@ -111,9 +111,18 @@ std::vector<Good> good_plans() {
       {"exact zero3", sharded(Sharding::parameters, 4), small_mlp(), 2},
       {"exact zb-v", chunked("zb-v", 4), small_mlp(), 4},
   };
+  const std::vector<testing::PlanCase> clipped_cases = {
+      {"clipped", testing::accumulation(2), small_mlp(), 1},
+      {"clipped ddp", testing::data_parallel("ddp", Bytes::bytes(100)), small_mlp(), 3},
+      {"clipped zero3", sharded(Sharding::parameters, 2), small_mlp(), 2},
+      {"clipped 1f1b", testing::pipeline("1f1b", 2, 2), small_mlp(), 4},
+      {"clipped tensor", tensor(false), small_gpt(1, 1), 4},
+      {"clipped subnetwork", workers, small_gpt(3, 1), 3},
+  };
   std::vector<Good> plans;
-  const auto add = [&](const testing::PlanCase& c, Reduction reduction) {
-    Result<Plan> plan = testing::plan_of(c, 24, reduction);
+  const auto add = [&](const testing::PlanCase& c, Reduction reduction,
+                       std::optional<double> clip = std::nullopt) {
+    Result<Plan> plan = testing::plan_of(c, 24, reduction, clip);
     if (!plan) {
       ADD_FAILURE() << c.name << ": " << format(plan.errors());
       return;
@@ -124,6 +133,8 @@ std::vector<Good> good_plans() {
     add(c, Reduction::fast);
   for (const testing::PlanCase& c : exact_cases)
     add(c, Reduction::exact);
+  for (const testing::PlanCase& c : clipped_cases)
+    add(c, c.devices == 2 ? Reduction::exact : Reduction::fast, 1.0);
   return plans;
 }
 

@@ -29,6 +29,7 @@ enum Term : Word {
   term_mean,
   term_sgd,
   term_momentum,
+  term_square,
   term_rows,
   term_row_sum
 };
@@ -418,6 +419,8 @@ class Machine {
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
         return join(r, running, op);
+      case OpKind::sum_squares:
+        return sum_squares(r, running);
       case OpKind::optimizer_step:
         return update(r, running, op);
     }
@@ -676,6 +679,55 @@ class Machine {
     word(r, op.operands.front().buffer.index()) = *messages_.at(key(r, op)).content;
   }
 
+  std::size_t find_squares(std::size_t r, std::size_t id, Access access) {
+    const std::size_t b = find(r, id, access, BufferKind::squares);
+    if (buffer(r, b).size.bytes() < 8 * square_numbers(plan_.training))
+      fail(r, id, fmt::format("buffer {} is too small", b));
+    return b;
+  }
+
+  // Of every element that this rank answers for, one term.
+  void sum_squares(std::size_t r, Running& running) {
+    const std::size_t into = find_squares(r, running.op, Access::write);
+    Word sum = hash({term_square});
+    const auto& classes = program(r).parameter_classes;
+    for (std::size_t c = 0; c < classes.size(); ++c) {
+      const std::size_t g =
+          find_class(r, running.op, Access::read, BufferKind::gradients, ParameterClassId(c));
+      touch_all(r, running, g, false);
+      for (const Share& share : squared(r, classes[c]))
+        sum += squares_of(r, running.op, classes[c], g, share);
+    }
+    touch_all(r, running, into, true);
+    running.commits.push_back([this, r, into, sum] { word(r, into) = sum; });
+  }
+
+  std::vector<Share> squared(std::size_t r, const ParameterClass& held) const {
+    if (held.sharding != Sharding::none || !held.group) return shares(r, held);
+    const Group& group = group_at(plan_, RankId(r), *held.group);
+    return {{chunk_of(0, held.elements, group.members.size(), member_number(group, RankId(r))), 0}};
+  }
+
+  Word squares_of(std::size_t r, std::size_t op, const ParameterClass& held, std::size_t g,
+                  const Share& share) {
+    Word sum = 0;
+    std::int64_t begin = 0;
+    for (const ParameterId p : held.parameters) {
+      const Parameter& parameter = facts_.full.parameters[p.index()];
+      const std::int64_t end = begin + parameter.shape.elements();
+      const bool counts = parameter.spread != Spread::replicated || plan_.ranks[r].slice == 0;
+      const std::int64_t from = std::max(begin, share.chunk.begin);
+      const std::int64_t to = std::min(end, share.chunk.end);
+      for (std::int64_t e = from; counts && e < to; ++e) {
+        const std::int64_t place =
+            is_shard(held, BufferKind::gradients) ? share.offset + e - share.chunk.begin : e;
+        sum += hash({term_square, read(r, op, g, place)});
+      }
+      begin = end;
+    }
+    return sum;
+  }
+
   // Momentum and step, element by element, of the share that this rank updates.
   void update(std::size_t r, Running& running, const Op& op) {
     const std::size_t id = running.op;
@@ -689,6 +741,7 @@ class Machine {
     touch_all(r, running, w, true);
     touch_all(r, running, g, false);
     if (has_state) touch_all(r, running, s, true);
+    const Word norm = norm_for(r, running);
     for (const Share& share : shares(r, held)) {
       for (std::int64_t e = share.chunk.begin; e < share.chunk.end; ++e) {
         const std::int64_t own = share.offset + e - share.chunk.begin;
@@ -697,11 +750,18 @@ class Machine {
         const Word weight = read(r, id, w, we), gradient = read(r, id, g, ge);
         const Word state = has_state ? read(r, id, s, own) : kZero;
         running.commits.push_back([=, this] {
-          word(r, w, we) = hash({term_sgd, weight, gradient, state});
-          if (has_state) word(r, s, own) = hash({term_momentum, weight, gradient, state});
+          word(r, w, we) = hash({term_sgd, weight, gradient, state, norm});
+          if (has_state) word(r, s, own) = hash({term_momentum, weight, gradient, state, norm});
         });
       }
     }
+  }
+
+  Word norm_for(std::size_t r, Running& running) {
+    if (!plan_.training.optimizer.clip) return kZero;
+    const std::size_t b = find_squares(r, running.op, Access::read);
+    touch_all(r, running, b, false);
+    return read(r, running.op, b);
   }
 
   // ---- collectives -----------------------------------------------------------------------------
@@ -728,6 +788,7 @@ class Machine {
           r, running,
           find_slab(r, running.op, Access::write, BufferKind::communication, Bytes::bytes(room)),
           true);
+    if (is_of_squares(program(r), op)) return touch_squares(r, running, op);
     if (!detail.parameter_class) return touch_values(r, running, op);
     const ParameterClass& held = program(r).parameter_classes[detail.parameter_class->index()];
     const ParameterClassId c = *detail.parameter_class;
@@ -764,6 +825,14 @@ class Machine {
     const Group& group = group_of(plan_, RankId(r), op);
     return detail.element_bytes * room_for(collective_kind(op.kind), detail.algorithm,
                                            group.members.size(), detail.end - detail.begin);
+  }
+
+  void touch_squares(std::size_t r, Running& running, const Op& op) {
+    const Collective& detail = collective_of(op);
+    touch_all(r, running, find_squares(r, running.op, Access::update), true);
+    if (detail.parameter_class || detail.begin != 0 || detail.element_bytes != 8 ||
+        detail.end != square_numbers(plan_.training))
+      fail(r, running.op, "its elements are not the whole sum");
   }
 
   void touch_values(std::size_t r, Running& running, const Op& op) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "model/plan/plan_text.h"
 #include "tests/plan/mutations.h"
 #include "tests/schedule/plans.h"
 
@@ -36,6 +37,10 @@ TEST(Verify, AcceptsWhatTheStrategiesBuild) {
     ASSERT_TRUE(plan.ok()) << c.name;
     EXPECT_EQ(errors_of(*plan), "") << c.name;
   }
+}
+
+Op& find_update(RankProgram& program) {
+  return program.ops[find_op(program, OpKind::optimizer_step).index()];
 }
 
 struct Damage {
@@ -215,6 +220,78 @@ TEST(Verify, PointsIntoThePlansText) {
   EXPECT_THAT(format(status.errors()), HasSubstr("plan.txt:"));
   EXPECT_THAT(format(status.errors()),
               HasSubstr("it divides by 3, but 2 replicas add to these gradients"));
+}
+
+// ---- clipped gradients -------------------------------------------------------------------------
+
+Plan clipped(const testing::PlanCase& c) {
+  return *testing::plan_of(c, 256, Reduction::fast, 1.0);
+}
+
+TEST(Verify, AcceptsClippedGradients) {
+  for (const auto& c : testing::all_cases()) {
+    const Plan plan = clipped(c);
+    EXPECT_EQ(errors_of(plan), "") << c.name;
+    const auto again = parse_plan(print(plan), "plan");
+    ASSERT_TRUE(again.ok()) << c.name << format(again.errors());
+    EXPECT_EQ(print(again->plan), print(plan)) << c.name;
+  }
+}
+
+// The all-reduce of the squares: it stands behind those of the gradients.
+OpId sum_of_squares(const RankProgram& program) {
+  for (std::size_t op = 0; op < program.ops.size(); ++op) {
+    if (is_of_squares(program, program.ops[op])) return OpId(op);
+  }
+  ADD_FAILURE() << "no sum of squares";
+  return OpId(0);
+}
+
+TEST(Verify, NamesWhatIsWrongWithANorm) {
+  const StrategySpec ddp = testing::data_parallel();
+  const auto own = [](RankProgram& it) -> Op& {
+    return it.ops[find_op(it, OpKind::sum_squares).index()];
+  };
+  const auto sum = [](RankProgram& it) -> Op& { return it.ops[sum_of_squares(it).index()]; };
+  const std::vector<Damage> cases = {
+      {"not squared", ddp,
+       [](Plan& p) {
+         testing::drop_op(p.programs[0], find_op(p.programs[0], OpKind::sum_squares).index());
+       },
+       "squares of gradients are summed 0 times, not 1"},
+      {"not added up", ddp,
+       [](Plan& p) { testing::drop_op(p.programs[0], sum_of_squares(p.programs[0]).index()); },
+       "sums of squares are added up over ranks 0 times, not 1"},
+      {"not clipped", ddp, [](Plan& p) { p.training.optimizer.clip.reset(); },
+       "squares of gradients are summed 1 times, not 0"},
+      {"before a reduction", ddp, [&](Plan& p) { own(p.programs[0]).after.clear(); },
+       "it squares gradients without waiting for them"},
+      {"before its own squares", ddp, [&](Plan& p) { sum(p.programs[0]).after.clear(); },
+       "it adds up squares without waiting for its own"},
+      {"after the update", ddp, [&](Plan& p) { find_update(p.programs[0]).after.clear(); },
+       "it does not wait for the norm of the gradients"},
+      {"over a part of the ranks", ddp,
+       [&](Plan& p) {
+         const std::size_t slot = collective_of(sum(p.programs[0])).group;
+         const GroupId all = p.ranks[0].groups[slot], half(p.groups.size());
+         p.groups[all.index()].members = {RankId(0), RankId(1)};
+         p.groups.push_back({{RankId(2), RankId(3)}});
+         p.ranks[2].groups[slot] = p.ranks[3].groups[slot] = half;
+       },
+       "it adds up squares over 2 of 4 ranks"},
+      {"divided", ddp,
+       [&](Plan& p) { std::get<Collective>(sum(p.programs[0]).detail).divisor = 4; },
+       "it divides a sum of squares"},
+      {"scattered", ddp, [&](Plan& p) { sum(p.programs[0]).kind = OpKind::reduce_scatter; },
+       "only an all-reduce is of squares, or by doubling"},
+      {"not read", ddp, [&](Plan& p) { find_update(p.programs[0]).operands.pop_back(); },
+       "is not freed by its last user"},
+  };
+  for (const Damage& c : cases) {
+    Plan plan = clipped({"", c.strategy, testing::resnet20(), 4});
+    c.damage(plan);
+    EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
+  }
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ TEST(ReadScenario, Optimizers) {
                        {.warmup = 5, .decay = RateDecay::cosine, .last = 0.1}}));
   EXPECT_EQ(optimizer("{kind: sgd, lr: 1, schedule: {decay: step, every: 30, factor: 0.2}}"),
             (Optimizer{Sgd{}, 1, 0, {.decay = RateDecay::step, .every = 30, .factor = 0.2}}));
+  EXPECT_EQ(optimizer("{kind: sgd, lr: 1, clip: 0.5}"), (Optimizer{Sgd{}, 1, 0, {}, 0.5}));
 }
 
 TEST(ReadScenario, Training) {

@@ -1,6 +1,7 @@
 // Plans of all strategies for small networks, for tests of what works on any plan.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,11 +85,13 @@ inline Training training(std::int64_t batch = 256) {
 }
 
 inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256,
-                            Reduction reduction = Reduction::fast) {
+                            Reduction reduction = Reduction::fast,
+                            std::optional<double> clip = std::nullopt) {
   const Result<Net> net = build_net(c.model);
   if (!net) return net.errors();
   Training spec = training(batch);
   spec.reduction = reduction;
+  spec.optimizer.clip = clip;
   return build_plan(c.strategy, c.model, spec, c.devices, even_costs(net->blocks.size()));
 }
 

@@ -21,8 +21,10 @@ constexpr std::int64_t kSteps = 3;
 
 class Simulation : public ::testing::TestWithParam<PlanCase> {
  protected:
-  void SetUp() override {
-    Result<Plan> plan = testing::plan_of(GetParam());
+  void SetUp() override { build(std::nullopt); }
+
+  void build(std::optional<double> clip) {
+    Result<Plan> plan = testing::plan_of(GetParam(), 256, Reduction::fast, clip);
     ASSERT_TRUE(plan.ok()) << format(plan.errors());
     plan_ = *std::move(plan);
   }
@@ -176,20 +178,22 @@ TEST_P(Simulation, BeginsCommunicationWhenAllAreThere) {
   }
 }
 
-TEST_P(Simulation, MovesTheBytesOfThePlan) {
-  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu}) {
-    const sim::Outcome outcome = play(kind);
-    Bytes sent, received, crossing;
-    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
-      EXPECT_EQ(outcome.sent[r], bytes_of(plan_, RankId(r)) * kSteps) << "rank " << r;
-      sent += outcome.sent[r], received += outcome.received[r];
-    }
-    EXPECT_EQ(sent, received);
-    for (const Bytes bytes : outcome.link_bytes)
-      crossing += bytes;
-    EXPECT_EQ(crossing, kind == DeviceKind::gpu ? sent * 2 : Bytes{})
-        << "up to the switch and down";
+// Played on a machine of that kind.
+void expect_bytes_of(const Plan& plan, const sim::Outcome& outcome, DeviceKind kind) {
+  Bytes sent, received, crossing;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    EXPECT_EQ(outcome.sent[r], bytes_of(plan, RankId(r)) * kSteps) << "rank " << r;
+    sent += outcome.sent[r], received += outcome.received[r];
   }
+  EXPECT_EQ(sent, received);
+  for (const Bytes bytes : outcome.link_bytes)
+    crossing += bytes;
+  EXPECT_EQ(crossing, kind == DeviceKind::gpu ? sent * 2 : Bytes{}) << "up to the switch and down";
+}
+
+TEST_P(Simulation, MovesTheBytesOfThePlan) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu})
+    expect_bytes_of(plan_, play(kind), kind);
 }
 
 TEST_P(Simulation, RepeatsItselfExactly) {
@@ -214,6 +218,20 @@ TEST_P(Simulation, SharesAddUpToTheStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Plans, Simulation, ::testing::ValuesIn(testing::all_cases()),
+                         [](const auto& c) { return c.param.name; });
+
+// Gradients are clipped: the norm goes around between the reductions and the updates.
+class ClippedSimulation : public Simulation {
+ protected:
+  void SetUp() override { build(1.0); }
+};
+
+TEST_P(ClippedSimulation, ComesToItsEndAndMovesTheBytesOfThePlan) {
+  for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu})
+    expect_bytes_of(plan_, play(kind), kind);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, ClippedSimulation, ::testing::ValuesIn(testing::all_cases()),
                          [](const auto& c) { return c.param.name; });
 
 }  // namespace

@@ -61,7 +61,9 @@ std::optional<std::string> first_unsupported(const Plan& plan) {
   for (const RankProgram& program : plan.programs) {
     for (std::size_t op = 0; op < program.ops.size(); ++op) {
       const Op& it = program.ops[op];
-      if (!is_collective(it.kind) || collective_of(it).parameter_class) continue;
+      if (!is_collective(it.kind) || collective_of(it).parameter_class ||
+          is_of_squares(program, it))
+        continue;
       return fmt::format(
           "the executor does not run tensor parallelism yet: {} of program {} is of "
           "a value",

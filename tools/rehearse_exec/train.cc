@@ -185,6 +185,11 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net,
     std::cout << fmt::format("{}: weights after {} steps {:016x}\n", plan.strategy,
                              run.weight_hashes.size(), run.weight_hashes.back());
   }
+  if (!run.gradient_norms.empty()) {
+    std::cout << fmt::format(
+        "{}: norm of the gradients {:.4g} in the first step, {:.4g} in the last\n", plan.strategy,
+        run.gradient_norms.front(), run.gradient_norms.back());
+  }
   const auto out = arguments.get("out");
   if (!out) return kDone;
   const std::vector<std::pair<std::string, std::string>> files = {

@@ -15,12 +15,13 @@ std::string pass_label(std::string_view letter, const Op& op) {
                      compute.end.value() - 1);
 }
 
-std::string collective_label(std::string_view name, const Op& op) {
+std::string collective_label(std::string_view name, const RankProgram& program, const Op& op) {
   const auto& c = collective_of(op).parameter_class;
+  if (is_of_squares(program, op)) return fmt::format("{} squares", name);
   return c ? fmt::format("{} class {}", name, c->value()) : fmt::format("{} value", name);
 }
 
-std::string label_of(const Op& op) {
+std::string label_of(const RankProgram& program, const Op& op) {
   switch (op.kind) {
     case OpKind::load_batch:
       return fmt::format("load {}", compute_of(op).micro_batch.value());
@@ -41,11 +42,13 @@ std::string label_of(const Op& op) {
     case OpKind::receive:
       return fmt::format("receive {}", transfer_of(op).tag);
     case OpKind::all_reduce:
-      return collective_label("all-reduce", op);
+      return collective_label("all-reduce", program, op);
     case OpKind::reduce_scatter:
-      return collective_label("reduce-scatter", op);
+      return collective_label("reduce-scatter", program, op);
     case OpKind::all_gather:
-      return collective_label("all-gather", op);
+      return collective_label("all-gather", program, op);
+    case OpKind::sum_squares:
+      return "sum squares";
     case OpKind::optimizer_step:
       return fmt::format("update class {}", optimize_of(op).parameter_class.value());
   }
@@ -67,7 +70,7 @@ std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline) 
     const RankProgram& program = program_of(plan, span->rank);
     const Op& op = program.ops[span->op.index()];
     picture.push_back({static_cast<std::int64_t>(span->rank.index()),
-                       program.lanes[op.lane.index()].kind, op.kind, label_of(op),
+                       program.lanes[op.lane.index()].kind, op.kind, label_of(program, op),
                        (span->start - origin).seconds(), (span->end - origin).seconds()});
   }
   return picture;

@@ -96,6 +96,9 @@ class OnednnBackend : public Backend {
   bool all_finite(const void* values, std::int64_t n) override {
     return reference_->all_finite(values, n);
   }
+  double sum_of_squares(const void* values, std::int64_t n) override {
+    return onednn::sum_of_squares(session_->team, floats(values), n);
+  }
   void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
             std::int64_t n) override {
     onednn::step(session_->team, update, floats(parameters), floats(gradients), floats(moments[0]),

@@ -1,6 +1,9 @@
 #include "exec/cpu/onednn/elementwise.h"
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <vector>
 
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/vectors.h"
@@ -39,6 +42,14 @@ REHEARSE_VECTORS void sum_columns(const float* x, std::int64_t rows, std::int64_
     for (std::int64_t i = 0; i < count; ++i)
       sum[first + i] = static_cast<float>(columns[i] + (adds ? double{sum[first + i]} : 0.0));
   }
+}
+
+REHEARSE_VECTORS double squares_of_range(const float* values, std::int64_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i)
+    sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  return sum;
 }
 
 REHEARSE_VECTORS void step_vectors(const Update& update, float* w, const float* g, float* first,
@@ -162,6 +173,17 @@ void sum_rows(const Team& team, float* sum, const float* x, std::int64_t rows, s
   team.share(n, kColumns, [&](std::int64_t begin, std::int64_t end) {
     sum_columns(x, rows, n, begin, end, adds, sum);
   });
+}
+
+double sum_of_squares(const Team& team, const float* values, std::int64_t n) {
+  std::vector<double> sums(static_cast<std::size_t>((n + kGrain - 1) / kGrain));
+  team.share(static_cast<std::int64_t>(sums.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t at = k * kGrain;
+      sums[static_cast<std::size_t>(k)] = squares_of_range(values + at, std::min(kGrain, n - at));
+    }
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 void step(const Team& team, const Update& update, float* weights, const float* gradients,

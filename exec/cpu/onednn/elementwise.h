@@ -15,6 +15,8 @@ void divide(const Team& team, float* values, std::int64_t n, float by);
 // sum (+)= the sum of rows of n elements, in their order and in double.
 void sum_rows(const Team& team, float* sum, const float* x, std::int64_t rows, std::int64_t n,
               bool adds);
+// In double; the same bits on any number of threads.
+double sum_of_squares(const Team& team, const float* values, std::int64_t n);
 // One step of an optimizer (exec/cpu/optimizer_loops.h).
 void step(const Team& team, const Update& update, float* weights, const float* gradients,
           float* first, float* second, std::int64_t n);

@@ -101,6 +101,15 @@ class ReferenceBackend : public Backend {
     return sum == 0;
   }
 
+  double sum_of_squares(const void* values, std::int64_t n) override {
+    const auto* value = static_cast<const Real*>(values);
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i)
+      sum += static_cast<double>(value[i]) * static_cast<double>(value[i]);
+    return sum;
+  }
+
   void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
             std::int64_t n) override {
     reference::step(update, static_cast<Real*>(parameters), static_cast<const Real*>(gradients),

@@ -137,6 +137,7 @@ std::string describe(const Need& need) {
   }
   if (need.parameter_class)
     return fmt::format("the {} of class {}", to_string(need.kind), need.parameter_class->value());
+  if (need.kind == BufferKind::squares) return "a sum of squares";
   return fmt::format("a {} buffer of {} bytes", to_string(need.kind), need.size->bytes());
 }
 
@@ -212,6 +213,9 @@ class Operands {
       case BufferKind::value:
       case BufferKind::gradient:
         return size_of(net_, *buffer.value, report_.plan.micro_batch_samples, sizes_);
+      case BufferKind::squares:
+        return Bytes::bytes(square_numbers(report_.plan.training) *
+                            static_cast<std::int64_t>(sizeof(double)));
       case BufferKind::saved:
       case BufferKind::kept:
       case BufferKind::deferred:
@@ -245,6 +249,8 @@ class Operands {
         return compare(op, collective_needs(op));
       case OpKind::accumulate:
         return compare(op, accumulate_needs(op));
+      case OpKind::sum_squares:
+        return compare(op, squares_needs());
       case OpKind::optimizer_step:
         return compare(op, update_needs(op));
     }
@@ -410,6 +416,8 @@ class Operands {
     } else if (detail.parameter_class) {
       element(state_.gradient);
       reduction_needs(op, detail, needs);
+    } else if (is_of_squares(program_, op)) {
+      needs.push_back({.kind = BufferKind::squares, .access = Access::update});
     } else {
       value_needs(op, needs);
     }
@@ -486,6 +494,16 @@ class Operands {
     return {sum(0, Access::update), sum(1, Access::read)};
   }
 
+  std::vector<Need> squares_needs() const {
+    std::vector<Need> needs = {{.kind = BufferKind::squares, .access = Access::write}};
+    for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
+      needs.push_back({.kind = BufferKind::gradients,
+                       .access = Access::read,
+                       .parameter_class = ParameterClassId(c)});
+    }
+    return needs;
+  }
+
   std::vector<Need> update_needs(const Op& op) const {
     const ParameterClassId c = optimize_of(op).parameter_class;
     std::vector<Need> needs = {
@@ -494,6 +512,8 @@ class Operands {
     if (state_.optimizer > 0)
       needs.push_back(
           {.kind = BufferKind::optimizer_state, .access = Access::update, .parameter_class = c});
+    if (report_.plan.training.optimizer.clip)
+      needs.push_back({.kind = BufferKind::squares, .access = Access::read});
     return needs;
   }
 

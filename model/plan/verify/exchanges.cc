@@ -11,8 +11,9 @@ bool writes(Access access) {
   return access != Access::read;
 }
 
-bool is_exchange(const Op& op) {
-  return is_collective(op.kind) && !collective_of(op).parameter_class;
+bool is_exchange(const RankProgram& program, const Op& op) {
+  return is_collective(op.kind) && !collective_of(op).parameter_class &&
+         !is_of_squares(program, op);
 }
 
 // What tensor-parallel ranks exchange about values: every sum once, between its terms and whoever
@@ -30,7 +31,7 @@ class Exchanges {
   void run() {
     std::vector<std::vector<Use>> uses(program_.buffers.size());
     for (std::size_t op = 0; op < program_.ops.size(); ++op) {
-      if (is_exchange(program_.ops[op])) check_whole(OpId(op));
+      if (is_exchange(program_, program_.ops[op])) check_whole(OpId(op));
       for (const Operand& operand : program_.ops[op].operands)
         uses[operand.buffer.index()].push_back({OpId(op), operand.access});
     }
@@ -164,7 +165,7 @@ class Exchanges {
 std::set<std::size_t> exchange_slots(const RankProgram& program) {
   std::set<std::size_t> slots;
   for (const Op& op : program.ops) {
-    if (is_exchange(op)) slots.insert(collective_of(op).group);
+    if (is_exchange(program, op)) slots.insert(collective_of(op).group);
   }
   return slots;
 }

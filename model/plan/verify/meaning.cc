@@ -34,6 +34,7 @@ class ProgramMeaning {
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c)
       check_class(ParameterClassId(c));
     check_accumulations(report_, number_, before_, micro_batches_);
+    check_squares(report_, number_, before_);
   }
 
  private:
@@ -63,6 +64,7 @@ class ProgramMeaning {
         case OpKind::all_reduce:
         case OpKind::reduce_scatter:
         case OpKind::all_gather:
+        case OpKind::sum_squares:
         case OpKind::optimizer_step:
           break;
       }

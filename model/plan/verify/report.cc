@@ -30,11 +30,15 @@ std::string describe_op(const RankProgram& program, OpId id) {
     case OpKind::reduce_scatter:
     case OpKind::all_gather: {
       const Collective& it = collective_of(op);
-      const std::string of =
-          it.parameter_class ? fmt::format("class {}, ", it.parameter_class->value()) : "";
+      const std::string of = it.parameter_class
+                                 ? fmt::format("class {}, ", it.parameter_class->value())
+                             : is_of_squares(program, op) ? "squares, "
+                                                          : "";
       return fmt::format("op {} ({}, {}elements {}..{})", id.value(), to_string(op.kind), of,
                          it.begin, it.end);
     }
+    case OpKind::sum_squares:
+      return fmt::format("op {} (sum_squares)", id.value());
     case OpKind::optimizer_step:
       return fmt::format("op {} (optimizer_step, class {})", id.value(),
                          optimize_of(op).parameter_class.value());

@@ -63,6 +63,8 @@ void check_holders(Report& report, const Net& net, const RankClasses& classes);
 // micro-batch.
 void check_accumulations(Report& report, std::size_t program, const HappensBefore& before,
                          const std::vector<std::optional<MicroBatchId>>& micro_batches);
+// Of check_meaning: the norm of all gradients, where they are clipped.
+void check_squares(Report& report, std::size_t program, const HappensBefore& before);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
 

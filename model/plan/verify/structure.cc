@@ -8,9 +8,10 @@
 namespace rehearse::verifier {
 namespace {
 
-bool stands_on(const Op& op, LaneKind lane) {
+bool stands_on(const RankProgram& program, const Op& op, LaneKind lane) {
   const auto is_of = [&](LaneKind of_class) {
-    return lane == (collective_of(op).parameter_class ? of_class : LaneKind::tensor);
+    const bool of_gradients = collective_of(op).parameter_class || is_of_squares(program, op);
+    return lane == (of_gradients ? of_class : LaneKind::tensor);
   };
   switch (op.kind) {
     case OpKind::load_batch:
@@ -20,6 +21,7 @@ bool stands_on(const Op& op, LaneKind lane) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return lane == LaneKind::compute;
     case OpKind::send:
@@ -69,6 +71,8 @@ bool has_detail_of_kind(const Op& op) {
       return std::holds_alternative<Collective>(op.detail);
     case OpKind::accumulate:
       return std::holds_alternative<Accumulate>(op.detail);
+    case OpKind::sum_squares:
+      return std::holds_alternative<SumSquares>(op.detail);
     case OpKind::optimizer_step:
       return std::holds_alternative<Optimize>(op.detail);
   }
@@ -176,7 +180,7 @@ class ProgramStructure {
       return report(id, "lane", op.lane.value(), program_.lanes.size());
     }
     const LaneKind lane = program_.lanes[op.lane.index()].kind;
-    if (!stands_on(op, lane)) {
+    if (!stands_on(program_, op, lane)) {
       report_.add({number_, id},
                   fmt::format("it stands on lane {} ({})", op.lane.value(), to_string(lane)));
     }
@@ -211,12 +215,21 @@ class ProgramStructure {
         if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
         if (op.kind == OpKind::all_gather && collective_of(op).divisor != 1)
           report_.add({number_, id}, "it gathers, and divides");
+        if (op.kind != OpKind::all_reduce && is_all_reduces_only(op))
+          report_.add({number_, id}, "only an all-reduce is of squares, or by doubling");
         return check_collective(id, collective_of(op));
       case OpKind::accumulate:
         return check_accumulate(id, op);
+      case OpKind::sum_squares:
+        return;
       case OpKind::optimizer_step:
         return check_class(id, optimize_of(op).parameter_class);
     }
+  }
+
+  bool is_all_reduces_only(const Op& op) const {
+    return is_of_squares(program_, op) ||
+           collective_of(op).algorithm == CollectiveAlgorithm::doubling;
   }
 
   void check_compute(OpId id, OpKind kind, const Compute& compute) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "tests/exec/cpu/layer_runner.h"
 
@@ -50,6 +51,23 @@ TEST_P(EveryBackend, StepsWithoutMomentum) {
   backend->step({sgd, 0.25, 0, true}, decayed.data(), gradient.data(), {}, 1);
   EXPECT_THAT(load(plain), ElementsAre(1.75));
   EXPECT_THAT(load(decayed), ElementsAre(1.5));
+}
+
+// Gradients of 4 times a quarter are those of 1; the decay is not scaled.
+TEST_P(EveryBackend, ScalesGradientsAlone) {
+  const Tensor gradient = tensor({4}), weights = tensor({2});
+  const Optimizer sgd = optimizer(Sgd{}, 0.5);
+  backend->step({sgd, 0.25, 0, true, 0.25}, weights.data(), gradient.data(), {}, 1);
+  EXPECT_THAT(load(weights), ElementsAre(1.5));
+}
+
+// 0^2 + 1^2 + ... + (n - 1)^2 = (n - 1) n (2 n - 1) / 6, which doubles hold and floats do not.
+TEST_P(EveryBackend, SumsSquaresInDouble) {
+  constexpr std::int64_t kCount = 10001;
+  std::vector<double> numbers(kCount);
+  std::iota(numbers.begin(), numbers.end(), 0.0);
+  EXPECT_EQ(backend->sum_of_squares(tensor(numbers).data(), kCount),
+            static_cast<double>((kCount - 1) * kCount * (2 * kCount - 1) / 6));
 }
 
 // v = 4/2 + 1 + 2/2 = 4, then w = 2 - 4/4 = 1.

@@ -108,7 +108,7 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
         exec::make_backend(backend_name, plan.training.dtype, {threads, plan.training.reduction});
     exec::TrainOptions options;
     options.steps = steps;
-    options.keep_weights = options.hash_weights = true;
+    options.keep_first_step = options.keep_weights = options.hash_weights = true;
     options.evaluate_every = evaluate_every;
     options.executor.poison = true;
     options.executor.hang = hang;

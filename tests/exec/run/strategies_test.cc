@@ -187,16 +187,104 @@ TEST(Strategies, StayTogetherForFiftySteps) {
   }
 }
 
+// ---- clipped gradients -------------------------------------------------------------------------
+
+// Less than half of the gradients' norm, in all of these networks.
+constexpr double kClip = 0.25;
+
+Optimizer clipped_sgd(double clip, double lr = 0.1, double momentum = 0.9) {
+  Optimizer optimizer{.rule = Sgd{momentum}, .lr = lr};
+  optimizer.clip = clip;
+  return optimizer;
+}
+
+class ClippedWay : public ::testing::TestWithParam<Way> {};
+
+// The norm is of the whole model, whoever holds which part of it how often.
+TEST_P(ClippedWay, TrainsTheSameModel) {
+  const Way& way = GetParam();
+  const auto reference = train_locally(
+      executable(testing::accumulation(kMicroBatches), 1, way.model, clipped_sgd(kClip)), kSteps);
+  const auto run =
+      train_locally(executable(way.strategy, way.ranks, way.model, clipped_sgd(kClip)), kSteps);
+  EXPECT_LT(difference(run.weights, reference.weights), 1e-11);
+  ASSERT_EQ(run.gradient_norms.size(), kSteps);
+  for (std::size_t step = 0; step < run.gradient_norms.size(); ++step) {
+    EXPECT_GT(run.gradient_norms[step], 2 * kClip) << "it binds";
+    EXPECT_NEAR(run.gradient_norms[step] / reference.gradient_norms[step], 1, 1e-9);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, ClippedWay, ::testing::ValuesIn(all_ways()),
+                         [](const auto& way) { return way.param.name; });
+
+// The square root of the sum of squares of all differences.
+double distance(const exec::Weights& a, const exec::Weights& b) {
+  double sum = 0;
+  for (std::size_t p = 0; p < a.size(); ++p) {
+    for (std::size_t at = 0; at < a[p].size(); at += sizeof(double)) {
+      double x = 0, y = 0;
+      std::memcpy(&x, a[p].data() + at, sizeof x);
+      std::memcpy(&y, b[p].data() + at, sizeof y);
+      sum += (x - y) * (x - y);
+    }
+  }
+  return std::sqrt(sum);
+}
+
+exec::Weights zeros_like(const exec::Weights& weights) {
+  exec::Weights zeros;
+  for (const auto& parameter : weights)
+    zeros.emplace_back(parameter.size());
+  return zeros;
+}
+
+// One step of plain SGD moves the weights by lr times the clipped gradients, whose norm is
+// clip n / (n + 1e-6), n being the gradients' own: that of their assembled copy, where every
+// parameter stands once, also where few hold it.
+TEST(Clipping, MovesTheWeightsByTheRateTimesTheNorm) {
+  constexpr double kRate = 0.5;
+  StrategySpec two_stages = testing::subnetwork({1, 2}, 2);
+  two_stages.pipeline = PipelineSpec{2, "1f1b", 2};
+  StrategySpec sharded = testing::subnetwork({1, 2});
+  sharded.sharding = Sharding::parameters;
+  for (const StrategySpec& strategy :
+       {testing::data_parallel("ddp", Bytes::kib(3)), zero(Sharding::gradients),
+        testing::pipeline("1f1b", 4, 8), testing::subnetwork({1, 2}), testing::subnetwork({1, 4}),
+        sharded, two_stages}) {
+    const auto run =
+        train_locally(executable(strategy, 4, tiny_gpt(false), clipped_sgd(kClip, kRate, 0)), 1);
+    const auto& [weights, gradients] = *run.first_step;
+    const double norm = distance(gradients, zeros_like(gradients));
+    EXPECT_GT(norm, 2 * kClip) << strategy.name;
+    EXPECT_NEAR(run.gradient_norms.at(0) / norm, 1, 1e-12) << strategy.name;
+    const double moved = kRate * kClip * norm / (norm + 1e-6);
+    EXPECT_NEAR(distance(run.weights, weights) / moved, 1, 1e-12) << strategy.name;
+  }
+}
+
+// A norm that is never reached changes no bit.
+TEST(Clipping, LeavesShortGradientsAsTheyAre) {
+  for (const StrategySpec& strategy : {zero(Sharding::parameters), testing::subnetwork({1, 2})}) {
+    Optimizer optimizer = clipped_sgd(1e9);
+    const auto clipped = train_locally(executable(strategy, 4, tiny_gpt(false), optimizer), kSteps);
+    optimizer.clip.reset();
+    const auto plain = train_locally(executable(strategy, 4, tiny_gpt(false), optimizer), kSteps);
+    EXPECT_EQ(clipped.weights, plain.weights) << strategy.name;
+    EXPECT_TRUE(plain.gradient_norms.empty());
+  }
+}
+
 // ---- exact reductions --------------------------------------------------------------------------
 
-Plan exact_plan(const Way& way) {
-  return executable(way.strategy, way.ranks, way.model, testing::training(16).optimizer,
-                    Reduction::exact);
+Plan exact_plan(const Way& way, const Optimizer& optimizer = testing::training(16).optimizer) {
+  return executable(way.strategy, way.ranks, way.model, optimizer, Reduction::exact);
 }
 
 // One process that accumulates over the same micro-batches.
-Plan exact_reference(const ModelSpec& model, std::int64_t micro_batches = kMicroBatches) {
-  return exact_plan({"reference", 1, testing::accumulation(micro_batches), model});
+Plan exact_reference(const ModelSpec& model,
+                     const Optimizer& optimizer = testing::training(16).optimizer) {
+  return exact_plan({"reference", 1, testing::accumulation(kMicroBatches), model}, optimizer);
 }
 
 // Sums of one rank's micro-batches go on over the ranks only where they are whole nodes of the
@@ -233,6 +321,19 @@ TEST_P(ExactWay, TrainsTheSameBits) {
   EXPECT_EQ(run.losses, reference.losses);
 }
 
+// The norm, too, however the gradients are dealt out: with Adam, whose moments feel every bit.
+TEST_P(ExactWay, ClipsTheSameBits) {
+  const Way& way = GetParam();
+  Optimizer optimizer{.rule = Adam{.decoupled = true}, .lr = 1e-3, .weight_decay = 0.1};
+  optimizer.clip = kClip;
+  const auto reference = train_locally(exact_reference(way.model, optimizer), kSteps);
+  const auto run = train_locally(exact_plan(way, optimizer), kSteps);
+  EXPECT_GT(run.gradient_norms.at(0), kClip) << "it binds";
+  EXPECT_EQ(run.gradient_norms, reference.gradient_norms);
+  EXPECT_EQ(run.weight_hashes, reference.weight_hashes);
+  EXPECT_EQ(run.weights, reference.weights);
+}
+
 INSTANTIATE_TEST_SUITE_P(Strategies, ExactWay, ::testing::ValuesIn(exact_ways()),
                          [](const auto& way) { return way.param.name; });
 
@@ -267,6 +368,19 @@ TEST(Dropout, DoesNotDependOnTheMicroBatchesSize) {
   EXPECT_LT(difference(train(4, dropping), reference), 1e-11);
   EXPECT_LT(difference(train(16, dropping), reference), 1e-11);
   EXPECT_GT(difference(train(kMicroBatches, model), reference), 1e-3) << "it is felt";
+}
+
+TEST(ExactReductions, ClipTheSameBitsOnAnyNumberOfThreads) {
+  const Optimizer optimizer = clipped_sgd(kClip);
+  const auto train = [&](const StrategySpec& strategy, std::int64_t ranks, int threads) {
+    const Plan plan = exact_plan({"way", ranks, strategy}, optimizer);
+    return train_locally(plan, kSteps, 0, Seconds::seconds(300), "onednn", threads);
+  };
+  const auto reference = train(testing::accumulation(kMicroBatches), 1, 1);
+  EXPECT_EQ(train(testing::accumulation(kMicroBatches), 1, 3).weight_hashes,
+            reference.weight_hashes);
+  EXPECT_EQ(train(zero(Sharding::parameters), 4, 1).weight_hashes, reference.weight_hashes);
+  EXPECT_EQ(train(testing::pipeline("zb-v", 2, 4), 4, 1).gradient_norms, reference.gradient_norms);
 }
 
 // It is the order that does it: sums as they come have other bits. And the hash sees them.
