@@ -2,10 +2,13 @@
 // one text for the plain loops and for those over vectors.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "exec/backend.h"
+#include "model/base/bfloat16.h"
 
 namespace rehearse::exec {
 
@@ -13,8 +16,8 @@ namespace rehearse::exec {
 #define REHEARSE_INLINED [[gnu::always_inline]] inline
 
 // v: the momentum; null without one.
-template <class Real>
-REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Real* g, Real* v,
+template <class Real, class Stored>
+REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Stored* g, Real* v,
                                std::int64_t n) {
   const auto lr = static_cast<Real>(update.lr);
   const auto momentum = static_cast<Real>(std::get<Sgd>(update.optimizer.rule).momentum);
@@ -32,8 +35,8 @@ REHEARSE_INLINED void step_sgd(const Update& update, Real* w, const Real* g, Rea
   }
 }
 
-template <class Real>
-REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Real* g, Real* m, Real* v,
+template <class Real, class Stored>
+REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Stored* g, Real* m, Real* v,
                                 std::int64_t n) {
   const Adam& rule = std::get<Adam>(update.optimizer.rule);
   const auto t = static_cast<double>(update.step + 1);
@@ -55,14 +58,45 @@ REHEARSE_INLINED void step_adam(const Update& update, Real* w, const Real* g, Re
   }
 }
 
-// One step of the update's rule; moments are null where it keeps none.
+template <class Real, class Stored>
+REHEARSE_INLINED void step_rule(const Update& update, Real* w, const Stored* g, Real* first,
+                                Real* second, std::int64_t n) {
+  if (std::holds_alternative<Adam>(update.optimizer.rule)) {
+    step_adam(update, w, g, first, second, n);
+  } else {
+    step_sgd(update, w, g, first, n);
+  }
+}
+
+template <class Real>
+REHEARSE_INLINED Real* statistics_at(void* state, std::int64_t begin) {
+  return state == nullptr ? nullptr : static_cast<Real*>(state) + begin;
+}
+
+// One step of the update's rule for elements [begin, begin + n) of the weights, their gradients and
+// the state. Weights with a master copy are rounded from it while it is in the cache.
 template <class Real>
 REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real* gradients,
-                                 Real* first, Real* second, std::int64_t n) {
-  if (std::holds_alternative<Adam>(update.optimizer.rule)) {
-    step_adam(update, weights, gradients, first, second, n);
-  } else {
-    step_sgd(update, weights, gradients, first, n);
+                                 const OptimizerState& state, std::int64_t begin, std::int64_t n) {
+  using Statistic = Wide<Real>;
+  constexpr bool kHasMaster = !std::is_same_v<Real, Statistic>;
+  constexpr std::int64_t kPiece = 4096;
+  const std::int64_t end = begin + n;
+  for (std::int64_t at = begin; at < end; at += kPiece) {
+    const std::int64_t count = std::min(kPiece, end - at);
+    Statistic* w;
+    if constexpr (kHasMaster) {
+      w = statistics_at<Statistic>(state.master, at);
+    } else {
+      w = weights + at;
+    }
+    step_rule(update, w, gradients + at, statistics_at<Statistic>(state.moments[0], at),
+              statistics_at<Statistic>(state.moments[1], at), count);
+    if constexpr (kHasMaster) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i)
+        weights[at + i] = static_cast<Real>(w[i]);
+    }
   }
 }
 
