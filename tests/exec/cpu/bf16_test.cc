@@ -1,7 +1,7 @@
 // bf16 on every backend that has it, against the reference in double on the same rounded numbers.
 //
-// A number is rounded by half a unit in its last place, 2^-8 of it at most. Kernels compute in fp32 and
-// round what they store once; those that go through memory or multiply what they have computed
+// A number is rounded by half a unit in its last place, 2^-8 of it at most. Kernels compute in fp32
+// and round what they store once; those that go through memory or multiply what they have computed
 // round more often, kRoundings at most. Errors are relative to the largest element of a tensor.
 #include <gtest/gtest.h>
 
@@ -95,6 +95,60 @@ INSTANTIATE_TEST_SUITE_P(Cases, Bf16Layer,
                            return std::string(std::get<0>(info.param)) + "_" +
                                   std::get<1>(info.param).name;
                          });
+
+class Bf16Backend : public testing::TestWithParam<std::string_view> {
+ protected:
+  std::unique_ptr<Backend> backend = make_backend(GetParam(), DataType::bf16);
+};
+
+TEST_P(Bf16Backend, HasStatisticsInFp32) {
+  EXPECT_EQ(backend->type(), DataType::bf16);
+  EXPECT_EQ(backend->sizes().activation_bytes, 2);
+  EXPECT_EQ(backend->sizes().statistic_bytes, 4);
+}
+
+// 1 + 3 2^-8 lies between 1 + 2^-7 and 1 + 2^-6: to even. A third of 2 is 0.66796875 in bf16.
+TEST_P(Bf16Backend, RoundsSumsAndQuotients) {
+  const Tensor sum(*backend, {1, 2}), term(*backend, {0x3p-8, 0});
+  backend->add(sum.data(), term.data(), 2);
+  EXPECT_EQ(sum.load(*backend), (std::vector<double>{1 + 0x1p-6, 2}));
+  backend->divide(sum.data(), 2, 3);
+  EXPECT_EQ(sum.load(*backend)[1], 0.66796875);
+}
+
+// Steps of 2^-10 are lost beside one in bf16, whose next neighbour below is 2^-8 away: the master
+// keeps them, and after eight of them the weight is 1 - 2^-7.
+TEST_P(Bf16Backend, KeepsSmallStepsInTheMaster) {
+  const Optimizer sgd{.rule = Sgd{}, .lr = 0x1p-10, .weight_decay = 0, .schedule = {}};
+  const Tensor weight(*backend, {1}), gradient(*backend, {1});
+  const Tensor master = Tensor::of_statistics(*backend, {1});
+  for (std::int64_t step = 0; step < 8; ++step) {
+    backend->step({sgd, sgd.lr, step, false}, weight.data(), gradient.data(),
+                  {{nullptr, nullptr}, master.data()}, 1);
+    const double exact = 1 - static_cast<double>(step + 1) * 0x1p-10;
+    EXPECT_EQ(master.load(*backend)[0], exact);
+    EXPECT_EQ(weight.load(*backend)[0], double{BFloat16(exact)});
+  }
+}
+
+// The first step of Adam is lr sign(g): with moments in fp32, whose values bf16 does not have.
+TEST_P(Bf16Backend, KeepsMomentsInFp32) {
+  const Adam rule{.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .decoupled = false};
+  const Optimizer adam{.rule = rule, .lr = 0.25, .weight_decay = 0, .schedule = {}};
+  const Tensor weight(*backend, {2}), gradient(*backend, {-1});
+  const Tensor master = Tensor::of_statistics(*backend, {2});
+  const Tensor first = Tensor::of_statistics(*backend, {0});
+  const Tensor second = Tensor::of_statistics(*backend, {0});
+  backend->step({adam, adam.lr, 0, false}, weight.data(), gradient.data(),
+                {{first.data(), second.data()}, master.data()}, 1);
+  EXPECT_NEAR(first.load(*backend)[0], -0.1, 1e-8);
+  EXPECT_NEAR(second.load(*backend)[0], 0.01, 1e-9);
+  EXPECT_NEAR(master.load(*backend)[0], 2.25, 1e-6);
+  EXPECT_EQ(weight.load(*backend)[0], 2.25);
+}
+
+INSTANTIATE_TEST_SUITE_P(Names, Bf16Backend, testing::ValuesIn(backends()),
+                         [](const auto& info) { return std::string(info.param); });
 
 double norm(const std::vector<double>& values) {
   return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0));
