@@ -9,18 +9,19 @@ namespace {
 
 struct Row {
   std::string_view name;
-  std::vector<DataType> types;  // that it computes in
+  std::vector<DataType> types;  // that it computes in, here
   std::unique_ptr<Backend> (*make)(DataType, const BackendOptions&);
 };
 
 // Sorted by name.
 const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
-      {"onednn",
-       {DataType::fp32},
-       [](DataType, const BackendOptions& options) { return make_onednn_backend(options); }},
+      {"onednn", onednn_types(),
+       [](DataType type, const BackendOptions& options) {
+         return make_onednn_backend(options, type);
+       }},
       {"reference",
-       {DataType::fp32, DataType::fp64},
+       {DataType::bf16, DataType::fp32, DataType::fp64},
        [](DataType type, const BackendOptions&) { return make_reference_backend(type); }},
   };
   return table;

@@ -1,9 +1,10 @@
 // Kernels: what runs the steps of a lowered op.
 //
 // A backend prepares a kernel once for its shapes and then runs it on pointers. Tensors are dense,
-// samples first, channels last, in the backend's real type; indices are int32. A kernel is called
-// by one thread, which may have others help, and is deterministic: the same inputs give the same
-// bits on as many threads, and on any number of them where reductions are exact.
+// samples first, channels last, in the backend's real type; losses and auxiliaries, which are
+// statistics, in fp32 at least; indices are int32. A kernel is called by one thread, which may have
+// others help, and is deterministic: the same inputs give the same bits on as many threads, and on
+// any number of them where reductions are exact.
 #pragma once
 
 #include <array>
@@ -65,8 +66,11 @@ struct Update {
   bool decays = false;    // whether weight decay applies to the piece
   double factor = 1;      // of the gradients, where they are clipped
 };
-// Running means, first and second; null: the optimizer keeps none.
-using Moments = std::array<void*, 2>;
+// What the optimizer keeps of the weights, in the type of statistics. Null: it keeps none.
+struct OptimizerState {
+  std::array<void*, 2> moments = {};  // running means, first and second
+  void* master = nullptr;             // the weights before they are rounded to a smaller real type
+};
 
 class Kernel {
  public:
@@ -78,6 +82,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
+  virtual DataType type() const = 0;  // of reals
   virtual ElementSizes sizes() const = 0;
 
   // Every kind of layer and step is served; where the library has none, by the reference.
@@ -89,29 +94,35 @@ class Backend {
   virtual void fill_zero(void* values, std::int64_t n) = 0;
   virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
   virtual double sum_of_squares(const void* values, std::int64_t n) = 0;  // in double
-  // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along.
+  // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along,
+  // and so is the master copy, which the parameters are rounded from.
   virtual void step(const Update& update, void* parameters, const void* gradients,
-                    const Moments& moments, std::int64_t n) = 0;
+                    const OptimizerState& state, std::int64_t n) = 0;
   // Conversion between the real type and double, for initial weights, checkpoints and tests.
   virtual void store(void* into, const std::vector<double>& values) = 0;
   virtual std::vector<double> load(const void* from, std::int64_t n) = 0;
+  // The same of statistics.
+  virtual void store_statistics(void* into, const std::vector<double>& values) = 0;
+  virtual std::vector<double> load_statistics(const void* from, std::int64_t n) = 0;
 
   // Bytes the libraries took for their own work space so far (never in the tensor arena).
   virtual Bytes workspace() const = 0;
 };
 
 // The slow twin: plain loops, the oracle of every other backend.
-std::unique_ptr<Backend> make_reference_backend(DataType type);  // fp32 or fp64
+std::unique_ptr<Backend> make_reference_backend(DataType type);  // any but fp16
 struct BackendOptions {
   int threads = 1;  // of a rank; the reference always takes one
   Reduction reduction = Reduction::fast;
 };
-// oneDNN, fp32.
-std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options = {});
+// oneDNN, in one of its types: fp32, and bf16 where the processor multiplies that.
+const std::vector<DataType>& onednn_types();
+std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options = {},
+                                             DataType type = DataType::fp32);
 
 // "onednn", "reference": sorted.
 const std::vector<std::string_view>& backend_names();
-// The types that a backend computes in.
+// The types that a backend computes in on this machine, sorted by name.
 const std::vector<DataType>& backend_types(std::string_view name);
 std::unique_ptr<Backend> make_backend(std::string_view name, DataType type = DataType::fp32,
                                       const BackendOptions& options = {});

@@ -2,10 +2,13 @@
 // one text for the plain loops and for those over vectors.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "exec/backend.h"
+#include "model/base/bfloat16.h"
 
 namespace rehearse::exec {
 
@@ -13,9 +16,9 @@ namespace rehearse::exec {
 #define REHEARSE_INLINED [[gnu::always_inline]] inline
 
 // Gradients that are clipped.
-template <class Real>
+template <class Real, class Stored>
 struct Scaled {
-  const Real* gradients;
+  const Stored* gradients;
   Real factor;
   Real operator[](std::int64_t i) const { return factor * gradients[i]; }
 };
@@ -64,22 +67,53 @@ REHEARSE_INLINED void step_adam(const Update& update, Real* w, Gradients g, Real
 }
 
 template <class Real, class Gradients>
-REHEARSE_INLINED void step_rule(const Update& update, Real* weights, Gradients gradients,
-                                Real* first, Real* second, std::int64_t n) {
+REHEARSE_INLINED void step_rule(const Update& update, Real* w, Gradients g, Real* first,
+                                Real* second, std::int64_t n) {
   if (std::holds_alternative<Adam>(update.optimizer.rule)) {
-    step_adam(update, weights, gradients, first, second, n);
+    step_adam(update, w, g, first, second, n);
   } else {
-    step_sgd(update, weights, gradients, first, n);
+    step_sgd(update, w, g, first, n);
   }
 }
 
-// One step of the update's rule; moments are null where it keeps none.
+template <class Real, class Stored>
+REHEARSE_INLINED void step_clipped(const Update& update, Real* w, const Stored* g, Real* first,
+                                   Real* second, std::int64_t n) {
+  if (update.factor == 1) return step_rule(update, w, g, first, second, n);
+  const Scaled<Real, Stored> scaled{g, static_cast<Real>(update.factor)};
+  step_rule(update, w, scaled, first, second, n);
+}
+
+template <class Real>
+REHEARSE_INLINED Real* statistics_at(void* state, std::int64_t begin) {
+  return state == nullptr ? nullptr : static_cast<Real*>(state) + begin;
+}
+
+// One step of the update's rule for elements [begin, begin + n) of the weights, their gradients and
+// the state. Weights with a master copy are rounded from it while it is in the cache.
 template <class Real>
 REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real* gradients,
-                                 Real* first, Real* second, std::int64_t n) {
-  if (update.factor == 1) return step_rule(update, weights, gradients, first, second, n);
-  const Scaled<Real> scaled{gradients, static_cast<Real>(update.factor)};
-  step_rule(update, weights, scaled, first, second, n);
+                                 const OptimizerState& state, std::int64_t begin, std::int64_t n) {
+  using Statistic = Wide<Real>;
+  constexpr bool kHasMaster = !std::is_same_v<Real, Statistic>;
+  constexpr std::int64_t kPiece = 4096;
+  const std::int64_t end = begin + n;
+  for (std::int64_t at = begin; at < end; at += kPiece) {
+    const std::int64_t count = std::min(kPiece, end - at);
+    Statistic* w;
+    if constexpr (kHasMaster) {
+      w = statistics_at<Statistic>(state.master, at);
+    } else {
+      w = weights + at;
+    }
+    step_clipped(update, w, gradients + at, statistics_at<Statistic>(state.moments[0], at),
+                 statistics_at<Statistic>(state.moments[1], at), count);
+    if constexpr (kHasMaster) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i)
+        weights[at + i] = static_cast<Real>(w[i]);
+    }
+  }
 }
 
 }  // namespace rehearse::exec

@@ -1,19 +1,30 @@
 #include "exec/data/batches.h"
 
-#include "exec/data/augment.h"
-#include "exec/data/streams.h"
-
 #include <algorithm>
 
+#include "exec/data/augment.h"
+#include "exec/data/streams.h"
+#include "model/base/bfloat16.h"
+#include "model/base/check.h"
+
 namespace rehearse::exec {
+namespace {
+
+template <class Real>
+void convert(const std::vector<float>& pixels, void* into) {
+  std::transform(pixels.begin(), pixels.end(), static_cast<Real*>(into),
+                 [](float pixel) { return static_cast<Real>(pixel); });
+}
+
+}  // namespace
 
 DataBatches::DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
-                         const ElementSizes& sizes, const Augmentation& augmentation)
+                         DataType type, const Augmentation& augmentation)
     : data_(data),
       seed_(seed),
       augmentation_(augmentation),
       order_(seed, data.samples(Split::train), size),
-      is_double_(sizes.activation_bytes == sizeof(double)) {}
+      type_(type) {}
 
 void DataBatches::load_input(std::int64_t step, std::int64_t micro_batch, void* into) {
   const std::vector<std::int64_t> numbers = order_.micro_batch(step, micro_batch);
@@ -55,19 +66,25 @@ void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbe
   if (data_.format().input_type == ValueType::index) {
     return data_.copy_tokens(split, numbers, {static_cast<std::int32_t*>(into), elements});
   }
-  if (!is_double_) return data_.copy_pixels(split, numbers, {static_cast<float*>(into), elements});
+  if (type_ == DataType::fp32)
+    return data_.copy_pixels(split, numbers, {static_cast<float*>(into), elements});
   std::vector<float> pixels(elements);
   data_.copy_pixels(split, numbers, pixels);
   write_pixels(pixels, into);
 }
 
-// In the backend's type.
 void DataBatches::write_pixels(const std::vector<float>& pixels, void* into) const {
-  if (is_double_) {
-    std::copy(pixels.begin(), pixels.end(), static_cast<double*>(into));
-  } else {
-    std::copy(pixels.begin(), pixels.end(), static_cast<float*>(into));
+  switch (type_) {
+    case DataType::bf16:
+      return convert<BFloat16>(pixels, into);
+    case DataType::fp32:
+      return convert<float>(pixels, into);
+    case DataType::fp64:
+      return convert<double>(pixels, into);
+    case DataType::fp16:
+      break;
   }
+  REHEARSE_UNREACHABLE("no backend computes in fp16");
 }
 
 // A sample's changes are drawn by its place in the list of all samples ever trained on: they depend

@@ -7,16 +7,17 @@
 #include "exec/batch_source.h"
 #include "exec/data/dataset.h"
 #include "exec/data/sample_order.h"
-#include "model/net/lowering.h"
+#include "model/base/data_type.h"
 #include "model/plan/training.h"
 
 namespace rehearse::exec {
 
 class DataBatches : public BatchSource, public EvaluationSource {
  public:
-  // The data set must fit the network (open_dataset has seen to that) and outlive this.
-  DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size,
-              const ElementSizes& sizes, const Augmentation& augmentation = {});
+  // type: of pixels. The data set must fit the network (open_dataset has seen to that) and outlive
+  // this.
+  DataBatches(const Dataset& data, std::uint64_t seed, const BatchSize& size, DataType type,
+              const Augmentation& augmentation = {});
 
   void load_input(std::int64_t step, std::int64_t micro_batch, void* into) override;
   void load_labels(std::int64_t step, std::int64_t micro_batch, void* into) override;
@@ -37,7 +38,7 @@ class DataBatches : public BatchSource, public EvaluationSource {
   std::uint64_t seed_;
   Augmentation augmentation_;
   SampleOrder order_;
-  bool is_double_;
+  DataType type_;
 };
 
 }  // namespace rehearse::exec

@@ -13,6 +13,8 @@ namespace {
 
 std::string_view name_of(TensorType type) {
   switch (type) {
+    case TensorType::bf16:
+      return "BF16";
     case TensorType::f32:
       return "F32";
     case TensorType::f64:
@@ -41,6 +43,19 @@ std::string header_of(const std::vector<NamedTensor>& tensors,
 }
 
 }  // namespace
+
+std::int64_t bytes_of(TensorType type) {
+  switch (type) {
+    case TensorType::bf16:
+      return 2;
+    case TensorType::f32:
+    case TensorType::i32:
+      return 4;
+    case TensorType::f64:
+      return 8;
+  }
+  return 0;
+}
 
 Status write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                          const std::map<std::string, std::string>& metadata) {

@@ -12,7 +12,8 @@
 
 namespace rehearse::exec {
 
-enum class TensorType { f32, f64, i32 };
+enum class TensorType { bf16, f32, f64, i32 };
+std::int64_t bytes_of(TensorType type);  // of an element
 
 struct NamedTensor {
   std::string name;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "exec/bind.h"
+#include "model/base/bfloat16.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
 
@@ -28,26 +29,42 @@ struct Statistics {
   }
 };
 
-// y = (x - mean) / sqrt(variance + eps) * scale + shift, per channel.
+// y = (x - mean) / sqrt(variance + eps) * scale + shift, per channel; rounded once.
 template <class Real>
 void normalize(const Statistics& statistics, const KernelArguments& arguments, std::int64_t rows) {
   const std::size_t channels = statistics.mean.size();
   const auto* scale = static_cast<const Real*>(arguments.parameters[0]);
   const auto* shift = static_cast<const Real*>(arguments.parameters[1]);
-  std::vector<Real> factor(channels), offset(channels);
+  std::vector<Wide<Real>> factor(channels), offset(channels);
   for (std::size_t c = 0; c < channels; ++c) {
     const double mean = statistics.mean[c] / statistics.passes;
     const double variance = statistics.variance[c] / statistics.passes;
-    factor[c] = static_cast<Real>(static_cast<double>(scale[c]) / std::sqrt(variance + kEpsilon));
-    offset[c] =
-        static_cast<Real>(static_cast<double>(shift[c]) - mean * static_cast<double>(factor[c]));
+    factor[c] =
+        static_cast<Wide<Real>>(static_cast<double>(scale[c]) / std::sqrt(variance + kEpsilon));
+    offset[c] = static_cast<Wide<Real>>(static_cast<double>(shift[c]) -
+                                        mean * static_cast<double>(factor[c]));
   }
   const auto* x = static_cast<const Real*>(arguments.inputs[0]);
   auto* y = static_cast<Real*>(arguments.output);
   for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
     for (std::size_t c = 0; c < channels; ++c)
-      y[c] = x[c] * factor[c] + offset[c];
+      y[c] = static_cast<Real>(x[c] * factor[c] + offset[c]);
   }
+}
+
+void normalize(DataType type, const Statistics& statistics, const KernelArguments& arguments,
+               std::int64_t rows) {
+  switch (type) {
+    case DataType::bf16:
+      return normalize<BFloat16>(statistics, arguments, rows);
+    case DataType::fp32:
+      return normalize<float>(statistics, arguments, rows);
+    case DataType::fp64:
+      return normalize<double>(statistics, arguments, rows);
+    case DataType::fp16:
+      break;
+  }
+  REHEARSE_UNREACHABLE("no backend computes in fp16");
 }
 
 // A forward pass of the whole network in memory of its own.
@@ -83,8 +100,8 @@ class Forward {
       if (!is_batch_norm(s)) continue;
       const auto& auxiliaries = arguments_[s].auxiliaries;
       const std::int64_t channels = layer_of(s).facts.parameters[0].shape.elements();
-      statistics_[s].add(backend_.load(auxiliaries[0], channels),
-                         backend_.load(auxiliaries[1], channels));
+      statistics_[s].add(backend_.load_statistics(auxiliaries[0], channels),
+                         backend_.load_statistics(auxiliaries[1], channels));
     }
   }
 
@@ -98,11 +115,7 @@ class Forward {
       const Layer& layer = layer_of(s);
       const std::int64_t channels = layer.facts.parameters[0].shape.elements();
       const std::int64_t rows = kSamples * layer.facts.output.elements() / channels;
-      if (backend_.sizes().activation_bytes == sizeof(double)) {
-        normalize<double>(statistics_.at(s), arguments_[s], rows);
-      } else {
-        normalize<float>(statistics_.at(s), arguments_[s], rows);
-      }
+      normalize(backend_.type(), statistics_.at(s), arguments_[s], rows);
     }
   }
 
@@ -162,7 +175,7 @@ struct Sums {
 
 // One pass's labels that count: the first `count` samples'.
 void score(Forward& forward, Backend& backend, std::int64_t labels, Sums& sums) {
-  const auto losses = backend.load(forward.losses(), labels);
+  const auto losses = backend.load_statistics(forward.losses(), labels);
   const auto logits = backend.load(forward.logits(), labels * forward.classes());
   const auto* truth = static_cast<const std::int32_t*>(forward.labels());
   for (std::int64_t l = 0; l < labels; ++l) {

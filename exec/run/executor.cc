@@ -228,9 +228,7 @@ void Executor::check_finite(OpId id) const {
     const bool handed_on = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
     if (!handed_on || operand.access == Access::read) continue;
     const std::span<const std::byte> at = arena_.at(operand.buffer);
-    const std::int64_t element = *buffer.value == net_.loss ? backend_.sizes().statistic_bytes
-                                                            : backend_.sizes().activation_bytes;
-    if (backend_.all_finite(at.data(), static_cast<std::int64_t>(at.size()) / element)) continue;
+    if (is_finite(*buffer.value, at)) continue;
     transport_.abort(fmt::format(
         "step {}: rank {}, {} made {} '{}' infinite or not a number{}", step_ + 1, rank_.value(),
         describe_op(program_, id), buffer.kind == BufferKind::value ? "value" : "the gradient of",
@@ -239,6 +237,15 @@ void Executor::check_finite(OpId id) const {
             ? "; its weights are finite: a smaller learning rate may help"
             : "; its weights are so already, since the update of the step before"));
   }
+}
+
+// Losses are few, and statistics.
+bool Executor::is_finite(ValueId value, std::span<const std::byte> at) const {
+  const auto size = static_cast<std::int64_t>(at.size());
+  const ElementSizes sizes = backend_.sizes();
+  if (value != net_.loss) return backend_.all_finite(at.data(), size / sizes.activation_bytes);
+  const auto losses = backend_.load_statistics(at.data(), size / sizes.statistic_bytes);
+  return std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); });
 }
 
 bool Executor::weights_are_finite() const {
@@ -252,7 +259,7 @@ bool Executor::weights_are_finite() const {
 
 void Executor::note_loss(MicroBatchId micro_batch, const void* losses) {
   const std::int64_t labels = plan_.micro_batch_samples * labels_per_sample(net_);
-  const std::vector<double> values = backend_.load(losses, labels);
+  const std::vector<double> values = backend_.load_statistics(losses, labels);
   const double sum = std::accumulate(values.begin(), values.end(), 0.0);
   losses_[micro_batch.index()] = sum / static_cast<double>(labels);
 }
@@ -333,7 +340,7 @@ void Executor::update(const Op& op) {
   const double factor = gradient_norm_ ? clip_factor(training.optimizer, *gradient_norm_) : 1;
   for (const Parameters::Part& part : parameters_.parts(c)) {
     backend_.step({training.optimizer, lr, step_, part.decays, factor}, part.weights,
-                  part.gradients, part.moments, part.elements);
+                  part.gradients, part.state, part.elements);
   }
 }
 

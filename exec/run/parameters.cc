@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "model/base/check.h"
 #include "model/base/random.h"
@@ -14,6 +15,7 @@ Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Aren
       program_(program_of(plan, rank)),
       net_(net),
       sizes_(state_sizes(plan.training)),
+      has_master_(sizes_.moment > sizes_.parameter),
       flat_(program_.parameter_classes.size()),
       parts_(flat_.size()) {
   for (std::size_t c = 0; c < flat_.size(); ++c) {
@@ -32,19 +34,22 @@ Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Aren
     if (buffer.kind == BufferKind::parameters) flat.weights = memory;
     if (buffer.kind == BufferKind::gradients) flat.gradients = memory;
     if (buffer.kind == BufferKind::optimizer_state)
-      flat.moments = moments_in(memory, held(*buffer.parameter_class));
+      flat.state = arrays_in(memory, held(*buffer.parameter_class));
   }
   for (std::size_t c = 0; c < flat_.size(); ++c)
     cut_parts(ParameterClassId(c));
 }
 
-Moments Parameters::moments_in(std::byte* state, const ParameterClass& held) const {
+OptimizerState Parameters::arrays_in(std::byte* memory, const ParameterClass& held) const {
   const std::int64_t elements =
       held.sharding == Sharding::none ? held.elements : shard_elements(held);
-  Moments moments = {};
-  for (std::int64_t k = 0; k < moments_of(plan_.training.optimizer); ++k)
-    moments[static_cast<std::size_t>(k)] = state + k * elements * sizes_.moment;
-  return moments;
+  const std::int64_t moments = moments_of(plan_.training.optimizer);
+  const auto array = [&](std::int64_t k) { return memory + k * elements * sizes_.moment; };
+  OptimizerState state;
+  for (std::int64_t k = 0; k < moments; ++k)
+    state.moments[static_cast<std::size_t>(k)] = array(k);
+  if (has_master_) state.master = array(moments);
+  return state;
 }
 
 // All of a class, or a chunk of every bucket.
@@ -91,12 +96,13 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
     const std::int64_t place = held(c).sharding >= level ? own.shard + begin - own.begin : begin;
     return memory == nullptr ? nullptr : static_cast<std::byte*>(memory) + place * element;
   };
-  const auto moment = [&](std::size_t k) {
-    return at(flat.moments[k], sizes_.moment, Sharding::optimizer_state);
+  const auto kept = [&](void* array) {
+    return at(array, sizes_.moment, Sharding::optimizer_state);
   };
+  const OptimizerState& state = flat.state;
   return {at(flat.weights, sizes_.parameter, Sharding::parameters),
           at(flat.gradients, sizes_.gradient, Sharding::gradients),
-          {moment(0), moment(1)},
+          {{kept(state.moments[0]), kept(state.moments[1])}, kept(state.master)},
           end - begin,
           decays};
 }
@@ -169,24 +175,45 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
     InitialValues values(net_.parameters[id.index()], id, seed);
     for (std::int64_t begin = 0; begin < place.elements; begin += kDrawn) {
       std::vector<double> drawn(static_cast<std::size_t>(std::min(kDrawn, place.elements - begin)));
-      std::generate(drawn.begin(), drawn.end(), [&] { return values.next(); });
+      std::generate(drawn.begin(), drawn.end(), [&] {
+        const double value = values.next();
+        return has_master_ ? static_cast<double>(static_cast<float>(value)) : value;
+      });
       keep(backend, place, begin, drawn);
     }
   }
   for (std::size_t c = 0; c < flat_.size(); ++c) {
     for (const Part& part : parts_[c]) {
-      for (void* moment : part.moments) {
-        if (moment != nullptr) backend.fill_zero(moment, part.elements);
+      for (void* moment : part.state.moments) {
+        if (moment != nullptr)
+          std::memset(moment, 0, static_cast<std::size_t>(part.elements * sizes_.moment));
       }
     }
   }
 }
 
-// Of elements from `first` of a parameter, those that this rank has.
 void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_t first,
                       const std::vector<double>& values) const {
   const ParameterClassId c = place.parameter_class;
-  const bool sharded = held(c).sharding == Sharding::parameters;
+  keep_held(place, first, values, Sharding::parameters, [&](std::int64_t at, const auto& held) {
+    backend.store(flat_weights(c) + at * sizes_.parameter, held);
+  });
+  auto* master = static_cast<std::byte*>(flat_[c.index()].state.master);
+  if (master == nullptr) return;
+  keep_held(place, first, values, Sharding::optimizer_state,
+            [&](std::int64_t at, const auto& held) {
+              backend.store_statistics(master + at * sizes_.moment, held);
+            });
+}
+
+// Of elements from `first` of a parameter, those that this rank has of an array that is sharded
+// from `level` on: store(their place in it, values).
+template <class Store>
+void Parameters::keep_held(const ParameterPlace& place, std::int64_t first,
+                           const std::vector<double>& values, Sharding level,
+                           const Store& store) const {
+  const ParameterClassId c = place.parameter_class;
+  const bool sharded = held(c).sharding >= level;
   const std::vector<Own> ranges =
       sharded ? own_ranges(c) : std::vector<Own>{{0, held(c).elements, 0}};
   const std::int64_t offset = place.offset + first;
@@ -194,8 +221,8 @@ void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_
     const std::int64_t begin = std::max(own.begin, offset);
     const std::int64_t end = std::min(own.end, offset + static_cast<std::int64_t>(values.size()));
     if (begin >= end) continue;
-    backend.store(flat_weights(c) + (own.shard + begin - own.begin) * sizes_.parameter,
-                  {values.begin() + (begin - offset), values.begin() + (end - offset)});
+    store(own.shard + begin - own.begin,
+          std::vector<double>(values.begin() + (begin - offset), values.begin() + (end - offset)));
   }
 }
 

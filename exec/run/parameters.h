@@ -32,7 +32,7 @@ class Parameters {
   // What this rank updates of a class, piece by piece: neighbours that decay alike are one.
   struct Part {
     std::byte *weights, *gradients;
-    Moments moments;
+    OptimizerState state;
     std::int64_t elements = 0;
     bool decays = false;
   };
@@ -41,13 +41,14 @@ class Parameters {
   // Gradients that this rank answers for in their norm, piece by piece (SumSquares).
   std::vector<std::pair<const std::byte*, std::int64_t>> squared(ParameterClassId c) const;
 
-  // Values drawn from the seed and the parameter's number: the same on every holder.
+  // Values drawn from the seed and the parameter's number: the same on every holder. A master copy
+  // has them in fp32, the weights are those rounded.
   void initialize(Backend& backend, std::uint64_t seed) const;
 
  private:
   struct Flat {
     std::byte *weights = nullptr, *gradients = nullptr;
-    Moments moments = {};  // one after the other in the optimizer's state
+    OptimizerState state;  // arrays one after the other: moments, then the master copy
   };
   // Elements [begin, end) of a class that this rank updates; shard: where they begin in its shard.
   struct Own {
@@ -55,7 +56,10 @@ class Parameters {
   };
   void keep(Backend& backend, const ParameterPlace& place, std::int64_t first,
             const std::vector<double>& values) const;
-  Moments moments_in(std::byte* state, const ParameterClass& held) const;
+  template <class Store>
+  void keep_held(const ParameterPlace& place, std::int64_t first, const std::vector<double>& values,
+                 Sharding level, const Store& store) const;
+  OptimizerState arrays_in(std::byte* memory, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
   void cut_parts(ParameterClassId c);
   Part part_at(ParameterClassId c, const Own& own, std::int64_t begin, std::int64_t end,
@@ -69,6 +73,7 @@ class Parameters {
   const RankProgram& program_;
   const Net& net_;
   StateSizes sizes_;
+  bool has_master_;
   std::map<ParameterId, ParameterPlace> places_;
   std::vector<Flat> flat_;                // by class
   std::vector<std::vector<Part>> parts_;  // by class

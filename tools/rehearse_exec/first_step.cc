@@ -1,6 +1,7 @@
 #include "tools/rehearse_exec/first_step.h"
 
 #include "exec/data/safetensors.h"
+#include "model/base/check.h"
 #include "model/base/text.h"
 #include "model/plan/plan_text.h"
 
@@ -11,7 +12,17 @@ using exec::NamedTensor;
 using exec::TensorType;
 
 TensorType real_type(const exec::Backend& backend) {
-  return backend.sizes().activation_bytes == sizeof(double) ? TensorType::f64 : TensorType::f32;
+  switch (backend.type()) {
+    case DataType::bf16:
+      return TensorType::bf16;
+    case DataType::fp32:
+      return TensorType::f32;
+    case DataType::fp64:
+      return TensorType::f64;
+    case DataType::fp16:
+      break;
+  }
+  REHEARSE_UNREACHABLE("no backend computes in fp16");
 }
 
 // Of the global batch, micro-batch by micro-batch.
@@ -20,7 +31,7 @@ NamedTensor batch_of(const Plan& plan, const Net& net, ValueId value, TensorType
   const Shape& shape = net.values[value.index()].shape;
   NamedTensor tensor{"", type, {plan.training.batch}, {}};
   tensor.shape.insert(tensor.shape.end(), shape.dims.begin(), shape.dims.end());
-  const std::int64_t element = type == TensorType::f64 ? 8 : 4;
+  const std::int64_t element = exec::bytes_of(type);
   const std::int64_t bytes = plan.micro_batch_samples * shape.elements() * element;
   tensor.data.resize(static_cast<std::size_t>(plan.training.batch * shape.elements() * element));
   for (std::int64_t m = 0; m < plan.training.batch / plan.micro_batch_samples; ++m)

@@ -73,17 +73,28 @@ std::optional<std::string> first_unsupported(const Plan& plan) {
   return std::nullopt;
 }
 
+bool computes_in(std::string_view backend, DataType type) {
+  const std::vector<DataType>& types = exec::backend_types(backend);
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
+
 }  // namespace
 
 Status check_runs(const Plan& plan, const std::string& backend) {
   if (const auto refused = first_unsupported(plan)) return error(*refused);
-  const std::vector<DataType>& types = exec::backend_types(backend);
-  if (std::find(types.begin(), types.end(), plan.training.dtype) != types.end()) return success();
+  const DataType type = plan.training.dtype;
+  if (computes_in(backend, type)) return success();
   std::vector<std::string> names;
-  for (const DataType type : types)
-    names.emplace_back(to_string(type));
-  return error(fmt::format("the plan trains in {}, the backend '{}' computes in {}",
-                           to_string(plan.training.dtype), backend, join(names, " and ")));
+  for (const DataType known : exec::backend_types(backend))
+    names.emplace_back(to_string(known));
+  std::string message =
+      fmt::format("the plan trains in {}, on this machine the backend '{}' computes in {}",
+                  to_string(type), backend, join(names, " and "));
+  for (const std::string_view other : exec::backend_names()) {
+    if (computes_in(other, type))
+      message += fmt::format("; '--backend {}' has {}", other, to_string(type));
+  }
+  return error(std::move(message));
 }
 
 }  // namespace rehearse

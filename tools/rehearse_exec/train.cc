@@ -227,7 +227,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const auto backend = exec::make_backend(settings.backend.name, plan.training.dtype,
                                           {settings.backend.threads, plan.training.reduction});
   exec::DataBatches batches(**data, plan.training.seed,
-                            {plan.training.batch, plan.micro_batch_samples}, backend->sizes(),
+                            {plan.training.batch, plan.micro_batch_samples}, backend->type(),
                             plan.training.augmentation);
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);

@@ -12,50 +12,51 @@ namespace {
 using onednn::SharedSession;
 
 // Chooses by the kind of layer; null where the reference serves.
+template <class Real>
 struct Chooser {
   const SharedSession& session;
   const KernelRequest& request;
 
   std::unique_ptr<Kernel> operator()(const Conv2d& conv) const {
-    return onednn::make_conv2d(session, request, conv);
+    return onednn::make_conv2d<Real>(session, request, conv);
   }
   std::unique_ptr<Kernel> operator()(const Linear& linear) const {
-    return onednn::make_linear(session, request, linear);
+    return onednn::make_linear<Real>(session, request, linear);
   }
   std::unique_ptr<Kernel> operator()(const BatchNorm& norm) const {
     // The library's backward pass always writes the input's gradient.
     const bool serves = request.kind == KernelKind::forward || request.wants_input_gradient[0];
-    return serves ? onednn::make_batch_norm(session, request, norm) : nullptr;
+    return serves ? onednn::make_batch_norm<Real>(session, request, norm) : nullptr;
   }
   std::unique_ptr<Kernel> operator()(const Gelu&) const {
-    return onednn::make_gelu(session, request);
+    return onednn::make_gelu<Real>(session, request);
   }
   std::unique_ptr<Kernel> operator()(const LayerNorm& norm) const {
-    return onednn::make_row_norm(session, request, norm.width, true);
+    return onednn::make_row_norm<Real>(session, request, norm.width, true);
   }
   std::unique_ptr<Kernel> operator()(const RmsNorm& norm) const {
-    return onednn::make_row_norm(session, request, norm.width, false);
+    return onednn::make_row_norm<Real>(session, request, norm.width, false);
   }
   std::unique_ptr<Kernel> operator()(const Attention& attention) const {
-    return onednn::make_attention(session, request, attention);
+    return onednn::make_attention<Real>(session, request, attention);
   }
   std::unique_ptr<Kernel> operator()(const CrossEntropy& loss) const {
-    return onednn::make_cross_entropy(session, request, loss);
+    return onednn::make_cross_entropy<Real>(session, request, loss);
   }
   std::unique_ptr<Kernel> operator()(const PositionEmbedding& embedding) const {
-    return onednn::make_position_embedding(session, request, embedding);
+    return onednn::make_position_embedding<Real>(session, request, embedding);
   }
   std::unique_ptr<Kernel> operator()(const Relu&) const {
-    return onednn::make_relu(session, request);
+    return onednn::make_relu<Real>(session, request);
   }
   std::unique_ptr<Kernel> operator()(const SwiGlu&) const {
-    return onednn::make_swiglu(session, request);
+    return onednn::make_swiglu<Real>(session, request);
   }
   std::unique_ptr<Kernel> operator()(const Add& add) const {
-    return onednn::make_add(session, request, add);
+    return onednn::make_add<Real>(session, request, add);
   }
   std::unique_ptr<Kernel> operator()(const Dropout& dropout) const {
-    return onednn::make_dropout(session, request, dropout);
+    return onednn::make_dropout<Real>(session, request, dropout);
   }
   template <class Other>
   std::unique_ptr<Kernel> operator()(const Other&) const {
@@ -63,19 +64,15 @@ struct Chooser {
   }
 };
 
-float* floats(void* data) {
-  return static_cast<float*>(data);
-}
-const float* floats(const void* data) {
-  return static_cast<const float*>(data);
-}
-
+template <class Real>
 class OnednnBackend : public Backend {
  public:
-  explicit OnednnBackend(const BackendOptions& options)
-      : session_(std::make_shared<onednn::Session>(options)) {}
+  OnednnBackend(const BackendOptions& options, DataType type)
+      : session_(std::make_shared<onednn::Session>(options)),
+        reference_(make_reference_backend(type)) {}
 
   std::string_view name() const override { return "onednn"; }
+  DataType type() const override { return reference_->type(); }
   ElementSizes sizes() const override { return reference_->sizes(); }
 
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
@@ -85,24 +82,23 @@ class OnednnBackend : public Backend {
   }
 
   void add(void* into, const void* from, std::int64_t n) override {
-    onednn::add(session_->team, floats(into), floats(from), n);
+    onednn::add(session_->team, reals(into), reals(from), n);
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
-    onednn::divide(session_->team, floats(values), n, static_cast<float>(by));
+    onednn::divide(session_->team, reals(values), n, static_cast<float>(by));
   }
   void fill_zero(void* values, std::int64_t n) override {
-    onednn::fill_zero(session_->team, floats(values), n);
+    onednn::fill_zero(session_->team, reals(values), n);
   }
   bool all_finite(const void* values, std::int64_t n) override {
     return reference_->all_finite(values, n);
   }
   double sum_of_squares(const void* values, std::int64_t n) override {
-    return onednn::sum_of_squares(session_->team, floats(values), n);
+    return onednn::sum_of_squares(session_->team, reals(values), n);
   }
-  void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
-            std::int64_t n) override {
-    onednn::step(session_->team, update, floats(parameters), floats(gradients), floats(moments[0]),
-                 floats(moments[1]), n);
+  void step(const Update& update, void* parameters, const void* gradients,
+            const OptimizerState& state, std::int64_t n) override {
+    onednn::step(session_->team, update, reals(parameters), reals(gradients), state, n);
   }
   void store(void* into, const std::vector<double>& values) override {
     reference_->store(into, values);
@@ -110,16 +106,26 @@ class OnednnBackend : public Backend {
   std::vector<double> load(const void* from, std::int64_t n) override {
     return reference_->load(from, n);
   }
+  void store_statistics(void* into, const std::vector<double>& values) override {
+    reference_->store_statistics(into, values);
+  }
+  std::vector<double> load_statistics(const void* from, std::int64_t n) override {
+    return reference_->load_statistics(from, n);
+  }
 
   Bytes workspace() const override { return session_->workspace.size(); }
 
  private:
+  static Real* reals(void* data) { return static_cast<Real*>(data); }
+  static const Real* reals(const void* data) { return static_cast<const Real*>(data); }
+
   // The one place where the library's exceptions end.
   std::unique_ptr<Kernel> prepare_fast(const KernelRequest& request) const {
-    if (request.kind == KernelKind::accumulate) return onednn::make_accumulate(session_, request);
-    if (request.kind == KernelKind::copy) return onednn::make_copy(session_, request);
+    if (request.kind == KernelKind::accumulate)
+      return onednn::make_accumulate<Real>(session_, request);
+    if (request.kind == KernelKind::copy) return onednn::make_copy<Real>(session_, request);
     try {
-      return std::visit(Chooser{session_, request}, request.layer);
+      return std::visit(Chooser<Real>{session_, request}, request.layer);
     } catch (const dnnl::error& error) {
       REHEARSE_CHECK(error.status == dnnl_unimplemented, "oneDNN on {} of {}: {}",
                      to_string(request.kind), kind_name(request.layer), error.what());
@@ -128,13 +134,28 @@ class OnednnBackend : public Backend {
   }
 
   SharedSession session_;
-  std::unique_ptr<Backend> reference_ = make_reference_backend(DataType::fp32);
+  std::unique_ptr<Backend> reference_;
 };
+
+// Where it has no instructions for it the library has few kernels, and slow ones.
+bool multiplies_bf16() {
+  const auto has = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (has & needed) == needed;
+}
 
 }  // namespace
 
-std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options) {
-  return std::make_unique<OnednnBackend>(options);
+const std::vector<DataType>& onednn_types() {
+  static const std::vector<DataType> types =
+      multiplies_bf16() ? std::vector{DataType::bf16, DataType::fp32} : std::vector{DataType::fp32};
+  return types;
+}
+
+std::unique_ptr<Backend> make_onednn_backend(const BackendOptions& options, DataType type) {
+  if (type == DataType::bf16) return std::make_unique<OnednnBackend<BFloat16>>(options, type);
+  REHEARSE_CHECK(type == DataType::fp32, "oneDNN has fp32 and bf16, not {}", to_string(type));
+  return std::make_unique<OnednnBackend<float>>(options, type);
 }
 
 }  // namespace rehearse::exec

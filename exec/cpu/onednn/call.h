@@ -4,8 +4,15 @@
 #include <vector>
 
 #include "exec/cpu/onednn/session.h"
+#include "model/base/bfloat16.h"
 
 namespace rehearse::exec::onednn {
+
+// The library's name of a type.
+template <class Real>
+inline constexpr auto kTypeOf = dnnl::memory::data_type::f32;
+template <>
+inline constexpr auto kTypeOf<BFloat16> = dnnl::memory::data_type::bf16;
 
 class Call {
  public:

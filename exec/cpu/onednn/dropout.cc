@@ -41,18 +41,20 @@ inline void draw(const std::array<std::uint32_t, 4>& first, std::array<std::uint
 }
 
 // The n elements of a group, at most kMaskGroup.
+template <class Real>
 REHEARSE_VECTORS void drop_group(const std::array<std::uint32_t, 4>& first, const Mask& mask,
-                                 float* to, const float* from, std::int64_t n) {
+                                 Real* to, const Real* from, std::int64_t n) {
   MaskWords words;
   draw(first, mask.key, words);
   const std::uint32_t* word = words[0];
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const float kept = from[i] * mask.factor;  // computed always: a conditional read is no vector's
-    to[i] = word[i] >= mask.bound ? kept : 0.0F;
+    to[i] = static_cast<Real>(word[i] >= mask.bound ? kept : 0.0F);
   }
 }
 
+template <class Real>
 class DropoutKernel : public Kernel {
  public:
   DropoutKernel(SharedSession session, const KernelRequest& request, const Dropout& layer)
@@ -64,8 +66,8 @@ class DropoutKernel : public Kernel {
         factor_(static_cast<float>(1 / (1 - layer.rate))) {}
 
   void run(const KernelArguments& a) override {
-    const auto* from = static_cast<const float*>(forward_ ? a.inputs[0] : a.output_gradient);
-    auto* to = static_cast<float*>(forward_ ? a.output : a.input_gradients[0]);
+    const auto* from = static_cast<const Real*>(forward_ ? a.inputs[0] : a.output_gradient);
+    auto* to = static_cast<Real*>(forward_ ? a.output : a.input_gradients[0]);
     const Mask mask{mask_key(a.draws), bound_, factor_};
     const std::int64_t groups = (elements_ + kMaskGroup - 1) / kMaskGroup;
     session_->team.share(samples_ * groups, kGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -88,9 +90,15 @@ class DropoutKernel : public Kernel {
 
 }  // namespace
 
+template <class Real>
 std::unique_ptr<Kernel> make_dropout(const SharedSession& session, const KernelRequest& request,
                                      const Dropout& layer) {
-  return std::make_unique<DropoutKernel>(session, request, layer);
+  return std::make_unique<DropoutKernel<Real>>(session, request, layer);
 }
+
+template std::unique_ptr<Kernel> make_dropout<float>(const SharedSession&, const KernelRequest&,
+                                                     const Dropout&);
+template std::unique_ptr<Kernel> make_dropout<BFloat16>(const SharedSession&, const KernelRequest&,
+                                                        const Dropout&);
 
 }  // namespace rehearse::exec::onednn

@@ -1,24 +1,38 @@
-// Flat loops over floats, shared among the threads of a rank.
+// Flat loops over float or BFloat16, shared among the threads of a rank.
 #pragma once
 
 #include "exec/backend.h"
 #include "exec/cpu/onednn/team.h"
+#include "model/base/bfloat16.h"
 
 namespace rehearse::exec::onednn {
 
-void add(const Team& team, float* into, const float* from, std::int64_t n);  // into += from
+template <class Real>
+void add(const Team& team, Real* into, const Real* from, std::int64_t n);  // into += from
 // sum = left + right; any of them may be another.
-void add(const Team& team, float* sum, const float* left, const float* right, std::int64_t n);
-void copy(const Team& team, float* to, const float* from, std::int64_t n);
-void fill_zero(const Team& team, float* values, std::int64_t n);
-void divide(const Team& team, float* values, std::int64_t n, float by);
+template <class Real>
+void add(const Team& team, Real* sum, const Real* left, const Real* right, std::int64_t n);
+template <class Real>
+void copy(const Team& team, Real* to, const Real* from, std::int64_t n);
+template <class Real>
+void fill_zero(const Team& team, Real* values, std::int64_t n);
+template <class Real>
+void divide(const Team& team, Real* values, std::int64_t n, float by);
+// Rows of `count` elements to where they lie `to_apart`; on the caller's thread. Between equal
+// types, or to and from float.
+template <class To, class From>
+void convert_rows(To* to, std::int64_t to_apart, const From* from, std::int64_t from_apart,
+                  std::int64_t rows, std::int64_t count);
 // sum (+)= the sum of rows of n elements, in their order and in double.
-void sum_rows(const Team& team, float* sum, const float* x, std::int64_t rows, std::int64_t n,
+template <class Real>
+void sum_rows(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
               bool adds);
 // In double; the same bits on any number of threads.
-double sum_of_squares(const Team& team, const float* values, std::int64_t n);
+template <class Real>
+double sum_of_squares(const Team& team, const Real* values, std::int64_t n);
 // One step of an optimizer (exec/cpu/optimizer_loops.h).
-void step(const Team& team, const Update& update, float* weights, const float* gradients,
-          float* first, float* second, std::int64_t n);
+template <class Real>
+void step(const Team& team, const Update& update, Real* weights, const Real* gradients,
+          const OptimizerState& state, std::int64_t n);
 
 }  // namespace rehearse::exec::onednn

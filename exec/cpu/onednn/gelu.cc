@@ -49,14 +49,18 @@ class GeluBackward : public Kernel {
 
 }  // namespace
 
+template <class Real>
 std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request) {
-  const dnnl::memory::desc data({request.samples * request.output.elements()},
-                                dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
+  const dnnl::memory::desc data({request.samples * request.output.elements()}, kTypeOf<Real>,
+                                dnnl::memory::format_tag::a);
   const Forward::primitive_desc forward({dnnl::prop_kind::forward_training, kTanh, data, 0, 0},
                                         session->engine);
   if (request.kind == KernelKind::forward) return std::make_unique<GeluForward>(session, forward);
   const Backward::primitive_desc backward({kTanh, data, data, 0, 0}, session->engine, forward);
   return std::make_unique<GeluBackward>(session, backward);
 }
+
+template std::unique_ptr<Kernel> make_gelu<float>(const SharedSession&, const KernelRequest&);
+template std::unique_ptr<Kernel> make_gelu<BFloat16>(const SharedSession&, const KernelRequest&);
 
 }  // namespace rehearse::exec::onednn

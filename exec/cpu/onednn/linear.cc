@@ -1,5 +1,5 @@
 // y = x W^T + b and its gradients, on the library's matrix product for dense layouts: nothing is
-// reordered, and weight gradients are added where they are.
+// reordered. Weight gradients are added to in fp32.
 #include "exec/cpu/onednn/elementwise.h"
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/matrix.h"
@@ -11,15 +11,17 @@ namespace {
 
 constexpr std::int64_t kGrain = 8;  // rows that a thread takes at least
 
-REHEARSE_VECTORS void add_to_rows(float* y, const float* bias, std::int64_t rows, std::int64_t n) {
+template <class Real>
+REHEARSE_VECTORS void add_to_rows(Real* y, const Real* bias, std::int64_t rows, std::int64_t n) {
   for (std::int64_t row = 0; row < rows; ++row) {
-    float* out = y + row * n;
+    Real* out = y + row * n;
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
-      out[i] += bias[i];
+      out[i] = static_cast<Real>(out[i] + bias[i]);
   }
 }
 
+template <class Real>
 class Product : public Kernel {
  public:
   Product(SharedSession session, const KernelRequest& request, const Linear& linear)
@@ -28,7 +30,11 @@ class Product : public Kernel {
         rows_(request.samples * request.inputs[0].elements() / linear.in_features),
         in_(linear.in_features),
         out_(linear.out_features),
-        bias_(linear.bias) {}
+        bias_(linear.bias) {
+    const bool is_weight = kind_ == KernelKind::backward_weight;
+    reserve_product<Real>(*session_, is_weight ? out_ : rows_,
+                          kind_ == KernelKind::forward ? out_ : in_);
+  }
 
   void run(const KernelArguments& a) override {
     session_->team.use();
@@ -36,9 +42,9 @@ class Product : public Kernel {
       case KernelKind::forward:
         return forward(a);
       case KernelKind::backward_input:
-        return shared_product(*session_, 'N', 'N', rows_, in_, out_,
-                              {floats(a.output_gradient), out_}, {floats(a.parameters[0]), in_}, 0,
-                              static_cast<float*>(a.input_gradients[0]));
+        return shared_product<Real>(*session_, 'N', 'N', rows_, in_, out_,
+                                    {reals(a.output_gradient), out_}, {reals(a.parameters[0]), in_},
+                                    false, static_cast<Real*>(a.input_gradients[0]));
       case KernelKind::backward_weight:
         return backward_weight(a);
       case KernelKind::backward:
@@ -50,25 +56,26 @@ class Product : public Kernel {
   }
 
  private:
-  static const float* floats(const void* data) { return static_cast<const float*>(data); }
+  static const Real* reals(const void* data) { return static_cast<const Real*>(data); }
 
   void forward(const KernelArguments& a) const {
-    auto* y = static_cast<float*>(a.output);
-    shared_product(*session_, 'N', 'T', rows_, out_, in_, {floats(a.inputs[0]), in_},
-                   {floats(a.parameters[0]), in_}, 0, y);
+    auto* y = static_cast<Real*>(a.output);
+    shared_product<Real>(*session_, 'N', 'T', rows_, out_, in_, {reals(a.inputs[0]), in_},
+                         {reals(a.parameters[0]), in_}, false, y);
     if (!bias_) return;
     session_->team.share(rows_, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      add_to_rows(y + begin * out_, floats(a.parameters[1]), end - begin, out_);
+      add_to_rows(y + begin * out_, reals(a.parameters[1]), end - begin, out_);
     });
   }
 
   void backward_weight(const KernelArguments& a) const {
     const bool adds = a.adds_to_parameter_gradients;
-    const float* dy = floats(a.output_gradient);
-    shared_product(*session_, 'T', 'N', out_, in_, rows_, {dy, out_}, {floats(a.inputs[0]), in_},
-                   adds ? 1.0F : 0.0F, static_cast<float*>(a.parameter_gradients[0]));
+    const Real* dy = reals(a.output_gradient);
+    shared_product<Real>(*session_, 'T', 'N', out_, in_, rows_, {dy, out_},
+                         {reals(a.inputs[0]), in_}, adds,
+                         static_cast<Real*>(a.parameter_gradients[0]));
     if (!bias_) return;
-    sum_rows(session_->team, static_cast<float*>(a.parameter_gradients[1]), dy, rows_, out_, adds);
+    sum_rows(session_->team, static_cast<Real*>(a.parameter_gradients[1]), dy, rows_, out_, adds);
   }
 
   SharedSession session_;
@@ -79,9 +86,15 @@ class Product : public Kernel {
 
 }  // namespace
 
+template <class Real>
 std::unique_ptr<Kernel> make_linear(const SharedSession& session, const KernelRequest& request,
                                     const Linear& linear) {
-  return std::make_unique<Product>(session, request, linear);
+  return std::make_unique<Product<Real>>(session, request, linear);
 }
+
+template std::unique_ptr<Kernel> make_linear<float>(const SharedSession&, const KernelRequest&,
+                                                    const Linear&);
+template std::unique_ptr<Kernel> make_linear<BFloat16>(const SharedSession&, const KernelRequest&,
+                                                       const Linear&);
 
 }  // namespace rehearse::exec::onednn

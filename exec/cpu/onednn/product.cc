@@ -43,15 +43,12 @@ class Product : public Kernel {
     product_.bind(DNNL_ARG_WEIGHTS, weights(arguments.parameters[0], work));
     product_.bind(operands_.from, forward ? arguments.inputs[0] : arguments.output_gradient);
     product_.bind(operands_.to, forward ? arguments.output : arguments.input_gradients[0]);
-    if (operands_.bias) product_.bind(DNNL_ARG_BIAS, arguments.parameters[1]);
     product_.run(*session_);
   }
 
  private:
   static std::vector<int> arguments(ProductOperands operands) {
-    std::vector<int> list{operands.from, DNNL_ARG_WEIGHTS, operands.to, DNNL_ARG_SCRATCHPAD};
-    if (operands.bias) list.push_back(DNNL_ARG_BIAS);
-    return list;
+    return {operands.from, DNNL_ARG_WEIGHTS, operands.to, DNNL_ARG_SCRATCHPAD};
   }
 
   const void* weights(const void* dense, std::byte* work) {
@@ -73,17 +70,16 @@ class WeightGradient : public Kernel {
  public:
   WeightGradient(SharedSession session, const dnnl::primitive& primitive,
                  const dnnl::primitive_desc_base& description,
-                 const dnnl::memory::desc& dense_weights, std::int64_t bias_elements)
+                 const dnnl::memory::desc& dense_weights)
       : session_(std::move(session)),
-        bias_elements_(bias_elements),
-        product_(session_->engine, primitive, description, arguments(bias_elements)) {
+        product_(session_->engine, primitive, description,
+                 {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_SCRATCHPAD}) {
     const auto gradient = description.query_md(dnnl::query::exec_arg_md, DNNL_ARG_DIFF_WEIGHTS);
     add_ = reorder(*session_, gradient, dense_weights, true);
     if (gradient != dense_weights) overwrite_ = reorder(*session_, gradient, dense_weights, false);
     WorkspaceLayout layout;
     layout.add(description.scratchpad_desc().get_size());
     gradient_ = layout.add(gradient.get_size());
-    bias_ = layout.add(static_cast<std::size_t>(bias_elements) * sizeof(float));
     session_->workspace.reserve(layout.size());
   }
 
@@ -98,38 +94,19 @@ class WeightGradient : public Kernel {
     product_.bind(DNNL_ARG_SRC, arguments.inputs[0]);
     product_.bind(DNNL_ARG_DIFF_DST, arguments.output_gradient);
     product_.bind(DNNL_ARG_DIFF_WEIGHTS, gradient);
-    if (bias_elements_ > 0) {
-      product_.bind(DNNL_ARG_DIFF_BIAS, adds ? work + bias_ : arguments.parameter_gradients[1]);
-    }
     product_.run(*session_);
     if (into_dense) {
       into_dense->bind(DNNL_ARG_FROM, gradient);
       into_dense->bind(DNNL_ARG_TO, dense);
       into_dense->run(*session_);
     }
-    if (adds && bias_elements_ > 0) add_bias(work, arguments.parameter_gradients[1]);
   }
 
  private:
-  static std::vector<int> arguments(std::int64_t bias_elements) {
-    std::vector<int> list{DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS,
-                          DNNL_ARG_SCRATCHPAD};
-    if (bias_elements > 0) list.push_back(DNNL_ARG_DIFF_BIAS);
-    return list;
-  }
-
-  void add_bias(const std::byte* work, void* into) const {
-    const auto* bias = reinterpret_cast<const float*>(work + bias_);
-    auto* sum = static_cast<float*>(into);
-    for (std::int64_t i = 0; i < bias_elements_; ++i)
-      sum[i] += bias[i];
-  }
-
   SharedSession session_;
-  std::int64_t bias_elements_;
   Call product_;
   std::optional<Call> add_, overwrite_;  // from the work space into our layout
-  std::size_t gradient_ = 0, bias_ = 0;
+  std::size_t gradient_ = 0;
 };
 
 }  // namespace
@@ -144,10 +121,8 @@ std::unique_ptr<Kernel> make_product(const SharedSession& session, const dnnl::p
 std::unique_ptr<Kernel> make_weight_gradient(const SharedSession& session,
                                              const dnnl::primitive& primitive,
                                              const dnnl::primitive_desc_base& description,
-                                             const dnnl::memory::desc& dense_weights,
-                                             std::int64_t bias_elements) {
-  return std::make_unique<WeightGradient>(session, primitive, description, dense_weights,
-                                          bias_elements);
+                                             const dnnl::memory::desc& dense_weights) {
+  return std::make_unique<WeightGradient>(session, primitive, description, dense_weights);
 }
 
 }  // namespace rehearse::exec::onednn

@@ -15,18 +15,16 @@ namespace rehearse::exec::onednn {
 // y = product(x, w) or dx = product(dy, w).
 struct ProductOperands {
   int from, to;  // DNNL_ARG_SRC and _DST, or _DIFF_DST and _DIFF_SRC
-  bool bias;
 };
 std::unique_ptr<Kernel> make_product(const SharedSession& session, const dnnl::primitive& primitive,
                                      const dnnl::primitive_desc_base& description,
                                      const dnnl::memory::desc& dense_weights,
                                      ProductOperands operands);
 
-// dw = product(x, dy), db = sum(dy): overwritten, or added.
+// dw = product(x, dy) in fp32: overwrites the dense gradient, or is added to it and rounded then.
 std::unique_ptr<Kernel> make_weight_gradient(const SharedSession& session,
                                              const dnnl::primitive& primitive,
                                              const dnnl::primitive_desc_base& description,
-                                             const dnnl::memory::desc& dense_weights,
-                                             std::int64_t bias_elements);
+                                             const dnnl::memory::desc& dense_weights);
 
 }  // namespace rehearse::exec::onednn

@@ -17,7 +17,8 @@ struct Statistics {
   float mean, inverse;
 };
 
-REHEARSE_VECTORS Statistics statistics_of(const float* x, std::int64_t n, bool centred) {
+template <class Real>
+REHEARSE_VECTORS Statistics statistics_of(const Real* x, std::int64_t n, bool centred) {
   double sum = 0, square = 0;
   if (centred) {
 #pragma omp simd reduction(+ : sum)
@@ -34,20 +35,22 @@ REHEARSE_VECTORS Statistics statistics_of(const float* x, std::int64_t n, bool c
 }
 
 // shift: null without one.
-REHEARSE_VECTORS void normalize(const float* x, Statistics s, const float* scale,
-                                const float* shift, std::int64_t n, float* y) {
+template <class Real>
+REHEARSE_VECTORS void normalize(const Real* x, Statistics s, const Real* scale, const Real* shift,
+                                std::int64_t n, Real* y) {
   if (shift == nullptr) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
-      y[i] = scale[i] * ((x[i] - s.mean) * s.inverse);
+      y[i] = static_cast<Real>(scale[i] * ((x[i] - s.mean) * s.inverse));
     return;
   }
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
-    y[i] = scale[i] * ((x[i] - s.mean) * s.inverse) + shift[i];
+    y[i] = static_cast<Real>(scale[i] * ((x[i] - s.mean) * s.inverse) + shift[i]);
 }
 
-REHEARSE_VECTORS void add_parameter_terms(const float* x, const float* dy, Statistics s,
+template <class Real>
+REHEARSE_VECTORS void add_parameter_terms(const Real* x, const Real* dy, Statistics s,
                                           std::int64_t n, double* d_scale, double* d_shift) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
@@ -56,8 +59,9 @@ REHEARSE_VECTORS void add_parameter_terms(const float* x, const float* dy, Stati
   }
 }
 
-REHEARSE_VECTORS void differentiate(const float* x, const float* dy, Statistics s,
-                                    const float* scale, std::int64_t n, bool centred, float* dx) {
+template <class Real>
+REHEARSE_VECTORS void differentiate(const Real* x, const Real* dy, Statistics s, const Real* scale,
+                                    std::int64_t n, bool centred, Real* dx) {
   double sum = 0, projected = 0;
 #pragma omp simd reduction(+ : sum, projected)
   for (std::int64_t i = 0; i < n; ++i) {
@@ -71,10 +75,11 @@ REHEARSE_VECTORS void differentiate(const float* x, const float* dy, Statistics 
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const float xh = (x[i] - s.mean) * s.inverse;
-    dx[i] = s.inverse * (dy[i] * scale[i] - mean_h - xh * mean_hx);
+    dx[i] = static_cast<Real>(s.inverse * (dy[i] * scale[i] - mean_h - xh * mean_hx));
   }
 }
 
+template <class Real>
 class RowNorm : public Kernel {
  public:
   RowNorm(SharedSession session, const KernelRequest& request, std::int64_t width, bool centred)
@@ -92,11 +97,11 @@ class RowNorm : public Kernel {
   std::size_t sums(std::int64_t blocks) const {
     return static_cast<std::size_t>(2 * width_ * blocks);
   }
-  const float* x(const KernelArguments& a, std::int64_t row) const {
-    return static_cast<const float*>(a.inputs[0]) + row * width_;
+  const Real* x(const KernelArguments& a, std::int64_t row) const {
+    return static_cast<const Real*>(a.inputs[0]) + row * width_;
   }
-  const float* dy(const KernelArguments& a, std::int64_t row) const {
-    return static_cast<const float*>(a.output_gradient) + row * width_;
+  const Real* dy(const KernelArguments& a, std::int64_t row) const {
+    return static_cast<const Real*>(a.output_gradient) + row * width_;
   }
   float* inverse(const KernelArguments& a) const {
     return static_cast<float*>(a.auxiliaries[centred_ ? 1 : 0]);
@@ -106,14 +111,14 @@ class RowNorm : public Kernel {
   }
 
   void forward(const KernelArguments& a) const {
-    const auto* scale = static_cast<const float*>(a.parameters[0]);
-    const auto* shift = centred_ ? static_cast<const float*>(a.parameters[1]) : nullptr;
+    const auto* scale = static_cast<const Real*>(a.parameters[0]);
+    const auto* shift = centred_ ? static_cast<const Real*>(a.parameters[1]) : nullptr;
     session_->team.share(rows_, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const Statistics s = statistics_of(x(a, row), width_, centred_);
         if (centred_) static_cast<float*>(a.auxiliaries[0])[row] = s.mean;
         inverse(a)[row] = s.inverse;
-        normalize(x(a, row), s, scale, shift, width_, static_cast<float*>(a.output) + row * width_);
+        normalize(x(a, row), s, scale, shift, width_, static_cast<Real*>(a.output) + row * width_);
       }
     });
   }
@@ -122,11 +127,11 @@ class RowNorm : public Kernel {
     // First: the input's gradient may overwrite the output's.
     give_parameter_gradients(a);
     if (a.input_gradients[0] == nullptr) return;
-    const auto* scale = static_cast<const float*>(a.parameters[0]);
+    const auto* scale = static_cast<const Real*>(a.parameters[0]);
     session_->team.share(rows_, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         differentiate(x(a, row), dy(a, row), kept(a, row), scale, width_, centred_,
-                      static_cast<float*>(a.input_gradients[0]) + row * width_);
+                      static_cast<Real*>(a.input_gradients[0]) + row * width_);
       }
     });
   }
@@ -147,12 +152,12 @@ class RowNorm : public Kernel {
   }
 
   void give(const KernelArguments& a, std::size_t parameter, const double* blocks) const {
-    auto* gradient = static_cast<float*>(a.parameter_gradients[parameter]);
+    auto* gradient = static_cast<Real*>(a.parameter_gradients[parameter]);
     for (std::int64_t i = 0; i < width_; ++i) {
-      double sum = a.adds_to_parameter_gradients ? double{gradient[i]} : 0.0;
+      double sum = a.adds_to_parameter_gradients ? static_cast<double>(gradient[i]) : 0.0;
       for (std::int64_t block = 0; block < kBlocks; ++block)
         sum += blocks[sums(block) + static_cast<std::size_t>(i)];
-      gradient[i] = static_cast<float>(sum);
+      gradient[i] = static_cast<Real>(sum);
     }
   }
 
@@ -164,9 +169,15 @@ class RowNorm : public Kernel {
 
 }  // namespace
 
+template <class Real>
 std::unique_ptr<Kernel> make_row_norm(const SharedSession& session, const KernelRequest& request,
                                       std::int64_t width, bool centred) {
-  return std::make_unique<RowNorm>(session, request, width, centred);
+  return std::make_unique<RowNorm<Real>>(session, request, width, centred);
 }
+
+template std::unique_ptr<Kernel> make_row_norm<float>(const SharedSession&, const KernelRequest&,
+                                                      std::int64_t, bool);
+template std::unique_ptr<Kernel> make_row_norm<BFloat16>(const SharedSession&, const KernelRequest&,
+                                                         std::int64_t, bool);
 
 }  // namespace rehearse::exec::onednn

@@ -36,7 +36,7 @@ void Kernels<Relu, Real>::forward(const Relu&, const Call<Real>& call) {
   const std::int64_t n = call.elements();
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
-    y[i] = x[i] > 0 ? x[i] : Real{0};
+    y[i] = x[i] > 0 ? x[i] : Real{};
 }
 
 template <class Real>
@@ -48,7 +48,7 @@ void Kernels<Relu, Real>::backward(const Relu&, const Call<Real>& call) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const Real gradient = dy[i];  // read always: a conditional read is no vector's
-    dx[i] = y[i] > 0 ? gradient : Real{0};
+    dx[i] = y[i] > 0 ? gradient : Real{};
   }
 }
 
@@ -94,11 +94,11 @@ void Kernels<Add, Real>::forward(const Add& add, const Call<Real>& call) {
   const Real* branch = call.input(0);
   const Real* shortcut = call.input(1);
   Real* y = call.output();
-  const auto scale = static_cast<Real>(add.branch_scale);
+  const auto scale = static_cast<Wide<Real>>(add.branch_scale);
   const std::int64_t n = call.elements();
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
-    y[i] = branch[i] * scale + shortcut[i];
+    y[i] = static_cast<Real>(branch[i] * scale + shortcut[i]);
 }
 
 template <class Real>
@@ -109,20 +109,24 @@ void Kernels<Add, Real>::backward(const Add& add, const Call<Real>& call) {
   for (std::size_t input = 0; input < 2; ++input) {
     Real* dx = call.input_gradient(input);
     if (dx == nullptr) continue;
-    const auto factor = static_cast<Real>(factors[input]);
+    const auto factor = static_cast<Wide<Real>>(factors[input]);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
-      dx[i] = dy[i] * factor;
+      dx[i] = static_cast<Real>(dy[i] * factor);
   }
 }
 
 template struct Kernels<Relu, float>;
 template struct Kernels<Relu, double>;
+template struct Kernels<Relu, BFloat16>;
 template struct Kernels<Gelu, float>;
 template struct Kernels<Gelu, double>;
+template struct Kernels<Gelu, BFloat16>;
 template struct Kernels<SwiGlu, float>;
 template struct Kernels<SwiGlu, double>;
+template struct Kernels<SwiGlu, BFloat16>;
 template struct Kernels<Add, float>;
 template struct Kernels<Add, double>;
+template struct Kernels<Add, BFloat16>;
 
 }  // namespace rehearse::exec::reference

@@ -74,18 +74,18 @@ void forward_row(const Attention& a, const Head& head, const Call<Real>& call, s
   const Real* packed = call.input(0);
   const std::int64_t row = head.statistics * head.positions + i;
   const double denominator = log_sum_exp(head, packed, i);
-  if (a.fused) call.auxiliary(0)[row] = static_cast<Real>(denominator);
-  Real* out = call.output() + head.out + i * head.out_width;
-  std::fill_n(out, head.size, Real{0});
+  if (a.fused) call.auxiliary(0)[row] = static_cast<Wide<Real>>(denominator);
+  std::vector<double> out(static_cast<std::size_t>(head.size));
   for (std::int64_t j = 0; j < head.positions; ++j) {
     const bool seen = j < head.keys_of(i);
     const double p = seen ? std::exp(score(head, packed, i, j) - denominator) : 0.0;
-    if (!a.fused) call.auxiliary(0)[row * head.positions + j] = static_cast<Real>(p);
+    if (!a.fused) call.auxiliary(0)[row * head.positions + j] = static_cast<Wide<Real>>(p);
     const Real* value = packed + head.value + j * head.width;
     for (std::int64_t k = 0; seen && k < head.size; ++k) {
-      out[k] += static_cast<Real>(p * double{value[k]});
+      out[static_cast<std::size_t>(k)] += p * double{value[k]};
     }
   }
+  store_rounded(out, call.output() + head.out + i * head.out_width);
 }
 
 // r_i: from the output where it was saved, else from the definition.
@@ -103,9 +103,9 @@ double projection(const Attention& a, const Head& head, const Call<Real>& call, 
 }
 
 template <class Real>
-void backward_row(const Attention& a, const Head& head, const Call<Real>& call, std::int64_t i) {
+void backward_row(const Attention& a, const Head& head, const Call<Real>& call, std::int64_t i,
+                  double* gradient) {
   const Real* packed = call.input(0);
-  Real* gradient = call.input_gradient(0);
   const Real* d_out = call.output_gradient() + head.out + i * head.out_width;
   const std::int64_t query = head.query + i * head.width;
   const double r = projection(a, head, call, i);
@@ -115,9 +115,9 @@ void backward_row(const Attention& a, const Head& head, const Call<Real>& call, 
     const double dp = dot(d_out, packed + value, head.size);
     const double ds = p * (dp - r) / std::sqrt(static_cast<double>(head.size));
     for (std::int64_t k = 0; k < head.size; ++k) {
-      gradient[value + k] += static_cast<Real>(p * double{d_out[k]});
-      gradient[query + k] += static_cast<Real>(ds * double{packed[key + k]});
-      gradient[key + k] += static_cast<Real>(ds * double{packed[query + k]});
+      gradient[value + k] += p * double{d_out[k]};
+      gradient[query + k] += ds * double{packed[key + k]};
+      gradient[key + k] += ds * double{packed[query + k]};
     }
   }
 }
@@ -144,12 +144,15 @@ void Kernels<Attention, Real>::forward(const Attention& attention, const Call<Re
 template <class Real>
 void Kernels<Attention, Real>::backward(const Attention& attention, const Call<Real>& call) {
   const std::int64_t n = call.samples() * call.request.inputs[0].elements();
-  std::fill_n(call.input_gradient(0), n, Real{0});
-  each_row(attention, call,
-           [&](const Head& head, std::int64_t i) { backward_row(attention, head, call, i); });
+  std::vector<double> gradient(static_cast<std::size_t>(n));
+  each_row(attention, call, [&](const Head& head, std::int64_t i) {
+    backward_row(attention, head, call, i, gradient.data());
+  });
+  store_rounded(gradient, call.input_gradient(0));
 }
 
 template struct Kernels<Attention, float>;
 template struct Kernels<Attention, double>;
+template struct Kernels<Attention, BFloat16>;
 
 }  // namespace rehearse::exec::reference

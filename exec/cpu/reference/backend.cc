@@ -54,7 +54,7 @@ class ReferenceKernel : public Kernel {
     auto* sum = static_cast<Real*>(arguments.sum);
 #pragma omp simd
     for (std::int64_t i = 0; i < request_.elements; ++i)
-      sum[i] = left[i] + right[i];
+      sum[i] = static_cast<Real>(left[i] + right[i]);
   }
   void copy(const KernelArguments& arguments) const {
     std::copy_n(static_cast<const Real*>(arguments.left), request_.elements,
@@ -67,8 +67,11 @@ class ReferenceKernel : public Kernel {
 template <class Real>
 class ReferenceBackend : public Backend {
  public:
+  explicit ReferenceBackend(DataType type) : type_(type) {}
+
   std::string_view name() const override { return "reference"; }
-  ElementSizes sizes() const override { return {sizeof(Real), sizeof(Real)}; }
+  DataType type() const override { return type_; }
+  ElementSizes sizes() const override { return {sizeof(Real), sizeof(Wide<Real>)}; }
 
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
     return std::make_unique<ReferenceKernel<Real>>(request);
@@ -79,25 +82,25 @@ class ReferenceBackend : public Backend {
     const auto* term = static_cast<const Real*>(from);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
-      sum[i] += term[i];
+      sum[i] = static_cast<Real>(sum[i] + term[i]);
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     auto* value = static_cast<Real*>(values);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i)
-      value[i] /= static_cast<Real>(by);
+      value[i] = static_cast<Real>(value[i] / static_cast<Wide<Real>>(by));
   }
   void fill_zero(void* values, std::int64_t n) override {
-    std::fill_n(static_cast<Real*>(values), n, Real{0});
+    std::fill_n(static_cast<Real*>(values), n, Real{});
   }
 
   // 0 x is 0 for every finite x, and NaN for all others.
   bool all_finite(const void* values, std::int64_t n) override {
     const auto* value = static_cast<const Real*>(values);
-    Real sum = 0;
+    Wide<Real> sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i)
-      sum += Real{0} * value[i];
+      sum += Wide<Real>{0} * value[i];
     return sum == 0;
   }
 
@@ -110,33 +113,49 @@ class ReferenceBackend : public Backend {
     return sum;
   }
 
-  void step(const Update& update, void* parameters, const void* gradients, const Moments& moments,
-            std::int64_t n) override {
+  void step(const Update& update, void* parameters, const void* gradients,
+            const OptimizerState& state, std::int64_t n) override {
     reference::step(update, static_cast<Real*>(parameters), static_cast<const Real*>(gradients),
-                    static_cast<Real*>(moments[0]), static_cast<Real*>(moments[1]), n);
+                    state, n);
   }
 
   void store(void* into, const std::vector<double>& values) override {
-    std::transform(values.begin(), values.end(), static_cast<Real*>(into),
-                   [](double value) { return static_cast<Real>(value); });
+    reference::store_rounded(values, static_cast<Real*>(into));
   }
   std::vector<double> load(const void* from, std::int64_t n) override {
     const auto* values = static_cast<const Real*>(from);
+    return {values, values + n};
+  }
+  void store_statistics(void* into, const std::vector<double>& values) override {
+    reference::store_rounded(values, static_cast<Wide<Real>*>(into));
+  }
+  std::vector<double> load_statistics(const void* from, std::int64_t n) override {
+    const auto* values = static_cast<const Wide<Real>*>(from);
     return {values, values + n};
   }
 
   Bytes workspace() const override {
     return {};
   }
+
+ private:
+  DataType type_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make_reference_backend(DataType type) {
-  if (type == DataType::fp64) return std::make_unique<ReferenceBackend<double>>();
-  REHEARSE_CHECK(type == DataType::fp32, "the reference has fp32 and fp64, not {}",
-                 to_string(type));
-  return std::make_unique<ReferenceBackend<float>>();
+  switch (type) {
+    case DataType::bf16:
+      return std::make_unique<ReferenceBackend<BFloat16>>(type);
+    case DataType::fp32:
+      return std::make_unique<ReferenceBackend<float>>(type);
+    case DataType::fp64:
+      return std::make_unique<ReferenceBackend<double>>(type);
+    case DataType::fp16:
+      break;
+  }
+  REHEARSE_UNREACHABLE(fmt::format("the reference does not compute in {}", to_string(type)));
 }
 
 }  // namespace rehearse::exec

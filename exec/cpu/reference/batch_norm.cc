@@ -46,8 +46,8 @@ void Kernels<BatchNorm, Real>::forward(const BatchNorm& norm, const Call<Real>& 
     const auto x = [&](std::int64_t row) { return double{call.input(0)[row * channels + c]}; };
     const double mean = sum_rows(m, x) / static_cast<double>(m);
     const auto square = [&](std::int64_t row) { return (x(row) - mean) * (x(row) - mean); };
-    call.auxiliary(0)[c] = static_cast<Real>(mean);
-    call.auxiliary(1)[c] = static_cast<Real>(sum_rows(m, square) / static_cast<double>(m));
+    call.auxiliary(0)[c] = static_cast<Wide<Real>>(mean);
+    call.auxiliary(1)[c] = static_cast<Wide<Real>>(sum_rows(m, square) / static_cast<double>(m));
     const auto xh = normalised(norm, call, c);
     const double scale = double{call.parameter(0)[c]}, shift = double{call.parameter(1)[c]};
     for (std::int64_t row = 0; row < m; ++row) {
@@ -81,5 +81,6 @@ void Kernels<BatchNorm, Real>::backward(const BatchNorm& norm, const Call<Real>&
 
 template struct Kernels<BatchNorm, float>;
 template struct Kernels<BatchNorm, double>;
+template struct Kernels<BatchNorm, BFloat16>;
 
 }  // namespace rehearse::exec::reference

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "exec/backend.h"
+#include "model/base/bfloat16.h"
 
 namespace rehearse::exec::reference {
 
@@ -27,7 +29,14 @@ struct Call {
     return static_cast<const std::int32_t*>(arguments.inputs[i]);
   }
   Real* output() const { return static_cast<Real*>(arguments.output); }
-  Real* auxiliary(std::size_t i) const { return static_cast<Real*>(arguments.auxiliaries[i]); }
+  Wide<Real>* auxiliary(std::size_t i) const {
+    return static_cast<Wide<Real>*>(arguments.auxiliaries[i]);
+  }
+  // The output and its gradient where they are losses.
+  Wide<Real>* losses() const { return static_cast<Wide<Real>*>(arguments.output); }
+  const Wide<Real>* loss_gradient() const {
+    return static_cast<const Wide<Real>*>(arguments.output_gradient);
+  }
   const Real* parameter(std::size_t i) const {
     return static_cast<const Real*>(arguments.parameters[i]);
   }
@@ -53,6 +62,13 @@ double dot(const Real* a, const Real* b, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i)
     sum += double{a[i]} * double{b[i]};
   return sum;
+}
+
+// Values are rounded here and nowhere before.
+template <class Real>
+void store_rounded(const std::vector<double>& values, Real* into) {
+  for (const double value : values)
+    *into++ = static_cast<Real>(value);
 }
 
 }  // namespace rehearse::exec::reference

@@ -129,5 +129,6 @@ void Kernels<Conv2d, Real>::backward_weight(const Conv2d& conv, const Call<Real>
 
 template struct Kernels<Conv2d, float>;
 template struct Kernels<Conv2d, double>;
+template struct Kernels<Conv2d, BFloat16>;
 
 }  // namespace rehearse::exec::reference

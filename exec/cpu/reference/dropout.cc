@@ -16,12 +16,13 @@ bool keeps(const Draws& draws, std::uint32_t bound, std::int64_t sample, std::in
 // y = x / (1 - rate) where the mask keeps, 0 elsewhere; and likewise dx of dy.
 template <class Real>
 void drop(const Dropout& dropout, const Call<Real>& call, const Real* from, Real* to) {
-  const auto factor = static_cast<Real>(1 / (1 - dropout.rate));
+  const auto factor = static_cast<Wide<Real>>(1 / (1 - dropout.rate));
   const std::uint32_t bound = mask_bound(dropout);
   const std::int64_t elements = call.request.output.elements();
   for (std::int64_t s = 0; s < call.samples(); ++s, from += elements, to += elements) {
     for (std::int64_t e = 0; e < elements; ++e)
-      to[e] = keeps(call.arguments.draws, bound, s, e) ? from[e] * factor : Real{0};
+      to[e] =
+          keeps(call.arguments.draws, bound, s, e) ? static_cast<Real>(from[e] * factor) : Real{};
   }
 }
 
@@ -39,5 +40,6 @@ void Kernels<Dropout, Real>::backward(const Dropout& dropout, const Call<Real>& 
 
 template struct Kernels<Dropout, float>;
 template struct Kernels<Dropout, double>;
+template struct Kernels<Dropout, BFloat16>;
 
 }  // namespace rehearse::exec::reference

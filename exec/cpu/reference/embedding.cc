@@ -1,6 +1,7 @@
 // Token and patch embeddings, class tokens, learned positions, rotary positions.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "exec/cpu/reference/kernels.h"
 #include "model/base/check.h"
@@ -59,19 +60,30 @@ void Kernels<Embedding, Real>::forward(const Embedding& embedding, const Call<Re
   }
 }
 
-// Rows are added in their order: tokens occur several times.
+// Tokens occur several times: their rows are added up in order, and then to the gradient.
 template <class Real>
 void Kernels<Embedding, Real>::backward_weight(const Embedding& embedding, const Call<Real>& call) {
   const std::int64_t width = embedding.width;
   auto* gradient = static_cast<Real*>(call.arguments.parameter_gradients[0]);
   if (!call.arguments.adds_to_parameter_gradients) {
-    std::fill_n(gradient, embedding.vocabulary * width, Real{0});
+    std::fill_n(gradient, embedding.vocabulary * width, Real{});
   }
-  for (std::int64_t row = 0; row < call.elements() / width; ++row) {
-    Real* into = gradient + call.indices(0)[row] * width;
-    const Real* dy = call.output_gradient() + row * width;
+  const std::int32_t* tokens = call.indices(0);
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(call.elements() / width));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](std::int64_t a, std::int64_t b) { return tokens[a] < tokens[b]; });
+  std::vector<double> sums(static_cast<std::size_t>(width));
+  for (auto row = rows.begin(); row != rows.end();) {
+    const std::int64_t token = tokens[*row];
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (; row != rows.end() && tokens[*row] == token; ++row) {
+      const Real* dy = call.output_gradient() + *row * width;
+      std::transform(sums.begin(), sums.end(), dy, sums.begin(),
+                     [](double sum, Real term) { return sum + double{term}; });
+    }
     for (std::int64_t i = 0; i < width; ++i)
-      into[i] += dy[i];
+      call.give_gradient(0, token * width + i, sums[static_cast<std::size_t>(i)]);
   }
 }
 
@@ -79,7 +91,7 @@ template <class Real>
 void Kernels<PositionEmbedding, Real>::forward(const PositionEmbedding&, const Call<Real>& call) {
   const std::int64_t period = call.request.output.elements();
   for (std::int64_t i = 0; i < call.elements(); ++i) {
-    call.output()[i] = call.input(0)[i] + call.parameter(0)[i % period];
+    call.output()[i] = static_cast<Real>(call.input(0)[i] + call.parameter(0)[i % period]);
   }
 }
 
@@ -179,7 +191,7 @@ void Kernels<FirstRow, Real>::backward(const FirstRow&, const Call<Real>& call) 
   for (std::int64_t n = 0; n < call.samples(); ++n) {
     Real* dx = call.input_gradient(0) + n * all;
     std::copy_n(call.output_gradient() + n * width, width, dx);
-    std::fill_n(dx + width, all - width, Real{0});
+    std::fill_n(dx + width, all - width, Real{});
   }
 }
 
@@ -196,15 +208,21 @@ void Kernels<Rotary, Real>::backward(const Rotary& rotary, const Call<Real>& cal
 
 template struct Kernels<Patches, float>;
 template struct Kernels<Patches, double>;
+template struct Kernels<Patches, BFloat16>;
 template struct Kernels<ClassToken, float>;
 template struct Kernels<ClassToken, double>;
+template struct Kernels<ClassToken, BFloat16>;
 template struct Kernels<FirstRow, float>;
 template struct Kernels<FirstRow, double>;
+template struct Kernels<FirstRow, BFloat16>;
 template struct Kernels<Embedding, float>;
 template struct Kernels<Embedding, double>;
+template struct Kernels<Embedding, BFloat16>;
 template struct Kernels<PositionEmbedding, float>;
 template struct Kernels<PositionEmbedding, double>;
+template struct Kernels<PositionEmbedding, BFloat16>;
 template struct Kernels<Rotary, float>;
 template struct Kernels<Rotary, double>;
+template struct Kernels<Rotary, BFloat16>;
 
 }  // namespace rehearse::exec::reference

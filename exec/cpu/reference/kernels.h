@@ -1,7 +1,9 @@
-// The reference kernels, one specialisation per layer kind; float and double are instantiated.
+// The reference kernels, one specialisation per layer kind; float, double
+// and BFloat16 are instantiated.
 //
 // Layers whose gradients are two products have backward_input and backward_weight, the others one
-// backward (LayerFacts::splits_backward). Long sums are taken in double, in a fixed order.
+// backward (LayerFacts::splits_backward). Long sums are taken in double, in a fixed order, and
+// rounded where they are stored.
 #pragma once
 
 #include "exec/cpu/reference/call.h"
@@ -150,9 +152,9 @@ struct Kernels<CrossEntropy, Real> {
   static void backward(const CrossEntropy& loss, const Call<Real>& call);
 };
 
-// One step of the optimizer; moments are null where it keeps none.
+// One step of the optimizer; its state is null where it keeps none.
 template <class Real>
-void step(const Update& update, Real* weights, const Real* gradients, Real* first, Real* second,
+void step(const Update& update, Real* weights, const Real* gradients, const OptimizerState& state,
           std::int64_t n);
 
 }  // namespace rehearse::exec::reference

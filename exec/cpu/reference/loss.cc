@@ -28,14 +28,14 @@ void Kernels<CrossEntropy, Real>::forward(const CrossEntropy& loss, const Call<R
     REHEARSE_CHECK(label >= 0 && label < loss.classes, "label {} of {} classes", label,
                    loss.classes);
     const double sum = log_sum_exp(logits, loss.classes);
-    call.auxiliary(0)[row] = static_cast<Real>(sum);
-    call.output()[row] = static_cast<Real>(sum - double{logits[label]});
+    call.auxiliary(0)[row] = static_cast<Wide<Real>>(sum);
+    call.losses()[row] = static_cast<Wide<Real>>(sum - double{logits[label]});
   }
 }
 
 template <class Real>
 void Kernels<CrossEntropy, Real>::backward(const CrossEntropy& loss, const Call<Real>& call) {
-  const Real* dy = call.output_gradient();
+  const Wide<Real>* dy = call.loss_gradient();
   for (std::int64_t row = 0; row < call.rows(0); ++row) {
     const Real* logits = call.input(0) + row * loss.classes;
     Real* dx = call.input_gradient(0) + row * loss.classes;
@@ -50,5 +50,6 @@ void Kernels<CrossEntropy, Real>::backward(const CrossEntropy& loss, const Call<
 
 template struct Kernels<CrossEntropy, float>;
 template struct Kernels<CrossEntropy, double>;
+template struct Kernels<CrossEntropy, BFloat16>;
 
 }  // namespace rehearse::exec::reference

@@ -27,7 +27,7 @@ void Kernels<GlobalAveragePool, Real>::backward(const GlobalAveragePool&, const 
     const Real* dy = call.output_gradient() + row / positions * channels;
     Real* dx = call.input_gradient(0) + row * channels;
     for (std::int64_t c = 0; c < channels; ++c)
-      dx[c] = dy[c] / static_cast<Real>(positions);
+      dx[c] = static_cast<Real>(dy[c] / static_cast<Wide<Real>>(positions));
   }
 }
 
@@ -62,7 +62,7 @@ void Kernels<MaxPool, Real>::forward(const MaxPool& pool, const Call<Real>& call
   const Shape& in = call.request.inputs[0];
   each_window(pool, call, [&](std::int64_t out, std::int64_t first, const Window& window) {
     std::int64_t place = -1;
-    Real largest = 0;
+    Real largest{};
     for (std::int64_t k = 0; k < pool.kernel * pool.kernel; ++k) {
       const std::int64_t row = window.row + k / pool.kernel,
                          column = window.column + k % pool.kernel;
@@ -71,26 +71,29 @@ void Kernels<MaxPool, Real>::forward(const MaxPool& pool, const Call<Real>& call
       if (place < 0 || value > largest) place = k, largest = value;
     }
     call.output()[out] = largest;
-    call.auxiliary(0)[out] = static_cast<Real>(place);
+    call.auxiliary(0)[out] = static_cast<Wide<Real>>(place);
   });
 }
 
 template <class Real>
 void Kernels<MaxPool, Real>::backward(const MaxPool& pool, const Call<Real>& call) {
   const Shape& in = call.request.inputs[0];
-  Real* dx = call.input_gradient(0);
-  std::fill_n(dx, call.samples() * in.elements(), Real{0});
+  std::vector<double> sums(static_cast<std::size_t>(call.samples() * in.elements()));
   each_window(pool, call, [&](std::int64_t out, std::int64_t first, const Window& window) {
     const auto place = static_cast<std::int64_t>(call.auxiliary(0)[out]);
     const std::int64_t row = window.row + place / pool.kernel;
     const std::int64_t column = window.column + place % pool.kernel;
-    dx[first + (row * in.dims[1] + column) * in.dims[2]] += call.output_gradient()[out];
+    const std::int64_t at = first + (row * in.dims[1] + column) * in.dims[2];
+    sums[static_cast<std::size_t>(at)] += double{call.output_gradient()[out]};
   });
+  store_rounded(sums, call.input_gradient(0));
 }
 
 template struct Kernels<MaxPool, float>;
 template struct Kernels<MaxPool, double>;
+template struct Kernels<MaxPool, BFloat16>;
 template struct Kernels<GlobalAveragePool, float>;
 template struct Kernels<GlobalAveragePool, double>;
+template struct Kernels<GlobalAveragePool, BFloat16>;
 
 }  // namespace rehearse::exec::reference

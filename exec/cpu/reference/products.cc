@@ -53,5 +53,6 @@ void Kernels<Linear, Real>::backward_weight(const Linear& linear, const Call<Rea
 
 template struct Kernels<Linear, float>;
 template struct Kernels<Linear, double>;
+template struct Kernels<Linear, BFloat16>;
 
 }  // namespace rehearse::exec::reference

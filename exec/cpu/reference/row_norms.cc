@@ -18,7 +18,7 @@ struct Rows {
   std::int64_t width;
   bool centred;
 
-  Real& inverse(std::int64_t row) const { return call.auxiliary(centred ? 1 : 0)[row]; }
+  Wide<Real>& inverse(std::int64_t row) const { return call.auxiliary(centred ? 1 : 0)[row]; }
   double mean(std::int64_t row) const { return centred ? double{call.auxiliary(0)[row]} : 0.0; }
   double x(std::int64_t row, std::int64_t i) const {
     return double{call.input(0)[row * width + i]};
@@ -47,13 +47,13 @@ void forward_rows(const Rows<Real>& rows) {
   for (std::int64_t row = 0; row < rows.call.rows(0); ++row) {
     if (rows.centred) {
       rows.call.auxiliary(0)[row] =
-          static_cast<Real>(mean_of(n, [&](std::int64_t i) { return rows.x(row, i); }));
+          static_cast<Wide<Real>>(mean_of(n, [&](std::int64_t i) { return rows.x(row, i); }));
     }
     const double square = mean_of(n, [&](std::int64_t i) {
       const double centred = rows.x(row, i) - rows.mean(row);
       return centred * centred;
     });
-    rows.inverse(row) = static_cast<Real>(1 / std::sqrt(square + kNormEpsilon));
+    rows.inverse(row) = static_cast<Wide<Real>>(1 / std::sqrt(square + kNormEpsilon));
     Real* y = rows.call.output() + row * n;
     for (std::int64_t i = 0; i < n; ++i) {
       y[i] = static_cast<Real>(rows.scale(i) * rows.xh(row, i) + rows.shift(i));
@@ -113,7 +113,9 @@ void Kernels<RmsNorm, Real>::backward(const RmsNorm& norm, const Call<Real>& cal
 
 template struct Kernels<LayerNorm, float>;
 template struct Kernels<LayerNorm, double>;
+template struct Kernels<LayerNorm, BFloat16>;
 template struct Kernels<RmsNorm, float>;
 template struct Kernels<RmsNorm, double>;
+template struct Kernels<RmsNorm, BFloat16>;
 
 }  // namespace rehearse::exec::reference

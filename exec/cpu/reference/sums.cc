@@ -32,7 +32,7 @@ void Kernels<Bias, Real>::forward(const Bias& bias, const Call<Real>& call) {
   for (std::int64_t row = 0; row < call.rows(0); ++row) {
     const std::int64_t begin = row * bias.width;
     for (std::int64_t i = 0; i < bias.width; ++i)
-      call.output()[begin + i] = call.input(0)[begin + i] + call.parameter(0)[i];
+      call.output()[begin + i] = static_cast<Real>(call.input(0)[begin + i] + call.parameter(0)[i]);
   }
 }
 
@@ -54,7 +54,9 @@ void Kernels<Bias, Real>::backward_weight(const Bias& bias, const Call<Real>& ca
 
 template struct Kernels<Sum, float>;
 template struct Kernels<Sum, double>;
+template struct Kernels<Sum, BFloat16>;
 template struct Kernels<Bias, float>;
 template struct Kernels<Bias, double>;
+template struct Kernels<Bias, BFloat16>;
 
 }  // namespace rehearse::exec::reference

@@ -22,10 +22,11 @@ class Runner {
     }
     for (const auto& values : data.parameters)
       parameters_.emplace_back(backend, values);
-    output_gradient_ = Tensor(backend, data.output_gradient);
+    output_gradient_ = has_losses() ? Tensor::of_statistics(backend, data.output_gradient)
+                                    : Tensor(backend, data.output_gradient);
     for (const Auxiliary& a : facts_.auxiliaries) {
-      auxiliaries_.push_back(
-          Tensor::poisoned(backend, a.elements_per_sample * layer.samples + a.elements_per_call));
+      auxiliaries_.push_back(Tensor::poisoned_statistics(
+          backend, a.elements_per_sample * layer.samples + a.elements_per_call));
     }
   }
 
@@ -46,6 +47,7 @@ class Runner {
   }
 
  private:
+  bool has_losses() const { return std::holds_alternative<CrossEntropy>(layer_.layer); }
   bool forward_in_place() const { return options_.in_place && facts_.forward_in_place; }
   Tensor& output() { return forward_in_place() ? inputs_[0] : output_; }
 
@@ -72,7 +74,9 @@ class Runner {
 
   void forward() {
     if (!forward_in_place()) {
-      output_ = Tensor::poisoned(backend_, layer_.samples * facts_.output.elements());
+      const std::int64_t n = layer_.samples * facts_.output.elements();
+      output_ =
+          has_losses() ? Tensor::poisoned_statistics(backend_, n) : Tensor::poisoned(backend_, n);
     }
     KernelArguments a = arguments();
     for (const Tensor& t : inputs_)
@@ -147,6 +151,12 @@ Tensor::Tensor(Backend& backend, const std::vector<double>& values)
   backend.store(data(), values);
 }
 
+Tensor Tensor::of_statistics(Backend& backend, const std::vector<double>& values) {
+  Tensor tensor = poisoned_statistics(backend, static_cast<std::int64_t>(values.size()));
+  backend.store_statistics(tensor.data(), values);
+  return tensor;
+}
+
 Tensor Tensor::of_indices(const std::vector<double>& values) {
   std::vector<std::int32_t> indices;
   for (const double value : values)
@@ -159,6 +169,13 @@ Tensor Tensor::of_indices(const std::vector<double>& values) {
 Tensor Tensor::poisoned(Backend& backend, std::int64_t n) {
   Tensor tensor = poisoned(Bytes::bytes(n * backend.sizes().activation_bytes));
   tensor.size_ = n;
+  return tensor;
+}
+
+Tensor Tensor::poisoned_statistics(Backend& backend, std::int64_t n) {
+  Tensor tensor = poisoned(Bytes::bytes(n * backend.sizes().statistic_bytes));
+  tensor.size_ = n;
+  tensor.has_statistics_ = true;
   return tensor;
 }
 
@@ -175,7 +192,7 @@ std::byte* Tensor::data() const {
 }
 
 std::vector<double> Tensor::load(Backend& backend) const {
-  return backend.load(data(), size_);
+  return has_statistics_ ? backend.load_statistics(data(), size_) : backend.load(data(), size_);
 }
 
 LayerFacts facts_of(const LayerCase& layer) {
@@ -270,6 +287,38 @@ const std::vector<LayerCase>& layer_cases() {
       {"cross_entropy_sequence", CrossEntropy{4}, {{{3, 4}}, {{3}}}, 2},
   };
   return cases;
+}
+
+std::vector<LayerCase> training_cases() {
+  std::vector<LayerCase> list = layer_cases();
+  const std::vector<LayerCase> real{
+      {"resnet20_stem", Conv2d{1, 16, 3, 1, 1}, {{{28, 28, 1}}}, 2},
+      {"resnet20_stage1", Conv2d{16, 16, 3, 1, 1}, {{{28, 28, 16}}}, 2},
+      {"resnet20_stage2_first", Conv2d{16, 32, 3, 2, 1}, {{{28, 28, 16}}}, 2},
+      {"resnet20_stage2_shortcut", Conv2d{16, 32, 1, 2, 0}, {{{28, 28, 16}}}, 2},
+      {"resnet20_stage3", Conv2d{64, 64, 3, 1, 1}, {{{7, 7, 64}}}, 2},
+      {"resnet20_norm", BatchNorm{32}, {{{14, 14, 32}}}, 4},
+      {"resnet20_head", Linear{64, 10, true}, {{{64}}}, 16},
+      {"mlp_hidden", Linear{784, 256, true}, {{{784}}}, 8},
+      {"gpt_up", Linear{64, 256, true}, {{{16, 64}}}, 2},
+      {"gpt_head", Linear{64, 257, false}, {{{16, 64}}}, 2},
+      {"gpt_positions", PositionEmbedding{90, 64}, {{{70, 64}}}, 3},
+      {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
+      {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
+      {"gpt_loss", CrossEntropy{1500}, {{{9, 1500}}, {{9}}}, 2},
+      // Several blocks of queries, the last not full.
+      {"gpt_attention", Attention{3, 3, 16, true, true}, {{{150, 144}}}, 2},
+      {"gpt_attention_unfused", Attention{3, 3, 16, true, false}, {{{150, 144}}}, 2},
+      {"vit_attention", Attention{2, 2, 16, false, true}, {{{100, 96}}}, 2},
+      {"llama_attention", Attention{4, 2, 8, true, true}, {{{130, 64}}}, 2},
+      // More elements than one thread takes.
+      {"llama_gate", SwiGlu{}, {{{50, 120}}, {{50, 120}}}, 3},
+      {"gpt_dropout", Dropout{0.1}, {{{50, 119}}}, 3},
+      {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
+      {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
+  };
+  list.insert(list.end(), real.begin(), real.end());
+  return list;
 }
 
 }  // namespace rehearse::exec

@@ -10,14 +10,17 @@
 
 namespace rehearse::exec {
 
-// Memory of the backend's real type (or of indices), aligned as the arena's tensors are.
+// Memory of reals (of the backend's type), statistics or indices, aligned as the arena's tensors
+// are.
 class Tensor {
  public:
   Tensor() = default;
   Tensor(Backend& backend, const std::vector<double>& values);
+  static Tensor of_statistics(Backend& backend, const std::vector<double>& values);
   static Tensor of_indices(const std::vector<double>& values);
   // n reals; all bits set, which are NaNs: what is read before it is written shows.
   static Tensor poisoned(Backend& backend, std::int64_t n);
+  static Tensor poisoned_statistics(Backend& backend, std::int64_t n);
   static Tensor poisoned(Bytes size);
 
   std::byte* data() const;
@@ -26,7 +29,8 @@ class Tensor {
  private:
   explicit Tensor(std::size_t bytes);
   std::vector<std::byte> bytes_;
-  std::int64_t size_ = 0;  // in reals, where they are
+  std::int64_t size_ = 0;  // in reals or statistics, where they are
+  bool has_statistics_ = false;
 };
 
 struct LayerCase {
@@ -39,6 +43,8 @@ struct LayerCase {
 
 // Several shapes of every kind of layer.
 const std::vector<LayerCase>& layer_cases();
+// The shapes that training runs, beside these small odd ones.
+std::vector<LayerCase> training_cases();
 
 // The numbers of one layer, inputs and parameters; drawn from the seed.
 struct LayerData {

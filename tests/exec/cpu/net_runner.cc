@@ -80,7 +80,8 @@ class Runner {
     if (pass == Pass::backward_weight) range.saved = Tensor::poisoned(lowering.saved);
     scratch_ = Tensor::poisoned(lowering.scratch);
     for (const ValueId value : lowering.writes_values) {
-      values_[value] = Tensor::poisoned(backend_, elements(value));
+      values_[value] = value == net_.loss ? Tensor::poisoned_statistics(backend_, elements(value))
+                                          : Tensor::poisoned(backend_, elements(value));
     }
     for (const ValueId value : lowering.writes_gradients) {
       if (gradients_.count(value) == 0) {

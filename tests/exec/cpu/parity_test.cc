@@ -2,8 +2,8 @@
 //
 // Both round differently, so results differ by the rounding of their longest sums. The error of a
 // sum of n terms grows like sqrt(n) roundings of its size (errors of random sign; Higham, Accuracy
-// and Stability of Numerical Algorithms, section 2.8); with the size of the largest element
-// standing for that of partial sums, 8 eps sqrt(n) max|x| is allowed.
+// and Stability of Numerical Algorithms, section 2.8): sum_error() of the largest element is
+// allowed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,84 +13,20 @@
 #include <thread>
 
 #include "exec/cpu/onednn/vectors.h"
+#include "tests/exec/cpu/closeness.h"
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
 
 namespace rehearse::exec {
 namespace {
 
-double largest(const std::vector<double>& values) {
-  double result = 0;
-  for (const double value : values)
-    result = std::max(result, std::abs(value));
-  return result;
-}
-
 void expect_close(const std::vector<double>& expected, const std::vector<double>& actual,
                   double terms, const std::string& what) {
-  ASSERT_EQ(expected.size(), actual.size()) << what;
-  constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
-  const double tolerance = 8 * kEpsilon * std::sqrt(terms) * largest(expected);
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_NEAR(expected[i], actual[i], tolerance) << what << " element " << i;
-  }
+  expect_within(sum_error(terms), expected, actual, what);
 }
 
 void expect_close(const LayerOutcome& expected, const LayerOutcome& actual, double terms) {
-  expect_close(expected.output, actual.output, terms, "output");
-  const auto each = [&](const auto& a, const auto& b, const std::string& what) {
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-      expect_close(a[i], b[i], terms, what);
-  };
-  each(expected.auxiliaries, actual.auxiliaries, "auxiliary");
-  each(expected.input_gradients, actual.input_gradients, "input gradient");
-  each(expected.parameter_gradients, actual.parameter_gradients, "parameter gradient");
-}
-
-// No kernel sums more terms than its largest operand has elements; elementwise ones sum none.
-double longest_sum(const LayerCase& layer) {
-  const LayerFacts facts = facts_of(layer);
-  if (facts.kernel == KernelClass::elementwise) return 1;
-  std::int64_t terms = layer.samples * facts.output.elements();
-  for (const Shape& input : layer.inputs)
-    terms = std::max(terms, layer.samples * input.elements());
-  for (const auto& p : facts.parameters)
-    terms = std::max(terms, p.shape.elements());
-  return static_cast<double>(terms);
-}
-
-// The shapes that training runs, beside the small odd ones.
-std::vector<LayerCase> cases() {
-  std::vector<LayerCase> list = layer_cases();
-  const std::vector<LayerCase> real{
-      {"resnet20_stem", Conv2d{1, 16, 3, 1, 1}, {{{28, 28, 1}}}, 2},
-      {"resnet20_stage1", Conv2d{16, 16, 3, 1, 1}, {{{28, 28, 16}}}, 2},
-      {"resnet20_stage2_first", Conv2d{16, 32, 3, 2, 1}, {{{28, 28, 16}}}, 2},
-      {"resnet20_stage2_shortcut", Conv2d{16, 32, 1, 2, 0}, {{{28, 28, 16}}}, 2},
-      {"resnet20_stage3", Conv2d{64, 64, 3, 1, 1}, {{{7, 7, 64}}}, 2},
-      {"resnet20_norm", BatchNorm{32}, {{{14, 14, 32}}}, 4},
-      {"resnet20_head", Linear{64, 10, true}, {{{64}}}, 16},
-      {"mlp_hidden", Linear{784, 256, true}, {{{784}}}, 8},
-      {"gpt_up", Linear{64, 256, true}, {{{16, 64}}}, 2},
-      {"gpt_head", Linear{64, 257, false}, {{{16, 64}}}, 2},
-      {"gpt_positions", PositionEmbedding{90, 64}, {{{70, 64}}}, 3},
-      {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
-      {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
-      {"gpt_loss", CrossEntropy{1500}, {{{9, 1500}}, {{9}}}, 2},
-      // Several blocks of queries, the last not full.
-      {"gpt_attention", Attention{3, 3, 16, true, true}, {{{150, 144}}}, 2},
-      {"gpt_attention_unfused", Attention{3, 3, 16, true, false}, {{{150, 144}}}, 2},
-      {"vit_attention", Attention{2, 2, 16, false, true}, {{{100, 96}}}, 2},
-      {"llama_attention", Attention{4, 2, 8, true, true}, {{{130, 64}}}, 2},
-      // More elements than one thread takes.
-      {"llama_gate", SwiGlu{}, {{{50, 120}}, {{50, 120}}}, 3},
-      {"gpt_dropout", Dropout{0.1}, {{{50, 119}}}, 3},
-      {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
-      {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
-  };
-  list.insert(list.end(), real.begin(), real.end());
-  return list;
+  expect_within(sum_error(terms), expected, actual);
 }
 
 class OnednnLayer : public testing::TestWithParam<LayerCase> {
@@ -145,7 +81,7 @@ TEST_P(OnednnLayer, AgreesWithTheReferenceOnThreeThreads) {
   EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, OnednnLayer, testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Cases, OnednnLayer, testing::ValuesIn(training_cases()),
                          [](const auto& info) { return info.param.name; });
 
 class OnednnNet : public testing::TestWithParam<NetCase> {};

@@ -69,7 +69,7 @@ TEST(Augment, DependsOnThePlaceOnly) {
   const auto data = open_dataset({"synthetic", format, 1, {}});
   ASSERT_TRUE(data.ok());
   const auto input = [&](std::int64_t micro_batch, std::int64_t step, bool augmented) {
-    DataBatches batches(**data, 7, {4, micro_batch}, {}, {augmented, augmented});
+    DataBatches batches(**data, 7, {4, micro_batch}, DataType::fp32, {augmented, augmented});
     std::vector<float> whole(4 * 64);
     for (std::int64_t m = 0; m < 4 / micro_batch; ++m)
       batches.load_input(step, m, whole.data() + m * micro_batch * 64);

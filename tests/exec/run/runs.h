@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "exec/run/train.h"
+#include "model/base/bfloat16.h"
 #include "model/base/random.h"
 #include "model/plan/verify.h"
 #include "tests/schedule/plans.h"
@@ -117,10 +118,15 @@ inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
           exec::train(plan, net, *backend, transport, batches, &batches, options);
       if (transport.rank() == RankId(0)) result = std::move(run);
     };
-    if (plan.training.dtype == DataType::fp64) {
-      go(Batches<double>(net, plan.micro_batch_samples));
-    } else {
-      go(Batches<float>(net, plan.micro_batch_samples));
+    switch (plan.training.dtype) {
+      case DataType::bf16:
+        return go(Batches<BFloat16>(net, plan.micro_batch_samples));
+      case DataType::fp32:
+        return go(Batches<float>(net, plan.micro_batch_samples));
+      case DataType::fp64:
+        return go(Batches<double>(net, plan.micro_batch_samples));
+      case DataType::fp16:
+        FAIL() << "no backend computes in fp16";
     }
   });
   return result;
@@ -136,22 +142,27 @@ inline ModelSpec with_dropout(ModelSpec model) {
   return model;
 }
 
-// A plan of a small network, checked: 16 samples per step, in double (exact reductions: in single,
-// where rounding shows).
-inline Plan executable(const StrategySpec& strategy, std::int64_t devices,
-                       const ModelSpec& model = small_resnet(),
-                       const Optimizer& optimizer = testing::training(16).optimizer,
-                       Reduction reduction = Reduction::fast) {
+// A plan of a small network, checked.
+inline Plan executable(const StrategySpec& strategy, std::int64_t devices, const ModelSpec& model,
+                       const Training& training) {
   const Net net = *build_net(model);
-  Training training = testing::training(16);
-  training.dtype = reduction == Reduction::exact ? DataType::fp32 : DataType::fp64;
-  training.reduction = reduction;
-  training.optimizer = optimizer;
   const auto plan = build_plan(strategy, model, training, devices, even_costs(net.blocks.size()));
   EXPECT_TRUE(plan.ok()) << format(plan.errors());
   const Status good = verify(*plan);
   EXPECT_TRUE(good.ok()) << format(good.errors());
   return *plan;
+}
+
+// 16 samples per step, in double (exact reductions: in single, where rounding shows).
+inline Plan executable(const StrategySpec& strategy, std::int64_t devices,
+                       const ModelSpec& model = small_resnet(),
+                       const Optimizer& optimizer = testing::training(16).optimizer,
+                       Reduction reduction = Reduction::fast) {
+  Training training = testing::training(16);
+  training.dtype = reduction == Reduction::exact ? DataType::fp32 : DataType::fp64;
+  training.reduction = reduction;
+  training.optimizer = optimizer;
+  return executable(strategy, devices, model, training);
 }
 
 inline StrategySpec with_bucket(StrategySpec strategy, Bytes bucket) {
