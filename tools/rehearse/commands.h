@@ -5,6 +5,7 @@
 
 namespace rehearse::cli {
 
+Command assignment_command();
 Command calibrate_command();
 Command diff_command();
 Command plan_command();

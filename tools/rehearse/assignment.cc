@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "tools/predict/predict.h"
+#include "tools/rehearse/commands.h"
+#include "tools/summary/assignment.h"
+
+namespace rehearse::cli {
+namespace {
+
+Syntax syntax() {
+  return {{"SCENARIO"},
+          {{"strategy", "NAME", "which strategy (needed if there are several)"},
+           {"profile", "FILE", "device profile instead of the scenario's"},
+           {"json", "", "print JSON instead of tables"}}};
+}
+
+int run(const Arguments& arguments) {
+  const std::string& path = arguments.at("SCENARIO");
+  const Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"));
+  if (!scenario) return fail(scenario.errors());
+  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
+  if (!strategy) return fail(strategy.errors());
+  if (!strategy->spec.subnetwork) {
+    return fail(error_at(strategy->where,
+                         fmt::format("strategy '{}' has no subnetworks: every worker holds all",
+                                     strategy->spec.name)));
+  }
+  const Result<Plan> plan = plan_of(*scenario, *strategy);
+  if (!plan) return fail(plan.errors());
+  const Net net = *whole_net(*plan);
+  if (net.units.empty()) {
+    return fail(error_at(strategy->where,
+                         "the model has no unit that a worker could leave out: "
+                         "every worker holds all"));
+  }
+  const AssignmentSummary summary = summarize_assignment(*plan, net);
+  std::cout << (arguments.has("json") ? print_json(summary) : print_table(summary));
+  return kDone;
+}
+
+}  // namespace
+
+Command assignment_command() {
+  return {"assignment", "print who holds which part of the network, and what it loads on each",
+          syntax, run};
+}
+
+}  // namespace rehearse::cli

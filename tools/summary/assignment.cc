@@ -1,0 +1,248 @@
+#include "tools/summary/assignment.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+#include "model/base/check.h"
+#include "model/base/text.h"
+#include "model/plan/layout.h"
+#include "model/plan/plan_text.h"
+#include "tools/summary/table.h"
+
+namespace rehearse {
+namespace {
+
+// A rank's number along an axis.
+std::int64_t coordinate(const Mesh& mesh, std::int64_t rank, Axis axis) {
+  std::int64_t inner = 1;
+  for (auto it = mesh.order.rbegin(); it != mesh.order.rend() && *it != axis; ++it)
+    inner *= mesh.size(*it);
+  return rank / inner % mesh.size(axis);
+}
+
+// The ranks of a worker in the first replica.
+std::vector<RankId> ranks_of(const Plan& plan, std::int64_t worker) {
+  std::vector<RankId> ranks;
+  for (std::int64_t r = 0; r < plan.mesh.ranks(); ++r) {
+    if (coordinate(plan.mesh, r, Axis::subnetwork) == worker &&
+        coordinate(plan.mesh, r, Axis::data) == 0)
+      ranks.push_back(RankId(r));
+  }
+  return ranks;
+}
+
+Bytes state_of(const RankProgram& program) {
+  Bytes state;
+  for (const Buffer& buffer : program.buffers) {
+    if (is_persistent(buffer.kind)) state += buffer.size;
+  }
+  return state;
+}
+
+WorkerLoad load_of(const Plan& plan, const Net& net, std::int64_t worker) {
+  WorkerLoad load;
+  const std::vector<RankId> ranks = ranks_of(plan, worker);
+  const RankProgram& first = program_of(plan, ranks.front());
+  load.units = std::count(first.subnetwork.holds.begin(), first.subnetwork.holds.end(), true);
+  const Net own = net_of(plan, net, first);
+  load.flops = flops_of(own, 1).total();
+  for (const ParameterId id : parameters_of(own, SegmentId(0), end_segment(own)))
+    load.parameters += own.parameters[id.index()].shape.elements();
+  for (const RankId rank : ranks) {
+    const RankProgram& program = program_of(plan, rank);
+    load.state += state_of(program);
+    load.activations += lay_out(program).live - state_of(program);
+  }
+  return load;
+}
+
+// ---- the order of the sums ---------------------------------------------------------------------
+
+// One sum, the same on all its members: group, and how many the group has had before.
+using Sum = std::pair<GroupId, std::int64_t>;
+
+std::vector<std::vector<Sum>> sums_by_rank(const Plan& plan) {
+  std::vector<std::vector<Sum>> sums(plan.ranks.size());
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    std::map<GroupId, std::int64_t> had;
+    for (const Op& op : program_of(plan, RankId(r)).ops) {
+      if (op.kind != OpKind::all_reduce && op.kind != OpKind::reduce_scatter) continue;
+      const Collective& detail = collective_of(op);
+      if (!detail.parameter_class) continue;
+      const GroupId group = plan.ranks[r].groups[detail.group];
+      sums[r].emplace_back(group, had[group]++);
+    }
+  }
+  return sums;
+}
+
+// Takes every sum as soon as it is the next one of all its members.
+void count_rounds(const Plan& plan, AssignmentSummary& summary) {
+  const std::vector<std::vector<Sum>> sums = sums_by_rank(plan);
+  std::vector<std::size_t> next(sums.size(), 0);
+  std::vector<std::int64_t> done(sums.size(), 0);  // rounds
+  std::set<GroupId> groups;
+  const auto take = [&](const Sum& sum) {
+    const auto& members = plan.groups[sum.first.index()].members;
+    std::int64_t round = 0;
+    for (const RankId member : members) {
+      const std::size_t m = member.index();
+      if (next[m] == sums[m].size() || sums[m][next[m]] != sum) return false;
+      round = std::max(round, done[m]);
+    }
+    for (const RankId member : members) {
+      done[member.index()] = round + 1;
+      ++next[member.index()];
+    }
+    groups.insert(sum.first);
+    ++summary.collectives;
+    summary.rounds = std::max(summary.rounds, round + 1);
+    return true;
+  };
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (std::size_t r = 0; r < sums.size(); ++r) {
+      while (next[r] < sums[r].size() && take(sums[r][next[r]]))
+        moved = true;
+    }
+  }
+  summary.groups = static_cast<std::int64_t>(groups.size());
+}
+
+// ---- printing ----------------------------------------------------------------------------------
+
+template <class Get, class Print>
+std::vector<std::string> spread(std::string name, const std::vector<WorkerLoad>& loads, Get get,
+                                Print print) {
+  double least = get(loads.front()), most = least, sum = 0;
+  for (const WorkerLoad& load : loads) {
+    least = std::min(least, get(load));
+    most = std::max(most, get(load));
+    sum += get(load);
+  }
+  return {std::move(name), print(least), print(sum / static_cast<double>(loads.size())),
+          print(most)};
+}
+
+// A mean of counts to the nearest one.
+std::string print_count(double n) {
+  return human_count(std::llround(n));
+}
+std::string print_flops(double n) {
+  return human(Flops::flops(n));
+}
+std::string print_bytes(double n) {
+  return human(Bytes::bytes(std::llround(n)));
+}
+
+std::string print_holders(const std::vector<bool>& holders) {
+  std::string marks;
+  for (const bool holds : holders)
+    marks += holds ? '#' : '.';
+  return marks;
+}
+
+std::size_t holders_of_a_unit(const Assignment& assignment) {
+  const auto& first = assignment.holders.front();
+  return static_cast<std::size_t>(std::count(first.begin(), first.end(), true));
+}
+
+}  // namespace
+
+AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
+  AssignmentSummary summary;
+  summary.strategy = plan.strategy;
+  summary.plan_hash = rehearse::plan_hash(plan);
+  summary.assignment.workers = plan.mesh.workers;
+  summary.assignment.holders.resize(net.units.size());
+  for (const Unit& unit : net.units)
+    summary.units.push_back(unit.name);
+  for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker) {
+    summary.loads.push_back(load_of(plan, net, worker));
+    const RankId first = ranks_of(plan, worker).front();
+    const Subnetwork& subnetwork = program_of(plan, first).subnetwork;
+    for (std::size_t u = 0; u < net.units.size(); ++u)
+      summary.assignment.holders[u].push_back(subnetwork.holds[u]);
+  }
+  summary.spectral_gap = spectral_gap(summary.assignment);
+  summary.connected = is_connected(summary.assignment);
+  count_rounds(plan, summary);
+  return summary;
+}
+
+std::string print_table(const AssignmentSummary& s) {
+  std::vector<std::vector<std::string>> units = {{"unit", "workers"}};
+  for (std::size_t u = 0; u < s.units.size(); ++u)
+    units.push_back({s.units[u], print_holders(s.assignment.holders[u])});
+  std::string text = align_columns(units) + "\n";
+  const auto row = [&](std::string name, auto get, auto print) {
+    return spread(std::move(name), s.loads, get, print);
+  };
+  text += align_columns({
+      {"of a worker", "min", "mean", "max"},
+      row(
+          "units", [](const WorkerLoad& w) { return static_cast<double>(w.units); }, print_count),
+      row(
+          "FLOPs of a sample", [](const WorkerLoad& w) { return w.flops.flops(); }, print_flops),
+      row(
+          "parameters", [](const WorkerLoad& w) { return static_cast<double>(w.parameters); },
+          print_count),
+      row(
+          "state", [](const WorkerLoad& w) { return static_cast<double>(w.state.bytes()); },
+          print_bytes),
+      row(
+          "activations",
+          [](const WorkerLoad& w) { return static_cast<double>(w.activations.bytes()); },
+          print_bytes),
+  });
+  const std::size_t holders = holders_of_a_unit(s.assignment);
+  text += fmt::format("\nevery unit is held by {} of {} workers, coverage {:.4g}\n", holders,
+                      s.assignment.workers,
+                      static_cast<double>(holders) / static_cast<double>(s.assignment.workers));
+  text += fmt::format("spectral gap {:.4f}{}\n", s.spectral_gap,
+                      s.connected ? "" : ": the workers fall into parts that share no unit");
+  text += fmt::format("{} sums of gradients in {} groups, in {} rounds\n", s.collectives, s.groups,
+                      s.rounds);
+  return text;
+}
+
+std::string print_json(const AssignmentSummary& s) {
+  using Json = nlohmann::ordered_json;
+  Json units = Json::array(), loads = Json::array();
+  for (std::size_t u = 0; u < s.units.size(); ++u) {
+    Json holders = Json::array();
+    for (std::size_t w = 0; w < s.assignment.holders[u].size(); ++w) {
+      if (s.assignment.holders[u][w]) holders.push_back(w);
+    }
+    units.push_back({{"name", s.units[u]}, {"holders", holders}});
+  }
+  for (std::size_t w = 0; w < s.loads.size(); ++w) {
+    const WorkerLoad& load = s.loads[w];
+    loads.push_back({{"worker", w},
+                     {"units", load.units},
+                     {"flops_per_sample", load.flops.flops()},
+                     {"parameters", load.parameters},
+                     {"state_bytes", load.state.bytes()},
+                     {"activation_bytes", load.activations.bytes()}});
+  }
+  const Json json = {{"strategy", s.strategy},
+                     {"plan_hash", s.plan_hash},
+                     {"workers", s.assignment.workers},
+                     {"holders", holders_of_a_unit(s.assignment)},
+                     {"spectral_gap", s.spectral_gap},
+                     {"connected", s.connected},
+                     {"groups", s.groups},
+                     {"collectives", s.collectives},
+                     {"rounds", s.rounds},
+                     {"units", units},
+                     {"loads", loads}};
+  return json.dump(1) + "\n";
+}
+
+}  // namespace rehearse

@@ -1,0 +1,42 @@
+// Who holds which unit in subnetwork data parallelism, what each worker has to carry, and how the
+// workers' sums of gradients take turns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/base/units.h"
+#include "model/plan/plan.h"
+#include "model/schedule/assignment.h"
+
+namespace rehearse {
+
+// Of one worker: all ranks that share its micro-batches together.
+struct WorkerLoad {
+  std::int64_t units = 0;
+  Flops flops;  // of one sample, forward and backward
+  std::int64_t parameters = 0;
+  Bytes state;        // parameters, gradients and the optimizer's state
+  Bytes activations;  // the rest of the largest sum of live buffers
+};
+
+struct AssignmentSummary {
+  std::string strategy, plan_hash;
+  std::vector<std::string> units;  // names
+  Assignment assignment;
+  std::vector<WorkerLoad> loads;  // by worker
+  double spectral_gap = 0;        // assignment.h
+  bool connected = false;
+  // Groups in which gradients are summed, the sums of a step, and the rounds they take at least, if
+  // each takes one and a rank takes part in one at a time, in the plan's order.
+  std::int64_t groups = 0, collectives = 0, rounds = 0;
+};
+
+// The plan of a strategy with workers; it must be valid (verify()). net: whole_net(plan).
+AssignmentSummary summarize_assignment(const Plan& plan, const Net& net);
+
+std::string print_table(const AssignmentSummary& summary);
+std::string print_json(const AssignmentSummary& summary);
+
+}  // namespace rehearse
