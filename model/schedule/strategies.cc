@@ -26,7 +26,7 @@ std::vector<StrategyRow> axis_rows() {
       {"subnetwork", "every worker trains some of the blocks, every block on equally many",
        "subnetwork: {workers: auto, coverage: 0.5}"},
       {"subnetwork, width", "... or parts of every inner width: hidden units, heads, channels",
-       "subnetwork: {workers: auto, coverage: 0.5, construction: width}"},
+       "data: auto, subnetwork: {workers: 4, coverage: 0.5, construction: width}"},
       {"recompute, selective", "attention keeps no probabilities",
        "data: auto, recompute: selective"},
       {"recompute, full", "blocks keep their inputs, and are run again in backward",

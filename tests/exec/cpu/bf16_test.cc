@@ -172,7 +172,8 @@ using NetParameter = std::tuple<std::string_view, NetCase>;
 class Bf16Net : public testing::TestWithParam<NetParameter> {};
 
 // Every layer rounds its output and its gradient: errors of random sign, two for each layer, in all
-// gradients together. Batch norm magnifies them: its last ones here divide by the deviation of two
+// gradients together. That is what they come to on average; one draw of them may be somewhat more,
+// and twice that is allowed. Batch norm magnifies them: its last ones here divide by the deviation of two
 // values, which may be near zero; 16 times that is allowed.
 TEST_P(Bf16Net, HasTheGradientsOfDouble) {
   const auto& [backend, it] = GetParam();
@@ -192,7 +193,7 @@ TEST_P(Bf16Net, HasTheGradientsOfDouble) {
     apart[i] -= gradients[i];
   for (std::size_t l = 0; l < expected.losses.size(); ++l)
     EXPECT_NEAR(expected.losses[l], actual.losses[l], 4 * error * (1 + expected.losses[l]));
-  const double magnified = normalises_batches(it.net) ? 16 : 1;
+  const double magnified = normalises_batches(it.net) ? 16 : 2;
   EXPECT_LT(norm(apart), magnified * error * norm(gradients));
 }
 
