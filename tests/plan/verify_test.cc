@@ -53,7 +53,17 @@ struct Damage {
 // Every rule is broken once; the message says which op and what about it.
 TEST(Verify, NamesWhatIsWrong) {
   const StrategySpec ddp = testing::data_parallel(), pipe = testing::pipeline("1f1b", 4, 4);
+  const StrategySpec width = testing::by_width(testing::subnetwork({1, 2}));
   const std::vector<Damage> cases = {
+      {"a width without units", width,
+       [](Plan& p) { std::fill_n(p.programs[0].subnetwork.holds.begin(), 4, false); },
+       "it holds units of 8 of the 9 widths: one of each is needed"},
+      {"widths cut twice", width,
+       [](Plan& p) {
+         p.mesh.workers = 2;
+         p.mesh.tensor = 2;
+       },
+       "tensor parallelism cuts the widths that the plan's units are parts of"},
       {"dependency forwards", ddp, [](Plan& p) { p.programs[0].ops[1].after = {OpId(5)}; },
        "op 1 (forward, segments 0..12, micro-batch 0): it waits for op 5, which does not stand "
        "before it"},

@@ -441,6 +441,21 @@ std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program) {
   return sizes;
 }
 
+// A width needs one of its units on every rank, or its sum would have no terms.
+void check_widths_held(Report& report, std::size_t program, const Net& net) {
+  const std::vector<bool>& holds = report.plan.programs[program].subnetwork.holds;
+  std::set<std::size_t> widths, held;
+  for (std::size_t u = 0; u < net.units.size(); ++u) {
+    if (!net.units[u].width) continue;
+    widths.insert(*net.units[u].width);
+    if (holds[u]) held.insert(*net.units[u].width);
+  }
+  if (held.size() == widths.size()) return;
+  report.add_program(program, fmt::format("it holds units of {} of the {} widths: one of each is "
+                                          "needed",
+                                          held.size(), widths.size()));
+}
+
 // Numbers that refer to the network.
 void check_net(Report& report, const Net& net) {
   for (std::size_t p = 0; p < report.plan.programs.size(); ++p) {
@@ -452,6 +467,8 @@ void check_net(Report& report, const Net& net) {
     if (program.subnetwork.holds.size() != net.units.size()) {
       report.add_program(p, fmt::format("it describes {} units, the network has {}",
                                         program.subnetwork.holds.size(), net.units.size()));
+    } else {
+      check_widths_held(report, p, net);
     }
     for (const Buffer& buffer : program.buffers) {
       if (!buffer.value || buffer.value->index() < net.values.size()) continue;
