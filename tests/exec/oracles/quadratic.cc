@@ -137,7 +137,9 @@ Quadratic::Quadratic(const std::vector<Feature>& units, std::int64_t samples)
       x = random.normal();
     targets_(s, static_cast<std::int64_t>(random.below(kClasses))) = 1;
     for (std::int64_t c = 0; c < kChannels; ++c) {
-      const Eigen::ArrayXd pixels = inputs_(s, Eigen::seq(c, Eigen::last, kChannels)).transpose();
+      Eigen::ArrayXd pixels(kPixels);
+      for (std::int64_t p = 0; p < kPixels; ++p)
+        pixels(p) = inputs_(s, p * kChannels + c);
       features_(s, c) = pixels.mean();
       for (std::int64_t u = 0; u < std::ssize(units); ++u)
         features_(s, (1 + u) * kChannels + c) =
