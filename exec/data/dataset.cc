@@ -62,9 +62,9 @@ SampleFormat format_of(const Net& net) {
   const Value& input = net.values[net.input.index()];
   const Value& loss = net.values[net.loss.index()];
   REHEARSE_CHECK(loss.producer.has_value(), "network {} has no loss layer", net.name);
-  const auto* entropy = std::get_if<CrossEntropy>(&net.layers[loss.producer->index()].spec);
-  REHEARSE_CHECK(entropy != nullptr, "the loss of network {} is not a cross entropy", net.name);
-  return {input.type, input.shape, net.values[net.labels.index()].shape, entropy->classes};
+  const auto classes = classes_of_loss(net.layers[loss.producer->index()].spec);
+  REHEARSE_CHECK(classes.has_value(), "the loss of network {} has no classes", net.name);
+  return {input.type, input.shape, net.values[net.labels.index()].shape, *classes};
 }
 
 Dataset::Dataset(std::string name, SampleFormat format, Sizes sizes)

@@ -41,7 +41,7 @@ std::int64_t bound_of(const Net& net, ValueId value) {
   for (const Layer& layer : net.layers) {
     if (std::find(layer.inputs.begin(), layer.inputs.end(), value) == layer.inputs.end()) continue;
     if (const auto* table = std::get_if<Embedding>(&layer.spec)) return table->vocabulary;
-    if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) return loss->classes;
+    if (const auto classes = classes_of_loss(layer.spec)) return *classes;
   }
   return 1;
 }

@@ -148,9 +148,9 @@ class Forward {
     KernelArguments arguments = bind(step, [&](const Place& place) { return at(place); });
     for (const ParameterId id : layer.parameters)
       arguments.parameters.push_back(weights[id.index()].data());
-    if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) {
+    if (const auto classes = classes_of_loss(layer.spec)) {
       logits_ = arguments.inputs[0];
-      classes_ = loss->classes;
+      classes_ = *classes;
     }
     kernels_.push_back(backend_.prepare(request_for(net_, step, kSamples)));
     arguments_.push_back(std::move(arguments));

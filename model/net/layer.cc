@@ -35,6 +35,7 @@ struct KindName {
   std::string_view operator()(const Rotary&) const { return "rotary"; }
   std::string_view operator()(const Attention&) const { return "attention"; }
   std::string_view operator()(const CrossEntropy&) const { return "cross_entropy"; }
+  std::string_view operator()(const SquaredError&) const { return "squared_error"; }
   std::string_view operator()(const GatherRows&) const { return "gather_rows"; }
   std::string_view operator()(const ScatterRows&) const { return "scatter_rows"; }
 };
@@ -58,6 +59,12 @@ LayerFacts without_weight_gradients(LayerFacts facts) {
 
 std::string_view kind_name(const LayerSpec& spec) {
   return std::visit(KindName{}, spec);
+}
+
+std::optional<std::int64_t> classes_of_loss(const LayerSpec& spec) {
+  if (const auto* entropy = std::get_if<CrossEntropy>(&spec)) return entropy->classes;
+  if (const auto* error = std::get_if<SquaredError>(&spec)) return error->classes;
+  return std::nullopt;
 }
 
 std::string_view to_string(KernelClass kernel) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -110,6 +111,13 @@ struct CrossEntropy {
   std::int64_t classes;
   bool split = false;
 };
+// Inputs logits [..., classes] and labels [...]: one loss per label, half the squared distance of
+// the logits from the label's unit vector (Hui and Belkin, "Evaluation of neural architectures
+// trained with square loss vs cross-entropy in classification tasks", ICLR 2021, arXiv 2006.07322;
+// there the mean over the classes, not half their sum).
+struct SquaredError {
+  std::int64_t classes;
+};
 // Sequence parallelism (model/net/tensor.h): [t / ways, c] of each rank -> [t, c] on all of them.
 // Forward is an all-gather, backward a reduce-scatter. A collective of the plan, not a kernel.
 struct GatherRows {
@@ -121,13 +129,15 @@ struct ScatterRows {
   std::int64_t ways;
 };
 
-using LayerSpec =
-    std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu, Add, Sum, Bias,
-                 Dropout, GlobalAveragePool, MaxPool, Patches, ClassToken, FirstRow, Embedding,
-                 PositionEmbedding, Rotary, Attention, CrossEntropy, GatherRows, ScatterRows>;
+using LayerSpec = std::variant<Conv2d, Linear, BatchNorm, LayerNorm, RmsNorm, Relu, Gelu, SwiGlu,
+                               Add, Sum, Bias, Dropout, GlobalAveragePool, MaxPool, Patches,
+                               ClassToken, FirstRow, Embedding, PositionEmbedding, Rotary,
+                               Attention, CrossEntropy, SquaredError, GatherRows, ScatterRows>;
 
 // The kind's name as plans and reports print it: "conv2d", "batch_norm", ...
 std::string_view kind_name(const LayerSpec& spec);
+// Classes that a loss tells apart by its first input's logits; none: the layer is no loss.
+std::optional<std::int64_t> classes_of_loss(const LayerSpec& spec);
 
 // ---- what follows from them ------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
       return !value.empty() && positive;
     case FieldKind::share:
       return value.size() == 1 && 0 <= value[0] && value[0] < kMillionths;
+    case FieldKind::loss:
+      return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(losses());
   }
   REHEARSE_UNREACHABLE("field kind");
 }
@@ -35,7 +37,33 @@ std::optional<std::vector<std::int64_t>> parse_share(std::string_view text) {
   return std::vector<std::int64_t>{millionths};
 }
 
+std::optional<std::vector<std::int64_t>> parse_loss(std::string_view text) {
+  for (const Loss loss : losses()) {
+    if (text == to_string(loss)) return std::vector{static_cast<std::int64_t>(loss)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+const std::vector<Loss>& losses() {
+  static const std::vector<Loss> all = {Loss::cross_entropy, Loss::squared_error};
+  return all;
+}
+
+std::string_view to_string(Loss loss) {
+  switch (loss) {
+    case Loss::cross_entropy:
+      return "cross-entropy";
+    case Loss::squared_error:
+      return "squared-error";
+  }
+  REHEARSE_UNREACHABLE("loss");
+}
+
+bool is_tacit(FieldKind kind) {
+  return kind == FieldKind::share || kind == FieldKind::loss;
+}
 
 const std::vector<ModelBuilder>& model_builders() {
   static const std::vector<ModelBuilder> table = {
@@ -94,6 +122,8 @@ Result<Net> build_net(const ModelSpec& spec) {
 std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value) {
   if (kind == FieldKind::yes_no) return value.at(0) != 0 ? "true" : "false";
   if (kind == FieldKind::share) return exact(share_of(value.at(0)));
+  if (kind == FieldKind::loss)
+    return std::string(to_string(losses().at(static_cast<std::size_t>(value.at(0)))));
   return to_string(Shape{value});
 }
 
@@ -104,6 +134,7 @@ std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string
     return std::vector<std::int64_t>{text == "true" ? 1 : 0};
   }
   if (kind == FieldKind::share) return parse_share(text);
+  if (kind == FieldKind::loss) return parse_loss(text);
   for (const std::string_view part : split(text, 'x')) {
     const auto number = parse_integer(part);
     if (!number) return std::nullopt;
@@ -125,6 +156,8 @@ std::string_view describe(FieldKind kind) {
       return "counts such as [256, 128] or 256x128";
     case FieldKind::share:
       return "a share such as 0.1: at least 0, below 1, no more than six decimals";
+    case FieldKind::loss:
+      return "cross-entropy or squared-error";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

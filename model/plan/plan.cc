@@ -435,9 +435,15 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
 
 Result<Net> whole_net(const Plan& plan) {
   Result<Net> net = build_net(plan.model);
+  if (!net) return net;
+  return whole_net(plan, std::move(net).value());
+}
+
+Result<Net> whole_net(const Plan& plan, Net model) {
+  Result<Net> net = std::move(model);
   if (plan.width_units > 1 && plan.mesh.tensor > 1)
     return error("tensor parallelism cuts the widths that the plan's units are parts of");
-  if (net && plan.width_units > 1) net = split_widths(*net, plan.width_units);
+  if (plan.width_units > 1) net = split_widths(*net, plan.width_units);
   if (!net) return net;
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;

@@ -337,6 +337,8 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
 // The network that the plan's segments and values refer to: its model, cut into units, sliced and
 // recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);
+// The same of a network that stands for what plan.model builds.
+Result<Net> whole_net(const Plan& plan, Net model);
 // The network as a program trains it: of the whole net, what is held, branches scaled; or all of
 // it, with what is not held frozen.
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program);

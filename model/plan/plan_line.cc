@@ -42,10 +42,15 @@ void Line::literal(std::string_view text) {
     throw Malformed{got.where, fmt::format("expected '{}', got '{}'", text, got.text)};
 }
 
+bool Line::continues_with(std::string_view key) const {
+  if (at_end()) return false;
+  const std::string_view text = words_[next_].text;
+  return text.size() > key.size() && text.substr(0, key.size()) == key && text[key.size()] == '=';
+}
+
 Word Line::field(std::string_view key) {
-  Word got = word(fmt::format("'{}='", key));
-  const bool matches = got.text.size() > key.size() && got.text.substr(0, key.size()) == key &&
-                       got.text[key.size()] == '=';
+  const bool matches = continues_with(key);
+  const Word got = word(fmt::format("'{}='", key));
   if (!matches) throw Malformed{got.where, fmt::format("expected '{}=', got '{}'", key, got.text)};
   return tail(got, key.size() + 1);
 }

@@ -33,6 +33,8 @@ class Line {
 
   Word word(std::string_view what);
   void literal(std::string_view text);
+  // Whether the next word is `key=...`.
+  bool continues_with(std::string_view key) const;
   // The value of `key=value`.
   Word field(std::string_view key);
   void finish() const;

@@ -18,6 +18,8 @@ namespace rehearse {
 
 // places: where the plan was read from, so that errors can point there.
 Status verify(const Plan& plan, const PlanPlaces* places = nullptr);
+// The same of a plan for a network that no model kind builds. net: all of it, as whole_net() says.
+Status verify(const Plan& plan, const Net& net);
 
 // "op 12 (receive, tag 3)": as errors and watchdogs name an op.
 std::string describe_op(const RankProgram& program, OpId op);

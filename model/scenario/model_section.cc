@@ -18,6 +18,11 @@ std::optional<std::vector<std::int64_t>> read_field_value(FieldKind kind, const 
                                                           Problems& problems) {
   const bool is_list = given.kind == Kind::list && !given.items.empty();
   if (kind == FieldKind::counts && is_list) return read_counts(given, problems);
+  if (kind == FieldKind::loss) {
+    const auto loss = read_enum(given, "loss", losses(), problems);
+    if (!loss) return std::nullopt;
+    return std::vector{static_cast<std::int64_t>(*loss)};
+  }
   const bool is_word = given.kind == Kind::scalar && !given.quoted;
   auto value = is_word ? parse_field(kind, given.text) : std::nullopt;
   if (!value) expected(describe(kind), given, problems);

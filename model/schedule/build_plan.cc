@@ -476,15 +476,22 @@ Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
                         const std::optional<StageCut>& cut) {
   const Result<ModelSpec> resolved = resolve(model);
   if (!resolved) return resolved.errors();
+  const Result<Net> net = build_net(*resolved);
+  if (!net) return net.errors();
+  Result<Plan> plan = build_plan(strategy, *net, training, devices, costs, cut);
+  if (plan) plan->model = *resolved;
+  return plan;
+}
+
+Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Training& training,
+                        std::int64_t devices, const StageCosts& costs,
+                        const std::optional<StageCut>& cut) {
   Plan frame;
   frame.strategy = strategy.name;
-  frame.model = *resolved;
   frame.training = training;
   frame.sequence_parallel = strategy.tensor && strategy.tensor->sequence_parallel;
   frame.recomputation = strategy.recomputation;
-  const Result<Net> full = build_net(*resolved);
-  if (!full) return full.errors();
-  const Result<Split> split = split_of(strategy, *full, training, devices);
+  const Result<Split> split = split_of(strategy, model, training, devices);
   if (!split) return split.errors();
   frame.mesh = split->mesh;
   frame.micro_batch_samples = split->samples;
@@ -492,7 +499,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
   // Where everybody holds everything, nothing is masked: it is data parallelism.
   if (strategy.subnetwork && split->holders < split->mesh.workers)
     frame.masking = strategy.subnetwork->masking;
-  Result<Net> net = whole_net(frame);
+  Result<Net> net = whole_net(frame, model);
   if (!net) return net.errors();
   const bool is_cut = split->shape.stages() > 1;
   REHEARSE_CHECK(!is_cut || costs.forward.size() == net->blocks.size(), "{} costs for {} blocks",

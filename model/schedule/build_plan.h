@@ -17,6 +17,11 @@ namespace rehearse {
 Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
                         const Training& training, std::int64_t devices, const StageCosts& costs,
                         const std::optional<StageCut>& cut = std::nullopt);
+// The same for a network that no model kind builds (net_builder.h). The plan names no model: it
+// cannot be printed.
+Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Training& training,
+                        std::int64_t devices, const StageCosts& costs,
+                        const std::optional<StageCut>& cut = std::nullopt);
 
 // Every block costs the same, its three passes 1 each, and messages nothing.
 StageCosts even_costs(std::size_t blocks);

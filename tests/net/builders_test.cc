@@ -140,6 +140,27 @@ TEST(Builders, DropoutStandsWhereThePapersHaveIt) {
   }
 }
 
+// The loss is the only layer that differs, and it is found by its classes.
+TEST(Builders, ClassifiersTakeAnotherLoss) {
+  for (const std::string kind : {"mlp", "resnet18", "resnet20", "resnet50", "vit"}) {
+    ModelSpec spec{kind, {{"image", {32, 32, 3}}, {"classes", {10}}}};
+    const Net entropy = build(spec);
+    spec.fields["loss"] = {static_cast<std::int64_t>(Loss::squared_error)};
+    const Net squared = build(spec);
+    ASSERT_EQ(squared.layers.size(), entropy.layers.size());
+    EXPECT_EQ(kind_name(entropy.layers.back().spec), "cross_entropy") << kind;
+    EXPECT_EQ(kind_name(squared.layers.back().spec), "squared_error") << kind;
+    for (std::size_t l = 0; l < squared.layers.size(); ++l) {
+      const bool is_last = l + 1 == squared.layers.size();
+      const LayerSpec& layer = squared.layers[l].spec;
+      EXPECT_EQ(classes_of_loss(layer), is_last ? std::optional<std::int64_t>(10) : std::nullopt);
+      if (!is_last) {
+        EXPECT_EQ(kind_name(layer), kind_name(entropy.layers[l].spec));
+      }
+    }
+  }
+}
+
 TEST(Builders, RefuseWhatDoesNotFit) {
   EXPECT_EQ(format(build_net({"gpt", {{"width", {100}}, {"heads", {12}}}}).errors()),
             "error: width 100 does not divide into 12 heads\n");
@@ -152,6 +173,9 @@ TEST(Builders, RefuseWhatDoesNotFit) {
   EXPECT_EQ(format(build_net({"gpt", {{"dropout", {kMillionths}}}}).errors()),
             "error: field 'dropout' expects a share such as 0.1: at least 0, below 1, no more than "
             "six decimals\n");
+  EXPECT_EQ(
+      format(build_net({"mlp", {{"image", {4, 4, 1}}, {"classes", {2}}, {"loss", {2}}}}).errors()),
+      "error: field 'loss' expects cross-entropy or squared-error\n");
 }
 
 TEST(Builders, FieldsReadBackAsPrinted) {
@@ -165,6 +189,16 @@ TEST(Builders, FieldsReadBackAsPrinted) {
   EXPECT_EQ(parse_field(FieldKind::share, "0"), (std::vector<std::int64_t>{0}));
   for (const char* wrong : {"1", "-0.1", "0.1234567", "0.1x", "", "10%", "nan"})
     EXPECT_EQ(parse_field(FieldKind::share, wrong), std::nullopt) << wrong;
+}
+
+TEST(Builders, EveryLossReadsBack) {
+  for (const Loss loss : losses()) {
+    const std::vector<std::int64_t> value{static_cast<std::int64_t>(loss)};
+    EXPECT_EQ(print_field(FieldKind::loss, value), to_string(loss));
+    EXPECT_EQ(parse_field(FieldKind::loss, to_string(loss)), value);
+  }
+  for (const char* wrong : {"", "squared_error", "squared-error ", "0", "mse"})
+    EXPECT_EQ(parse_field(FieldKind::loss, wrong), std::nullopt) << wrong;
 }
 
 TEST(Builders, EveryShareReadsBack) {

@@ -53,6 +53,26 @@ TEST(PlanText, SaysAShareOnlyWhereThereIsOne) {
   EXPECT_EQ(print(parsed->plan), text());
 }
 
+TEST(PlanText, SaysALossOnlyWhereItIsAnother) {
+  ModelSpec model = testing::mlp();
+  const auto text = [&] {
+    return print(*testing::plan_of({"", testing::data_parallel(), model, 2}));
+  };
+  model.fields["loss"] = {static_cast<std::int64_t>(Loss::cross_entropy)};
+  EXPECT_EQ(text().find("loss"), std::string::npos);
+  model.fields["loss"] = {static_cast<std::int64_t>(Loss::squared_error)};
+  for (const std::string dropout : {"", " dropout=0.1"}) {
+    const std::string line =
+        "\nmodel mlp image=4x4x1 hidden=24x24x24 classes=10" + dropout + " loss=squared-error\n";
+    EXPECT_NE(text().find(line), std::string::npos) << text();
+    const Result<ParsedPlan> parsed = parse_plan(text(), "plan.txt");
+    ASSERT_TRUE(parsed.ok()) << format(parsed.errors());
+    EXPECT_EQ(parsed->plan.model.fields.at("loss"), model.fields.at("loss"));
+    EXPECT_EQ(print(parsed->plan), text());
+    model.fields["dropout"] = {100'000};
+  }
+}
+
 struct BadText {
   std::string from, to, error;
 };
@@ -79,6 +99,10 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
        "decimals, got '1.5'\n"
        "    3 | model mlp image=4x4x1 hidden=24x24x24 classes=10 dropout=1.5\n"
        "      |                                                          ^~~\n"},
+      {"classes=10", "classes=10 loss=mse",
+       "plan.txt:3:55: error: expected cross-entropy or squared-error, got 'mse'\n"
+       "    3 | model mlp image=4x4x1 hidden=24x24x24 classes=10 loss=mse\n"
+       "      |                                                       ^~~\n"},
       {"group 0 ranks=0,1", "group 0 ranks=0,x",
        "plan.txt:13:17: error: expected a number, got 'x'\n"
        "   13 | group 0 ranks=0,x\n"

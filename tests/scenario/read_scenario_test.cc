@@ -59,6 +59,21 @@ TEST(ReadScenario, Dropout) {
   EXPECT_EQ(dropout("{kind: vit, image: 28x28x3, patch: 4, classes: 100}"), 0);
 }
 
+TEST(ReadScenario, Losses) {
+  const auto loss = [](const std::string& model) {
+    const ModelSpec spec =
+        parsed(replaced(kEverything, "{kind: resnet18, image: 28x28x3, classes: 100}", model))
+            .model;
+    return losses().at(static_cast<std::size_t>(spec.at("loss")));
+  };
+  for (const std::string kind : {"resnet18", "resnet20", "resnet50", "vit, patch: 4"}) {
+    const std::string model = "{kind: " + kind + ", image: 28x28x3, classes: 100";
+    EXPECT_EQ(loss(model + "}"), Loss::cross_entropy);
+    EXPECT_EQ(loss(model + ", loss: cross-entropy}"), Loss::cross_entropy);
+    EXPECT_EQ(loss(model + ", loss: squared-error}"), Loss::squared_error);
+  }
+}
+
 TEST(ReadScenario, Optimizers) {
   const std::string sgd = "{kind: sgd, lr: 0.05, momentum: 0.8, weight_decay: 1e-4}";
   const auto optimizer = [&](const std::string& text) {

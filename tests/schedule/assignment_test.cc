@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
 #include <numeric>
 
+#include "model/net/width.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
@@ -37,6 +39,27 @@ TEST(Assignment, EveryUnitHasExactlyItsHolders) {
         ASSERT_EQ(assignment.holders.size(), net.units.size());
         expect_uniform(assignment, holders);
       }
+    }
+  }
+}
+
+// Of widths, too: every worker has c of the N units of each width.
+TEST(Assignment, EveryWidthGoesRound) {
+  for (const std::int64_t workers : {2, 3, 4, 5, 8}) {
+    const Net net = *split_widths(net_of_kind(testing::resnet20()), workers);
+    for (std::int64_t holders = 1; holders <= workers; ++holders) {
+      const Assignment assignment = assign_widths(net, workers, holders, 1);
+      ASSERT_EQ(assignment.holders.size(), net.units.size());
+      expect_uniform(assignment, holders);
+      std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> held;  // by width and worker
+      for (std::size_t u = 0; u < net.units.size(); ++u) {
+        for (std::int64_t w = 0; w < workers; ++w) {
+          if (assignment.holders[u][static_cast<std::size_t>(w)]) ++held[{*net.units[u].width, w}];
+        }
+      }
+      EXPECT_EQ(held.size(), static_cast<std::size_t>(9 * workers));
+      for (const auto& [place, units] : held)
+        EXPECT_EQ(units, holders) << "width " << place.first << ", worker " << place.second;
     }
   }
 }

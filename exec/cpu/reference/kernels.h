@@ -152,6 +152,12 @@ struct Kernels<CrossEntropy, Real> {
   static void backward(const CrossEntropy& loss, const Call<Real>& call);
 };
 
+template <class Real>
+struct Kernels<SquaredError, Real> {
+  static void forward(const SquaredError& loss, const Call<Real>& call);
+  static void backward(const SquaredError& loss, const Call<Real>& call);
+};
+
 // One step of the optimizer; its state is null where it keeps none.
 template <class Real>
 void step(const Update& update, Real* weights, const Real* gradients, const OptimizerState& state,

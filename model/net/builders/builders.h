@@ -5,6 +5,10 @@
 
 namespace rehearse::builders {
 
+// The field `loss` of classifiers, and the layer that it asks for.
+ModelField loss_field();
+LayerSpec loss_layer(const ModelSpec& resolved, std::int64_t classes);
+
 ModelBuilder mlp();
 ModelBuilder resnet18();
 ModelBuilder resnet20();

@@ -27,7 +27,7 @@ Result<Net> build(const ModelSpec& spec) {
   net.begin_block("head");
   net.begin_segment("linear");
   x = net.add("linear", Linear{width, classes, true}, {x});
-  return net.finish(net.add("loss", CrossEntropy{classes}, {x, net.labels()}));
+  return net.finish(net.add("loss", loss_layer(spec, classes), {x, net.labels()}));
 }
 
 }  // namespace
@@ -38,7 +38,8 @@ ModelBuilder mlp() {
           {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
            {"hidden", FieldKind::counts, {256, 256}, "widths of the hidden layers"},
            {"classes", FieldKind::count, {}, "number of classes"},
-           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"},
+           loss_field()},
           build};
 }
 

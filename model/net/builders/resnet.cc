@@ -103,7 +103,7 @@ Net build_resnet(const ModelSpec& spec, const Family& family) {
   net.begin_segment("linear");
   x = net.add("pool", GlobalAveragePool{}, {x});
   x = net.add("linear", Linear{family.out(family.widths.back()), classes, true}, {x});
-  return net.finish(net.add("loss", CrossEntropy{classes}, {x, net.labels()}));
+  return net.finish(net.add("loss", loss_layer(spec, classes), {x, net.labels()}));
 }
 
 Result<Net> build_resnet18(const ModelSpec& spec) {
@@ -120,7 +120,8 @@ Result<Net> build_resnet50(const ModelSpec& spec) {
 
 std::vector<ModelField> fields() {
   return {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
-          {"classes", FieldKind::count, {}, "number of classes"}};
+          {"classes", FieldKind::count, {}, "number of classes"},
+          loss_field()};
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ Result<Net> build(const ModelSpec& spec) {
   x = net.add("norm", LayerNorm{size.width}, {x});
   x = net.add("class", FirstRow{}, {x});
   x = net.add("linear", Linear{size.width, classes, true}, {x});
-  return net.finish(net.add("loss", CrossEntropy{classes}, {x, net.labels()}));
+  return net.finish(net.add("loss", loss_layer(spec, classes), {x, net.labels()}));
 }
 
 }  // namespace
@@ -63,7 +63,8 @@ ModelBuilder vit() {
            {"width", FieldKind::count, {768}, "width of the residual stream"},
            {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
            {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
-           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"}},
+           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"},
+           loss_field()},
           build};
 }
 

@@ -27,6 +27,7 @@ LayerFacts describe(const PositionEmbedding& spec, std::span<const Shape> inputs
 LayerFacts describe(const Rotary& spec, std::span<const Shape> inputs);
 LayerFacts describe(const Attention& spec, std::span<const Shape> inputs);
 LayerFacts describe(const CrossEntropy& spec, std::span<const Shape> inputs);
+LayerFacts describe(const SquaredError& spec, std::span<const Shape> inputs);
 LayerFacts describe(const GatherRows& spec, std::span<const Shape> inputs);
 LayerFacts describe(const ScatterRows& spec, std::span<const Shape> inputs);
 

@@ -53,6 +53,15 @@ TEST(CrossEntropyBackward, TakesTheLossScaleWithoutOutputGradient) {
   EXPECT_EQ(gradient(nullptr), gradient(given.data()));
 }
 
+// Half the squared distance from (0, 1, 0): at it 0, from (1, -1, 2) (1 + 4 + 4) / 2; the gradient
+// is the difference, here times 1 and 3.
+TEST(SquaredError, IsHalfTheSquaredDistance) {
+  const LayerCase layer{"", SquaredError{3}, {{{3}}, {{1}}}, 2};
+  const LayerOutcome outcome = run(layer, {{{0, 1, 0, 1, -1, 2}, {1, 1}}, {}, {1, 3}});
+  EXPECT_THAT(outcome.output, ElementsAre(0, 4.5));
+  EXPECT_THAT(outcome.input_gradients.at(0), ElementsAre(0, 0, 0, 3, -6, 6));
+}
+
 // A normalised channel with scale s and shift t has mean t and variance s^2 v / (v + eps): inputs
 // +-1 have v = 1.
 TEST(BatchNormForward, HasTheMomentsOfScaleAndShift) {

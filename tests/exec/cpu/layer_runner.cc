@@ -48,7 +48,7 @@ class Runner {
   }
 
  private:
-  bool has_losses() const { return std::holds_alternative<CrossEntropy>(layer_.layer); }
+  bool has_losses() const { return classes_of_loss(layer_.layer).has_value(); }
   bool forward_in_place() const { return options_.in_place && facts_.forward_in_place; }
   Tensor& output() { return forward_in_place() ? inputs_[0] : output_; }
 
@@ -205,16 +205,14 @@ LayerFacts facts_of(const LayerCase& layer) {
 }
 
 bool is_index(const LayerSpec& layer, std::size_t input) {
-  return std::holds_alternative<Embedding>(layer) ||
-         (std::holds_alternative<CrossEntropy>(layer) && input == 1);
+  return std::holds_alternative<Embedding>(layer) || (classes_of_loss(layer) && input == 1);
 }
 
 LayerData draw(const LayerCase& layer, std::uint64_t seed) {
   Random random(seed);
   const auto below = [&] {
     const auto* embedding = std::get_if<Embedding>(&layer.layer);
-    const auto* loss = std::get_if<CrossEntropy>(&layer.layer);
-    const std::int64_t limit = embedding ? embedding->vocabulary : loss->classes;
+    const std::int64_t limit = embedding ? embedding->vocabulary : *classes_of_loss(layer.layer);
     return static_cast<double>(random.below(static_cast<std::uint64_t>(limit)));
   };
   // At least 0.1 away from zero, where ReLU has no derivative.
@@ -290,6 +288,8 @@ const std::vector<LayerCase>& layer_cases() {
       {"attention_fused_causal_grouped", Attention{4, 1, 2, true, true}, {{{5, 12}}}, 2},
       {"cross_entropy", CrossEntropy{5}, {{{5}}, {{1}}}, 4},
       {"cross_entropy_sequence", CrossEntropy{4}, {{{3, 4}}, {{3}}}, 2},
+      {"squared_error", SquaredError{5}, {{{5}}, {{1}}}, 4},
+      {"squared_error_sequence", SquaredError{4}, {{{3, 4}}, {{3}}}, 2},
   };
   return cases;
 }

@@ -52,7 +52,7 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
 
   static std::int64_t classes_of(const Net& net) {
     for (const Layer& layer : net.layers) {
-      if (const auto* loss = std::get_if<CrossEntropy>(&layer.spec)) return loss->classes;
+      if (const auto classes = classes_of_loss(layer.spec)) return *classes;
     }
     return 1;
   }
