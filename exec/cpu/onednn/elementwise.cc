@@ -203,6 +203,16 @@ void convert_rows(To* to, std::int64_t to_apart, const From* from, std::int64_t 
 }
 
 template <class Real>
+void add_to_rows(const Team& team, Real* y, const Real* x, const Real* row, std::int64_t rows,
+                 std::int64_t n) {
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / n);
+  team.share(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin * n; at < end * n; at += n)
+      add_range(y + at, x + at, row, n);
+  });
+}
+
+template <class Real>
 void sum_rows(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
               bool adds) {
   team.share(n, kColumns, [&](std::int64_t begin, std::int64_t end) {
@@ -308,6 +318,10 @@ template void fill_zero(const Team&, float*, std::int64_t);
 template void fill_zero(const Team&, BFloat16*, std::int64_t);
 template void divide(const Team&, float*, std::int64_t, float);
 template void divide(const Team&, BFloat16*, std::int64_t, float);
+template void add_to_rows(const Team&, float*, const float*, const float*, std::int64_t,
+                          std::int64_t);
+template void add_to_rows(const Team&, BFloat16*, const BFloat16*, const BFloat16*, std::int64_t,
+                          std::int64_t);
 template void sum_rows(const Team&, float*, const float*, std::int64_t, std::int64_t, bool);
 template void sum_rows(const Team&, BFloat16*, const BFloat16*, std::int64_t, std::int64_t, bool);
 template double sum_of_squares(const Team&, const float*, std::int64_t);

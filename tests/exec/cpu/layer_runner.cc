@@ -316,6 +316,9 @@ std::vector<LayerCase> training_cases() {
       {"gpt_dropout", Dropout{0.1}, {{{50, 119}}}, 3},
       {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
       {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
+      {"width_sum", Sum{1.0}, {4, {{37, 200}}}, 2},
+      {"width_sum_scaled", Sum{0.25}, {5, {{37, 200}}}, 2},
+      {"width_bias", Bias{200}, {{{37, 200}}}, 3},
   };
   list.insert(list.end(), real.begin(), real.end());
   return list;
