@@ -151,6 +151,11 @@ std::unique_ptr<Kernel> elementwise(const SharedSession& session, const KernelRe
 }
 
 template <class Real>
+void move(Real* to, const Real* from, std::int64_t n) {
+  std::memmove(static_cast<void*>(to), from, static_cast<std::size_t>(n) * sizeof(Real));
+}
+
+template <class Real>
 const Real* from(const void* data, std::int64_t begin) {
   return static_cast<const Real*>(data) + begin;
 }
@@ -176,7 +181,7 @@ void add(const Team& team, Real* sum, const Real* left, const Real* right, std::
 template <class Real>
 void copy(const Team& team, Real* to, const Real* from, std::int64_t n) {
   team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    std::memmove(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(Real));
+    move(to + begin, from + begin, end - begin);
   });
 }
 
@@ -302,8 +307,7 @@ std::unique_ptr<Kernel> make_accumulate(const SharedSession& session,
 template <class Real>
 std::unique_ptr<Kernel> make_copy(const SharedSession& session, const KernelRequest& request) {
   const auto loop = [](const KernelArguments& a, std::int64_t at, std::int64_t n) {
-    std::memmove(to<Real>(a.sum, at), from<Real>(a.left, at),
-                 static_cast<std::size_t>(n) * sizeof(Real));
+    move(to<Real>(a.sum, at), from<Real>(a.left, at), n);
   };
   return std::make_unique<Elementwise<decltype(loop)>>(session, request.elements, loop);
 }
