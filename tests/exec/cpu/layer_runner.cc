@@ -302,6 +302,7 @@ std::vector<LayerCase> training_cases() {
       {"mlp_hidden", Linear{784, 256, true}, {{{784}}}, 8},
       {"gpt_up", Linear{64, 256, true}, {{{16, 64}}}, 2},
       {"gpt_head", Linear{64, 257, false}, {{{16, 64}}}, 2},
+      {"gpt_wide", Linear{96, 1000, true}, {{{20, 96}}}, 2},  // a part for each of three threads
       {"gpt_positions", PositionEmbedding{90, 64}, {{{70, 64}}}, 3},
       {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
       {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
