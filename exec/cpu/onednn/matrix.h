@@ -26,7 +26,7 @@ void product(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::in
 
 // c [m, n] = op(a) op(b), or added to c, on all threads of the session. Where it is exact the
 // result is cut into parts by its shape alone, each of which one thread computes; else large ones
-// are cut by the threads. In BFloat16 it is by its shape, too, whose parts are float until they are
+// are cut by the threads. In BFloat16 the shape cuts it, too; parts are float until they are
 // rounded, once: in the work space, of which reserve_product() takes enough.
 template <class Real>
 void shared_product(const Session& session, char trans_a, char trans_b, std::int64_t m,
