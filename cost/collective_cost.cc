@@ -68,7 +68,7 @@ namespace {
 Seconds doubling_seconds(const MessageCost& cost, std::size_t members, Bytes bytes) {
   if (members == 1 || bytes == Bytes{}) return {};
   const std::size_t steps =
-      step_count(CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, members);
+      step_count({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, members});
   const std::size_t sums = steps - (std::has_single_bit(members) ? 0 : 1);
   return static_cast<double>(steps) * send_seconds(cost, bytes) +
          static_cast<double>(sums) * times(cost.gamma_per_byte, bytes);

@@ -55,6 +55,7 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
       return {Seconds{}, Bytes{}, device.provenance};
   }
   REHEARSE_UNREACHABLE("op kind");

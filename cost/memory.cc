@@ -112,8 +112,8 @@ RankTraffic traffic_of(const Plan& plan, RankId rank) {
     const Collective& collective = collective_of(op);
     const Group& group = group_of(plan, rank, op);
     for (const CollectiveStep& step :
-         steps_of(collective_kind(op.kind), collective.algorithm, member_number(group, rank),
-                  group.members.size(), collective.end - collective.begin)) {
+         steps_of(shape_of(op, group.members.size()), member_number(group, rank),
+                  collective.end - collective.begin)) {
       traffic.sent[kind] += Bytes::bytes(step.send.size() * collective.element_bytes);
       traffic.received[kind] += Bytes::bytes(step.receive.size() * collective.element_bytes);
     }

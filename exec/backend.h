@@ -49,7 +49,7 @@ struct KernelArguments {
   const void* output_gradient = nullptr;  // null: the loss, whose gradient is loss_scale
   std::vector<void*> input_gradients;     // null where none is wanted
   std::vector<const void*> parameters;
-  std::vector<void*> parameter_gradients;
+  std::vector<void*> parameter_gradients;    // null where the layer is frozen
   bool adds_to_parameter_gradients = false;  // or overwrites them
   double loss_scale = 1;                     // gradient of each label's loss
   const void* left = nullptr;                // accumulate: sum = left + right; copy: sum = left

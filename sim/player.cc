@@ -102,6 +102,7 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
       return meet_collective(rank, id);
   }
 }
@@ -155,8 +156,7 @@ void Player::meet_collective(RankId rank, OpId id) {
   Meeting& meeting = meetings_[key];
   meeting.key = key;
   meeting.group = group_id;
-  meeting.kind = collective_kind(op.kind);
-  meeting.algorithm = detail.algorithm;
+  meeting.shape = shape_of(op, group.members.size());
   meeting.element_bytes = detail.element_bytes;
   meeting.elements = detail.end - detail.begin;
   meeting.members.resize(group.members.size());
@@ -174,15 +174,13 @@ void Player::meet_collective(RankId rank, OpId id) {
 
 CollectiveStep Player::current_step(const Meeting& meeting, std::size_t member) const {
   const std::size_t number = meeting.members[member].step;
-  return step_of(meeting.kind, meeting.algorithm, member, meeting.members.size(), meeting.elements,
-                 number);
+  return step_of(meeting.shape, member, meeting.elements, number);
 }
 
 // The member sends and receives what its current step says; either may wait for the neighbour.
 void Player::next_step(Meeting& meeting, std::size_t member) {
   Meeting::Member& own = meeting.members[member];
-  if (own.step == step_count(meeting.kind, meeting.algorithm, meeting.members.size()))
-    return finish_member(meeting, member);
+  if (own.step == step_count(meeting.shape)) return finish_member(meeting, member);
   const CollectiveStep step = current_step(meeting, member);
   const std::size_t number = own.step;
   own.pending = 2;

@@ -45,9 +45,8 @@ class Player {
   struct Meeting {
     MeetingKey key;
     GroupId group;
-    CollectiveKind kind = CollectiveKind::all_reduce;
+    CollectiveShape shape;
     std::int64_t element_bytes = 0;
-    CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
     std::int64_t elements = 0;
     std::size_t issued = 0, finished = 0;
     struct Member {

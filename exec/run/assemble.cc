@@ -21,6 +21,7 @@ std::map<ParameterId, Owner> owners_of(const Plan& plan) {
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     const auto& classes = program_of(plan, RankId(r)).parameter_classes;
     for (std::size_t c = 0; c < classes.size(); ++c) {
+      if (!classes[c].is_held) continue;
       owners.try_emplace(classes[c].parameters.front(), Owner{RankId(r), ParameterClassId(c)});
     }
   }

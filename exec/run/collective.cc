@@ -19,20 +19,20 @@ void copy(std::span<std::byte> into, std::span<const std::byte> from) {
 }  // namespace
 
 CollectiveRun::CollectiveRun(Transport& transport, Backend& backend, const Group& group,
-                             CollectiveKind kind, const Collective& collective, std::int64_t tag,
-                             const CollectiveMemory& memory)
+                             const CollectiveShape& shape, const Collective& collective,
+                             std::int64_t tag, const CollectiveMemory& memory)
     : transport_(transport),
       backend_(backend),
       group_(group),
-      kind_(kind),
-      algorithm_(collective.algorithm),
+      kind_(shape.kind),
+      algorithm_(shape.algorithm),
       member_(member_number(group, transport.rank())),
       elements_(collective.end - collective.begin),
       divisor_(collective.divisor),
       element_bytes_(collective.element_bytes),
       tag_(tag),
       memory_(memory),
-      steps_(steps_of(kind, collective.algorithm, member_, group.members.size(), elements_)) {
+      steps_(steps_of(shape, member_, elements_)) {
   if (kind_ == CollectiveKind::all_gather && !memory_.shard.empty())
     copy(own_chunk(), memory_.shard.first(own_chunk().size()));
 }

@@ -23,8 +23,9 @@ struct CollectiveMemory {
 
 class CollectiveRun {
  public:
-  CollectiveRun(Transport& transport, Backend& backend, const Group& group, CollectiveKind kind,
-                const Collective& collective, std::int64_t tag, const CollectiveMemory& memory);
+  CollectiveRun(Transport& transport, Backend& backend, const Group& group,
+                const CollectiveShape& shape, const Collective& collective, std::int64_t tag,
+                const CollectiveMemory& memory);
 
   // Does what can be done now; whether it is finished.
   bool advance();

@@ -132,9 +132,9 @@ void Executor::begin_transfer(Running& running, const Op& op) {
 
 void Executor::begin_collective(Running& running, const Op& op) {
   const bool of_squares = is_of_squares(program_, op);
-  running.collective.emplace(transport_, of_squares ? *doubles_ : backend_,
-                             group_of(plan_, rank_, op), collective_kind(op.kind),
-                             collective_of(op),
+  const Group& group = group_of(plan_, rank_, op);
+  running.collective.emplace(transport_, of_squares ? *doubles_ : backend_, group,
+                             shape_of(op, group.members.size()), collective_of(op),
                              collective_tag(program_.lanes[op.lane.index()].kind), memory_of(op));
 }
 
@@ -151,8 +151,8 @@ CollectiveMemory Executor::memory_of(const Op& op) {
   if (is_of_squares(program_, op)) return memory;
   REHEARSE_CHECK(collective.parameter_class.has_value(), "a collective of a value");
   const ParameterClassId c = *collective.parameter_class;
-  std::byte* flat =
-      op.kind == OpKind::all_gather ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);
+  const bool of_weights = op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
+  std::byte* flat = of_weights ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);
   if (memory.values.empty()) {
     const auto bytes =
         static_cast<std::size_t>((collective.end - collective.begin) * collective.element_bytes);
@@ -179,7 +179,8 @@ bool Executor::advance(Running& running) {
       return transport_.test(*running.message);
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
-    case OpKind::all_gather: {
+    case OpKind::all_gather:
+    case OpKind::broadcast: {
       const bool done = running.collective->advance();
       running.moved = running.collective->moved();
       return done;

@@ -52,9 +52,10 @@ OptimizerState Parameters::arrays_in(std::byte* memory, const ParameterClass& he
   return state;
 }
 
-// All of a class, or a chunk of every bucket.
+// All of a class, or a chunk of every bucket; nothing of what is only read.
 std::vector<Parameters::Own> Parameters::own_ranges(ParameterClassId c) const {
   const ParameterClass& it = held(c);
+  if (!it.is_held) return {};
   if (it.sharding == Sharding::none) return {{0, it.elements, 0}};
   const Group& group = group_at(plan_, rank_, *it.group);
   std::vector<Own> own;

@@ -29,7 +29,8 @@ class Parameters {
   std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
   std::byte* flat_gradients(ParameterClassId c) const { return flat_[c.index()].gradients; }
 
-  // What this rank updates of a class, piece by piece: neighbours that decay alike are one.
+  // What this rank updates of a class (nothing of what it only reads), piece by piece: neighbours
+  // that decay alike are one.
   struct Part {
     std::byte *weights, *gradients;
     OptimizerState state;

@@ -60,6 +60,44 @@ CollectiveStep pairwise_step(CollectiveKind kind, std::size_t member, std::size_
           chunk_at(reduce ? member : from, members, n), reduce};
 }
 
+// First chunk k goes from source k mod sources to receiver k, in rounds of as many chunks as there
+// are sources; then chunks go around the receivers.
+class Broadcast {
+ public:
+  explicit Broadcast(const CollectiveShape& shape)
+      : sources_(shape.sources), receivers_(shape.members - shape.sources) {
+    REHEARSE_CHECK(sources_ > 0 && sources_ < shape.members, "{} of {} members broadcast", sources_,
+                   shape.members);
+  }
+
+  std::size_t steps() const { return rounds() + receivers_ - 1; }
+
+  CollectiveStep step(std::size_t member, std::int64_t n, std::size_t number) const {
+    const CollectiveStep idle{member, member, {}, {}, false};
+    if (number >= rounds()) {
+      if (member < sources_) return idle;
+      CollectiveStep step = ring_step(CollectiveKind::all_gather, member - sources_, receivers_, n,
+                                      number - rounds());
+      step.to += sources_;
+      step.from += sources_;
+      return step;
+    }
+    const std::size_t first = number * sources_, end = std::min(first + sources_, receivers_);
+    const auto chunk = [&](std::size_t k) { return chunk_at(k, receivers_, n); };
+    if (member < sources_) {
+      const std::size_t k = first + member;
+      return k < end ? CollectiveStep{sources_ + k, sources_ + k, chunk(k), {}, false} : idle;
+    }
+    const std::size_t k = member - sources_;
+    return first <= k && k < end ? CollectiveStep{k - first, k - first, {}, chunk(k), false} : idle;
+  }
+
+ private:
+  std::size_t rounds() const { return (receivers_ + sources_ - 1) / sources_; }
+
+  std::size_t sources_, receivers_;
+};
+
 // Members beyond the last power of two.
 std::size_t extra_members(std::size_t members) {
   return members - std::bit_floor(members);
@@ -93,38 +131,41 @@ CollectiveStep doubling_step(std::size_t member, std::size_t members, std::int64
 
 }  // namespace
 
-std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
-                                     std::size_t member, std::size_t members, std::int64_t n) {
-  std::vector<CollectiveStep> steps(step_count(kind, algorithm, members));
+std::vector<CollectiveStep> steps_of(const CollectiveShape& shape, std::size_t member,
+                                     std::int64_t n) {
+  std::vector<CollectiveStep> steps(step_count(shape));
   for (std::size_t s = 0; s < steps.size(); ++s)
-    steps[s] = step_of(kind, algorithm, member, members, n, s);
+    steps[s] = step_of(shape, member, n, s);
   return steps;
 }
 
-std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members) {
-  REHEARSE_CHECK(members > 0, "a collective of nobody");
-  switch (algorithm) {
+std::size_t step_count(const CollectiveShape& shape) {
+  REHEARSE_CHECK(shape.members > 0, "a collective of nobody");
+  switch (shape.algorithm) {
     case CollectiveAlgorithm::ring:
+      if (shape.kind == CollectiveKind::broadcast) return Broadcast(shape).steps();
+      return exchange_count(shape.kind, shape.members);
     case CollectiveAlgorithm::pairwise:
-      return exchange_count(kind, members);
+      REHEARSE_CHECK(shape.kind != CollectiveKind::broadcast, "broadcasts are by ring");
+      return exchange_count(shape.kind, shape.members);
     case CollectiveAlgorithm::doubling:
-      return doubling_count(kind, members);
+      return doubling_count(shape.kind, shape.members);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
 
-CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
-                       std::size_t members, std::int64_t n, std::size_t number) {
-  REHEARSE_CHECK(member < members, "member {} of {}", member, members);
-  REHEARSE_CHECK(number < step_count(kind, algorithm, members), "step {} of {} members", number,
-                 members);
-  switch (algorithm) {
+CollectiveStep step_of(const CollectiveShape& shape, std::size_t member, std::int64_t n,
+                       std::size_t number) {
+  REHEARSE_CHECK(member < shape.members, "member {} of {}", member, shape.members);
+  REHEARSE_CHECK(number < step_count(shape), "step {} of {} members", number, shape.members);
+  switch (shape.algorithm) {
     case CollectiveAlgorithm::ring:
-      return ring_step(kind, member, members, n, number);
+      if (shape.kind == CollectiveKind::broadcast) return Broadcast(shape).step(member, n, number);
+      return ring_step(shape.kind, member, shape.members, n, number);
     case CollectiveAlgorithm::pairwise:
-      return pairwise_step(kind, member, members, n, number);
+      return pairwise_step(shape.kind, member, shape.members, n, number);
     case CollectiveAlgorithm::doubling:
-      return doubling_step(member, members, n, number);
+      return doubling_step(member, shape.members, n, number);
   }
   REHEARSE_UNREACHABLE("collective algorithm");
 }
@@ -136,12 +177,13 @@ std::int64_t elements_sent(const std::vector<CollectiveStep>& steps) {
   return sent;
 }
 
-std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members,
-                      std::int64_t n) {
-  if (kind == CollectiveKind::all_gather || members < 2) return 0;
-  const auto c = static_cast<std::int64_t>(members);
+std::int64_t room_for(const CollectiveShape& shape, std::int64_t n) {
+  const bool adds =
+      shape.kind == CollectiveKind::all_reduce || shape.kind == CollectiveKind::reduce_scatter;
+  if (!adds || shape.members < 2) return 0;
+  const auto c = static_cast<std::int64_t>(shape.members);
   const std::int64_t longest = (n + c - 1) / c;
-  switch (algorithm) {
+  switch (shape.algorithm) {
     case CollectiveAlgorithm::ring:
       return longest;
     case CollectiveAlgorithm::pairwise:

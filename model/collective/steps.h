@@ -11,7 +11,7 @@
 
 namespace rehearse {
 
-enum class CollectiveKind { all_reduce, reduce_scatter, all_gather };
+enum class CollectiveKind { all_reduce, reduce_scatter, all_gather, broadcast };
 enum class CollectiveAlgorithm { ring, pairwise, doubling };
 std::string_view to_string(CollectiveAlgorithm algorithm);
 
@@ -44,6 +44,13 @@ struct CollectiveStep {
   bool reduce = false;
 };
 
+struct CollectiveShape {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
+  std::size_t members = 1;
+  std::size_t sources = 0;  // of a broadcast: the first members, which have all of it
+};
+
 // Member's list for n elements over c members; chunk k is [k n / c, (k+1) n / c).
 //
 // Ring (Patarasuk and Yuan, JPDC 2009): c - 1 steps for a reduce-scatter, after which member k has
@@ -56,25 +63,29 @@ struct CollectiveStep {
 // and bytes are a ring's, but the terms of a chunk come together in one place, where they can be
 // added in any order: ours is fold_tree() over the members.
 //
+// A broadcast from several members to the r others is by ring only, and is a scatter and an
+// all-gather (section 4.4 there, where one member sends): the sources send each of the others one
+// of r chunks, in turn, and these send what they have around a ring of their own. r n elements in
+// all; a source sends n / sources.
+//
 // Recursive doubling (section 4.5 there), of all-reduces only: in step s members whose numbers
 // differ in bit s exchange all they have, and have the same sum, to the bit, afterwards. Of the
 // members beyond the last power of two each adds to one of the others first, and gets the sum from
 // it in the end. Few and short messages: log2(c) steps of n elements.
-std::vector<CollectiveStep> steps_of(CollectiveKind kind, CollectiveAlgorithm algorithm,
-                                     std::size_t member, std::size_t members, std::int64_t n);
+std::vector<CollectiveStep> steps_of(const CollectiveShape& shape, std::size_t member,
+                                     std::int64_t n);
 
 // The list piece by piece, for whoever plays many members at once: all lists of a group are as long
 // as the square of its size. Both O(1).
-std::size_t step_count(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members);
-CollectiveStep step_of(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t member,
-                       std::size_t members, std::int64_t n, std::size_t number);
+std::size_t step_count(const CollectiveShape& shape);
+CollectiveStep step_of(const CollectiveShape& shape, std::size_t member, std::int64_t n,
+                       std::size_t number);
 
 // Elements one member sends.
 std::int64_t elements_sent(const std::vector<CollectiveStep>& steps);
 // Elements that a member needs room for, to receive what it adds to its own: of a ring the longest
 // chunk, of a pairwise exchange one for every other member, doubling everything. The same for all
 // members, as those of one program have buffers of one size. O(1).
-std::int64_t room_for(CollectiveKind kind, CollectiveAlgorithm algorithm, std::size_t members,
-                      std::int64_t n);
+std::int64_t room_for(const CollectiveShape& shape, std::int64_t n);
 
 }  // namespace rehearse

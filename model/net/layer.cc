@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
@@ -46,6 +47,13 @@ std::int64_t Shape::elements() const {
 
 std::string to_string(const Shape& shape) {
   return fmt::format("{}", fmt::join(shape.dims, "x"));
+}
+
+LayerFacts without_weight_gradients(LayerFacts facts) {
+  facts.backward_weight = {};
+  // Products: the input's gradient is made of the output's and the weights alone.
+  if (facts.splits_backward) std::fill(facts.saves_input.begin(), facts.saves_input.end(), false);
+  return facts;
 }
 
 std::string_view kind_name(const LayerSpec& spec) {

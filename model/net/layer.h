@@ -188,4 +188,8 @@ struct LayerFacts {
 // builder (checked), not of the user.
 LayerFacts describe(const LayerSpec& spec, std::span<const Shape> inputs);
 
+// The facts of a layer whose parameters are not trained: no weight gradients are computed, and
+// what only they would read is not kept.
+LayerFacts without_weight_gradients(LayerFacts facts);
+
 }  // namespace rehearse

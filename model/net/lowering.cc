@@ -88,8 +88,9 @@ std::vector<ParameterId> parameters_of_steps(const Net& net, const Lowering& low
                                              Wanted wanted) {
   std::vector<ParameterId> found;
   for (const KernelStep& step : lowering.steps) {
-    if (!wanted(step.kind)) continue;
-    for (const ParameterId parameter : net.layers[step.layer.index()].parameters) {
+    const Layer& layer = net.layers[step.layer.index()];
+    if (!wanted(step.kind, layer)) continue;
+    for (const ParameterId parameter : layer.parameters) {
       if (std::find(found.begin(), found.end(), parameter) == found.end())
         found.push_back(parameter);
     }
@@ -100,15 +101,15 @@ std::vector<ParameterId> parameters_of_steps(const Net& net, const Lowering& low
 }  // namespace
 
 std::vector<ParameterId> parameters_read(const Net& net, const Lowering& lowering) {
-  return parameters_of_steps(net, lowering, [](KernelKind kind) {
+  return parameters_of_steps(net, lowering, [](KernelKind kind, const Layer&) {
     return kind == KernelKind::forward || kind == KernelKind::backward ||
            kind == KernelKind::backward_input;
   });
 }
 
 std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering) {
-  return parameters_of_steps(net, lowering, [](KernelKind kind) {
-    return kind == KernelKind::backward || kind == KernelKind::backward_weight;
+  return parameters_of_steps(net, lowering, [](KernelKind kind, const Layer& layer) {
+    return trains(layer) && (kind == KernelKind::backward || kind == KernelKind::backward_weight);
   });
 }
 

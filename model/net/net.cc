@@ -127,7 +127,7 @@ void finish(Net& net) {
   for (const Segment& segment : net.segments) {
     for (const LayerId id : segment.layers) {
       Layer& layer = net.layers[id.index()];
-      bool needs_gradient = !layer.parameters.empty();
+      bool needs_gradient = trains(layer);
       for (const ValueId input : layer.inputs) {
         const Value& value = net.values[input.index()];
         REHEARSE_CHECK(written[input.index()], "layer {} reads {} before it is written", layer.name,
@@ -152,6 +152,20 @@ Net restrict(const Net& net, const Subnetwork& subnetwork) {
   return without_layers(net, [&](const Layer& layer) {
     return layer.unit && !subnetwork.holds[layer.unit->index()];
   });
+}
+
+Net freeze(const Net& net, const Subnetwork& subnetwork) {
+  REHEARSE_CHECK(subnetwork.holds.size() == net.units.size(), "{} of {} units described",
+                 subnetwork.holds.size(), net.units.size());
+  Net result = net;
+  for (Layer& layer : result.layers) {
+    const bool held = !layer.unit || subnetwork.holds[layer.unit->index()];
+    if (held || layer.parameters.empty()) continue;
+    layer.frozen = true;
+    layer.facts = without_weight_gradients(std::move(layer.facts));
+  }
+  finish(result);
+  return result;
 }
 
 Net without_dropout(const Net& net) {
@@ -197,6 +211,10 @@ std::optional<LayerId> row_exchange(const Net& net, SegmentId segment) {
   return exchanges ? std::optional(layers.front()) : std::nullopt;
 }
 
+bool trains(const Layer& layer) {
+  return !layer.parameters.empty() && !layer.frozen;
+}
+
 std::int64_t parameter_count(const Net& net) {
   std::int64_t count = 0;
   for (const Parameter& parameter : net.parameters)
@@ -233,7 +251,7 @@ PassFlops flops_of(const Net& net, SegmentId begin, SegmentId end, std::int64_t 
       if (input_gradient || !layer.facts.splits_backward) {
         sum.backward_input += of(layer.facts.backward_input);
       }
-      if (!layer.parameters.empty()) sum.backward_weight += of(layer.facts.backward_weight);
+      if (trains(layer)) sum.backward_weight += of(layer.facts.backward_weight);
     }
   }
   return sum;

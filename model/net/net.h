@@ -47,7 +47,7 @@ struct Value {
   Shape shape;
   ValueType type = ValueType::real;
   std::optional<LayerId> producer;  // none: the data loader
-  bool needs_gradient = false;      // whether a parameter lies before it
+  bool needs_gradient = false;      // whether a trained parameter lies before it
   Exchange exchange = Exchange::none;
 };
 
@@ -63,6 +63,7 @@ struct Layer {
   // outside the unit reads the output.
   std::optional<std::size_t> bypass;
   LayerFacts facts;
+  bool frozen = false;  // its parameters are read only: no gradients of them are computed
   // Whether the output takes over the memory of the first input: nobody else reads that.
   bool in_place = false;
 };
@@ -137,6 +138,10 @@ Subnetwork full_subnetwork(const Net& net);
 // one. Ids are unchanged.
 Net restrict(const Net& net, const Subnetwork& subnetwork);
 
+// The network that computes the same, but trains what is held only: the layers of other units are
+// frozen. Ids are unchanged.
+Net freeze(const Net& net, const Subnetwork& subnetwork);
+
 // The network with every maskable branch multiplied by `factor` where it is added to its shortcut,
 // and the sum over every width's units.
 Net scale_branches(const Net& net, double factor);
@@ -153,6 +158,9 @@ Net recompute_attention(const Net& net);
 void finish(Net& net);
 
 // ---- queries ---------------------------------------------------------------------------------
+
+// Whether gradients of its parameters are computed.
+bool trains(const Layer& layer);
 
 std::int64_t parameter_count(const Net& net);
 // The layer of a segment that is an exchange of rows between tensor-parallel ranks, alone in it.

@@ -20,6 +20,7 @@ StepWork accumulate_work(const Training& training, const Op& op) {
 std::int64_t elements_squared(const RankProgram& program) {
   std::int64_t elements = 0;
   for (const ParameterClass& held : program.parameter_classes) {
+    if (!held.is_held) continue;
     elements += held.sharding == Sharding::none ? (held.elements + held.holders - 1) / held.holders
                                                 : shard_elements(held);
   }

@@ -236,10 +236,21 @@ class Parser {
     return integer(units);
   }
 
+  static Masking read_masking(Line& line) {
+    line.literal("masking");
+    const Masking masking = named(line.word("a masking"), "forward or backward", Masking::backward);
+    line.finish();
+    return masking;
+  }
+
   void scalars() {
     Line samples = next();
     if (samples.keyword() == "widths") {
       plan_.width_units = read_widths(samples);
+      samples = next();
+    }
+    if (samples.keyword() == "masking") {
+      plan_.masking = read_masking(samples);
       samples = next();
     }
     samples.literal("micro_batch");
@@ -271,14 +282,14 @@ class Parser {
     if (keyword == "group") return group(std::move(line));
     if (keyword == "program") return program(std::move(line));
     if (keyword == "rank") return rank(std::move(line));
-    const bool inside =
-        keyword == "lane" || keyword == "class" || keyword == "buffer" || keyword == "op";
-    if (!inside) expected("group, program, lane, class, buffer, op or rank", word);
+    const bool of_class = keyword == "class" || keyword == "read_class";
+    const bool inside = keyword == "lane" || of_class || keyword == "buffer" || keyword == "op";
+    if (!inside) expected("group, program, lane, class, read_class, buffer, op or rank", word);
     if (plan_.programs.empty()) {
       throw Malformed{word.where, fmt::format("'{}' stands before the first program", keyword)};
     }
     if (keyword == "lane") return lane(std::move(line));
-    if (keyword == "class") return parameter_class(std::move(line));
+    if (of_class) return parameter_class(std::move(line), keyword == "class");
     if (keyword == "buffer") return buffer(std::move(line));
     op(std::move(line));
   }
@@ -332,7 +343,7 @@ class Parser {
     line.finish();
   }
 
-  void parameter_class(Line line) {
+  void parameter_class(Line line, bool is_held) {
     RankProgram& program = plan_.programs.back();
     number(line, program.parameter_classes.size());
     ParameterClass held;
@@ -344,6 +355,8 @@ class Parser {
     for (const Word& end : items(line.field("buckets")))
       held.buckets.push_back(integer(end));
     held.parameters = ids<ParameterId>(line.field("parameters"));
+    held.is_held = is_held;
+    if (!line.at_end()) held.readers = static_cast<std::size_t>(integer(line.field("readers")));
     line.finish();
     program.parameter_classes.push_back(std::move(held));
   }
@@ -414,7 +427,8 @@ class Parser {
       }
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
-      case OpKind::all_gather: {
+      case OpKind::all_gather:
+      case OpKind::broadcast: {
         Collective collective;
         collective.group = static_cast<std::size_t>(integer(line.field("group")));
         const Word of = line.field("class");
@@ -426,6 +440,7 @@ class Parser {
         collective.divisor = integer(line.field("divisor"));
         collective.algorithm =
             named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::doubling);
+        if (kind == OpKind::broadcast) collective.sources = integer(line.field("sources"));
         return collective;
       }
       case OpKind::sum_squares:

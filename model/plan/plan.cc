@@ -103,6 +103,8 @@ std::string_view to_string(OpKind kind) {
       return "reduce_scatter";
     case OpKind::all_gather:
       return "all_gather";
+    case OpKind::broadcast:
+      return "broadcast";
     case OpKind::sum_squares:
       return "sum_squares";
     case OpKind::optimizer_step:
@@ -148,6 +150,7 @@ bool is_communication(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return is_collective(kind);
@@ -156,7 +159,8 @@ bool is_communication(OpKind kind) {
 }
 
 bool is_collective(OpKind kind) {
-  return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter || kind == OpKind::all_gather;
+  return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter ||
+         kind == OpKind::all_gather || kind == OpKind::broadcast;
 }
 
 bool is_of_squares(const RankProgram& program, const Op& op) {
@@ -168,7 +172,14 @@ bool is_of_squares(const RankProgram& program, const Op& op) {
 CollectiveKind collective_kind(OpKind kind) {
   REHEARSE_CHECK(is_collective(kind), "{} is no collective", to_string(kind));
   if (kind == OpKind::all_reduce) return CollectiveKind::all_reduce;
+  if (kind == OpKind::broadcast) return CollectiveKind::broadcast;
   return kind == OpKind::all_gather ? CollectiveKind::all_gather : CollectiveKind::reduce_scatter;
+}
+
+CollectiveShape shape_of(const Op& collective, std::size_t members) {
+  const Collective& detail = collective_of(collective);
+  return {collective_kind(collective.kind), detail.algorithm, members,
+          static_cast<std::size_t>(detail.sources)};
 }
 
 bool is_pass(OpKind kind) {
@@ -186,6 +197,7 @@ bool is_pass(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return false;
@@ -216,6 +228,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       break;
@@ -261,6 +274,16 @@ std::string_view to_string(Recomputation recomputation) {
       return "full";
   }
   REHEARSE_UNREACHABLE("recomputation");
+}
+
+std::string_view to_string(Masking masking) {
+  switch (masking) {
+    case Masking::forward:
+      return "forward";
+    case Masking::backward:
+      return "backward";
+  }
+  REHEARSE_UNREACHABLE("masking");
 }
 
 std::int64_t Mesh::size(Axis axis) const {
@@ -422,6 +445,7 @@ Result<Net> whole_net(const Plan& plan) {
 }
 
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {
+  if (plan.masking == Masking::backward) return freeze(full, program.subnetwork);
   Net net = restrict(full, program.subnetwork);
   if (plan.branch_scale_in_training == 1) return net;
   return scale_branches(net, plan.branch_scale_in_training);

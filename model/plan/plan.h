@@ -85,10 +85,11 @@ enum class OpKind {
   all_reduce,
   reduce_scatter,
   all_gather,
+  broadcast,    // of weights, to those who read a class and do not train it
   sum_squares,  // of all gradients, where their norm is clipped
   optimizer_step
 };
-inline constexpr int kOpKindCount = 14;
+inline constexpr int kOpKindCount = 15;
 std::string_view to_string(OpKind kind);
 
 // load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
@@ -102,14 +103,16 @@ struct Transfer {
   std::int64_t tag = 0;
   Bytes bytes;
 };
-// all_reduce, reduce_scatter, all_gather over a group, of elements [begin, end) of a parameter
-// class, of a value (or its gradient) as a whole, or of sums of squares. Operand 0 is worked on in
-// place, or is the source where operand 1 is the destination:
+// all_reduce, reduce_scatter, all_gather, broadcast over a group, of elements [begin, end) of a
+// parameter class, of a value (or its gradient) as a whole, or of sums of squares. Operand 0 is
+// worked on in place, or is the source where operand 1 is the destination:
 //   all_reduce      of gradients, a value or sums of squares: sum / divisor on every member
 //   reduce_scatter  of gradients: member i gets sum / divisor of chunk i, in place, or in its shard
 //                   (added to it if the shard is updated, not written); of a value: its rows
 //   all_gather      of parameters: everybody gets all chunks, in place, or from the shards; of a
 //                   value: all rows
+//   broadcast       of parameters, over their readers: what the first `sources` members have,
+//                   everybody gets
 struct Collective {
   std::size_t group = 0;                            // slot in the rank's binding
   std::optional<ParameterClassId> parameter_class;  // none: a value, or squares
@@ -117,6 +120,7 @@ struct Collective {
   std::int64_t element_bytes = 0;
   std::int64_t divisor = 1;
   CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
+  std::int64_t sources = 0;  // of a broadcast
 };
 // accumulate, of elements [begin, end) of a class: operand 0, the sum over a run of micro-batches
 // (a class's flat gradients, or an unreduced buffer), becomes it plus operand 1, the sum over the
@@ -152,8 +156,8 @@ struct Op {
 enum class Sharding { none, optimizer_state, gradients, parameters };
 std::string_view to_string(Sharding sharding);
 
-// Parameters with the same holders, in one flat buffer without padding, in the order in which
-// backward finishes their gradients.
+// Parameters with the same holders (who train them), in one flat buffer without padding, in the
+// order in which backward finishes their gradients.
 //
 // A sharded class is cut into buckets, every bucket into as many chunks as there are holders: chunk
 // k of n elements over c holders is [k n / c, (k+1) n / c), and member k's. Its shard has room for
@@ -165,6 +169,12 @@ struct ParameterClass {
   std::int64_t holders = 1;
   Sharding sharding = Sharding::none;
   std::vector<std::int64_t> buckets;  // ends, ascending, the last is `elements`; empty: not sharded
+  // Slot of the group of all ranks that read it, holders first, where some of them do not hold it:
+  // holders broadcast the new weights to it.
+  std::optional<std::size_t> readers = std::nullopt;
+  // Whether this rank is a holder: computes gradients, keeps the optimizer's state and updates.
+  // Otherwise it has the weights only, and `holders` are others.
+  bool is_held = true;
 };
 
 // One lane computes; each other lane carries one kind of message in one direction, so that a
@@ -229,6 +239,11 @@ using AxisOrder = std::array<Axis, kAxisCount>;
 inline constexpr AxisOrder kAxisOrder = {Axis::data, Axis::subnetwork, Axis::pipeline,
                                          Axis::tensor};
 
+// How a subnetwork leaves out what it does not hold: it is absent from forward, backward and
+// update; or the whole network runs, but weight gradients are computed for the held part only.
+enum class Masking { forward, backward };
+std::string_view to_string(Masking masking);
+
 struct Mesh {
   // Ranks along each axis; workers: of subnetwork data parallelism.
   std::int64_t data = 1, workers = 1, pipeline = 1, tensor = 1;
@@ -260,6 +275,7 @@ struct Plan {
   // Units that every inner width is cut into, for width-wise subnetworks (model/net/width.h); 1:
   // none is.
   std::int64_t width_units = 1;
+  Masking masking = Masking::forward;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
@@ -280,6 +296,8 @@ const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
 bool is_collective(OpKind kind);
 CollectiveKind collective_kind(OpKind kind);
+// What its step lists follow from, over a group of so many members.
+CollectiveShape shape_of(const Op& collective, std::size_t members);
 // Whether a collective is of sums of squares: its first operand says so.
 bool is_of_squares(const RankProgram& program, const Op& op);
 // Whether it runs kernels of the network: forward, backward of all kinds, recompute.
@@ -319,7 +337,8 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
 // The network that the plan's segments and values refer to: its model, cut into units, sliced and
 // recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);
-// The network as a program trains it: of the whole net, what is held, branches scaled.
+// The network as a program trains it: of the whole net, what is held, branches scaled; or all of
+// it, with what is not held frozen.
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program);
 
 }  // namespace rehearse

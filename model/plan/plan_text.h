@@ -13,6 +13,9 @@
 //   op 4 backward lane=0 after=2 segments=8..11 micro_batch=0 uses=r7-,w9+,u1
 //   rank 0 program=0 peers=- groups=0 first_micro_batch=0 slice=0
 //
+// Where subnetworks mask backward, "masking backward" stands ahead of micro_batch, and a class has
+// readers=0; one that the rank only reads is a read_class.
+//
 // uses: r(ead), w(rite) or u(pdate), the buffer, '+' if the op allocates it, '-' if it frees it.
 // A list that is empty is '-'. '#' begins a comment, empty lines are skipped.
 // print(parse(print(p))) == print(p).

@@ -67,6 +67,7 @@ class Printer {
     line("tensor sequence_parallel={}", plan.sequence_parallel ? 1 : 0);
     line("recomputation {}", to_string(plan.recomputation));
     if (plan.width_units > 1) line("widths units={}", plan.width_units);
+    if (plan.masking != Masking::forward) line("masking {}", to_string(plan.masking));
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));
@@ -115,11 +116,13 @@ class Printer {
       line("lane {} {} stage={}", l, to_string(p.lanes[l].kind), p.lanes[l].stage.value());
     for (std::size_t c = 0; c < p.parameter_classes.size(); ++c) {
       const ParameterClass& held = p.parameter_classes[c];
-      line("class {} elements={} group={} holders={} sharding={} buckets={} parameters={}", c,
-           held.elements, held.group ? std::to_string(*held.group) : "-", held.holders,
-           to_string(held.sharding),
+      std::string readers;
+      if (held.readers) readers = fmt::format(" readers={}", *held.readers);
+      line("{} {} elements={} group={} holders={} sharding={} buckets={} parameters={}{}",
+           held.is_held ? "class" : "read_class", c, held.elements,
+           held.group ? std::to_string(*held.group) : "-", held.holders, to_string(held.sharding),
            list(held.buckets, [](std::int64_t end) { return std::to_string(end); }),
-           ids(held.parameters));
+           ids(held.parameters), readers);
     }
     for (std::size_t b = 0; b < p.buffers.size(); ++b)
       buffer(b, p.buffers[b]);
@@ -176,12 +179,16 @@ class Printer {
       }
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
-      case OpKind::all_gather: {
+      case OpKind::all_gather:
+      case OpKind::broadcast: {
         const Collective& it = collective_of(o);
         const auto& c = it.parameter_class;
-        return fmt::format(" group={} class={} elements={}..{} width={} divisor={} algorithm={}",
-                           it.group, c ? std::to_string(c->value()) : "-", it.begin, it.end,
-                           it.element_bytes, it.divisor, to_string(it.algorithm));
+        std::string text =
+            fmt::format(" group={} class={} elements={}..{} width={} divisor={} algorithm={}",
+                        it.group, c ? std::to_string(c->value()) : "-", it.begin, it.end,
+                        it.element_bytes, it.divisor, to_string(it.algorithm));
+        if (o.kind == OpKind::broadcast) text += fmt::format(" sources={}", it.sources);
+        return text;
       }
       case OpKind::sum_squares:
         return "";

@@ -197,8 +197,12 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
     if (const auto fraction = read_fraction(*coverage, problems)) spec.coverage = *fraction;
   }
   read(map, "masking", spec.masking, [](const Value& v, Problems& p) {
-    return read_enum<Masking>(v, "masking", {Masking::forward}, p);
+    return read_enum<Masking>(v, "masking", {Masking::forward, Masking::backward}, p);
   });
+  if (spec.masking == Masking::backward && map.find("scaling") != nullptr)
+    problems.add(map.where("scaling"),
+                 "under backward masking the whole network runs: no branch is scaled",
+                 {{map.where("masking"), "the masking is here"}});
   read(map, "scaling", spec.scaling, [](const Value& v, Problems& p) {
     return read_enum<Scaling>(v, "scaling", {Scaling::at_test, Scaling::in_training, Scaling::none},
                               p);
@@ -270,6 +274,13 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
     entry.spec.subnetwork =
         read_subnetwork(*subnetwork, map.where("subnetwork"), problems, entry.places);
   }
+  const bool masks_backward =
+      entry.spec.subnetwork && entry.spec.subnetwork->masking == Masking::backward;
+  if (masks_backward && entry.spec.sharding == Sharding::parameters)
+    problems.add(entry.places.data,
+                 "under backward masking everybody reads all weights: they cannot be sharded "
+                 "('zero: 3'); 'zero: 2' shards gradients and optimizer state",
+                 {{map.where("subnetwork"), "the subnetworks are here"}});
   if (entry.spec.bucket <= Bytes{})
     problems.add(map.where("bucket"), "a bucket holds one byte or more");
   map.finish();

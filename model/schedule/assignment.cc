@@ -207,7 +207,7 @@ double saved_bytes(const Net& net) {
 
 }  // namespace
 
-std::vector<double> unit_loads(const Net& net, Balance balance) {
+std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking) {
   const double saved = balance == Balance::saved ? saved_bytes(net) : 0;
   const double flops = flops_of(net, 1).total().flops();
   std::vector<double> loads(net.units.size(), 0);
@@ -221,7 +221,7 @@ std::vector<double> unit_loads(const Net& net, Balance balance) {
     }
     Subnetwork without = full_subnetwork(net);
     without.holds[unit] = false;
-    const Net rest = restrict(net, without);
+    const Net rest = masking == Masking::forward ? restrict(net, without) : freeze(net, without);
     loads[unit] = balance == Balance::flops ? flops - flops_of(rest, 1).total().flops()
                                             : saved - saved_bytes(rest);
   }

@@ -22,7 +22,7 @@ struct Assignment {
 };
 
 // The load of each unit, per sample: FLOPs, parameters or bytes kept for backward.
-std::vector<double> unit_loads(const Net& net, Balance balance);
+std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking);
 
 // Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough.
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,

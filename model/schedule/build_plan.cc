@@ -39,6 +39,10 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
   if (!holders) return holders.errors();
   split.holders = *holders;
+  const bool masks_backward =
+      strategy.subnetwork->masking == Masking::backward && *holders < mesh->workers;
+  if (masks_backward && strategy.sharding == Sharding::parameters)
+    return error("under backward masking everybody reads all weights: they cannot be sharded");
   split.width_units = *width_units(strategy, *mesh);
   const Status cut = check_widths(split.width_units, *mesh, net);
   if (!cut) return cut.errors();
@@ -136,6 +140,7 @@ class PlanBuilder {
                            {strategy_.bucket, state_sizes(plan_.training).gradient,
                             strategy_.sharding == Sharding::parameters});
     add_groups();
+    add_reader_groups();
     add_tensor_groups();
     add_all_group();
     add_programs();
@@ -184,7 +189,8 @@ class PlanBuilder {
   }
 
   void set_scaling() {
-    if (!strategy_.subnetwork) return;
+    // Where the whole network runs, nothing is left out that others have to stand for.
+    if (!strategy_.subnetwork || plan_.masking == Masking::backward) return;
     const auto holders = static_cast<double>(split_.holders);
     const auto workers = static_cast<double>(split_.mesh.workers);
     switch (strategy_.subnetwork->scaling) {
@@ -206,9 +212,10 @@ class PlanBuilder {
     }
     const std::uint64_t seed = plan_.training.seed;
     const Assignment assignment =
-        plan_.width_units > 1 ? assign_widths(net_, split_.mesh.workers, split_.holders, seed)
-                              : assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance),
-                                             split_.mesh.workers, split_.holders, seed);
+        plan_.width_units > 1
+            ? assign_widths(net_, split_.mesh.workers, split_.holders, seed)
+            : assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance, plan_.masking),
+                           split_.mesh.workers, split_.holders, seed);
     for (std::int64_t w = 0; w < split_.mesh.workers; ++w) {
       workers_.push_back(subnetwork_of(assignment, w));
     }
@@ -216,9 +223,17 @@ class PlanBuilder {
 
   // ---- groups -----------------------------------------------------------------------------------
 
-  bool holds(const HolderClass& holder_class, const Place& place) const {
+  static bool uses(const HolderClass& holder_class, const Place& place) {
+    return holder_class.pipeline[static_cast<std::size_t>(place.pipeline)];
+  }
+  static bool holds(const HolderClass& holder_class, const Place& place) {
     return holder_class.workers[static_cast<std::size_t>(place.worker)] &&
-           holder_class.pipeline[static_cast<std::size_t>(place.pipeline)];
+           uses(holder_class, place);
+  }
+  // Whether workers read a class that they do not hold.
+  bool has_readers(const HolderClass& holder_class) const {
+    return plan_.masking == Masking::backward &&
+           std::count(holder_class.workers.begin(), holder_class.workers.end(), false) > 0;
   }
 
   // Groups by class, one per slice: what is sliced is reduced slice by slice.
@@ -235,6 +250,25 @@ class PlanBuilder {
       for (Group& slice : slices) {
         groups_[c].push_back(GroupId(plan_.groups.size()));
         if (members_[c] > 1 && !slice.members.empty()) plan_.groups.push_back(std::move(slice));
+      }
+    }
+  }
+
+  // Holders first: they are the ones who broadcast.
+  void add_reader_groups() {
+    readers_.assign(classes_.size(), {});
+    for (std::size_t c = 0; c < classes_.size(); ++c) {
+      if (!has_readers(classes_[c])) continue;
+      std::vector<Group> slices(static_cast<std::size_t>(split_.mesh.tensor));
+      for (const bool held : {true, false}) {
+        each_place([&](const Place& place) {
+          if (!uses(classes_[c], place) || holds(classes_[c], place) != held) return;
+          slices[slice_of(classes_[c], place)].members.push_back(rank_at(place));
+        });
+      }
+      for (Group& slice : slices) {
+        readers_[c].push_back(GroupId(plan_.groups.size()));
+        if (!slice.members.empty()) plan_.groups.push_back(std::move(slice));
       }
     }
   }
@@ -375,14 +409,18 @@ class PlanBuilder {
     own.slots.resize(classes_.size());
     for (std::size_t number = 0; number < classes_.size(); ++number) {
       const HolderClass& holder_class = classes_[number];
-      if (!holds(holder_class, place)) continue;
+      const bool is_held = holds(holder_class, place);
+      const bool is_read = has_readers(holder_class) && uses(holder_class, place);
+      if (!is_held && !is_read) continue;
       const auto holders =
           std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
       OwnClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders,
-                     sharding_of(number)};
-      if (members_[number] > 1)
+                     is_held ? sharding_of(number) : Sharding::none};
+      entry.is_held = is_held;
+      if (is_held && members_[number] > 1)
         entry.group = own.bind(groups_[number][slice_of(holder_class, place)]);
-      own.slots[number] = own.classes.size();
+      if (is_read) entry.readers = own.bind(readers_[number][slice_of(holder_class, place)]);
+      if (is_held) own.slots[number] = own.classes.size();
       own.classes.push_back(entry);
     }
     if (split_.mesh.tensor > 1) own.tensor_group = own.bind(tensor_group(place));
@@ -418,11 +456,12 @@ class PlanBuilder {
   std::vector<Subnetwork> workers_;
   std::vector<HolderClass> classes_;
   std::vector<Bucket> buckets_;
-  std::vector<std::vector<GroupId>> groups_;  // by class and slice; meaningless with one member
-  std::vector<std::size_t> members_;          // by class: of each of its groups
-  std::map<RankId, GroupId> tensor_groups_;   // by first member
-  std::optional<GroupId> all_group_;          // where gradients are clipped
-  std::vector<RankClassId> programs_;         // by worker and rank of the pipeline
+  std::vector<std::vector<GroupId>> groups_;   // by class and slice; meaningless with one member
+  std::vector<std::size_t> members_;           // by class: of each of its groups
+  std::vector<std::vector<GroupId>> readers_;  // the same, where some read a class that others hold
+  std::map<RankId, GroupId> tensor_groups_;    // by first member
+  std::optional<GroupId> all_group_;           // where gradients are clipped
+  std::vector<RankClassId> programs_;          // by worker and rank of the pipeline
 };
 
 }  // namespace
@@ -450,6 +489,9 @@ Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
   frame.mesh = split->mesh;
   frame.micro_batch_samples = split->samples;
   frame.width_units = split->width_units;
+  // Where everybody holds everything, nothing is masked: it is data parallelism.
+  if (strategy.subnetwork && split->holders < split->mesh.workers)
+    frame.masking = strategy.subnetwork->masking;
   Result<Net> net = whole_net(frame);
   if (!net) return net.errors();
   const bool is_cut = split->shape.stages() > 1;

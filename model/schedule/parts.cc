@@ -196,6 +196,7 @@ Pass Parts::pass_of(const Step& step) const {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       break;

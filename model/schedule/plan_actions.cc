@@ -27,6 +27,7 @@ std::optional<ActionKind> pass_action(OpKind kind) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return std::nullopt;

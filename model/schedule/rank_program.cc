@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include "model/base/check.h"
@@ -74,7 +73,9 @@ class ProgramOfRank {
                         own.group,
                         static_cast<std::int64_t>(own.members),
                         own.sharding,
-                        {}};
+                        {},
+                        own.readers,
+                        own.is_held};
     if (own.sharding == Sharding::none) return held;
     for (const OwnBucket& bucket : buckets_) {
       if (bucket.slot == slot) held.buckets.push_back(bucket.end);
@@ -93,10 +94,11 @@ class ProgramOfRank {
                                     .parameter_class = ParameterClassId(slot)});
       };
       parameters_.push_back(add(BufferKind::parameters, state_.parameter, Sharding::parameters));
-      gradients_.push_back(add(BufferKind::gradients, state_.gradient, Sharding::gradients));
+      if (!held.is_held) continue;
+      gradients_[slot] = add(BufferKind::gradients, state_.gradient, Sharding::gradients);
       if (state_.optimizer > 0) {
-        optimizer_state_.push_back(
-            add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state));
+        optimizer_state_[slot] =
+            add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state);
       }
     }
   }
@@ -257,7 +259,7 @@ class ProgramOfRank {
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
     const Bytes room = Bytes::bytes(
-        bytes * room_for(collective_kind(kind), kAlgorithm, frame_.tensor_ways, elements));
+        bytes * room_for({collective_kind(kind), kAlgorithm, frame_.tensor_ways}, elements));
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
@@ -352,7 +354,8 @@ class ProgramOfRank {
       if (gathered_[bucket]) uses.push_back({*gathered_[bucket], Access::read});
     }
     for (const std::size_t slot : parts_.adds_to(step).classes) {
-      if (adds_to_flat(slot, step.micro_batch)) uses.push_back({gradients_[slot], Access::update});
+      if (adds_to_flat(slot, step.micro_batch))
+        uses.push_back({gradients_.at(slot), Access::update});
     }
     for (const std::size_t bucket : parts_.adds_to(step).buckets) {
       if (adds_to_flat(buckets_[bucket].slot, step.micro_batch)) continue;
@@ -498,7 +501,7 @@ class ProgramOfRank {
 
   BufferId sum_of(std::size_t bucket, std::size_t first) const {
     const std::size_t slot = buckets_[bucket].slot;
-    if (adds_to_flat(slot, MicroBatchId(first))) return gradients_[slot];
+    if (adds_to_flat(slot, MicroBatchId(first))) return gradients_.at(slot);
     return unreduced_.at({bucket, MicroBatchId(first)});
   }
 
@@ -592,12 +595,12 @@ class ProgramOfRank {
     if (own.sharding >= Sharding::gradients) {
       const bool is_first = begun_.insert(number).second;
       uses = {{unreduced_.at({number, micro_batch.value_or(MicroBatchId(0))}), Access::update},
-              {gradients_[bucket.slot], is_first ? Access::write : Access::update}};
+              {gradients_.at(bucket.slot), is_first ? Access::write : Access::update}};
     } else {
-      uses = {{gradients_[bucket.slot], Access::update}};
+      uses = {{gradients_.at(bucket.slot), Access::update}};
     }
     const Bytes received =
-        Bytes::bytes(state_.gradient * room_for(collective_kind(kind), reduction_, own.members,
+        Bytes::bytes(state_.gradient * room_for({collective_kind(kind), reduction_, own.members},
                                                 bucket.end - bucket.begin));
     uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
                     Access::write});
@@ -615,8 +618,9 @@ class ProgramOfRank {
   // Classes that this rank holds alone first, then as their last buckets arrive; then the new
   // weights go out to those who have only updated their chunks of them.
   void update() {
-    std::vector<std::size_t> order(classes_.size());
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<std::size_t> order;
+    for (const auto& [slot, gradients] : gradients_)
+      order.push_back(slot);
     const auto ready = [&](std::size_t slot) {
       const auto reduce = last_reduce_.find(slot);
       return reduce == last_reduce_.end() ? std::optional<OpId>{} : std::optional(reduce->second);
@@ -627,8 +631,8 @@ class ProgramOfRank {
     std::map<std::size_t, OpId> updates;
     for (const std::size_t slot : order) {
       std::vector<Use> uses = {{parameters_[slot], Access::update},
-                               {gradients_[slot], Access::read}};
-      if (state_.optimizer > 0) uses.push_back({optimizer_state_[slot], Access::update});
+                               {gradients_.at(slot), Access::read}};
+      if (state_.optimizer > 0) uses.push_back({optimizer_state_.at(slot), Access::update});
       if (squares) uses.push_back({*squares, Access::read});
       updates[slot] = builder_.add(
           OpKind::optimizer_step, {LaneKind::compute, {}}, uses, Optimize{ParameterClassId(slot)},
@@ -641,6 +645,27 @@ class ProgramOfRank {
                    {{parameters_[bucket.slot], Access::update}},
                    collective(bucket, state_.parameter, 1, kAlgorithm), {updates.at(bucket.slot)});
     }
+    broadcast_updated(updates);
+  }
+
+  // The new weights, from those who hold a class to those who only read it: when these have read
+  // the old ones for the last time.
+  void broadcast_updated(const std::map<std::size_t, OpId>& updates) {
+    for (std::size_t slot = 0; slot < classes_.size(); ++slot) {
+      const OwnClass& own = classes_[slot];
+      if (!own.readers) continue;
+      const Collective detail{*own.readers,
+                              ParameterClassId(slot),
+                              0,
+                              own.holder_class->elements,
+                              state_.parameter,
+                              1,
+                              kAlgorithm,
+                              static_cast<std::int64_t>(own.members)};
+      builder_.add(OpKind::broadcast, {LaneKind::collective, {}},
+                   {{parameters_[slot], own.is_held ? Access::read : Access::write}}, detail,
+                   own.is_held ? std::vector<OpId>{updates.at(slot)} : after_last_pass());
+    }
   }
 
   // Where gradients are clipped: the buffer that has the sum of all squares, from when all classes
@@ -651,7 +676,7 @@ class ProgramOfRank {
     const Bytes size = Bytes::bytes(numbers * static_cast<std::int64_t>(sizeof(double)));
     const BufferId squares = builder_.add_buffer({.kind = BufferKind::squares, .size = size});
     std::vector<Use> uses = {{squares, Access::write}};
-    for (const BufferId gradients : gradients_)
+    for (const auto& [slot, gradients] : gradients_)
       uses.push_back({gradients, Access::read});
     std::vector<OpId> after;
     for (const auto& [slot, reduce] : last_reduce_)
@@ -665,7 +690,7 @@ class ProgramOfRank {
     constexpr auto kWidth = static_cast<std::int64_t>(sizeof(double));
     constexpr auto kDoubling = CollectiveAlgorithm::doubling;
     const Bytes room = Bytes::bytes(
-        kWidth * room_for(CollectiveKind::all_reduce, kDoubling, frame_.all_ranks, numbers));
+        kWidth * room_for({CollectiveKind::all_reduce, kDoubling, frame_.all_ranks}, numbers));
     const BufferId received =
         builder_.add_buffer({.kind = BufferKind::communication, .size = room});
     builder_.add(OpKind::all_reduce, {LaneKind::collective, {}},
@@ -686,9 +711,10 @@ class ProgramOfRank {
   const std::vector<GatherRun> runs_;
   ProgramBuilder builder_;
   std::vector<std::vector<ValueId>> crossing_;  // by stage: the values that cross the cut after it
-  std::vector<BufferId> parameters_, gradients_, optimizer_state_;  // by class
-  std::vector<std::optional<BufferId>> gathered_;                   // by bucket: the run in use
-  std::vector<BufferId> run_buffers_;                               // of the runs asked for so far
+  std::vector<BufferId> parameters_;            // by class
+  std::map<std::size_t, BufferId> gradients_, optimizer_state_;  // by class that is held
+  std::vector<std::optional<BufferId>> gathered_;                // by bucket: the run in use
+  std::vector<BufferId> run_buffers_;                            // of the runs asked for so far
   std::size_t used_runs_ = 0;
   std::map<std::pair<std::size_t, MicroBatchId>, BufferId> unreduced_;           // by bucket
   std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part

@@ -46,6 +46,8 @@ struct OwnClass {
   std::size_t members = 1;           // of the group
   std::int64_t divisor = 1;
   Sharding sharding = Sharding::none;
+  std::optional<std::size_t> readers = std::nullopt;  // slot, where some only read it
+  bool is_held = true;                                // or only read
 };
 
 // net: the worker's own. buckets: all of the plan, in their common order; those of other classes

@@ -27,6 +27,8 @@ std::vector<StrategyRow> axis_rows() {
        "subnetwork: {workers: auto, coverage: 0.5}"},
       {"subnetwork, width", "... or parts of every inner width: hidden units, heads, channels",
        "data: auto, subnetwork: {workers: 4, coverage: 0.5, construction: width}"},
+      {"subnetwork, backward", "the whole network runs; its parts are trained by their holders",
+       "subnetwork: {workers: auto, coverage: 0.5, masking: backward}"},
       {"recompute, selective", "attention keeps no probabilities",
        "data: auto, recompute: selective"},
       {"recompute, full", "blocks keep their inputs, and are run again in backward",

@@ -34,14 +34,6 @@ std::string_view to_string(Construction construction) {
   REHEARSE_UNREACHABLE("construction");
 }
 
-std::string_view to_string(Masking masking) {
-  switch (masking) {
-    case Masking::forward:
-      return "forward";
-  }
-  REHEARSE_UNREACHABLE("masking");
-}
-
 std::string_view to_string(Scaling scaling) {
   switch (scaling) {
     case Scaling::at_test:

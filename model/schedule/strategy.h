@@ -40,14 +40,12 @@ struct TensorSpec {
 
 // What a worker holds or leaves out: blocks, or parts of every inner width (model/net/width.h).
 enum class Construction { block, width };
-enum class Masking { forward };
 // How a branch that only C of the workers train is weighted: C times at evaluation (the default, as
 // in dropout's original form), 1/C times in training, or not at all.
 enum class Scaling { at_test, in_training, none };
 // The load that the assignment of units to workers levels.
 enum class Balance { flops, parameters, saved };
 std::string_view to_string(Construction construction);
-std::string_view to_string(Masking masking);
 std::string_view to_string(Scaling scaling);
 std::string_view to_string(Balance balance);
 

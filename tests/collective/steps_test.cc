@@ -16,7 +16,7 @@ class AllReduce : public ::testing::TestWithParam<CollectiveAlgorithm> {
   static Lists all_members(std::size_t members, std::int64_t n) {
     Lists lists;
     for (std::size_t m = 0; m < members; ++m)
-      lists.push_back(steps_of(CollectiveKind::all_reduce, GetParam(), m, members, n));
+      lists.push_back(steps_of({CollectiveKind::all_reduce, GetParam(), members}, m, n));
     return lists;
   }
 };
@@ -91,16 +91,16 @@ TEST_P(Chunked, SendsAsLittleAsPossible) {
         sent += elements_sent(list);
       EXPECT_EQ(sent, 2 * (c - 1) * n);
     }
-    EXPECT_EQ(elements_sent(steps_of(CollectiveKind::all_reduce, GetParam(), 1, members, 10 * c)),
+    EXPECT_EQ(elements_sent(steps_of({CollectiveKind::all_reduce, GetParam(), members}, 1, 10 * c)),
               2 * 10 * (c - 1));
   }
 }
 
 // 10 elements over 4: chunks of 2, 3, 2, 3.
 TEST(RoomFor, IsOneChunkOfARingAndOneForEveryOtherMemberInPairs) {
-  EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4, 10), 3);
-  EXPECT_EQ(room_for(CollectiveKind::all_reduce, CollectiveAlgorithm::pairwise, 4, 10), 9);
-  EXPECT_EQ(room_for(CollectiveKind::all_gather, CollectiveAlgorithm::pairwise, 4, 10), 0);
+  EXPECT_EQ(room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4}, 10), 3);
+  EXPECT_EQ(room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::pairwise, 4}, 10), 9);
+  EXPECT_EQ(room_for({CollectiveKind::all_gather, CollectiveAlgorithm::pairwise, 4}, 10), 0);
 }
 
 // Levels of the core, and one message in and one out for each member beyond it: 8 members in 3
@@ -110,15 +110,55 @@ TEST(Doubling, TakesAStepPerBit) {
   const auto messages = [](std::size_t members) {
     std::int64_t sent = 0;
     for (std::size_t m = 0; m < members; ++m)
-      sent += elements_sent(steps_of(CollectiveKind::all_reduce, kDoubling, m, members, 1));
+      sent += elements_sent(steps_of({CollectiveKind::all_reduce, kDoubling, members}, m, 1));
     return sent;
   };
-  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 1), 0u);
-  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 8), 3u);
+  EXPECT_EQ(step_count({CollectiveKind::all_reduce, kDoubling, 1}), 0u);
+  EXPECT_EQ(step_count({CollectiveKind::all_reduce, kDoubling, 8}), 3u);
   EXPECT_EQ(messages(8), 24);
-  EXPECT_EQ(step_count(CollectiveKind::all_reduce, kDoubling, 11), 5u);
+  EXPECT_EQ(step_count({CollectiveKind::all_reduce, kDoubling, 11}), 5u);
   EXPECT_EQ(messages(11), 30);
-  EXPECT_EQ(room_for(CollectiveKind::all_reduce, kDoubling, 11, 10), 10);
+  EXPECT_EQ(room_for({CollectiveKind::all_reduce, kDoubling, 11}, 10), 10);
+}
+
+// The members from `sources` on have it all in the end; together they have received it once each,
+// and no source has sent more than its share of the chunks, which are rounded up.
+TEST(Broadcast, BringsWhatTheSourcesHaveToTheOthers) {
+  for (std::size_t members = 2; members <= 9; ++members) {
+    for (std::size_t sources = 1; sources < members; ++sources) {
+      const CollectiveShape shape{CollectiveKind::broadcast, CollectiveAlgorithm::ring, members,
+                                  sources};
+      const std::size_t receivers = members - sources;
+      for (const std::int64_t n : {0, 1, 7, 360}) {
+        std::vector<std::int64_t> whole(static_cast<std::size_t>(n));
+        std::iota(whole.begin(), whole.end(), 5);
+        std::vector<std::vector<std::int64_t>> data(
+            members, std::vector<std::int64_t>(static_cast<std::size_t>(n), -1));
+        std::fill_n(data.begin(), sources, whole);
+        Lists lists;
+        std::int64_t sent = 0;
+        for (std::size_t m = 0; m < members; ++m) {
+          lists.push_back(steps_of(shape, m, n));
+          sent += elements_sent(lists.back());
+          const std::size_t chunks = (receivers + sources - 1) / sources;
+          if (m < sources && n % static_cast<std::int64_t>(receivers) == 0) {
+            EXPECT_LE(elements_sent(lists.back()),
+                      static_cast<std::int64_t>(chunks) * n / static_cast<std::int64_t>(receivers));
+          }
+        }
+        EXPECT_EQ(sent, static_cast<std::int64_t>(receivers) * n);
+        for (const auto& result : play(lists, data))
+          EXPECT_EQ(result, whole) << sources << " of " << members;
+        for (std::size_t m = 0; m < members; ++m) {
+          for (std::size_t s = 0; s < lists[m].size(); ++s) {
+            EXPECT_EQ(lists[m][s].receive, lists[lists[m][s].from][s].send);
+            EXPECT_EQ(lists[m][s].send, lists[lists[m][s].to][s].receive);
+          }
+        }
+      }
+      EXPECT_EQ(room_for(shape, 10), 0);
+    }
+  }
 }
 
 // A term of a pairwise exchange goes nowhere but to the member whose chunk it is of.
@@ -127,7 +167,7 @@ TEST(Pairwise, BringsEveryTermOfAChunkToOneMember) {
   for (std::size_t m = 0; m < members; ++m) {
     std::set<std::size_t> senders;
     const auto steps =
-        steps_of(CollectiveKind::reduce_scatter, CollectiveAlgorithm::pairwise, m, members, 13);
+        steps_of({CollectiveKind::reduce_scatter, CollectiveAlgorithm::pairwise, members}, m, 13);
     for (const CollectiveStep& step : steps) {
       EXPECT_EQ(step.receive, steps.front().receive);
       senders.insert(step.from);

@@ -18,7 +18,7 @@ Seconds played(std::size_t members, std::int64_t n,
                CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring) {
   std::vector<std::vector<CollectiveStep>> lists;
   for (std::size_t m = 0; m < members; ++m)
-    lists.push_back(steps_of(CollectiveKind::all_reduce, algorithm, m, members, n));
+    lists.push_back(steps_of({CollectiveKind::all_reduce, algorithm, members}, m, n));
   std::vector<Seconds> now(members);
   for (std::size_t s = 0; s < lists[0].size(); ++s) {
     const std::vector<Seconds> before = now;

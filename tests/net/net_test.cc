@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/net/lowering.h"
 #include "model/net/model_spec.h"
 
 namespace rehearse {
@@ -53,8 +54,41 @@ TEST(Restrict, CostsAddUpUnitByUnit) {
   EXPECT_NEAR(dropped + bare, full, full * 1e-12);
 }
 
+// Input gradients flow through what is frozen; of its weights there are none.
+TEST(Freeze, LeavesOutWeightGradientsAlone) {
+  const Net net = resnet20();
+  const PassFlops whole = flops_of(net, 4);
+  EXPECT_EQ(flops_of(freeze(net, full_subnetwork(net)), 4).total(), whole.total());
+  const Net bare = restrict(net, {std::vector<bool>(net.units.size(), false)});
+  const Net frozen = freeze(net, {std::vector<bool>(net.units.size(), false)});
+  EXPECT_EQ(layer_count(frozen), layer_count(net));
+  const PassFlops left = flops_of(frozen, 4);
+  EXPECT_EQ(left.forward, whole.forward);
+  EXPECT_EQ(left.backward_input, whole.backward_input);
+  EXPECT_EQ(left.backward_weight, flops_of(bare, 4).backward_weight);
+}
+
 Net small_gpt(std::int64_t dropout) {
   return *build_net({"gpt", {{"layers", {3}}, {"width", {24}}, {"dropout", {dropout}}}});
+}
+
+// Products need not keep their inputs: that is felt in a transformer. In a residual network the
+// activations keep them as their outputs.
+TEST(Freeze, KeepsWhatInputGradientsRead) {
+  for (const Net& net : {resnet20(), small_gpt(0)}) {
+    const Net frozen = freeze(net, {std::vector<bool>(net.units.size(), false)});
+    const SegmentId end = end_segment(net);
+    const Bytes all = lower(net, SegmentId(0), end, Pass::forward, 2, {}).saved;
+    const Bytes kept = lower(frozen, SegmentId(0), end, Pass::forward, 2, {}).saved;
+    EXPECT_TRUE(net.name == "gpt" ? kept < all : kept == all) << net.name;
+    const Lowering backward = lower(frozen, SegmentId(0), end, Pass::backward, 2, {});
+    for (const ParameterId p : parameters_differentiated(frozen, backward))
+      EXPECT_FALSE(net.parameters[p.index()].unit.has_value()) << net.parameters[p.index()].name;
+    for (const KernelStep& step : backward.steps) {
+      if (step.kind != KernelKind::backward_weight) continue;
+      EXPECT_FALSE(frozen.layers[step.layer.index()].frozen);
+    }
+  }
 }
 
 std::size_t dropout_count(const Net& net) {

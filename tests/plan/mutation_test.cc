@@ -67,6 +67,10 @@ std::vector<Good> good_plans() {
   workers.bucket = Bytes::bytes(100);
   StrategySpec sharded_workers = workers;
   sharded_workers.sharding = Sharding::parameters;
+  const StrategySpec backward = testing::masked_backward(workers);
+  StrategySpec sharded_backward = backward;
+  sharded_backward.sharding = Sharding::gradients;
+  StrategySpec alone = testing::masked_backward(testing::by_width(testing::subnetwork({1, 3}, 3)));
   StrategySpec pipes = testing::pipeline("zb-h1", 2, 3);
   pipes.sharding = Sharding::gradients;
   StrategySpec sequences = testing::pipeline("zb-h1", 2, 3);
@@ -95,6 +99,9 @@ std::vector<Good> good_plans() {
       {"sequence x zb-h1", sequences, small_gpt(1, 0), 4},
       {"subnetwork", workers, small_gpt(3, 1), 3},
       {"sharded subnetwork", sharded_workers, small_gpt(3, 1), 3},
+      {"backward masking", backward, small_gpt(3, 1), 3},
+      {"sharded, backward masking", sharded_backward, small_gpt(3, 1), 3},
+      {"one holder, backward masking", alone, small_mlp(), 3},
       {"zero3 x 1f1b", all, small_mlp(), 4},
       {"zero2 x zb-h1", pipes, small_mlp(), 4},
       {"tensor, two micro-batches", tensor(false, 2), small_gpt(1, 0), 4},
@@ -118,6 +125,7 @@ std::vector<Good> good_plans() {
       {"clipped 1f1b", testing::pipeline("1f1b", 2, 2), small_mlp(), 4},
       {"clipped tensor", tensor(false), small_gpt(1, 1), 4},
       {"clipped subnetwork", workers, small_gpt(3, 1), 3},
+      {"clipped, backward masking", backward, small_gpt(3, 1), 3},
   };
   std::vector<Good> plans;
   const auto add = [&](const testing::PlanCase& c, Reduction reduction,
@@ -318,9 +326,15 @@ void change_sum(Mutator& m) {
 }
 
 void change_collective_kind(Mutator& m) {
-  constexpr OpKind kKinds[] = {OpKind::all_reduce, OpKind::reduce_scatter, OpKind::all_gather};
+  constexpr OpKind kKinds[] = {OpKind::all_reduce, OpKind::reduce_scatter, OpKind::all_gather,
+                               OpKind::broadcast};
   Op* op = m.any_collective();
-  if (op != nullptr) op->kind = kKinds[m.below(3)];
+  if (op != nullptr) op->kind = kKinds[m.below(4)];
+}
+
+void change_sources(Mutator& m) {
+  auto* collective = m.any_detail<Collective>();
+  if (collective != nullptr) collective->sources = m.another(collective->sources);
 }
 
 void change_element_bytes(Mutator& m) {
@@ -475,6 +489,30 @@ void change_sharding(Mutator& m) {
   if (held != nullptr) held->sharding = static_cast<Sharding>(m.below(4));
 }
 
+void change_holding(Mutator& m) {
+  ParameterClass* held = m.any_class();
+  if (held == nullptr) return;
+  switch (m.below(3)) {
+    case 0:
+      held->is_held = !held->is_held;
+      break;
+    case 1:
+      held->readers = held->readers ? std::nullopt : std::optional<std::size_t>(m.below(4));
+      break;
+    default:
+      held->readers = m.below(4);
+  }
+}
+
+void change_holders(Mutator& m) {
+  ParameterClass* held = m.any_class();
+  if (held != nullptr) held->holders = m.another(held->holders);
+}
+
+void change_masking(Mutator& m) {
+  m.plan.masking = m.plan.masking == Masking::forward ? Masking::backward : Masking::forward;
+}
+
 void change_buckets(Mutator& m) {
   ParameterClass* held = m.any_class();
   if (held == nullptr || held->buckets.empty()) return;
@@ -561,6 +599,7 @@ constexpr Mutation kMutations[] = {
     {"divisor of a collective", change_divisor},
     {"range or divisor of a sum", change_sum},
     {"kind of a collective", change_collective_kind},
+    {"sources of a collective", change_sources},
     {"element bytes", change_element_bytes},
     {"group slot of a collective", change_group_slot},
     {"drop a dependency", drop_dependency},
@@ -579,6 +618,9 @@ constexpr Mutation kMutations[] = {
     {"drop an operand", drop_operand},
     {"swap two operands", swap_operands},
     {"sharding of a class", change_sharding},
+    {"who holds or reads a class", change_holding},
+    {"holders of a class", change_holders},
+    {"masking", change_masking},
     {"buckets of a class", change_buckets},
     {"order of a class", change_class},
     {"class of an update", change_optimizer_class},

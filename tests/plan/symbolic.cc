@@ -418,6 +418,7 @@ class Machine {
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
+      case OpKind::broadcast:
         return join(r, running, op);
       case OpKind::sum_squares:
         return sum_squares(r, running);
@@ -692,6 +693,7 @@ class Machine {
     Word sum = hash({term_square});
     const auto& classes = program(r).parameter_classes;
     for (std::size_t c = 0; c < classes.size(); ++c) {
+      if (!classes[c].is_held) continue;
       const std::size_t g =
           find_class(r, running.op, Access::read, BufferKind::gradients, ParameterClassId(c));
       touch_all(r, running, g, false);
@@ -794,10 +796,17 @@ class Machine {
     const ParameterClassId c = *detail.parameter_class;
     const std::int64_t n = detail.end - detail.begin;
     const StateSizes sizes = state_sizes(plan_.training);
-    const bool weights = op.kind == OpKind::all_gather;
+    const bool weights = op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
     if (detail.element_bytes != (weights ? sizes.parameter : sizes.gradient))
       fail(r, running.op, "its elements have another size");
     const BufferKind flat = weights ? BufferKind::parameters : BufferKind::gradients;
+    if (op.kind == OpKind::broadcast) {
+      const bool sends =
+          member_number(group_of(plan_, RankId(r), op), RankId(r)) < index(detail.sources);
+      const std::size_t b =
+          find_class(r, running.op, sends ? Access::read : Access::write, flat, c);
+      return touch(running, b, detail.begin, detail.end, !sends);
+    }
     const bool from_shards = weights && is_shard(held, flat);
     const bool into_shards = op.kind == OpKind::reduce_scatter && is_shard(held, flat);
     const std::size_t b = find_class(r, running.op,
@@ -823,8 +832,8 @@ class Machine {
   std::int64_t longest_room(std::size_t r, const Op& op) const {
     const Collective& detail = collective_of(op);
     const Group& group = group_of(plan_, RankId(r), op);
-    return detail.element_bytes * room_for(collective_kind(op.kind), detail.algorithm,
-                                           group.members.size(), detail.end - detail.begin);
+    return detail.element_bytes *
+           room_for(shape_of(op, group.members.size()), detail.end - detail.begin);
   }
 
   void touch_squares(std::size_t r, Running& running, const Op& op) {
@@ -869,6 +878,7 @@ class Machine {
       const Collective& theirs = collective_of(other);
       if (other.kind != op.kind || theirs.begin != detail.begin || theirs.end != detail.end ||
           theirs.element_bytes != detail.element_bytes || theirs.divisor != detail.divisor ||
+          theirs.sources != detail.sources ||
           theirs.parameter_class.has_value() != detail.parameter_class.has_value())
         fail(member.rank, member.op, "others of its group are in another collective");
     }
@@ -911,7 +921,26 @@ class Machine {
     return {member.rank, b, shard_offset(held, detail.begin) + e - chunk_begin};
   }
 
+  // From the source that sends the element: its chunk of those that the others get.
+  void broadcast_element(const std::vector<Member>& members, const Op& op, std::int64_t e) {
+    const Collective& detail = collective_of(op);
+    const std::size_t sources = index(detail.sources);
+    if (sources < 1 || sources >= members.size())
+      fail(members[0].rank, members[0].op, "nobody sends or receives it");
+    std::size_t part = 0;
+    while (chunk_of(detail.begin, detail.end, members.size() - sources, part).end <= e)
+      ++part;
+    const Member& from = members[part % sources];
+    const Spot at = spot(from, BufferKind::parameters, e, e);
+    const Word weight = read(at.rank, from.op, at.buffer, at.element);
+    for (std::size_t m = sources; m < members.size(); ++m) {
+      const Spot to = destination(members[m], BufferKind::parameters, e, e);
+      word(to.rank, to.buffer, to.element) = weight;
+    }
+  }
+
   void exchange_element(const std::vector<Member>& members, const Op& op, std::int64_t e) {
+    if (op.kind == OpKind::broadcast) return broadcast_element(members, op, e);
     std::size_t owner = 0;
     while (chunk(members[owner], members.size(), owner).end <= e)
       ++owner;

@@ -32,7 +32,8 @@ TEST(Assignment, EveryUnitHasExactlyItsHolders) {
     for (std::int64_t holders = 1; holders <= workers;
          holders = holders < 3 ? holders + 1 : holders * 2) {
       for (const Balance balance : {Balance::flops, Balance::parameters, Balance::saved}) {
-        const auto assignment = assign_units(net, unit_loads(net, balance), workers, holders, 1);
+        const auto assignment =
+            assign_units(net, unit_loads(net, balance, Masking::forward), workers, holders, 1);
         ASSERT_EQ(assignment.holders.size(), net.units.size());
         expect_uniform(assignment, holders);
       }
@@ -48,7 +49,7 @@ TEST(Assignment, WorkersAreConnected) {
     for (const std::int64_t holders : {2L, workers / 2, workers}) {
       if (holders < 2) continue;
       const auto assignment =
-          assign_units(net, unit_loads(net, Balance::flops), workers, holders, 3);
+          assign_units(net, unit_loads(net, Balance::flops, Masking::forward), workers, holders, 3);
       EXPECT_TRUE(is_connected(assignment)) << workers << " workers, " << holders << " holders";
       EXPECT_GT(spectral_gap(assignment), 1e-6);
     }
@@ -59,7 +60,7 @@ TEST(Assignment, WorkersAreConnected) {
 // workers with c = 4 gives every worker 45 to 55 % of the maskable parameters.
 TEST(Assignment, LevelsResnet18) {
   const Net net = net_of_kind(resnet18());
-  std::vector<double> loads = unit_loads(net, Balance::parameters);
+  std::vector<double> loads = unit_loads(net, Balance::parameters, Masking::forward);
   std::vector<double> sorted = loads;
   std::sort(sorted.begin(), sorted.end());
   EXPECT_EQ(sorted,
@@ -77,7 +78,7 @@ TEST(Assignment, LevelsResnet18) {
 TEST(Assignment, LoadsAreShares) {
   const Net net = net_of_kind(testing::resnet20());
   const double units = [&] {
-    const auto loads = unit_loads(net, Balance::flops);
+    const auto loads = unit_loads(net, Balance::flops, Masking::forward);
     return std::accumulate(loads.begin(), loads.end(), 0.0);
   }();
   const Net rest = restrict(net, {std::vector<bool>(net.units.size(), false)});
@@ -114,7 +115,7 @@ TEST(SpectralGap, IsZeroWhereWorkersNeverMeet) {
 
 TEST(Assignment, IsAFunctionOfTheSeed) {
   const Net net = net_of_kind(testing::resnet20());
-  const auto loads = unit_loads(net, Balance::flops);
+  const auto loads = unit_loads(net, Balance::flops, Masking::forward);
   EXPECT_EQ(assign_units(net, loads, 8, 4, 5).holders, assign_units(net, loads, 8, 4, 5).holders);
 }
 

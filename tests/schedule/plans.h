@@ -75,6 +75,11 @@ inline StrategySpec by_width(StrategySpec strategy) {
   return strategy;
 }
 
+inline StrategySpec masked_backward(StrategySpec strategy) {
+  strategy.subnetwork->masking = Masking::backward;
+  return strategy;
+}
+
 inline Training training(std::int64_t batch = 256) {
   Training training;
   training.data = "synthetic";
@@ -127,6 +132,12 @@ inline std::vector<PlanCase> all_cases() {
   StrategySpec halves = by_width(subnetwork({1, 2}, 2));
   halves.pipeline = PipelineSpec{2, "zb-h1", 2};
   cases.push_back({"gpt_width_pipeline", halves, gpt, 4});
+  cases.push_back({"backward", masked_backward(subnetwork({1, 2})), resnet20(), 4});
+  cases.push_back({"backward_alone", masked_backward(subnetwork({1, 4})), gpt, 4});
+  StrategySpec backward_halves = masked_backward(halves);
+  backward_halves.sharding = Sharding::gradients;
+  backward_halves.data = 2;
+  cases.push_back({"backward_width_pipeline", backward_halves, gpt, 8});
   for (int level = 1; level <= 3; ++level) {
     StrategySpec zero = data_parallel();
     zero.sharding = static_cast<Sharding>(level);

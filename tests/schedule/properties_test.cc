@@ -22,6 +22,7 @@ using testing::RandomCase;
 
 struct Traffic {
   std::int64_t reduced = 0, gathered = 0;  // of classes: gradients, parameters
+  std::int64_t broadcast = 0;              // of parameters, to those who only read them
   std::int64_t exchanged = 0;              // of values, between tensor-parallel ranks
   std::int64_t messages = 0;               // between stages
 };
@@ -29,9 +30,8 @@ struct Traffic {
 std::int64_t bytes_sent(const Plan& plan, RankId rank, const Op& op) {
   const Group& group = group_of(plan, rank, op);
   const Collective& detail = collective_of(op);
-  const auto steps =
-      steps_of(collective_kind(op.kind), detail.algorithm, member_number(group, rank),
-               group.members.size(), detail.end - detail.begin);
+  const auto steps = steps_of(shape_of(op, group.members.size()), member_number(group, rank),
+                              detail.end - detail.begin);
   return elements_sent(steps) * detail.element_bytes;
 }
 
@@ -46,6 +46,8 @@ Traffic traffic_of(const Plan& plan) {
         traffic.exchanged += bytes;
       } else if (op.kind == OpKind::all_gather) {
         traffic.gathered += bytes;
+      } else if (op.kind == OpKind::broadcast) {
+        traffic.broadcast += bytes;
       } else {
         traffic.reduced += bytes;
       }
@@ -78,6 +80,11 @@ class Facts {
   }
   std::int64_t groups(const Parameter& p) const {
     return p.spread == Spread::partial ? 1 : mesh.tensor;
+  }
+  // Members that read it, but are none of those.
+  std::int64_t only_readers(const Parameter& p) const {
+    if (plan.masking == Masking::forward || !p.unit) return 0;
+    return mesh.data * (mesh.workers - holders) * (p.spread == Spread::partial ? mesh.tensor : 1);
   }
   Sharding sharding(const Parameter& p) const {
     return members(p) > 1 ? strategy.sharding : Sharding::none;
@@ -165,6 +172,15 @@ std::int64_t expected_gathered(const Facts& facts) {
   return bytes;
 }
 
+// Everybody who trains without holding a parameter receives it once a step (with the holders'
+// reduction that is (c - 1) + (N - 1) times its bytes in all, where it is one of gradients).
+std::int64_t expected_broadcast(const Facts& facts) {
+  std::int64_t bytes = 0;
+  for (const Parameter& p : facts.net.parameters)
+    bytes += facts.groups(p) * facts.only_readers(p) * p.shape.elements() * facts.w;
+  return bytes;
+}
+
 // Where ZeRO-3's gathers are as simple as that: one forward and one backward run per block and
 // micro-batch. A tied parameter is used at both ends of the network, a split backward may gather
 // for both its halves, and where a block is cut (by exchanges, by buckets of several classes) the
@@ -229,6 +245,7 @@ void check_traffic(const Facts& facts) {
   }
   if (facts.shares_parameters()) return;
   EXPECT_EQ(traffic.reduced, expected_reduced(facts));
+  EXPECT_EQ(traffic.broadcast, expected_broadcast(facts));
   if (gathers_by_block(facts)) {
     EXPECT_EQ(traffic.gathered, expected_gathered(facts));
   }
@@ -257,6 +274,11 @@ void check_state(const Facts& facts) {
     std::map<Sharding, std::int64_t> elements;  // kept by a rank where this level is sharded
     for (const ParameterClass& c : program.parameter_classes) {
       in_classes += c.elements;
+      // What is only read has neither gradients nor state.
+      if (!c.is_held) {
+        elements[Sharding::parameters] += c.elements;
+        continue;
+      }
       std::int64_t begin = 0;
       shares = 0;
       for (const std::int64_t end : c.buckets) {

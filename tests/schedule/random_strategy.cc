@@ -114,6 +114,7 @@ SubnetworkSpec random_subnetwork(Draw& draw) {
   subnetwork.coverage = {draw.between(1, workers), workers};
   if (draw.one_in(4)) subnetwork.coverage = {1, 3};
   if (draw.one_in(4)) subnetwork.construction = Construction::width;
+  if (draw.one_in(3)) subnetwork.masking = Masking::backward;
   if (draw.one_in(4)) subnetwork.holders = draw.between(1, workers);
   subnetwork.scaling =
       draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});

@@ -83,9 +83,8 @@ Bytes bytes_of(const Plan& plan, RankId rank) {
     const Group& group = group_of(plan, rank, op);
     const auto member =
         std::find(group.members.begin(), group.members.end(), rank) - group.members.begin();
-    const auto steps =
-        steps_of(collective_kind(op.kind), detail.algorithm, static_cast<std::size_t>(member),
-                 group.members.size(), detail.end - detail.begin);
+    const auto steps = steps_of(shape_of(op, group.members.size()),
+                                static_cast<std::size_t>(member), detail.end - detail.begin);
     sum += Bytes::bytes(elements_sent(steps) * detail.element_bytes);
   }
   return sum;

@@ -163,6 +163,9 @@ class Trace {
       case OpKind::all_gather:
         return set_collective(node, et::ALL_GATHER, plan_, group_of(plan_, rank_, op),
                               shard_of(op));
+      case OpKind::broadcast:
+        return set_collective(node, et::BROADCAST, plan_, group_of(plan_, rank_, op),
+                              range_of(collective_of(op)));
     }
     REHEARSE_UNREACHABLE("op kind");
   }

@@ -43,6 +43,7 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
       return Seconds{};

@@ -52,8 +52,11 @@ WorkerLoad load_of(const Plan& plan, const Net& net, std::int64_t worker) {
   load.units = std::count(first.subnetwork.holds.begin(), first.subnetwork.holds.end(), true);
   const Net own = net_of(plan, net, first);
   load.flops = flops_of(own, 1).total();
-  for (const ParameterId id : parameters_of(own, SegmentId(0), end_segment(own)))
-    load.parameters += own.parameters[id.index()].shape.elements();
+  for (const ParameterId id : parameters_of(own, SegmentId(0), end_segment(own))) {
+    const Parameter& parameter = own.parameters[id.index()];
+    const bool is_held = !parameter.unit || first.subnetwork.holds[parameter.unit->index()];
+    if (is_held) load.parameters += parameter.shape.elements();
+  }
   for (const RankId rank : ranks) {
     const RankProgram& program = program_of(plan, rank);
     load.state += state_of(program);

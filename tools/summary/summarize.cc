@@ -47,6 +47,8 @@ std::string label_of(const RankProgram& program, const Op& op) {
       return collective_label("reduce-scatter", program, op);
     case OpKind::all_gather:
       return collective_label("all-gather", program, op);
+    case OpKind::broadcast:
+      return collective_label("broadcast", program, op);
     case OpKind::sum_squares:
       return "sum squares";
     case OpKind::optimizer_step:

@@ -91,7 +91,8 @@ class BatchNormBackward : public Kernel {
   void run(const KernelArguments& arguments) override {
     session_->team.use();
     const bool adds = arguments.adds_to_parameter_gradients;
-    const bool apart = adds || !std::is_same_v<Real, float>;
+    const bool trains = arguments.parameter_gradients[0] != nullptr;
+    const bool apart = adds || !trains || !std::is_same_v<Real, float>;
     std::byte* work = session_->workspace.data();
     const auto& parameters = arguments.parameters;
     const auto& gradients = arguments.parameter_gradients;
@@ -106,7 +107,7 @@ class BatchNormBackward : public Kernel {
     norm_.bind(DNNL_ARG_DIFF_SHIFT, apart ? work + rooms_.d_shift : gradients[1]);
     norm_.bind(DNNL_ARG_SCRATCHPAD, work);
     norm_.run(*session_);
-    if (!apart) return;
+    if (!apart || !trains) return;
     give(work + rooms_.d_scale, gradients[0], adds);
     give(work + rooms_.d_shift, gradients[1], adds);
   }

@@ -125,7 +125,7 @@ class RowNorm : public Kernel {
 
   void backward(const KernelArguments& a) const {
     // First: the input's gradient may overwrite the output's.
-    give_parameter_gradients(a);
+    if (a.parameter_gradients[0] != nullptr) give_parameter_gradients(a);
     if (a.input_gradients[0] == nullptr) return;
     const auto* scale = static_cast<const Real*>(a.parameters[0]);
     session_->team.share(rows_, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -67,8 +67,10 @@ void Kernels<BatchNorm, Real>::backward(const BatchNorm& norm, const Call<Real>&
     };
     const double d_shift = sum_rows(rows, dy);
     const double d_scale = sum_rows(rows, [&](std::int64_t row) { return dy(row) * xh(row); });
-    call.give_gradient(0, c, d_scale);
-    call.give_gradient(1, c, d_shift);
+    if (call.trains()) {
+      call.give_gradient(0, c, d_scale);
+      call.give_gradient(1, c, d_shift);
+    }
     Real* dx = call.input_gradient(0);
     if (dx == nullptr) continue;
     const double factor = double{call.parameter(0)[c]} * xh.inverse_deviation;

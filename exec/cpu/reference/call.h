@@ -47,6 +47,8 @@ struct Call {
   Real* input_gradient(std::size_t i) const {
     return static_cast<Real*>(arguments.input_gradients[i]);
   }
+  // Whether the parameters' gradients are wanted, or the layer's are not trained here.
+  bool trains() const { return arguments.parameter_gradients[0] != nullptr; }
   // Overwrites or adds to one element of a parameter's gradient, as the caller said.
   void give_gradient(std::size_t parameter, std::int64_t element, double value) const {
     Real& gradient = static_cast<Real*>(arguments.parameter_gradients[parameter])[element];

@@ -163,7 +163,7 @@ void Kernels<ClassToken, Real>::forward(const ClassToken& token, const Call<Real
 template <class Real>
 void Kernels<ClassToken, Real>::backward(const ClassToken& token, const Call<Real>& call) {
   const std::int64_t rest = call.request.inputs[0].elements(), all = rest + token.width;
-  for (std::int64_t i = 0; i < token.width; ++i) {
+  for (std::int64_t i = 0; call.trains() && i < token.width; ++i) {
     double sum = 0;
     for (std::int64_t n = 0; n < call.samples(); ++n)
       sum += double{call.output_gradient()[n * all + i]};

@@ -77,7 +77,7 @@ void give_parameter_gradients(const Rows<Real>& rows) {
 template <class Real>
 void backward_rows(const Rows<Real>& rows) {
   // First: the input's gradient may overwrite the output's.
-  give_parameter_gradients(rows);
+  if (rows.call.trains()) give_parameter_gradients(rows);
   if (rows.call.input_gradient(0) == nullptr) return;
   const std::int64_t n = rows.width;
   for (std::int64_t row = 0; row < rows.call.rows(0); ++row) {

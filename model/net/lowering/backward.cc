@@ -137,7 +137,7 @@ class BackwardLowering {
 
   // The weight gradient first: it needs the output's gradient, which the other may overwrite.
   void add_split(LayerId id, const Layer& layer, std::optional<std::size_t> from) {
-    if (!layer.parameters.empty()) {
+    if (trains(layer)) {
       KernelStep step = begin_step(KernelKind::backward_weight, id, from);
       read_saved(step, layer, result_);
       push(std::move(step));

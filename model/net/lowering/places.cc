@@ -73,7 +73,7 @@ void RangePlaces::find_boundaries() {
 }
 
 bool RangePlaces::defers(const Layer& layer) const {
-  if (!splits_backward_ || layer.parameters.empty()) return false;
+  if (!splits_backward_ || !trains(layer)) return false;
   return layer.facts.splits_backward ||
          std::none_of(layer.inputs.begin(), layer.inputs.end(),
                       [&](ValueId v) { return net_.values[v.index()].needs_gradient; });

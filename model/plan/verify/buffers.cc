@@ -246,6 +246,7 @@ class Operands {
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
+      case OpKind::broadcast:
         return compare(op, collective_needs(op));
       case OpKind::accumulate:
         return compare(op, accumulate_needs(op));
@@ -410,7 +411,13 @@ class Operands {
         report_.add(at_,
                     fmt::format("its elements have {} bytes, not {}", bytes, detail.element_bytes));
     };
-    if (detail.parameter_class && op.kind == OpKind::all_gather) {
+    if (op.kind == OpKind::broadcast) {
+      element(state_.parameter);
+      needs.push_back(
+          {.kind = BufferKind::parameters,
+           .access = held(*detail.parameter_class).is_held ? Access::read : Access::write,
+           .parameter_class = detail.parameter_class});
+    } else if (detail.parameter_class && op.kind == OpKind::all_gather) {
       element(state_.parameter);
       gather_needs(detail, needs);
     } else if (detail.parameter_class) {
@@ -421,9 +428,9 @@ class Operands {
     } else {
       value_needs(op, needs);
     }
-    const Bytes room = Bytes::bytes(detail.element_bytes *
-                                    room_for(collective_kind(op.kind), detail.algorithm,
-                                             groups_[detail.group], detail.end - detail.begin));
+    const Bytes room =
+        Bytes::bytes(detail.element_bytes *
+                     room_for(shape_of(op, groups_[detail.group]), detail.end - detail.begin));
     if (room > Bytes{})
       needs.push_back({.kind = BufferKind::communication, .access = Access::write, .size = room});
     return needs;
@@ -497,6 +504,7 @@ class Operands {
   std::vector<Need> squares_needs() const {
     std::vector<Need> needs = {{.kind = BufferKind::squares, .access = Access::write}};
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
+      if (!program_.parameter_classes[c].is_held) continue;
       needs.push_back({.kind = BufferKind::gradients,
                        .access = Access::read,
                        .parameter_class = ParameterClassId(c)});

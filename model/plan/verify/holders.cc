@@ -84,9 +84,12 @@ class Holders {
           const auto [entry, is_new] = known.try_emplace(parameter, p, c);
           const auto [q, d] = entry->second;
           const ParameterClass& first = plan_.programs[q].parameter_classes[d];
-          if (is_new || (first.parameters == held[c].parameters &&
-                         first.sharding == held[c].sharding && first.buckets == held[c].buckets))
+          const bool alike = first.sharding == held[c].sharding && first.buckets == held[c].buckets;
+          const bool both_hold = first.is_held && held[c].is_held;
+          if (is_new || (first.parameters == held[c].parameters && (alike || !both_hold))) {
+            if (held[c].is_held) entry->second = {p, c};
             continue;
+          }
           return report_.add_program(
               p, fmt::format("parameter {} is in another class than in program {}",
                              parameter.value(), plan_.programs[q].name));
@@ -98,7 +101,7 @@ class Holders {
   void collect(RankId rank) {
     const auto& held = program_of(plan_, rank).parameter_classes;
     for (std::size_t c = 0; c < held.size(); ++c) {
-      if (held[c].parameters.empty()) continue;
+      if (held[c].parameters.empty() || !held[c].is_held) continue;
       const ParameterId first = held[c].parameters.front();
       // Terms of a gradient are summed over all slices, slices each for themselves.
       holders_[{first, is_partial(first) ? 0 : plan_.ranks[rank.index()].slice}].push_back(

@@ -64,6 +64,7 @@ class ProgramMeaning {
         case OpKind::all_reduce:
         case OpKind::reduce_scatter:
         case OpKind::all_gather:
+        case OpKind::broadcast:
         case OpKind::sum_squares:
         case OpKind::optimizer_step:
           break;
@@ -267,10 +268,36 @@ class ProgramMeaning {
   void check_class(ParameterClassId c) {
     const ParameterClass& held = program_.parameter_classes[c.index()];
     const auto updates = ops_of_class(OpKind::optimizer_step, c);
-    if (updates.size() != 1) {
-      return report_.add_program(
-          number_, fmt::format("class {} is updated {} times", c.value(), updates.size()));
+    const std::size_t wanted = held.is_held ? 1 : 0;
+    if (updates.size() != wanted) {
+      return report_.add_program(number_, fmt::format("class {} is updated {} times, not {}",
+                                                      c.value(), updates.size(), wanted));
     }
+    check_broadcasts(c, held.is_held ? std::optional(updates[0]) : std::nullopt);
+    if (held.is_held) check_reductions(c, updates[0]);
+  }
+
+  // Holders send what they have updated (and gathered, where they share that out), readers receive
+  // when they have read the old weights for the last time.
+  void check_broadcasts(ParameterClassId c, std::optional<OpId> update) {
+    const ParameterClass& held = program_.parameter_classes[c.index()];
+    const auto broadcasts = ops_of_class(OpKind::broadcast, c);
+    refuse(held.readers ? std::vector<OpId>{} : broadcasts, "all who read its class hold it");
+    if (!held.readers) return;
+    check_ranges(c, broadcasts, "broadcast");
+    for (const OpId broadcast : broadcasts) {
+      if (update) follows(broadcast, *update, "it sends weights without waiting for their update");
+      for (const OpId gather : ops_of_class(OpKind::all_gather, c))
+        follows(broadcast, gather, "it sends weights without waiting for all of them");
+      for (std::size_t id = 0; !update && id < program_.ops.size(); ++id) {
+        if (is_pass(program_.ops[id].kind) && effect(program_.ops[id], c).reads)
+          check_order(OpId(id), broadcast, "the weights it uses are replaced");
+      }
+    }
+  }
+
+  void check_reductions(ParameterClassId c, OpId update) {
+    const ParameterClass& held = program_.parameter_classes[c.index()];
     const bool sums = held.group && held.sharding == Sharding::none;
     const bool scatters = held.sharding != Sharding::none;
     const auto all_reduces = ops_of_class(OpKind::all_reduce, c);
@@ -286,22 +313,22 @@ class ProgramMeaning {
     if (scatters && held.sharding < Sharding::parameters) {
       check_ranges(c, gathers, "gathered");
       for (const OpId gather : gathers)
-        follows(gather, updates[0], "it gathers weights without waiting for their update");
+        follows(gather, update, "it gathers weights without waiting for their update");
     }
     if (held.sharding == Sharding::parameters) {
       for (const OpId gather : gathers) {
         check_bucket(held, gather);
-        follows(updates[0], gather, "the weights it updates are gathered without waiting for it");
+        follows(update, gather, "the weights it updates are gathered without waiting for it");
       }
     }
     std::vector<OpId> reductions = all_reduces;
     reductions.insert(reductions.end(), scattered.begin(), scattered.end());
     for (const OpId reduction : reductions) {
-      if (before_(reduction, updates[0])) continue;
-      report_.add(at(updates[0]), "it does not wait for its gradients",
+      if (before_(reduction, update)) continue;
+      report_.add(at(update), "it does not wait for its gradients",
                   {report_.note(at(reduction), "reduced by this op")});
     }
-    check_backwards(c, reductions, updates[0]);
+    check_backwards(c, reductions, update);
   }
 
   void refuse(const std::vector<OpId>& ops, std::string_view problem) {
@@ -309,7 +336,8 @@ class ProgramMeaning {
       report_.add(at(id), std::string(problem));
   }
 
-  // Collectives of a class cover each element once; those of a sharded one bucket by bucket.
+  // Collectives of a class cover each element once; sums and gathers of a sharded one bucket by
+  // bucket.
   void check_ranges(ParameterClassId c, std::vector<OpId> ops, std::string_view done) {
     const ParameterClass& held = program_.parameter_classes[c.index()];
     const auto range = [&](OpId id) -> const Collective& { return collective_of(op(id)); };
@@ -330,7 +358,7 @@ class ProgramMeaning {
   }
 
   void check_bucket(const ParameterClass& held, OpId id) {
-    if (held.sharding == Sharding::none) return;
+    if (held.sharding == Sharding::none || op(id).kind == OpKind::broadcast) return;
     const Collective& range = collective_of(op(id));
     const auto end = std::find(held.buckets.begin(), held.buckets.end(), range.end);
     const std::int64_t begin = end == held.buckets.begin() ? 0 : *std::prev(end);
@@ -452,6 +480,7 @@ void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
     ProgramMeaning(report, net, p).run();
   check_exchanges(report, net);
   if (report.ok()) check_holders(report, net, classes);
+  if (report.ok()) check_readers(report, net);
 }
 
 }  // namespace rehearse::verifier

@@ -163,7 +163,8 @@ class Collectives {
                                    q.parameter_classes[y.parameter_class->index()].parameters);
     const bool equal = left.kind == right.kind && same_content && x.begin == y.begin &&
                        x.end == y.end && x.divisor == y.divisor &&
-                       x.element_bytes == y.element_bytes && x.algorithm == y.algorithm;
+                       x.element_bytes == y.element_bytes && x.algorithm == y.algorithm &&
+                       x.sources == y.sources;
     if (equal) return;
     report_.add(
         a, fmt::format("it works on elements {}..{}, divided by {}", x.begin, x.end, x.divisor),

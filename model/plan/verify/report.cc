@@ -28,7 +28,8 @@ std::string describe_op(const RankProgram& program, OpId id) {
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
-    case OpKind::all_gather: {
+    case OpKind::all_gather:
+    case OpKind::broadcast: {
       const Collective& it = collective_of(op);
       const std::string of = it.parameter_class
                                  ? fmt::format("class {}, ", it.parameter_class->value())

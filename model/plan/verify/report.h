@@ -59,6 +59,8 @@ std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program);
 // Parts of check_meaning: samples and stages over all ranks; reductions over all ranks.
 void check_batch(Report& report, const Net& net);
 void check_holders(Report& report, const Net& net, const RankClasses& classes);
+// Of check_meaning: who gets new weights from the holders of a class, over all ranks.
+void check_readers(Report& report, const Net& net);
 // Of check_meaning: sums over micro-batches, where they are exact. By buffer of the program: its
 // micro-batch.
 void check_accumulations(Report& report, std::size_t program, const HappensBefore& before,

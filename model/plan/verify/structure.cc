@@ -30,6 +30,7 @@ bool stands_on(const RankProgram& program, const Op& op, LaneKind lane) {
       return lane == LaneKind::receive_forward || lane == LaneKind::receive_backward;
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
+    case OpKind::broadcast:
       return is_of(LaneKind::collective);
     case OpKind::all_gather:
       return is_of(LaneKind::collective) || is_of(LaneKind::gather);
@@ -68,6 +69,7 @@ bool has_detail_of_kind(const Op& op) {
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
+    case OpKind::broadcast:
       return std::holds_alternative<Collective>(op.detail);
     case OpKind::accumulate:
       return std::holds_alternative<Accumulate>(op.detail);
@@ -130,6 +132,15 @@ class ProgramStructure {
 
   void check_sharding(std::size_t c) {
     const ParameterClass& held = program_.parameter_classes[c];
+    const bool masks_backward = report_.plan.masking == Masking::backward;
+    if ((held.readers || !held.is_held) && !masks_backward)
+      report_.add_program(number_, fmt::format("class {} has readers, but what is not held is "
+                                               "absent: its masking is forward",
+                                               c));
+    if (!held.is_held && (held.group || held.sharding != Sharding::none || !held.readers))
+      report_.add_program(number_,
+                          fmt::format("class {} is only read, but has {}", c,
+                                      held.readers ? "holders' group or shards" : "no readers"));
     if (held.sharding == Sharding::none) {
       if (!held.buckets.empty())
         report_.add_program(number_, fmt::format("class {} has buckets, but is not sharded", c));
@@ -165,6 +176,11 @@ class ProgramStructure {
                                  fmt::format("a buffer of parameter class {}, but there are {}",
                                              buffer.parameter_class->value(), classes));
     }
+    const bool reads = buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::gathered;
+    if (!reads && !program_.parameter_classes[buffer.parameter_class->index()].is_held)
+      report_.add_program(number_,
+                          fmt::format("a buffer of {} of class {}, which is only read",
+                                      to_string(buffer.kind), buffer.parameter_class->value()));
     if (!holds_range(buffer.kind)) return;
     const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
     if (buffer.begin < 0 || buffer.begin >= buffer.end || buffer.end > held.elements)
@@ -212,12 +228,13 @@ class ProgramStructure {
       case OpKind::all_reduce:
       case OpKind::reduce_scatter:
       case OpKind::all_gather:
+      case OpKind::broadcast:
         if (op.operands.empty()) report_.add({number_, id}, "it has no buffer");
-        if (op.kind == OpKind::all_gather && collective_of(op).divisor != 1)
-          report_.add({number_, id}, "it gathers, and divides");
+        if (moves_weights(op) && collective_of(op).divisor != 1)
+          report_.add({number_, id}, "it moves weights, and divides");
         if (op.kind != OpKind::all_reduce && is_all_reduces_only(op))
           report_.add({number_, id}, "only an all-reduce is of squares, or by doubling");
-        return check_collective(id, collective_of(op));
+        return check_collective(id, op);
       case OpKind::accumulate:
         return check_accumulate(id, op);
       case OpKind::sum_squares:
@@ -225,6 +242,10 @@ class ProgramStructure {
       case OpKind::optimizer_step:
         return check_class(id, optimize_of(op).parameter_class);
     }
+  }
+
+  static bool moves_weights(const Op& op) {
+    return op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
   }
 
   bool is_all_reduces_only(const Op& op) const {
@@ -267,9 +288,16 @@ class ProgramStructure {
       report_.add({number_, id}, fmt::format("its class has {} elements", elements));
   }
 
-  void check_collective(OpId id, const Collective& collective) {
+  void check_collective(OpId id, const Op& op) {
+    const Collective& collective = collective_of(op);
+    const bool broadcasts = op.kind == OpKind::broadcast;
     if (collective.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
     if (collective.element_bytes < 1) report_.add({number_, id}, "its elements have no bytes");
+    if (!broadcasts && collective.sources != 0)
+      report_.add({number_, id}, "only a broadcast has sources");
+    if (broadcasts &&
+        (!collective.parameter_class || collective.algorithm != CollectiveAlgorithm::ring))
+      return report_.add({number_, id}, "a broadcast is of a class, and by ring");
     if (!collective.parameter_class) {
       if (collective.begin < 0 || collective.begin >= collective.end)
         report_.add({number_, id}, "it has no elements");
@@ -278,7 +306,11 @@ class ProgramStructure {
     check_range(id, *collective.parameter_class, collective.begin, collective.end);
     if (collective.parameter_class->index() >= program_.parameter_classes.size()) return;
     const auto& held = program_.parameter_classes[collective.parameter_class->index()];
-    if (held.group != collective.group) report_.add({number_, id}, "its group is not its class's");
+    if ((broadcasts ? held.readers : held.group) != collective.group)
+      report_.add({number_, id}, "its group is not its class's");
+    if (broadcasts && collective.sources != held.holders)
+      report_.add({number_, id}, fmt::format("{} members send, but its class has {} holders",
+                                             collective.sources, held.holders));
   }
 
   void report(OpId id, std::string_view what, std::uint32_t number, std::size_t count) {
@@ -312,6 +344,7 @@ Slots slots_of(const RankProgram& program) {
   Slots slots;
   for (const ParameterClass& held : program.parameter_classes) {
     if (held.group) slots.groups = std::max(slots.groups, *held.group + 1);
+    if (held.readers) slots.groups = std::max(slots.groups, *held.readers + 1);
   }
   for (const Op& op : program.ops) {
     const auto* transfer = std::get_if<Transfer>(&op.detail);
@@ -380,6 +413,7 @@ void check_group_sizes(Report& report) {
     const RankBinding& rank = plan.ranks[r];
     const auto& expected = sizes[rank.program.index()];
     for (const ParameterClass& held : plan.programs[rank.program.index()].parameter_classes) {
+      if (!held.is_held) continue;
       const std::size_t members =
           held.group ? plan.groups[rank.groups[*held.group].index()].members.size() : 1;
       if (static_cast<std::int64_t>(members) == held.holders) continue;
@@ -443,6 +477,7 @@ std::vector<std::size_t> group_sizes(const Plan& plan, std::size_t program) {
 
 // A width needs one of its units on every rank, or its sum would have no terms.
 void check_widths_held(Report& report, std::size_t program, const Net& net) {
+  if (report.plan.masking == Masking::backward) return;  // all of it runs everywhere
   const std::vector<bool>& holds = report.plan.programs[program].subnetwork.holds;
   std::set<std::size_t> widths, held;
   for (std::size_t u = 0; u < net.units.size(); ++u) {

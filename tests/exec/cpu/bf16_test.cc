@@ -173,8 +173,8 @@ class Bf16Net : public testing::TestWithParam<NetParameter> {};
 
 // Every layer rounds its output and its gradient: errors of random sign, two for each layer, in all
 // gradients together. That is what they come to on average; one draw of them may be somewhat more,
-// and twice that is allowed. Batch norm magnifies them: its last ones here divide by the deviation of two
-// values, which may be near zero; 16 times that is allowed.
+// and twice that is allowed. Batch norm magnifies them: its last ones here divide by the deviation
+// of two values, which may be near zero; 16 times that is allowed.
 TEST_P(Bf16Net, HasTheGradientsOfDouble) {
   const auto& [backend, it] = GetParam();
   NetData data = draw(it.net, it.samples, 3);

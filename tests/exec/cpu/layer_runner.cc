@@ -16,6 +16,7 @@ class Runner {
   Runner(Backend& backend, const LayerCase& layer, const LayerData& data,
          const LayerOptions& options)
       : backend_(backend), layer_(layer), options_(options), facts_(facts_of(layer)) {
+    if (options.frozen) facts_ = without_weight_gradients(std::move(facts_));
     for (std::size_t i = 0; i < data.inputs.size(); ++i) {
       inputs_.push_back(is_index(layer.layer, i) ? Tensor::of_indices(data.inputs[i])
                                                  : Tensor(backend, data.inputs[i]));
@@ -95,7 +96,7 @@ class Runner {
     place_input_gradients(a);
     place_parameter_gradients(a);
     if (!facts_.splits_backward) return backend_.prepare(request(KernelKind::backward))->run(a);
-    if (!facts_.parameters.empty()) {
+    if (!facts_.parameters.empty() && !options_.frozen) {
       backend_.prepare(request(KernelKind::backward_weight))->run(a);
     }
     if (input_gradients_[0] == nullptr) return;
@@ -123,6 +124,10 @@ class Runner {
 
   void place_parameter_gradients(KernelArguments& a) {
     a.adds_to_parameter_gradients = !options_.gradients.empty();
+    if (options_.frozen) {
+      a.parameter_gradients.resize(facts_.parameters.size(), nullptr);
+      return;
+    }
     for (std::size_t p = 0; p < facts_.parameters.size(); ++p) {
       parameter_gradients_.push_back(
           a.adds_to_parameter_gradients

@@ -66,6 +66,7 @@ struct LayerOptions {
   bool wants_input_gradients = true;
   std::vector<std::vector<double>> gradients{};  // what parameter gradients are added to, if any
   Draws draws{};
+  bool frozen = false;  // parameter gradients are not wanted, nor what only they would read kept
 };
 
 LayerOutcome run_layer(Backend& backend, const LayerCase& layer, const LayerData& data,

@@ -91,6 +91,11 @@ TEST_P(ReferenceLayer, MayLeaveOutInputGradients) {
   EXPECT_EQ(without.parameter_gradients, run(data).parameter_gradients);
 }
 
+// Inputs' gradients are the same where nobody wants the parameters'.
+TEST_P(ReferenceLayer, MayBeFrozen) {
+  EXPECT_EQ(run(data, {.frozen = true}).input_gradients, run(data).input_gradients);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, ReferenceLayer, testing::ValuesIn(layer_cases()), name_of);
 
 TEST(LayerCases, CoverEveryKind) {

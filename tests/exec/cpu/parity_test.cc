@@ -57,6 +57,12 @@ TEST_P(OnednnLayer, MayLeaveOutInputGradients) {
                run_layer(*onednn, GetParam(), data, options), longest_sum(GetParam()));
 }
 
+TEST_P(OnednnLayer, MayBeFrozen) {
+  const LayerOptions options{.frozen = true};
+  expect_close(run_layer(*reference, GetParam(), data, options),
+               run_layer(*onednn, GetParam(), data, options), longest_sum(GetParam()));
+}
+
 TEST_P(OnednnLayer, GivesTheSameBitsTwice) {
   const LayerOutcome first = run_layer(*onednn, GetParam(), data);
   const LayerOutcome second = run_layer(*onednn, GetParam(), data);
