@@ -182,6 +182,8 @@ const bool kRegistered = [] {
   register_layer(Linear{256, 1024, true}, {{{64, 256}}});
   register_layer(Gelu{}, {{{64, 1024}}});
   register_layer(Dropout{0.1}, {{{64, 1024}}});
+  register_layer(Sum{1.0}, {{{64, 256}}, {{64, 256}}, {{64, 256}}, {{64, 256}}});
+  register_layer(Bias{256}, {{{64, 256}}});
   // ResNet-20's parameters, and more than caches hold.
   benchmark::RegisterBenchmark("sgd", time_step, Sgd{0.9})->Arg(272'000)->Arg(8'000'000);
   benchmark::RegisterBenchmark("adam", time_step, Adam{})->Arg(272'000)->Arg(8'000'000);

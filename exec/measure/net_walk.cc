@@ -46,6 +46,21 @@ std::int64_t bound_of(const Net& net, ValueId value) {
   return 1;
 }
 
+Training of_type(Training training, DataType type) {
+  training.dtype = type;
+  return training;
+}
+
+bool works_on_a_layer(KernelKind kind) {
+  return kind != KernelKind::accumulate && kind != KernelKind::copy;
+}
+
+std::string kind_text(const KernelRequest& request) {
+  const std::string kernel(to_string(request.kind));
+  if (!works_on_a_layer(request.kind)) return kernel;
+  return fmt::format("{} {}", kind_name(request.layer), kernel);
+}
+
 // What the shapes leave open and the time depends on.
 std::string details(const LayerSpec& spec) {
   if (const auto* c = std::get_if<Conv2d>(&spec))
@@ -66,7 +81,7 @@ Training usual_training() {
 }
 
 std::string kernel_text(const KernelRequest& request) {
-  if (request.kind == KernelKind::accumulate || request.kind == KernelKind::copy) {
+  if (!works_on_a_layer(request.kind)) {
     return fmt::format("{} {}", to_string(request.kind), request.elements);
   }
   std::string inputs;
@@ -76,23 +91,31 @@ std::string kernel_text(const KernelRequest& request) {
                      inputs, to_string(request.output), request.samples, to_string(request.kind));
 }
 
-NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend)
+NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend, const Training& training)
     : net_(measured.net),
       samples_(measured.samples),
       backend_(backend),
-      training_(usual_training()),
+      training_(of_type(training, backend.type())),
       offsets_(net_.parameters.size()),
       weights_(parameter_bytes(net_, backend.sizes())),
       weight_gradients_(parameter_bytes(net_, backend.sizes())),
-      momentum_(parameter_bytes(net_, backend.sizes())),
       saved_(lower_whole(net_, Pass::forward, samples_, backend.sizes()).saved),
       scratch_(scratch_of(measured, backend.sizes())) {
+  const StateSizes state = state_sizes(training_);
+  const Bytes statistics = Bytes::bytes(parameter_count(net_) * state.moment);
+  const std::int64_t moments = moments_of(training_.optimizer);
+  for (std::int64_t m = 0; m < moments; ++m)
+    moments_.emplace_back(statistics);
+  if (state.optimizer > moments * state.moment) master_.emplace_back(statistics);
   std::int64_t end = 0;
   for (std::size_t p = net_.parameters.size(); p-- > 0;) {
     const std::int64_t n = net_.parameters[p].shape.elements();
     offsets_[p] = end;
     end += n;
-    backend.store(in(weights_, ParameterId(p)), normal_values(n, 0.05, p));
+    const std::vector<double> values = normal_values(n, 0.05, p);
+    backend.store(in(weights_, ParameterId(p)), values);
+    if (void* master = state_at(ParameterId(p)).master; master != nullptr)
+      backend.store_statistics(master, values);
   }
   for (const ValueId value : {net_.input, net_.labels, net_.loss}) {
     values_.emplace(value, size_of(net_, value, samples_, backend.sizes()));
@@ -106,6 +129,15 @@ std::byte* NetWalk::in(const Slab& flat, ParameterId parameter) const {
   return flat.data() + offsets_[parameter.index()] * backend_.sizes().activation_bytes;
 }
 
+OptimizerState NetWalk::state_at(ParameterId parameter) const {
+  const std::int64_t offset = offsets_[parameter.index()] * state_sizes(training_).moment;
+  OptimizerState state;
+  for (std::size_t m = 0; m < moments_.size(); ++m)
+    state.moments[m] = moments_[m].data() + offset;
+  if (!master_.empty()) state.master = master_.front().data() + offset;
+  return state;
+}
+
 void NetWalk::update() const {
   // Neighbours that decay alike are one call.
   for (std::size_t last = net_.parameters.size(); last > 0;) {
@@ -117,7 +149,7 @@ void NetWalk::update() const {
     }
     const ParameterId begin(last - 1);
     backend_.step({training_.optimizer, training_.optimizer.lr, 0, decays}, in(weights_, begin),
-                  in(weight_gradients_, begin), {in(momentum_, begin), nullptr}, n);
+                  in(weight_gradients_, begin), state_at(begin), n);
     last = first;
   }
 }
@@ -152,13 +184,21 @@ void NetWalk::add_pass(Pass pass) {
 
 NetWalk::Step NetWalk::prepare(const KernelStep& step) {
   const KernelRequest request = request_for(net_, step, samples_);
-  Step result{kernel_text(request), work_of(net_, step, samples_, backend_.sizes()), nullptr, {}};
+  Step result{kind_text(request),
+              kernel_text(request),
+              work_of(net_, step, samples_, backend_.sizes()),
+              nullptr,
+              {}};
   auto& kernel = kernels_[{result.what, request.wants_input_gradient}];
   if (!kernel) kernel = backend_.prepare(request);
   result.kernel = kernel.get();
   result.arguments = bind(step, [this](const Place& place) { return address(place); });
-  if (step.kind == KernelKind::accumulate || step.kind == KernelKind::copy) return result;
+  if (!works_on_a_layer(step.kind)) return result;
+  const bool gives = step.kind == KernelKind::backward || step.kind == KernelKind::backward_weight;
   for (const ParameterId parameter : net_.layers[step.layer.index()].parameters) {
+    // Whoever is first overwrites, the others add.
+    if (gives && !has_gradient_.insert(parameter).second)
+      result.arguments.adds_to_parameter_gradients = true;
     result.arguments.parameters.push_back(in(weights_, parameter));
     result.arguments.parameter_gradients.push_back(in(weight_gradients_, parameter));
   }

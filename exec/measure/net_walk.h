@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,9 +15,13 @@
 
 namespace rehearse::exec {
 
+// With momentum, and a rate so small that the weights stay near what they were.
+Training usual_training();
+
 class NetWalk {
  public:
   struct Step {
+    std::string kind;  // "linear backward_weight", "accumulate"
     std::string what;  // equal for equal kernels
     StepWork work;
     Kernel* kernel = nullptr;
@@ -24,8 +29,10 @@ class NetWalk {
     void run() const { kernel->run(arguments); }
   };
 
-  // Draws weights and inputs; measured.net must outlive the walk.
-  NetWalk(const MeasuredNet& measured, Backend& backend);
+  // Draws weights and inputs; measured.net must outlive the walk. training: the optimizer's; its
+  // type is the backend's.
+  NetWalk(const MeasuredNet& measured, Backend& backend,
+          const Training& training = usual_training());
 
   // Forward, then backward: in this order operands hold what they hold in training.
   const std::vector<Step>& steps() const { return steps_; }
@@ -41,6 +48,8 @@ class NetWalk {
   std::byte* address(const Place& place) const;
   // Of the parameter in a flat buffer of all of them.
   std::byte* in(const Slab& flat, ParameterId parameter) const;
+  // From this parameter on.
+  OptimizerState state_at(ParameterId parameter) const;
 
   const Net& net_;
   std::int64_t samples_;
@@ -49,14 +58,13 @@ class NetWalk {
   std::map<ValueId, Slab> values_;
   // Flat without padding, the last parameter first: backward's order, as plans have it.
   std::vector<std::int64_t> offsets_;  // elements, by parameter
-  Slab weights_, weight_gradients_, momentum_;
+  Slab weights_, weight_gradients_;
+  std::vector<Slab> moments_, master_;  // the latter none or one
   Slab saved_, scratch_;
   std::map<std::pair<std::string, std::vector<bool>>, std::unique_ptr<Kernel>> kernels_;
   std::vector<Step> steps_;
+  std::set<ParameterId> has_gradient_;
 };
-
-// With momentum, and a rate so small that the weights stay near what they were.
-Training usual_training();
 
 // "conv2d k3 s1 28x28x16 -> 28x28x16 n64 backward_input"
 std::string kernel_text(const KernelRequest& request);

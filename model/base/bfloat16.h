@@ -11,6 +11,13 @@ namespace rehearse {
 class BFloat16 {
  public:
   constexpr BFloat16() = default;
+  constexpr BFloat16(const BFloat16&) = default;
+  // By its bits, not as a trivial class: loops that the compiler is told to make vectors of ("omp
+  // simd") would keep a temporary object per lane in memory, and stay scalar.
+  constexpr BFloat16& operator=(const BFloat16& other) {
+    bits_ = other.bits_;
+    return *this;
+  }
   // Without branches, so that loops become vectors.
   constexpr explicit BFloat16(float value) {
     const auto whole = std::bit_cast<std::uint32_t>(value);

@@ -10,7 +10,9 @@ namespace rehearse {
 namespace {
 
 static_assert(sizeof(BFloat16) == 2);
-static_assert(std::is_trivially_copyable_v<BFloat16>);
+// Bytes may become numbers of this type, and copies of them are copies of bytes.
+static_assert(std::is_trivially_copy_constructible_v<BFloat16>);
+static_assert(std::is_trivially_destructible_v<BFloat16>);
 static_assert(!std::is_convertible_v<float, BFloat16>, "rounding is asked for");
 static_assert(std::is_same_v<Wide<BFloat16>, float> && std::is_same_v<Wide<double>, double>);
 

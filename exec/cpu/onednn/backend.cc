@@ -55,6 +55,12 @@ struct Chooser {
   std::unique_ptr<Kernel> operator()(const Add& add) const {
     return onednn::make_add<Real>(session, request, add);
   }
+  std::unique_ptr<Kernel> operator()(const Sum& sum) const {
+    return onednn::make_sum<Real>(session, request, sum);
+  }
+  std::unique_ptr<Kernel> operator()(const Bias& bias) const {
+    return onednn::make_bias<Real>(session, request, bias);
+  }
   std::unique_ptr<Kernel> operator()(const Dropout& dropout) const {
     return onednn::make_dropout<Real>(session, request, dropout);
   }

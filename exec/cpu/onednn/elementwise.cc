@@ -151,6 +151,11 @@ std::unique_ptr<Kernel> elementwise(const SharedSession& session, const KernelRe
 }
 
 template <class Real>
+void move(Real* to, const Real* from, std::int64_t n) {
+  std::memmove(static_cast<void*>(to), from, static_cast<std::size_t>(n) * sizeof(Real));
+}
+
+template <class Real>
 const Real* from(const void* data, std::int64_t begin) {
   return static_cast<const Real*>(data) + begin;
 }
@@ -176,7 +181,7 @@ void add(const Team& team, Real* sum, const Real* left, const Real* right, std::
 template <class Real>
 void copy(const Team& team, Real* to, const Real* from, std::int64_t n) {
   team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    std::memmove(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(Real));
+    move(to + begin, from + begin, end - begin);
   });
 }
 
@@ -200,6 +205,16 @@ void convert_rows(To* to, std::int64_t to_apart, const From* from, std::int64_t 
                   std::int64_t rows, std::int64_t count) {
   for (std::int64_t row = 0; row < rows; ++row)
     convert_range(to + row * to_apart, from + row * from_apart, count);
+}
+
+template <class Real>
+void add_to_rows(const Team& team, Real* y, const Real* x, const Real* row, std::int64_t rows,
+                 std::int64_t n) {
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / n);
+  team.share(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin * n; at < end * n; at += n)
+      add_range(y + at, x + at, row, n);
+  });
 }
 
 template <class Real>
@@ -292,8 +307,7 @@ std::unique_ptr<Kernel> make_accumulate(const SharedSession& session,
 template <class Real>
 std::unique_ptr<Kernel> make_copy(const SharedSession& session, const KernelRequest& request) {
   const auto loop = [](const KernelArguments& a, std::int64_t at, std::int64_t n) {
-    std::memmove(to<Real>(a.sum, at), from<Real>(a.left, at),
-                 static_cast<std::size_t>(n) * sizeof(Real));
+    move(to<Real>(a.sum, at), from<Real>(a.left, at), n);
   };
   return std::make_unique<Elementwise<decltype(loop)>>(session, request.elements, loop);
 }
@@ -308,6 +322,10 @@ template void fill_zero(const Team&, float*, std::int64_t);
 template void fill_zero(const Team&, BFloat16*, std::int64_t);
 template void divide(const Team&, float*, std::int64_t, float);
 template void divide(const Team&, BFloat16*, std::int64_t, float);
+template void add_to_rows(const Team&, float*, const float*, const float*, std::int64_t,
+                          std::int64_t);
+template void add_to_rows(const Team&, BFloat16*, const BFloat16*, const BFloat16*, std::int64_t,
+                          std::int64_t);
 template void sum_rows(const Team&, float*, const float*, std::int64_t, std::int64_t, bool);
 template void sum_rows(const Team&, BFloat16*, const BFloat16*, std::int64_t, std::int64_t, bool);
 template double sum_of_squares(const Team&, const float*, std::int64_t);

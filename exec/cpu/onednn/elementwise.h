@@ -23,6 +23,10 @@ void divide(const Team& team, Real* values, std::int64_t n, float by);
 template <class To, class From>
 void convert_rows(To* to, std::int64_t to_apart, const From* from, std::int64_t from_apart,
                   std::int64_t rows, std::int64_t count);
+// Each row of y = that of x + the same row of n elements; y may be x.
+template <class Real>
+void add_to_rows(const Team& team, Real* y, const Real* x, const Real* row, std::int64_t rows,
+                 std::int64_t n);
 // sum (+)= the sum of rows of n elements, in their order and in double.
 template <class Real>
 void sum_rows(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,

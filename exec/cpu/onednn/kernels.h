@@ -46,6 +46,12 @@ template <class Real>
 std::unique_ptr<Kernel> make_add(const SharedSession& session, const KernelRequest& request,
                                  const Add& layer);
 template <class Real>
+std::unique_ptr<Kernel> make_sum(const SharedSession& session, const KernelRequest& request,
+                                 const Sum& layer);
+template <class Real>
+std::unique_ptr<Kernel> make_bias(const SharedSession& session, const KernelRequest& request,
+                                  const Bias& layer);
+template <class Real>
 std::unique_ptr<Kernel> make_dropout(const SharedSession& session, const KernelRequest& request,
                                      const Dropout& layer);
 template <class Real>

@@ -3,23 +3,10 @@
 #include "exec/cpu/onednn/elementwise.h"
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/matrix.h"
-#include "exec/cpu/onednn/vectors.h"
 #include "model/base/check.h"
 
 namespace rehearse::exec::onednn {
 namespace {
-
-constexpr std::int64_t kGrain = 8;  // rows that a thread takes at least
-
-template <class Real>
-REHEARSE_VECTORS void add_to_rows(Real* y, const Real* bias, std::int64_t rows, std::int64_t n) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    Real* out = y + row * n;
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i)
-      out[i] = static_cast<Real>(out[i] + bias[i]);
-  }
-}
 
 template <class Real>
 class Product : public Kernel {
@@ -62,10 +49,7 @@ class Product : public Kernel {
     auto* y = static_cast<Real*>(a.output);
     shared_product<Real>(*session_, 'N', 'T', rows_, out_, in_, {reals(a.inputs[0]), in_},
                          {reals(a.parameters[0]), in_}, false, y);
-    if (!bias_) return;
-    session_->team.share(rows_, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      add_to_rows(y + begin * out_, reals(a.parameters[1]), end - begin, out_);
-    });
+    if (bias_) add_to_rows(session_->team, y, y, reals(a.parameters[1]), rows_, out_);
   }
 
   void backward_weight(const KernelArguments& a) const {

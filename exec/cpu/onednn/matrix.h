@@ -25,9 +25,9 @@ void product(char trans_a, char trans_b, std::int64_t m, std::int64_t n, std::in
              std::int64_t apart);
 
 // c [m, n] = op(a) op(b), or added to c, on all threads of the session. Where it is exact the
-// result is cut into parts by its shape alone, each of which one thread computes. So it is in
-// BFloat16, whose parts are float until they are rounded, once: in the work space, of which
-// reserve_product() takes enough.
+// result is cut into parts by its shape alone, each of which one thread computes; else large ones
+// are cut by the threads. In BFloat16 the shape cuts it, too; parts are float until they are
+// rounded, once: in the work space, of which reserve_product() takes enough.
 template <class Real>
 void shared_product(const Session& session, char trans_a, char trans_b, std::int64_t m,
                     std::int64_t n, std::int64_t k, const Rows<Real>& a, const Rows<Real>& b,

@@ -307,6 +307,7 @@ std::vector<LayerCase> training_cases() {
       {"mlp_hidden", Linear{784, 256, true}, {{{784}}}, 8},
       {"gpt_up", Linear{64, 256, true}, {{{16, 64}}}, 2},
       {"gpt_head", Linear{64, 257, false}, {{{16, 64}}}, 2},
+      {"gpt_wide", Linear{96, 1000, true}, {{{20, 96}}}, 2},  // a part for each of three threads
       {"gpt_positions", PositionEmbedding{90, 64}, {{{70, 64}}}, 3},
       {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
       {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
@@ -321,6 +322,9 @@ std::vector<LayerCase> training_cases() {
       {"gpt_dropout", Dropout{0.1}, {{{50, 119}}}, 3},
       {"resnet_relu", Relu{}, {{{28, 28, 16}}}, 2},
       {"resnet_add", Add{0.5}, {{{28, 28, 16}}, {{28, 28, 16}}}, 2},
+      {"width_sum", Sum{1.0}, {4, {{37, 200}}}, 2},
+      {"width_sum_scaled", Sum{0.25}, {5, {{37, 200}}}, 2},
+      {"width_bias", Bias{200}, {{{37, 200}}}, 3},
   };
   list.insert(list.end(), real.begin(), real.end());
   return list;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/net/model_spec.h"
@@ -29,6 +30,50 @@ TEST(NetWalk, RunsOneTrainingStep) {
     // arithmetic.
     const double expected = flops_of(measured.net, measured.samples).total().flops();
     EXPECT_NEAR(flops.flops() / expected, 1, 0.01) << measured.net.name;
+  }
+}
+
+// The head's weights are the tokens' too: backward meets the head first, which overwrites, then
+// adds.
+TEST(NetWalk, AddsToGradientsThatAreThere) {
+  const Net net = build_net({"gpt",
+                             {{"layers", {1}},
+                              {"width", {8}},
+                              {"heads", {2}},
+                              {"vocabulary", {16}},
+                              {"sequence", {4}},
+                              {"positions", {4}},
+                              {"tied", {1}}}})
+                      .value();
+  const auto backend = make_reference_backend(DataType::fp32);
+  const MeasuredNet measured{net, 1};
+  const NetWalk walk(measured, *backend);
+  std::vector<std::string> adding;
+  for (const NetWalk::Step& step : walk.steps()) {
+    if (step.arguments.adds_to_parameter_gradients) adding.push_back(step.kind);
+  }
+  EXPECT_EQ(adding, std::vector<std::string>{"embedding backward_weight"});
+}
+
+// Adam's first step moves every weight with a gradient by the rate, bf16's in the master copy,
+// which the weight is rounded from; the walk has the state for both.
+TEST(NetWalk, UpdatesByTheTrainingsRule) {
+  Training training;
+  training.optimizer.rule = Adam{};
+  training.optimizer.lr = 0.25;
+  const MeasuredNet measured = default_networks().front();
+  for (const DataType type : {DataType::fp32, DataType::bf16}) {
+    const auto backend = make_reference_backend(type);
+    const NetWalk walk(measured, *backend, training);
+    const auto last =
+        std::find_if(walk.steps().rbegin(), walk.steps().rend(),
+                     [](const auto& step) { return !step.arguments.parameter_gradients.empty(); });
+    void* gradient = last->arguments.parameter_gradients[0];
+    backend->store(gradient, {2.0});
+    const double before = backend->load(last->arguments.parameters[0], 1)[0];
+    walk.update();
+    const double after = backend->load(last->arguments.parameters[0], 1)[0];
+    EXPECT_NEAR(before - after, 0.25, 0x1p-8) << to_string(type);
   }
 }
 
