@@ -163,9 +163,10 @@ void Player::meet_collective(RankId rank, OpId id) {
   const std::size_t member = member_number(group, rank);
   Meeting::Member& own = meeting.members[member];
   own = {id, 0, 0};
-  // The last one to come is when it really begins, for all.
+  // The last one to come is when it really begins, for all but those who had finished before.
   if (++meeting.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
+      if (meeting.members[m].step == step_count(meeting.shape)) continue;
       span(group.members[m], meeting.members[m].op).start = engine_.now();
     }
   }
@@ -230,6 +231,8 @@ void Player::part_done(Meeting& meeting, std::size_t member) {
 void Player::finish_member(Meeting& meeting, std::size_t member) {
   const RankId rank = plan_.groups[meeting.group.index()].members[member];
   const OpId op = meeting.members[member].op;
+  // Of a broadcast: a source that had only those to send to who are there.
+  if (meeting.issued < meeting.members.size()) span(rank, op).start = engine_.now();
   if (++meeting.finished == meeting.members.size()) meetings_.erase(meeting.key);
   end(rank, op);
 }
