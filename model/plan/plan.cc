@@ -286,6 +286,16 @@ std::string_view to_string(Masking masking) {
   REHEARSE_UNREACHABLE("masking");
 }
 
+std::string_view to_string(Averaging averaging) {
+  switch (averaging) {
+    case Averaging::holders:
+      return "holders";
+    case Averaging::all:
+      return "all";
+  }
+  REHEARSE_UNREACHABLE("averaging");
+}
+
 std::int64_t Mesh::size(Axis axis) const {
   switch (axis) {
     case Axis::data:
@@ -435,9 +445,9 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
 
 Result<Net> whole_net(const Plan& plan) {
   Result<Net> net = build_net(plan.model);
-  if (plan.width_units > 1 && plan.mesh.tensor > 1)
+  if (plan.units.of_width > 1 && plan.mesh.tensor > 1)
     return error("tensor parallelism cuts the widths that the plan's units are parts of");
-  if (net && plan.width_units > 1) net = split_widths(*net, plan.width_units);
+  if (net) net = cut_units(*net, plan.units);
   if (!net) return net;
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;
