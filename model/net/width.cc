@@ -22,8 +22,9 @@ enum class Place {
 // An inner width, by the layers that see it.
 struct Width {
   std::vector<LayerId> layers;  // in the order they run
-  std::int64_t channels = 0;    // or groups of heads, if there are heads
-  bool closed = false;          // it ends in a product
+  WidthAxis axis = WidthAxis::hidden;
+  std::int64_t channels = 0;  // or groups of heads, if there are heads
+  bool closed = false;        // it ends in a product
 };
 
 bool is_product(const LayerSpec& spec) {
@@ -74,7 +75,11 @@ class Finder {
         widths_[*width].closed = true;
       } else if (is_private(layer)) {
         width_of_[layer.output.index()] = widths_.size();
-        widths_.push_back({{id}, layer.facts.output.dims.back(), false});
+        const bool is_image = std::holds_alternative<Conv2d>(layer.spec);
+        widths_.push_back({{id},
+                           is_image ? WidthAxis::channels : WidthAxis::hidden,
+                           layer.facts.output.dims.back(),
+                           false});
       }
       return;
     }
@@ -84,8 +89,10 @@ class Finder {
       if (!other) return;
       if (*other != *width) join(*width, *other);
     }
-    if (const auto* attention = std::get_if<Attention>(&layer.spec))
+    if (const auto* attention = std::get_if<Attention>(&layer.spec)) {
+      widths_[*width].axis = WidthAxis::heads;
       widths_[*width].channels = attention->kv_heads;
+    }
     widths_[*width].layers.push_back(id);
     width_of_[layer.output.index()] = width;
   }
@@ -369,24 +376,111 @@ class Splitter {
   Net net_;
 };
 
-}  // namespace
+Diagnostics no_unit(const Net& full, BlockId block) {
+  return error(fmt::format("block '{}' has no unit: everybody holds it anyway",
+                           full.blocks[block.index()].name));
+}
 
-Result<Net> split_widths(const Net& full, std::int64_t units) {
-  REHEARSE_CHECK(units >= 1, "{} units of a width", units);
+bool is_wanted(const Net& full, const Width& width, const UnitRule& rule) {
+  const SegmentId segment = full.layers[width.layers.front().index()].segment;
+  const BlockId block = full.segments[segment.index()].block;
+  const bool held = std::count(rule.always_held.begin(), rule.always_held.end(), block) > 0;
+  const bool cut =
+      rule.axes.empty() || std::count(rule.axes.begin(), rule.axes.end(), width.axis) > 0;
+  return cut && !held;
+}
+
+std::string names_of(const std::vector<WidthAxis>& axes) {
+  std::string names;
+  for (const WidthAxis axis : axes)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(axis));
+  return names;
+}
+
+Result<Net> split_widths(const Net& full, const UnitRule& rule) {
   std::vector<Width> widths = Finder(full).run();
   if (widths.empty()) {
     return error(fmt::format(
         "network '{}' has no inner width, such as hidden units between two products", full.name));
   }
+  for (const BlockId block : rule.always_held) {
+    const bool has = std::any_of(widths.begin(), widths.end(), [&](const Width& width) {
+      const SegmentId segment = full.layers[width.layers.front().index()].segment;
+      return full.segments[segment.index()].block == block;
+    });
+    if (!has) return no_unit(full, block);
+  }
+  std::vector<WidthAxis> axes;
+  for (const Width& width : widths)
+    axes.push_back(width.axis);
+  std::sort(axes.begin(), axes.end());
+  axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
+  std::erase_if(widths, [&](const Width& width) { return !is_wanted(full, width, rule); });
+  if (widths.empty()) {
+    return error(
+        fmt::format("network '{}' has no inner width of {} that is not always held: its "
+                    "widths are of {}",
+                    full.name, names_of(rule.axes.empty() ? axes : rule.axes), names_of(axes)));
+  }
   for (const Width& width : widths) {
-    if (width.channels >= units) continue;
+    if (width.channels >= rule.of_width) continue;
     const Layer& first = full.layers[width.layers.front().index()];
     return error(
         fmt::format("{} has {} channels or groups of heads, fewer than the {} workers that "
                     "are to share them",
-                    first.name, width.channels, units));
+                    first.name, width.channels, rule.of_width));
   }
-  return Splitter(full, std::move(widths), units).run();
+  return Splitter(full, std::move(widths), rule.of_width).run();
+}
+
+// What was a unit of these blocks is no unit's.
+Result<Net> hold_blocks(const Net& full, const std::vector<BlockId>& blocks) {
+  Net net = full;
+  net.units.clear();
+  std::vector<std::optional<UnitId>> kept;
+  for (const Unit& unit : full.units) {
+    const bool held = std::count(blocks.begin(), blocks.end(), unit.block) > 0;
+    kept.push_back(held ? std::nullopt : std::optional(UnitId(net.units.size())));
+    if (!held) net.units.push_back(unit);
+  }
+  for (const BlockId block : blocks) {
+    const bool has = std::any_of(full.units.begin(), full.units.end(),
+                                 [&](const Unit& unit) { return unit.block == block; });
+    if (!has) return no_unit(full, block);
+  }
+  for (Layer& layer : net.layers) {
+    if (layer.unit) layer.unit = kept[layer.unit->index()];
+    if (!layer.unit) layer.bypass = std::nullopt;
+  }
+  for (Parameter& parameter : net.parameters) {
+    if (parameter.unit) parameter.unit = kept[parameter.unit->index()];
+  }
+  return net;
+}
+
+}  // namespace
+
+std::string_view to_string(WidthAxis axis) {
+  switch (axis) {
+    case WidthAxis::hidden:
+      return "hidden";
+    case WidthAxis::heads:
+      return "heads";
+    case WidthAxis::channels:
+      return "channels";
+  }
+  REHEARSE_UNREACHABLE("width axis");
+}
+
+Result<Net> cut_units(const Net& full, const UnitRule& rule) {
+  REHEARSE_CHECK(rule.of_width >= 1, "{} units of a width", rule.of_width);
+  for (const BlockId block : rule.always_held) {
+    if (block.index() >= full.blocks.size())
+      return error(fmt::format("block {} is always held, but the network has {}", block.value(),
+                               full.blocks.size()));
+  }
+  if (rule.of_width > 1) return split_widths(full, rule);
+  return rule.always_held.empty() ? full : hold_blocks(full, rule.always_held);
 }
 
 }  // namespace rehearse

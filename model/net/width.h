@@ -15,6 +15,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "model/base/diagnostic.h"
 #include "model/net/net.h"
@@ -24,12 +26,28 @@ namespace rehearse {
 // Of one width.
 inline constexpr std::int64_t kMostWidthUnits = 1 << 16;
 
-// Every inner width in `units` units as equal as can be: unit k of n channels or heads has [k n /
-// units, (k + 1) n / units). The units of `full` are gone, its blocks, segments and other layers
-// stay; ids of layers, values and parameters are kept by the first unit. A cut parameter says where
-// its elements stand in the whole (Parameter::slice), so that it starts with the same values.
+// The inner widths by what is counted in them: hidden units between linear layers, attention heads
+// (with grouped heads, groups), channels between convolutions.
+enum class WidthAxis { hidden, heads, channels };
+std::string_view to_string(WidthAxis axis);
+
+// Which parts of a network are units, that a worker may leave out.
+struct UnitRule {
+  std::int64_t of_width = 1;    // units of every inner width; 1: widths are whole, blocks are units
+  std::vector<WidthAxis> axes;  // the widths that are cut, ascending; empty: all
+  std::vector<BlockId> always_held;  // blocks that have no units, ascending
+  friend bool operator==(const UnitRule&, const UnitRule&) = default;
+};
+
+// The network with these units. Of blocks that are always held they are gone.
 //
-// Errors: the network has no inner width, or one of fewer channels or heads than units.
-Result<Net> split_widths(const Net& full, std::int64_t units);
+// Where widths are cut, unit k of n channels or heads has [k n / of_width, (k + 1) n / of_width).
+// The units of `full` are gone, its blocks, segments and other layers stay; ids of layers, values
+// and parameters are kept by the first unit. A cut parameter says where its elements stand in the
+// whole (Parameter::slice), so that it starts with the same values.
+//
+// Errors: a block that there is not, or that has no unit; no inner width of these axes, or one of
+// fewer channels or heads than units.
+Result<Net> cut_units(const Net& full, const UnitRule& rule);
 
 }  // namespace rehearse

@@ -227,32 +227,43 @@ class Parser {
     REHEARSE_UNREACHABLE("axis");
   }
 
-  static std::int64_t read_widths(Line& line) {
+  // Lines that are there where something is not as in most plans.
+  bool is_unusual(Line& line) {
+    const std::string_view keyword = line.keyword();
+    if (keyword == "widths") return read_widths(line), true;
+    if (keyword == "always_held") {
+      line.literal("always_held");
+      plan_.units.always_held = ids<BlockId>(line.field("blocks"));
+    } else if (keyword == "masking") {
+      line.literal("masking");
+      plan_.masking = named(line.word("a masking"), "forward or backward", Masking::backward);
+    } else if (keyword == "averaging") {
+      line.literal("averaging");
+      plan_.averaging = named(line.word("an averaging"), "holders or all", Averaging::all);
+    } else {
+      return false;
+    }
+    line.finish();
+    return true;
+  }
+
+  void read_widths(Line& line) {
     line.literal("widths");
     const Word units = line.field("units");
     if (integer(units) < 2 || integer(units) > kMostWidthUnits)
       expected(fmt::format("2 to {} units", kMostWidthUnits), units);
+    plan_.units.of_width = integer(units);
+    if (!line.at_end()) {
+      for (const Word& axis : items(line.field("axes")))
+        plan_.units.axes.push_back(named(axis, "a width axis", WidthAxis::channels));
+    }
     line.finish();
-    return integer(units);
-  }
-
-  static Masking read_masking(Line& line) {
-    line.literal("masking");
-    const Masking masking = named(line.word("a masking"), "forward or backward", Masking::backward);
-    line.finish();
-    return masking;
   }
 
   void scalars() {
     Line samples = next();
-    if (samples.keyword() == "widths") {
-      plan_.width_units = read_widths(samples);
+    while (is_unusual(samples))
       samples = next();
-    }
-    if (samples.keyword() == "masking") {
-      plan_.masking = read_masking(samples);
-      samples = next();
-    }
     samples.literal("micro_batch");
     places_.micro_batch = number_;
     plan_.micro_batch_samples = integer(samples.field("samples"));

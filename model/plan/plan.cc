@@ -286,6 +286,16 @@ std::string_view to_string(Masking masking) {
   REHEARSE_UNREACHABLE("masking");
 }
 
+std::string_view to_string(Averaging averaging) {
+  switch (averaging) {
+    case Averaging::holders:
+      return "holders";
+    case Averaging::all:
+      return "all";
+  }
+  REHEARSE_UNREACHABLE("averaging");
+}
+
 std::int64_t Mesh::size(Axis axis) const {
   switch (axis) {
     case Axis::data:
@@ -440,10 +450,9 @@ Result<Net> whole_net(const Plan& plan) {
 }
 
 Result<Net> whole_net(const Plan& plan, Net model) {
-  Result<Net> net = std::move(model);
-  if (plan.width_units > 1 && plan.mesh.tensor > 1)
+  if (plan.units.of_width > 1 && plan.mesh.tensor > 1)
     return error("tensor parallelism cuts the widths that the plan's units are parts of");
-  if (plan.width_units > 1) net = split_widths(*net, plan.width_units);
+  Result<Net> net = cut_units(model, plan.units);
   if (!net) return net;
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;

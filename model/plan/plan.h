@@ -23,6 +23,7 @@
 #include "model/net/lowering.h"
 #include "model/net/model_spec.h"
 #include "model/net/net.h"
+#include "model/net/width.h"
 #include "model/plan/training.h"
 
 namespace rehearse {
@@ -244,6 +245,10 @@ inline constexpr AxisOrder kAxisOrder = {Axis::data, Axis::subnetwork, Axis::pip
 enum class Masking { forward, backward };
 std::string_view to_string(Masking masking);
 
+// By what the sum of a unit's gradients is divided: the replicas that hold it, or all.
+enum class Averaging { holders, all };
+std::string_view to_string(Averaging averaging);
+
 struct Mesh {
   // Ranks along each axis; workers: of subnetwork data parallelism.
   std::int64_t data = 1, workers = 1, pipeline = 1, tensor = 1;
@@ -272,10 +277,9 @@ struct Plan {
   Mesh mesh;
   bool sequence_parallel = false;  // between tensor-parallel ranks
   Recomputation recomputation = Recomputation::none;
-  // Units that every inner width is cut into, for width-wise subnetworks (model/net/width.h); 1:
-  // none is.
-  std::int64_t width_units = 1;
+  UnitRule units;  // of the network
   Masking masking = Masking::forward;
+  Averaging averaging = Averaging::holders;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;

@@ -66,8 +66,9 @@ class Printer {
     line("mesh {}", join(axes, " "));
     line("tensor sequence_parallel={}", plan.sequence_parallel ? 1 : 0);
     line("recomputation {}", to_string(plan.recomputation));
-    if (plan.width_units > 1) line("widths units={}", plan.width_units);
+    units(plan.units);
     if (plan.masking != Masking::forward) line("masking {}", to_string(plan.masking));
+    if (plan.averaging != Averaging::holders) line("averaging {}", to_string(plan.averaging));
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));
@@ -75,6 +76,19 @@ class Printer {
     line("stage_costs forward={} backward_input={} backward_weight={} transfer={}",
          list(costs.forward, exact), list(costs.backward_input, exact),
          list(costs.backward_weight, exact), exact(costs.transfer));
+  }
+
+  // Nothing of what is as in most plans.
+  void units(const UnitRule& rule) {
+    if (rule.of_width > 1) {
+      std::string axes;
+      if (!rule.axes.empty())
+        axes = fmt::format(" axes={}", list(rule.axes, [](WidthAxis axis) {
+                             return std::string(to_string(axis));
+                           }));
+      line("widths units={}{}", rule.of_width, axes);
+    }
+    if (!rule.always_held.empty()) line("always_held blocks={}", ids(rule.always_held));
   }
 
   void optimizer(const Optimizer& o) {

@@ -67,11 +67,15 @@ class StrategyCheck {
     if (!spec.subnetwork) return strategy;
     const Result<std::int64_t> holders = holders_of(*spec.subnetwork, mesh->workers);
     if (!report(holders, entry.places.coverage)) return strategy;
-    if (spec.subnetwork->construction == Construction::width) {
-      report(check_widths(*width_units(spec, *mesh), *mesh, net_), entry.places.construction);
-    } else {
-      report(check_units(*holders, mesh->workers, net_.units.size()), entry.places.coverage);
-    }
+    if (!report(always_held_blocks(*spec.subnetwork, net_), entry.places.always_held))
+      return strategy;
+    const Result<UnitRule> rule = unit_rule(spec, *mesh, net_);
+    const bool by_width = spec.subnetwork->construction == Construction::width;
+    if (!report(rule, by_width ? entry.places.construction : entry.places.always_held))
+      return strategy;
+    const bool averages = spec.subnetwork->averaging == Averaging::all && *holders == 1;
+    report(check_units(spec, *mesh, *cut_units(net_, *rule)),
+           averages ? entry.places.averaging : entry.places.coverage);
     return strategy;
   }
 

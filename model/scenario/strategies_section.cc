@@ -174,6 +174,58 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
   return spec;
 }
 
+// One for all workers, or a list with one for each.
+void read_coverage(const Value& value, SubnetworkSpec& spec, Problems& problems) {
+  if (value.kind != Kind::list) {
+    if (const auto fraction = read_fraction(value, problems)) spec.coverage = *fraction;
+    return;
+  }
+  for (const Value& item : value.items) {
+    const auto fraction = read_fraction(item, problems);
+    if (!fraction) return;
+    spec.coverages.push_back(*fraction);
+  }
+  if (spec.coverages.empty()) expected("a coverage for every worker", value, problems);
+}
+
+std::optional<std::vector<std::string>> read_names(const Value& value, Problems& problems) {
+  std::vector<std::string> names;
+  if (value.kind != Kind::list)
+    return expected("a list of blocks, such as [block1]", value, problems), std::nullopt;
+  for (const Value& item : value.items) {
+    const auto name = read_name(item, problems);
+    if (!name) return std::nullopt;
+    names.push_back(*name);
+  }
+  return names;
+}
+
+std::optional<std::vector<WidthAxis>> read_width_axes(const Value& value, Problems& problems) {
+  if (value.kind != Kind::list || value.items.empty())
+    return expected("a list of width axes, such as [hidden, heads]", value, problems), std::nullopt;
+  std::vector<WidthAxis> axes;
+  for (const Value& item : value.items) {
+    const auto axis = read_enum<WidthAxis>(
+        item, "width axis", {WidthAxis::hidden, WidthAxis::heads, WidthAxis::channels}, problems);
+    if (!axis) return std::nullopt;
+    axes.push_back(*axis);
+  }
+  std::sort(axes.begin(), axes.end());
+  axes.erase(std::unique(axes.begin(), axes.end()), axes.end());
+  return axes;
+}
+
+// What only one of the constructions can do.
+void refuse_of_construction(Map& map, const SubnetworkSpec& spec, Problems& problems) {
+  const bool by_width = spec.construction == Construction::width;
+  if (!by_width && map.find("axes") != nullptr)
+    problems.add(map.where("axes"), "'axes' says which widths are cut: 'construction: width'");
+  if (by_width && !spec.coverages.empty())
+    problems.add(map.where("coverage"),
+                 "made width-wise, all workers hold the same share of every width: coverages by "
+                 "worker are for 'construction: block'");
+}
+
 SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems,
                                StrategyPlaces& places) {
   SubnetworkSpec spec;
@@ -194,7 +246,7 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   if (holders != nullptr) {
     if (const auto count = read_count(*holders, problems, Range{})) spec.holders = *count;
   } else if (coverage != nullptr) {
-    if (const auto fraction = read_fraction(*coverage, problems)) spec.coverage = *fraction;
+    read_coverage(*coverage, spec, problems);
   }
   read(map, "masking", spec.masking, [](const Value& v, Problems& p) {
     return read_enum<Masking>(v, "masking", {Masking::forward, Masking::backward}, p);
@@ -211,7 +263,15 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
     return read_enum<Balance>(v, "balance", {Balance::flops, Balance::parameters, Balance::saved},
                               p);
   });
+  read(map, "averaging", spec.averaging, [](const Value& v, Problems& p) {
+    return read_enum<Averaging>(v, "averaging", {Averaging::holders, Averaging::all}, p);
+  });
+  read(map, "always_held", spec.always_held, read_names);
+  read(map, "axes", spec.axes, read_width_axes);
+  refuse_of_construction(map, spec, problems);
   places.workers = map.where("workers");
+  places.always_held = map.where("always_held");
+  places.averaging = map.where("averaging");
   map.finish();
   return spec;
 }
@@ -263,7 +323,8 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
   read(map, "bucket", entry.spec.bucket, read_bytes);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
-      entry.places.construction = entry.places.entry;
+      entry.places.construction = entry.places.always_held = entry.places.averaging =
+          entry.places.entry;
   if (const Value* pipeline = map.find("pipeline")) {
     entry.spec.pipeline =
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);

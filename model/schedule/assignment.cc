@@ -85,9 +85,11 @@ Peak peak_of(const std::vector<double>& loads) {
 // workers, c = 2, 300 steps, one seed: 68 % test accuracy instead of 80 %).
 class Leveller {
  public:
-  Leveller(Assignment assignment, const std::vector<double>& loads)
+  // shares: by worker; its load counts divided by its share.
+  Leveller(Assignment assignment, const std::vector<double>& loads, std::vector<double> shares)
       : assignment_(std::move(assignment)),
         unit_loads_(loads),
+        shares_(std::move(shares)),
         minds_gap_(assignment_.workers <= kLargestGap) {}
 
   Assignment run() {
@@ -102,6 +104,8 @@ class Leveller {
  private:
   void look() {
     loads_ = worker_loads(assignment_, unit_loads_);
+    for (std::size_t worker = 0; worker < shares_.size(); ++worker)
+      loads_[worker] /= shares_[worker];
     peak_ = peak_of(loads_);
     connected_ = is_connected(assignment_);
   }
@@ -149,8 +153,8 @@ class Leveller {
   Peak peak_after(const Move& move) const {
     std::vector<double> loads = loads_;
     const double shift = unit_loads_[move.given] - (move.taken ? unit_loads_[*move.taken] : 0);
-    loads[move.from] -= shift;
-    loads[move.to] += shift;
+    loads[move.from] -= shift / shares_[move.from];
+    loads[move.to] += shift / shares_[move.to];
     return peak_of(loads);
   }
 
@@ -191,6 +195,7 @@ class Leveller {
 
   Assignment assignment_;
   const std::vector<double>& unit_loads_;
+  const std::vector<double> shares_;
   const bool minds_gap_;
   std::vector<double> loads_;
   bool connected_ = false;
@@ -229,11 +234,13 @@ std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking)
 }
 
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
-                        std::int64_t holders, std::uint64_t seed) {
+                        std::int64_t holders, std::uint64_t seed,
+                        const std::vector<double>& shares) {
   REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders,
                  workers);
   Assignment start = cyclic_windows(starting_order(net, loads, seed), workers, holders);
-  return Leveller(std::move(start), loads).run();
+  const std::vector<double> alike(static_cast<std::size_t>(workers), 1.0);
+  return Leveller(std::move(start), loads, shares.empty() ? alike : shares).run();
 }
 
 Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,

@@ -24,9 +24,11 @@ struct Assignment {
 // The load of each unit, per sample: FLOPs, parameters or bytes kept for backward.
 std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking);
 
-// Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough.
+// Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough. shares:
+// by worker, of the load, relative to the mean; empty: all alike.
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
-                        std::int64_t holders, std::uint64_t seed);
+                        std::int64_t holders, std::uint64_t seed,
+                        const std::vector<double>& shares = {});
 
 // Of units of widths (model/net/width.h), as many in each width as there are workers: those of
 // every width go once around the workers, in windows of `holders`, so that each worker has the same

@@ -20,7 +20,7 @@ struct Split {
   PipelineShape shape;
   std::int64_t samples = 1;  // of a micro-batch
   std::int64_t holders = 1;  // of a unit
-  std::int64_t width_units = 1;
+  UnitRule units;
 };
 
 Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Training& training,
@@ -34,7 +34,7 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
-  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers, 1};
+  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers, {}};
   if (!strategy.subnetwork) return split;
   const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
   if (!holders) return holders.errors();
@@ -43,9 +43,11 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
       strategy.subnetwork->masking == Masking::backward && *holders < mesh->workers;
   if (masks_backward && strategy.sharding == Sharding::parameters)
     return error("under backward masking everybody reads all weights: they cannot be sharded");
-  split.width_units = *width_units(strategy, *mesh);
-  const Status cut = check_widths(split.width_units, *mesh, net);
-  if (!cut) return cut.errors();
+  const Result<UnitRule> units = unit_rule(strategy, *mesh, net);
+  if (!units) return units.errors();
+  const Status held = check_units(strategy, *mesh, *cut_units(net, *units));
+  if (!held) return held.errors();
+  split.units = *units;
   return split;
 }
 
@@ -212,10 +214,11 @@ class PlanBuilder {
     }
     const std::uint64_t seed = plan_.training.seed;
     const Assignment assignment =
-        plan_.width_units > 1
+        plan_.units.of_width > 1
             ? assign_widths(net_, split_.mesh.workers, split_.holders, seed)
             : assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance, plan_.masking),
-                           split_.mesh.workers, split_.holders, seed);
+                           split_.mesh.workers, split_.holders, seed,
+                           shares_of(*strategy_.subnetwork));
     for (std::int64_t w = 0; w < split_.mesh.workers; ++w) {
       workers_.push_back(subnetwork_of(assignment, w));
     }
@@ -414,7 +417,9 @@ class PlanBuilder {
       if (!is_held && !is_read) continue;
       const auto holders =
           std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
-      OwnClass entry{&holder_class, std::nullopt, members_[number], split_.mesh.data * holders,
+      const bool over_all = plan_.averaging == Averaging::all;
+      OwnClass entry{&holder_class, std::nullopt, members_[number],
+                     split_.mesh.data * (over_all ? split_.mesh.workers : holders),
                      is_held ? sharding_of(number) : Sharding::none};
       entry.is_held = is_held;
       if (is_held && members_[number] > 1)
@@ -495,10 +500,10 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   if (!split) return split.errors();
   frame.mesh = split->mesh;
   frame.micro_batch_samples = split->samples;
-  frame.width_units = split->width_units;
+  frame.units = split->units;
   // Where everybody holds everything, nothing is masked: it is data parallelism.
   if (strategy.subnetwork && split->holders < split->mesh.workers)
-    frame.masking = strategy.subnetwork->masking;
+    frame.masking = strategy.subnetwork->masking, frame.averaging = strategy.subnetwork->averaging;
   Result<Net> net = whole_net(frame, model);
   if (!net) return net.errors();
   const bool is_cut = split->shape.stages() > 1;

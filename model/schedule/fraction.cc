@@ -45,6 +45,14 @@ std::string to_string(const Fraction& fraction) {
   return fmt::format("{}/{}", fraction.numerator, fraction.denominator);
 }
 
+Fraction operator+(const Fraction& a, const Fraction& b) {
+  const std::int64_t denominator = std::lcm(a.denominator, b.denominator);
+  const std::int64_t numerator =
+      denominator / a.denominator * a.numerator + denominator / b.denominator * b.numerator;
+  const std::int64_t common = std::gcd(numerator, denominator);
+  return {numerator / common, denominator / common};
+}
+
 std::optional<Fraction> parse_fraction(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return parse_decimal(text);

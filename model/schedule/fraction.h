@@ -14,6 +14,7 @@ struct Fraction {  // in lowest terms
   friend bool operator==(const Fraction&, const Fraction&) = default;
 };
 std::string to_string(const Fraction& fraction);  // "1/2", "1"
+Fraction operator+(const Fraction& a, const Fraction& b);
 
 // An exact decimal ("0.25") or a fraction ("2/3") in (0, 1].
 std::optional<Fraction> parse_fraction(std::string_view text);

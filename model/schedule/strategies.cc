@@ -27,6 +27,8 @@ std::vector<StrategyRow> axis_rows() {
        "subnetwork: {workers: auto, coverage: 0.5}"},
       {"subnetwork, width", "... or parts of every inner width: hidden units, heads, channels",
        "data: auto, subnetwork: {workers: 4, coverage: 0.5, construction: width}"},
+      {"subnetwork, unequal", "... workers with less memory hold less, every block as many of them",
+       "data: auto, subnetwork: {workers: 4, coverage: [0.75, 0.75, 0.25, 0.25]}"},
       {"subnetwork, backward", "the whole network runs; its parts are trained by their holders",
        "subnetwork: {workers: auto, coverage: 0.5, masking: backward}"},
       {"recompute, selective", "attention keeps no probabilities",

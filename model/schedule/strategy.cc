@@ -212,11 +212,37 @@ std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const M
                   own, replicas)};
 }
 
+namespace {
+
+// Times another coverage's denominator it fits an int64.
+constexpr std::int64_t kLargestDenominator = 1'000'000'000;
+
+Result<std::int64_t> sum_of_coverages(const std::vector<Fraction>& coverages,
+                                      std::int64_t workers) {
+  if (static_cast<std::int64_t>(coverages.size()) != workers)
+    return error(fmt::format("{} coverages for {} workers", coverages.size(), workers));
+  Fraction sum{0, 1};
+  for (const Fraction& coverage : coverages) {
+    sum = sum + coverage;
+    if (sum.denominator > kLargestDenominator)
+      return error("the coverages have no common denominator below 10^9");
+  }
+  if (sum.denominator == 1) return sum.numerator;
+  const std::int64_t below = sum.numerator / sum.denominator;
+  return error(fmt::format(
+      "the coverages add up to {} = {:.4g} holders of every unit, which must "
+      "be an integer: {}",
+      to_string(sum), sum.value(), below == 0 ? "1" : fmt::format("{} or {}", below, below + 1)));
+}
+
+}  // namespace
+
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {
   if (subnetwork.holders) {
     if (*subnetwork.holders <= workers) return *subnetwork.holders;
     return error(fmt::format("{} holders, but only {} workers", *subnetwork.holders, workers));
   }
+  if (!subnetwork.coverages.empty()) return sum_of_coverages(subnetwork.coverages, workers);
   const Fraction& coverage = subnetwork.coverage;
   if (coverage.numerator * workers % coverage.denominator == 0) {
     return coverage.numerator * workers / coverage.denominator;
@@ -230,34 +256,76 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
       to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
 }
 
-Result<std::int64_t> width_units(const StrategySpec& strategy, const Mesh& mesh) {
-  if (!strategy.subnetwork || strategy.subnetwork->construction == Construction::block) return 1;
-  const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh.workers);
-  if (!holders) return holders;
-  return *holders == mesh.workers ? 1 : mesh.workers;
-}
-
-Status check_widths(std::int64_t units, const Mesh& mesh, const Net& net) {
-  if (units == 1) return success();
-  if (mesh.tensor > 1) {
-    return error(
-        "tensor parallelism cuts the widths that width-wise subnetworks are made of: with it, "
-        "subnetworks are made of blocks");
+std::vector<double> shares_of(const SubnetworkSpec& subnetwork) {
+  std::vector<double> shares;
+  double sum = 0;
+  for (const Fraction& coverage : subnetwork.coverages) {
+    shares.push_back(coverage.value());
+    sum += coverage.value();
   }
-  const Result<Net> cut = split_widths(net, units);
-  return cut ? success() : Status(cut.errors());
+  for (double& share : shares)
+    share *= static_cast<double>(shares.size()) / sum;
+  return shares;
 }
 
-Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units) {
-  if (holders == workers) return success();
-  const auto held = static_cast<std::int64_t>(units) * holders;
-  if (units > 0 && held < workers) {
+Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork, const Net& net) {
+  std::vector<BlockId> blocks;
+  std::vector<std::string> names;
+  for (const Block& block : net.blocks)
+    names.push_back(block.name);
+  for (const std::string& name : subnetwork.always_held) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      const auto guess = nearest(name, names);
+      return error(fmt::format("the network has no block '{}'; {}", name,
+                               guess ? fmt::format("did you mean '{}'?", *guess)
+                                     : fmt::format("its blocks are {}", join(names, ", "))));
+    }
+    blocks.emplace_back(found - names.begin());
+  }
+  std::sort(blocks.begin(), blocks.end());
+  blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());
+  return blocks;
+}
+
+Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const Net& net) {
+  if (!strategy.subnetwork) return UnitRule{};
+  const SubnetworkSpec& subnetwork = *strategy.subnetwork;
+  const Result<std::int64_t> holders = holders_of(subnetwork, mesh.workers);
+  if (!holders) return holders.errors();
+  const Result<std::vector<BlockId>> blocks = always_held_blocks(subnetwork, net);
+  if (!blocks) return blocks.errors();
+  if (*holders == mesh.workers) return UnitRule{};
+  UnitRule rule{1, {}, *blocks};
+  if (subnetwork.construction == Construction::width) {
+    if (mesh.tensor > 1)
+      return error(
+          "tensor parallelism cuts the widths that width-wise subnetworks are made of: with it, "
+          "subnetworks are made of blocks");
+    rule.of_width = mesh.workers;
+    rule.axes = subnetwork.axes;
+  }
+  const Result<Net> cut = cut_units(net, rule);
+  if (!cut) return cut.errors();
+  return rule;
+}
+
+Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& net) {
+  const SubnetworkSpec& subnetwork = *strategy.subnetwork;
+  const std::int64_t holders = *holders_of(subnetwork, mesh.workers);
+  if (holders == mesh.workers) return success();
+  if (subnetwork.averaging == Averaging::all && holders == 1)
+    return error(
+        "with one holder nobody adds anything to its gradients: there is nothing to "
+        "average over all workers; 2 holders or more have a sum");
+  const auto held = static_cast<std::int64_t>(net.units.size()) * holders;
+  if (!net.units.empty() && held < mesh.workers) {
     return error(
         fmt::format("the model has {} units that a worker could leave out: held by {} each, "
                     "they do not go round {} workers",
-                    units, holders, workers));
+                    net.units.size(), holders, mesh.workers));
   }
-  if (units > 0) return success();
+  if (!net.units.empty()) return success();
   return error(
       "the model has no unit that a worker could leave out, such as a residual block with "
       "an identity skip: every worker would hold all of it");

@@ -54,9 +54,14 @@ struct SubnetworkSpec {
   Construction construction = Construction::block;
   Fraction coverage;                    // of the workers that hold a unit
   std::optional<std::int64_t> holders;  // given instead of coverage
+  // By worker, instead of one for all: its share of the units. They add up to the holders.
+  std::vector<Fraction> coverages = {};
   Masking masking = Masking::forward;
   Scaling scaling = Scaling::at_test;
   Balance balance = Balance::flops;
+  Averaging averaging = Averaging::holders;
+  std::vector<std::string> always_held = {};  // blocks, by name: everybody holds all of them
+  std::vector<WidthAxis> axes = {};           // widths that are cut, ascending; empty: all
 };
 
 struct StrategySpec {
@@ -98,15 +103,20 @@ std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, cons
 // of several replicas that are no power of two each.
 std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const Mesh& mesh,
                                            const Net& net);
-// c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers.
+// c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers;
+// coverages of another number of workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
-// Errors: fewer holders than workers of a network without units (net.h), which all would hold
-// whole, or with so few that some workers would hold none.
-Status check_units(std::int64_t holders, std::int64_t workers, std::size_t units);
-// Units that every inner width of the network is cut into: one per worker, where subnetworks are
-// made width-wise and not everybody holds all; else 1. Errors: holders_of()'s.
-Result<std::int64_t> width_units(const StrategySpec& strategy, const Mesh& mesh);
-// Errors: split_widths()'s; tensor parallelism, which cuts the same widths.
-Status check_widths(std::int64_t units, const Mesh& mesh, const Net& net);
+// Each worker's share of the units by its coverage, relative to the mean; empty: all alike.
+std::vector<double> shares_of(const SubnetworkSpec& subnetwork);
+// The blocks that a subnetwork's always_held names, ascending. Errors: there is no such block.
+Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork, const Net& net);
+// Which parts of the network are units: none, where there are no subnetworks or everybody holds
+// all; where they are made width-wise every inner width has one per worker. Errors: holders_of()'s
+// and always_held_blocks()'s; cut_units()'s; tensor parallelism, which cuts the same widths.
+Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const Net& net);
+// Errors: fewer holders than workers of a network without units, which all would hold whole, or
+// with so few that some workers would hold none; all replicas to be averaged over, where units have
+// one holder. net: as the units are cut.
+Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& net);
 
 }  // namespace rehearse

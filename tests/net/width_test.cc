@@ -47,20 +47,73 @@ std::size_t widths_of(const Net& cut) {
 }
 
 std::string error_of(const Net& net, std::int64_t units) {
-  const Result<Net> cut = split_widths(net, units);
+  const Result<Net> cut = cut_units(net, {.of_width = units});
   return cut ? "" : cut.errors().front().message;
 }
 
 // Attention and feed-forward part of each decoder; the first convolution of each basic block and
 // bottleneck; every second hidden layer, from the first.
-TEST(SplitWidths, FindsTheInnerWidths) {
-  EXPECT_EQ(widths_of(*split_widths(gpt(), 3)), 2u * 2);
-  EXPECT_EQ(widths_of(*split_widths(llama(), 4)), 3u * 2);
-  EXPECT_EQ(widths_of(*split_widths(resnet("resnet20"), 4)), 9u);
-  EXPECT_EQ(widths_of(*split_widths(resnet("resnet50"), 4)), 16u);
-  EXPECT_EQ(widths_of(*split_widths(mlp({8}), 4)), 1u);
-  EXPECT_EQ(widths_of(*split_widths(mlp({8, 9}), 4)), 1u);
-  EXPECT_EQ(widths_of(*split_widths(mlp({8, 9, 8, 9}), 4)), 2u);
+TEST(CutUnits, FindsTheInnerWidths) {
+  EXPECT_EQ(widths_of(*cut_units(gpt(), {.of_width = 3})), 2u * 2);
+  EXPECT_EQ(widths_of(*cut_units(llama(), {.of_width = 4})), 3u * 2);
+  EXPECT_EQ(widths_of(*cut_units(resnet("resnet20"), {.of_width = 4})), 9u);
+  EXPECT_EQ(widths_of(*cut_units(resnet("resnet50"), {.of_width = 4})), 16u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8}), {.of_width = 4})), 1u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9}), {.of_width = 4})), 1u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9, 8, 9}), {.of_width = 4})), 2u);
+}
+
+std::string error_of(const Net& net, const UnitRule& rule) {
+  const Result<Net> cut = cut_units(net, rule);
+  return cut ? "" : cut.errors().front().message;
+}
+
+// Of a decoder one of the two widths, by what is counted in it.
+TEST(CutUnits, CutsTheAxesThatAreNamed) {
+  const Net heads = *cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::heads}});
+  EXPECT_EQ(widths_of(heads), 2u);
+  for (const Unit& unit : heads.units)
+    EXPECT_EQ(unit.name.find("mlp"), std::string::npos) << unit.name;
+  EXPECT_EQ(widths_of(*cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::hidden}})), 2u);
+  EXPECT_EQ(
+      widths_of(*cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::hidden, WidthAxis::heads}})),
+      4u);
+  EXPECT_EQ(error_of(gpt(), {.of_width = 3, .axes = {WidthAxis::channels}}),
+            "network 'gpt' has no inner width of channels that is not always held: its widths are "
+            "of hidden, heads");
+}
+
+// The unit of a block goes, and the others move up; nothing else changes.
+TEST(CutUnits, LeavesBlocksThatAreAlwaysHeldWhole) {
+  const Net net = resnet("resnet20");
+  const BlockId held = net.units[2].block;
+  const Net cut = *cut_units(net, {.always_held = {held}});
+  ASSERT_EQ(cut.units.size(), net.units.size() - 1);
+  EXPECT_EQ(cut.units[2].name, net.units[3].name);
+  for (std::size_t p = 0; p < net.parameters.size(); ++p) {
+    const auto before = net.parameters[p].unit, after = cut.parameters[p].unit;
+    if (before && net.units[before->index()].block != held) {
+      ASSERT_TRUE(after.has_value());
+      EXPECT_EQ(cut.units[after->index()].name, net.units[before->index()].name);
+    } else {
+      EXPECT_FALSE(after.has_value());
+    }
+  }
+  // With nothing held, the block is still there, and its branch is not scaled.
+  const Net bare = restrict(cut, {std::vector<bool>(cut.units.size(), false)});
+  for (const LayerId id : bare.segments[begin_of(net, held).index()].layers)
+    EXPECT_EQ(bare.layers[id.index()].spec.index(), net.layers[id.index()].spec.index());
+  for (const Layer& layer : scale_branches(cut, 0.5).layers) {
+    const auto* add = std::get_if<Add>(&layer.spec);
+    if (add == nullptr) continue;
+    const bool is_held = net.segments[layer.segment.index()].block == held;
+    EXPECT_EQ(add->branch_scale, is_held ? 1.0 : 0.5);
+  }
+  EXPECT_EQ(widths_of(*cut_units(net, {.of_width = 4, .always_held = {held}})), 8u);
+  EXPECT_EQ(error_of(net, {.always_held = {BlockId(0)}}),
+            "block 'stem' has no unit: everybody holds it anyway");
+  EXPECT_EQ(error_of(net, {.always_held = {BlockId(40)}}),
+            "block 40 is always held, but the network has 11");
 }
 
 class CutNet : public testing::TestWithParam<std::int64_t> {
@@ -68,12 +121,12 @@ class CutNet : public testing::TestWithParam<std::int64_t> {
   std::vector<Net> networks = {gpt(), llama(), resnet("resnet20"), resnet("resnet50"),
                                mlp({12, 7, 9})};
 };
-INSTANTIATE_TEST_SUITE_P(Units, CutNet, testing::Values(1, 2, 3, 4));
+INSTANTIATE_TEST_SUITE_P(Units, CutNet, testing::Values(2, 3, 4));
 
 // Every element of a cut parameter is in exactly one slice, and a slice has as many as its shape.
 TEST_P(CutNet, SlicesPartitionTheirParameters) {
   for (const Net& net : networks) {
-    const Net cut = *split_widths(net, GetParam());
+    const Net cut = *cut_units(net, {.of_width = GetParam()});
     EXPECT_EQ(parameter_count(cut), parameter_count(net)) << net.name;
     std::map<ParameterId, std::vector<int>> seen;
     for (const Parameter& parameter : cut.parameters) {
@@ -118,12 +171,13 @@ TEST_P(CutNet, ProductsDoTheSameWork) {
   for (const Net& net : networks) {
     const double whole = products(net);
     // A bias costs an addition per output, which is counted with its own layer now.
-    EXPECT_NEAR(products(*split_widths(net, GetParam())), whole, 0.02 * whole) << net.name;
+    EXPECT_NEAR(products(*cut_units(net, {.of_width = GetParam()})), whole, 0.02 * whole)
+        << net.name;
   }
 }
 
-TEST(SplitWidths, UnitsAreAsEqualAsCanBe) {
-  const Net cut = *split_widths(gpt(), 4);
+TEST(CutUnits, UnitsAreAsEqualAsCanBe) {
+  const Net cut = *cut_units(gpt(), {.of_width = 4});
   std::vector<std::int64_t> heads, hidden;
   for (const Unit& unit : cut.units) {
     if (unit.width == 0) heads.push_back(unit.channels);
@@ -135,8 +189,8 @@ TEST(SplitWidths, UnitsAreAsEqualAsCanBe) {
 }
 
 // With half of every width, a worker has half of what is in units.
-TEST(SplitWidths, HalfOfTheUnitsIsHalfOfTheirParameters) {
-  const Net cut = *split_widths(resnet("resnet20"), 4);
+TEST(CutUnits, HalfOfTheUnitsIsHalfOfTheirParameters) {
+  const Net cut = *cut_units(resnet("resnet20"), {.of_width = 4});
   Subnetwork half = full_subnetwork(cut);
   for (std::size_t u = 0; u < half.holds.size(); ++u)
     half.holds[u] = u % 4 < 2;
@@ -149,7 +203,7 @@ TEST(SplitWidths, HalfOfTheUnitsIsHalfOfTheirParameters) {
   EXPECT_EQ(held, shared + all / 2);
 }
 
-TEST(SplitWidths, SaysWhatItCannotCut) {
+TEST(CutUnits, SaysWhatItCannotCut) {
   EXPECT_EQ(error_of(gpt(), 8),
             "decoder1.qkv has 6 channels or groups of heads, fewer than the 8 workers that are to "
             "share them");

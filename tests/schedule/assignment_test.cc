@@ -46,7 +46,7 @@ TEST(Assignment, EveryUnitHasExactlyItsHolders) {
 // Of widths, too: every worker has c of the N units of each width.
 TEST(Assignment, EveryWidthGoesRound) {
   for (const std::int64_t workers : {2, 3, 4, 5, 8}) {
-    const Net net = *split_widths(net_of_kind(testing::resnet20()), workers);
+    const Net net = *cut_units(net_of_kind(testing::resnet20()), {.of_width = workers});
     for (std::int64_t holders = 1; holders <= workers; ++holders) {
       const Assignment assignment = assign_widths(net, workers, holders, 1);
       ASSERT_EQ(assignment.holders.size(), net.units.size());
@@ -95,6 +95,20 @@ TEST(Assignment, LevelsResnet18) {
       EXPECT_LE(load / total, 0.55) << "seed " << seed;
     }
   }
+}
+
+// Each worker has the part of the load that its share of it says, as near as units allow; every
+// unit its holders all the same.
+TEST(Assignment, LevelsLoadsByShare) {
+  const Net net = net_of_kind(testing::resnet20());
+  const auto loads = unit_loads(net, Balance::parameters, Masking::forward);
+  const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
+  const std::vector<double> shares = {1.5, 1.5, 0.5, 0.5};
+  const auto assignment = assign_units(net, loads, 4, 2, 1, shares);
+  expect_uniform(assignment, 2);
+  const auto got = worker_loads(assignment, loads);
+  for (std::size_t worker = 0; worker < shares.size(); ++worker)
+    EXPECT_NEAR(got[worker] / total, shares[worker] * 2 / 4, 0.06) << worker;
 }
 
 // What dropping saves is what the unit costs: the sum of loads and of the rest is the whole.

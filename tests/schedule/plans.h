@@ -138,6 +138,15 @@ inline std::vector<PlanCase> all_cases() {
   backward_halves.sharding = Sharding::gradients;
   backward_halves.data = 2;
   cases.push_back({"backward_width_pipeline", backward_halves, gpt, 8});
+  StrategySpec unusual = by_width(subnetwork({1, 2}));
+  unusual.subnetwork->axes = {WidthAxis::heads};
+  unusual.subnetwork->averaging = Averaging::all;
+  unusual.subnetwork->always_held = {"decoder2"};
+  cases.push_back({"gpt_width_unusual", unusual, gpt, 4});
+  StrategySpec unequal = subnetwork({1, 2});
+  unequal.subnetwork->coverages = {{3, 4}, {3, 4}, {1, 4}, {1, 4}};
+  unequal.subnetwork->always_held = {"stage1_block1", "stage3_block3"};
+  cases.push_back({"unequal", unequal, resnet20(), 4});
   for (int level = 1; level <= 3; ++level) {
     StrategySpec zero = data_parallel();
     zero.sharding = static_cast<Sharding>(level);

@@ -115,6 +115,13 @@ SubnetworkSpec random_subnetwork(Draw& draw) {
   if (draw.one_in(4)) subnetwork.coverage = {1, 3};
   if (draw.one_in(4)) subnetwork.construction = Construction::width;
   if (draw.one_in(3)) subnetwork.masking = Masking::backward;
+  if (draw.one_in(4)) subnetwork.averaging = Averaging::all;
+  if (draw.one_in(4))
+    subnetwork.axes = {draw.one_of<WidthAxis>({WidthAxis::hidden, WidthAxis::heads})};
+  if (draw.one_in(6)) {
+    for (std::int64_t w = 0; w < workers; ++w)
+      subnetwork.coverages.push_back({w % 2 == 0 ? 3 : 1, 4});
+  }
   if (draw.one_in(4)) subnetwork.holders = draw.between(1, workers);
   subnetwork.scaling =
       draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});

@@ -203,7 +203,7 @@ Net net_of_ranks(const Scenario& scenario, const ScenarioStrategy& strategy) {
   frame.model = scenario.model;
   frame.mesh = strategy.mesh;
   frame.recomputation = strategy.spec.recomputation;
-  frame.width_units = width_units(strategy.spec, strategy.mesh).value();
+  frame.units = unit_rule(strategy.spec, strategy.mesh, *build_net(frame.model)).value();
   frame.sequence_parallel = strategy.spec.tensor && strategy.spec.tensor->sequence_parallel;
   return *whole_net(frame);
 }

@@ -124,8 +124,17 @@ class Holders {
                                           members_of(holder) == holders.size() ? " others" : ""));
     }
     if (group && plan_.training.reduction == Reduction::exact) check_members(*group);
+    const bool over_all =
+        plan_.averaging == Averaging::all && net_.parameters[key.first.index()].unit;
     for (const Holder& holder : holders)
-      check_divisors(holder, replicas.size());
+      check_divisors(holder, over_all ? all_replicas() : replicas.size());
+  }
+
+  std::size_t all_replicas() const {
+    std::set<std::int64_t> replicas;
+    for (const RankBinding& rank : plan_.ranks)
+      replicas.insert(rank.first_micro_batch);
+    return replicas.size();
   }
 
   // The fixed tree over micro-batches goes on over the members.

@@ -33,10 +33,12 @@ struct Case {
   std::uint64_t seed = 1;
   std::int64_t micro_batches = 1;
   Sharding sharding = Sharding::none;
+  Masking masking = Masking::forward;
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 };
 
 std::vector<Case> cases() {
+  constexpr auto kBackward = Masking::backward;
   return {
       {"n4_c2", kFour, 4, 2},
       {"n4_c1", kFour, 4, 1},
@@ -49,7 +51,18 @@ std::vector<Case> cases() {
       {"n4_c4", kFive, 4, 4},
       {"n4_c2_accumulated", kSeven, 4, 2, 5, 2},
       {"n4_c2_zero3", kSeven, 4, 2, 2, 1, Sharding::parameters},
+      {"n4_c2_backward", kFour, 4, 2, 1, 1, Sharding::none, kBackward},
+      {"n4_c1_backward", kFive, 4, 1, 1, 1, Sharding::none, kBackward},
+      {"n5_c3_backward", kSeven, 5, 3, 3, 1, Sharding::none, kBackward},
+      {"n5_c2_backward_accumulated", kSeven, 5, 2, 4, 2, Sharding::none, kBackward},
+      {"n4_c3_backward_zero2", kFive, 4, 3, 1, 1, Sharding::gradients, kBackward},
   };
+}
+
+// What the workers' forward passes have: what they hold, or all of it.
+MatrixXd seen_by(Masking masking, const MatrixXd& holding) {
+  if (masking == Masking::forward) return holding;
+  return MatrixXd::Ones(holding.rows(), holding.cols());
 }
 
 class QuadraticCase : public ::testing::TestWithParam<Case> {
@@ -59,13 +72,15 @@ class QuadraticCase : public ::testing::TestWithParam<Case> {
     const Case& c = GetParam();
     StrategySpec strategy = testing::subnetwork({c.holders, c.workers});
     strategy.subnetwork->scaling = Scaling::none;
+    strategy.subnetwork->masking = c.masking;
     strategy.micro_batches = c.micro_batches;
     strategy.sharding = c.sharding;
     return problem.plan(strategy, c.workers, kSamples, optimizer, c.seed);
   }
 
-  // What the workers' forward passes have: under forward masking, what they hold.
-  MatrixXd seen(const Plan& plan) const { return problem.holding(plan); }
+  MatrixXd seen(const Plan& plan) const {
+    return seen_by(GetParam().masking, problem.holding(plan));
+  }
 
   const Quadratic problem{GetParam().units, kSamples};
 };
@@ -76,7 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Masks, QuadraticCase, ::testing::ValuesIn(cases()),
 // marks, finds the gradient h o (L (s o X) - B). The mean of row j over its holders H_j is
 // sum_l L_jl Lam_jl X_l - B_j with Lam_jl = (holders of j that see l) / |H_j|: the operator is
 // L o Lam, and training ends where (L o Lam) X = B. A row of `holding` and `seen` per worker; where
-// they are one (forward masking), Lam_jl = (workers holding both) / (holders of j).
+// they are one (forward masking), Lam_jl = (workers holding both) / (holders of j); where all see
+// all (backward masking), the operator is L and training ends at the optimum, whatever the masks.
 MatrixXd masked(const MatrixXd& hessian, const MatrixXd& holding, const MatrixXd& seen) {
   const VectorXd holders = holding.colwise().sum().transpose();
   return hessian.cwiseProduct(holders.cwiseInverse().asDiagonal() * holding.transpose() * seen);
@@ -94,8 +110,8 @@ double relative(const MatrixXd& difference, const MatrixXd& of) {
   return difference.norm() / of.norm();
 }
 
-// Oracle 2: where training ends. The conditions of the operators are below 500, so roundings of
-// 1e-16 leave less than 1e-13.
+// Oracles 1 and 2: where training ends. The conditions of the operators are below 500, so roundings
+// of 1e-16 leave less than 1e-13.
 TEST_P(QuadraticCase, TrainingConvergesToTheFixedPoint) {
   Plan plan = this->plan(Optimizer{.rule = Sgd{0.9}});
   const MatrixXd hessian = problem.hessian(), linear = problem.linear();
@@ -113,10 +129,10 @@ TEST_P(QuadraticCase, TrainingConvergesToTheFixedPoint) {
   const MatrixXd weights = problem.matrix(run.weights);
   EXPECT_LT(relative(weights - fixed, fixed), 1e-13) << steps << " steps";
   EXPECT_EQ(exec::differing_copies(run.ranks), "");
-  // It is the masks' fixed point, not the optimum, unless everybody holds everything.
+  // It is the masks' fixed point, not the optimum, unless everybody sees everything.
   const MatrixXd optimum = hessian.ldlt().solve(linear);
   const double bias = relative(weights - optimum, optimum);
-  if (GetParam().holders == GetParam().workers) {
+  if (GetParam().holders == GetParam().workers || GetParam().masking == Masking::backward) {
     EXPECT_LT(bias, 1e-13);
   } else {
     EXPECT_GT(bias, 0.1);
@@ -177,17 +193,23 @@ Moments moments_of_the_mean(const Quadratic& problem, const MatrixXd& weights,
   return sum;
 }
 
-// Oracle 7, for forward masking: with independent data the gradient of a unit has a c-th of the
-// mean variance of its holders' (which see different networks), that of everybody an N-th. From 250
-// draws the variances come out within 11 % of that; twice as many holders would be a factor of two.
-class Noise : public ::testing::TestWithParam<std::int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Holders, Noise, ::testing::Values(1, 2, 4));
+// Oracle 7: with independent data the gradient of a unit has a c-th of the mean variance of its
+// holders', that of everybody an N-th. Under forward masking these see different networks, under
+// backward masking one, so that it is sigma^2 / c. From 250 draws the variances come out within
+// 11 % of that; twice as many holders would be a factor of two.
+class Noise : public ::testing::TestWithParam<std::tuple<std::int64_t, Masking>> {};
+INSTANTIATE_TEST_SUITE_P(Holders, Noise,
+                         ::testing::Combine(::testing::Values(1, 2, 4),
+                                            ::testing::Values(Masking::forward,
+                                                              Masking::backward)));
 
 TEST_P(Noise, OfAUnitFallsWithItsHolders) {
   constexpr std::int64_t kWorkers = 4, kDrawn = 3, kRuns = 250, kRows = 3;
   const Quadratic problem(kFour, kSamples);
-  StrategySpec strategy = testing::subnetwork({GetParam(), kWorkers});
+  const auto [holders, masking] = GetParam();
+  StrategySpec strategy = testing::subnetwork({holders, kWorkers});
   strategy.subnetwork->scaling = Scaling::none;
+  strategy.subnetwork->masking = masking;
   const Plan plan = problem.plan(strategy, kWorkers, kDrawn, Optimizer{.rule = Sgd{}});
   const MatrixXd holding = problem.holding(plan);
   MatrixXd weights;
@@ -204,7 +226,8 @@ TEST_P(Noise, OfAUnitFallsWithItsHolders) {
     weights = problem.matrix(first.weights);
     gradients.push_back(problem.matrix(first.gradients));
   }
-  const Moments expected = moments_of_the_mean(problem, weights, holding, holding, kDrawn);
+  const Moments expected =
+      moments_of_the_mean(problem, weights, holding, seen_by(masking, holding), kDrawn);
   VectorXd variance = VectorXd::Zero(weights.rows());
   for (const MatrixXd& gradient : gradients)
     variance += (gradient - expected.mean).rowwise().squaredNorm() / kRuns;

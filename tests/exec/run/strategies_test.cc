@@ -471,6 +471,36 @@ TEST(Zero, LevelsGiveTheSameBitsWithOneMicroBatch) {
   EXPECT_EQ(first.losses, second.losses);
 }
 
+// Gradients of a unit are summed over its c holders and divided by c, or by all N workers.
+TEST(Subnetworks, AverageOverHoldersOrOverAll) {
+  StrategySpec over_holders = testing::subnetwork({1, 2}), over_all = over_holders;
+  over_all.subnetwork->averaging = Averaging::all;
+  const Plan plan = executable(over_holders, 4, tiny_gpt(false));
+  const Net net = *whole_net(plan);
+  const auto holders = train_locally(plan, 1).first_step->gradients;
+  const auto all = train_locally(executable(over_all, 4, tiny_gpt(false)), 1).first_step->gradients;
+  for (std::size_t p = 0; p < holders.size(); ++p) {
+    const double factor = net.parameters[p].unit ? 0.5 : 1;
+    for (std::size_t at = 0; at < holders[p].size(); at += sizeof(double)) {
+      double a = 0, b = 0;
+      std::memcpy(&a, holders[p].data() + at, sizeof a);
+      std::memcpy(&b, all[p].data() + at, sizeof b);
+      EXPECT_EQ(b, factor * a) << net.parameters[p].name;
+    }
+  }
+}
+
+// Blocks that are always held are summed over all, and no branch of theirs is scaled at the test.
+TEST(Subnetworks, HoldAlwaysWhatTheyAreTold) {
+  StrategySpec strategy = testing::subnetwork({1, 2});
+  strategy.subnetwork->always_held = {"decoder2", "decoder5"};
+  const Plan plan = executable(strategy, 4, tiny_gpt(false));
+  EXPECT_EQ(whole_net(plan)->units.size(), 4u);
+  const auto run = train_locally(plan, kSteps, kSteps);
+  EXPECT_EQ(exec::differing_copies(run.ranks), "");
+  EXPECT_EQ(run.evaluations.size(), 1u);
+}
+
 // What a rank hands to the network is what its plan's step lists and messages say.
 TEST(Zero, SendsWhatThePlanSays) {
   for (const Sharding sharding :
