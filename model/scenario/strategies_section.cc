@@ -200,6 +200,13 @@ std::optional<std::vector<std::string>> read_names(const Value& value, Problems&
   return names;
 }
 
+std::optional<double> read_multiplier(const Value& value, Problems& problems) {
+  const auto multiplier = read_number(value, problems, 0.0);
+  if (!multiplier || *multiplier > 0) return multiplier;
+  expected("a number above 0", value, problems);
+  return std::nullopt;
+}
+
 std::optional<std::vector<WidthAxis>> read_width_axes(const Value& value, Problems& problems) {
   if (value.kind != Kind::list || value.items.empty())
     return expected("a list of width axes, such as [hidden, heads]", value, problems), std::nullopt;
@@ -268,6 +275,7 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   });
   read(map, "always_held", spec.always_held, read_names);
   read(map, "axes", spec.axes, read_width_axes);
+  read(map, "step_multiplier", spec.step_multiplier, read_multiplier);
   refuse_of_construction(map, spec, problems);
   places.workers = map.where("workers");
   places.always_held = map.where("always_held");

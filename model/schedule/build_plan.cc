@@ -16,7 +16,9 @@ namespace rehearse {
 namespace {
 
 struct Split {
-  Mesh mesh;
+  Mesh mesh;                          // of the ranks that are there
+  std::int64_t all_workers = 1;       // with those that are lost
+  std::vector<std::int64_t> workers;  // that are left
   PipelineShape shape;
   std::int64_t samples = 1;  // of a micro-batch
   std::int64_t holders = 1;  // of a unit
@@ -34,7 +36,10 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
-  Split split{*mesh, pipeline_shape(strategy, *mesh), *samples, mesh->workers, {}};
+  Split split{*mesh,    mesh->workers, {}, pipeline_shape(strategy, *mesh),
+              *samples, mesh->workers, {}};
+  for (std::int64_t worker = 0; worker < mesh->workers; ++worker)
+    split.workers.push_back(worker);
   if (!strategy.subnetwork) return split;
   const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
   if (!holders) return holders.errors();
@@ -48,7 +53,39 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   const Status held = check_units(strategy, *mesh, *cut_units(net, *units));
   if (!held) return held.errors();
   split.units = *units;
+  for (const std::int64_t lost : strategy.subnetwork->lost) {
+    if (std::erase(split.workers, lost) == 0)
+      return error(fmt::format("worker {} of {} is lost: they count from 0", lost, mesh->workers));
+  }
+  if (split.workers.empty()) return error("all workers are lost");
+  split.mesh.workers = static_cast<std::int64_t>(split.workers.size());
   return split;
+}
+
+// What the workers that are left hold. Errors: a unit that none of them does.
+Result<std::vector<Subnetwork>> subnetworks_of(const StrategySpec& strategy, const Plan& frame,
+                                               const Net& net, const Split& split) {
+  if (!strategy.subnetwork || split.holders == split.all_workers)
+    return std::vector<Subnetwork>(split.workers.size(), full_subnetwork(net));
+  const SubnetworkSpec& spec = *strategy.subnetwork;
+  const std::uint64_t seed = frame.training.seed;
+  const Assignment assignment =
+      frame.units.of_width > 1
+          ? assign_widths(net, split.all_workers, split.holders, seed)
+          : assign_units(net, unit_loads(net, spec.balance, frame.masking), split.all_workers,
+                         split.holders, seed, shares_of(spec));
+  for (std::size_t unit = 0; unit < net.units.size(); ++unit) {
+    const auto& holders = assignment.holders[unit];
+    if (std::any_of(split.workers.begin(), split.workers.end(),
+                    [&](std::int64_t worker) { return holders[static_cast<std::size_t>(worker)]; }))
+      continue;
+    return error(fmt::format("unit '{}' is lost with its holder{}: the others cannot go on",
+                             net.units[unit].name, split.holders > 1 ? "s" : ""));
+  }
+  std::vector<Subnetwork> workers;
+  for (const std::int64_t worker : split.workers)
+    workers.push_back(subnetwork_of(assignment, worker));
+  return workers;
 }
 
 // ---- the pipeline ------------------------------------------------------------------------------
@@ -120,13 +157,15 @@ class PipelineBuilder {
 
 class PlanBuilder {
  public:
+  // workers: what each of them holds.
   PlanBuilder(const StrategySpec& strategy, Plan frame, Net net, const Split& split,
-              Pipeline pipeline)
+              std::vector<Subnetwork> workers, Pipeline pipeline)
       : strategy_(strategy),
         net_(std::move(net)),
         split_(split),
         pipeline_(std::move(pipeline)),
-        plan_(std::move(frame)) {}
+        plan_(std::move(frame)),
+        workers_(std::move(workers)) {}
 
   Plan run() {
     set_scaling();
@@ -136,7 +175,6 @@ class PlanBuilder {
     }
     for (std::int64_t s = 0; s < pipeline_.shape.stages(); ++s)
       ranks_of_stages_.push_back(rank_of(pipeline_.shape, StageId(s)));
-    assign();
     classes_ = holder_classes(net_, workers_, starts_, ranks_of_stages_);
     buckets_ = cut_buckets(net_, classes_,
                            {strategy_.bucket, state_sizes(plan_.training).gradient,
@@ -194,7 +232,7 @@ class PlanBuilder {
     // Where the whole network runs, nothing is left out that others have to stand for.
     if (!strategy_.subnetwork || plan_.masking == Masking::backward) return;
     const auto holders = static_cast<double>(split_.holders);
-    const auto workers = static_cast<double>(split_.mesh.workers);
+    const auto workers = static_cast<double>(split_.all_workers);
     switch (strategy_.subnetwork->scaling) {
       case Scaling::at_test:
         plan_.branch_scale_at_test = holders / workers;
@@ -204,23 +242,6 @@ class PlanBuilder {
         break;
       case Scaling::none:
         break;
-    }
-  }
-
-  void assign() {
-    if (!strategy_.subnetwork || split_.holders == split_.mesh.workers) {
-      workers_.assign(static_cast<std::size_t>(split_.mesh.workers), full_subnetwork(net_));
-      return;
-    }
-    const std::uint64_t seed = plan_.training.seed;
-    const Assignment assignment =
-        plan_.units.of_width > 1
-            ? assign_widths(net_, split_.mesh.workers, split_.holders, seed)
-            : assign_units(net_, unit_loads(net_, strategy_.subnetwork->balance, plan_.masking),
-                           split_.mesh.workers, split_.holders, seed,
-                           shares_of(*strategy_.subnetwork));
-    for (std::int64_t w = 0; w < split_.mesh.workers; ++w) {
-      workers_.push_back(subnetwork_of(assignment, w));
     }
   }
 
@@ -346,7 +367,7 @@ class PlanBuilder {
       stages += fmt::format("{}{}", stages.empty() ? "stage" : "+", stage.value());
     if (split_.mesh.pipeline == 1) stages.clear();
     if (!differs) return stages.empty() ? "replica" : stages;
-    return fmt::format("worker{}{}{}", worker, stages.empty() ? "" : ".", stages);
+    return fmt::format("worker{}{}{}", split_.workers[worker], stages.empty() ? "" : ".", stages);
   }
 
   RankProgram make_program(const Net& net, std::size_t worker, std::size_t rank) const {
@@ -500,9 +521,12 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   if (!split) return split.errors();
   frame.mesh = split->mesh;
   frame.micro_batch_samples = split->samples;
+  // Those that are left go on with their parts of the batch.
+  frame.training.batch =
+      split->samples * micro_batches_of(strategy) * split->mesh.data * split->mesh.workers;
   frame.units = split->units;
   // Where everybody holds everything, nothing is masked: it is data parallelism.
-  if (strategy.subnetwork && split->holders < split->mesh.workers)
+  if (strategy.subnetwork && split->holders < split->all_workers)
     frame.masking = strategy.subnetwork->masking, frame.averaging = strategy.subnetwork->averaging;
   Result<Net> net = whole_net(frame, model);
   if (!net) return net.errors();
@@ -513,8 +537,10 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   const StageCosts even = even_costs(net->blocks.size());
   Pipeline pipeline = PipelineBuilder(strategy, split->shape, is_cut ? costs : even)
                           .run(is_cut ? cut : std::nullopt);
+  Result<std::vector<Subnetwork>> workers = subnetworks_of(strategy, frame, *net, *split);
+  if (!workers) return workers.errors();
   return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,
-                     std::move(pipeline))
+                     std::move(workers).value(), std::move(pipeline))
       .run();
 }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <map>
 
+#include "model/base/text.h"
 #include "model/net/width.h"
 
 namespace rehearse {

@@ -62,6 +62,12 @@ struct SubnetworkSpec {
   Averaging averaging = Averaging::holders;
   std::vector<std::string> always_held = {};  // blocks, by name: everybody holds all of them
   std::vector<WidthAxis> axes = {};           // widths that are cut, ascending; empty: all
+  // Workers that are gone, ascending: the others go on with what they hold, and with their part of
+  // the batch.
+  std::vector<std::int64_t> lost = {};
+  // Steps that a run of it takes for one of data parallelism's, as reports compare them; none: 1/C,
+  // as many FLOPs where everything is masked forward (Singh et al., arXiv 2507.09029).
+  std::optional<double> step_multiplier = std::nullopt;
 };
 
 struct StrategySpec {

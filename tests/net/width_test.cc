@@ -47,20 +47,20 @@ std::size_t widths_of(const Net& cut) {
 }
 
 std::string error_of(const Net& net, std::int64_t units) {
-  const Result<Net> cut = cut_units(net, {.of_width = units});
+  const Result<Net> cut = cut_units(net, {units, {}, {}});
   return cut ? "" : cut.errors().front().message;
 }
 
 // Attention and feed-forward part of each decoder; the first convolution of each basic block and
 // bottleneck; every second hidden layer, from the first.
 TEST(CutUnits, FindsTheInnerWidths) {
-  EXPECT_EQ(widths_of(*cut_units(gpt(), {.of_width = 3})), 2u * 2);
-  EXPECT_EQ(widths_of(*cut_units(llama(), {.of_width = 4})), 3u * 2);
-  EXPECT_EQ(widths_of(*cut_units(resnet("resnet20"), {.of_width = 4})), 9u);
-  EXPECT_EQ(widths_of(*cut_units(resnet("resnet50"), {.of_width = 4})), 16u);
-  EXPECT_EQ(widths_of(*cut_units(mlp({8}), {.of_width = 4})), 1u);
-  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9}), {.of_width = 4})), 1u);
-  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9, 8, 9}), {.of_width = 4})), 2u);
+  EXPECT_EQ(widths_of(*cut_units(gpt(), {3, {}, {}})), 2u * 2);
+  EXPECT_EQ(widths_of(*cut_units(llama(), {4, {}, {}})), 3u * 2);
+  EXPECT_EQ(widths_of(*cut_units(resnet("resnet20"), {4, {}, {}})), 9u);
+  EXPECT_EQ(widths_of(*cut_units(resnet("resnet50"), {4, {}, {}})), 16u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8}), {4, {}, {}})), 1u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9}), {4, {}, {}})), 1u);
+  EXPECT_EQ(widths_of(*cut_units(mlp({8, 9, 8, 9}), {4, {}, {}})), 2u);
 }
 
 std::string error_of(const Net& net, const UnitRule& rule) {
@@ -70,15 +70,13 @@ std::string error_of(const Net& net, const UnitRule& rule) {
 
 // Of a decoder one of the two widths, by what is counted in it.
 TEST(CutUnits, CutsTheAxesThatAreNamed) {
-  const Net heads = *cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::heads}});
+  const Net heads = *cut_units(gpt(), {3, {WidthAxis::heads}, {}});
   EXPECT_EQ(widths_of(heads), 2u);
   for (const Unit& unit : heads.units)
     EXPECT_EQ(unit.name.find("mlp"), std::string::npos) << unit.name;
-  EXPECT_EQ(widths_of(*cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::hidden}})), 2u);
-  EXPECT_EQ(
-      widths_of(*cut_units(gpt(), {.of_width = 3, .axes = {WidthAxis::hidden, WidthAxis::heads}})),
-      4u);
-  EXPECT_EQ(error_of(gpt(), {.of_width = 3, .axes = {WidthAxis::channels}}),
+  EXPECT_EQ(widths_of(*cut_units(gpt(), {3, {WidthAxis::hidden}, {}})), 2u);
+  EXPECT_EQ(widths_of(*cut_units(gpt(), {3, {WidthAxis::hidden, WidthAxis::heads}, {}})), 4u);
+  EXPECT_EQ(error_of(gpt(), {3, {WidthAxis::channels}, {}}),
             "network 'gpt' has no inner width of channels that is not always held: its widths are "
             "of hidden, heads");
 }
@@ -87,7 +85,7 @@ TEST(CutUnits, CutsTheAxesThatAreNamed) {
 TEST(CutUnits, LeavesBlocksThatAreAlwaysHeldWhole) {
   const Net net = resnet("resnet20");
   const BlockId held = net.units[2].block;
-  const Net cut = *cut_units(net, {.always_held = {held}});
+  const Net cut = *cut_units(net, {1, {}, {held}});
   ASSERT_EQ(cut.units.size(), net.units.size() - 1);
   EXPECT_EQ(cut.units[2].name, net.units[3].name);
   for (std::size_t p = 0; p < net.parameters.size(); ++p) {
@@ -109,10 +107,10 @@ TEST(CutUnits, LeavesBlocksThatAreAlwaysHeldWhole) {
     const bool is_held = net.segments[layer.segment.index()].block == held;
     EXPECT_EQ(add->branch_scale, is_held ? 1.0 : 0.5);
   }
-  EXPECT_EQ(widths_of(*cut_units(net, {.of_width = 4, .always_held = {held}})), 8u);
-  EXPECT_EQ(error_of(net, {.always_held = {BlockId(0)}}),
+  EXPECT_EQ(widths_of(*cut_units(net, {4, {}, {held}})), 8u);
+  EXPECT_EQ(error_of(net, {1, {}, {BlockId(0)}}),
             "block 'stem' has no unit: everybody holds it anyway");
-  EXPECT_EQ(error_of(net, {.always_held = {BlockId(40)}}),
+  EXPECT_EQ(error_of(net, {1, {}, {BlockId(40)}}),
             "block 40 is always held, but the network has 11");
 }
 
@@ -126,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Units, CutNet, testing::Values(2, 3, 4));
 // Every element of a cut parameter is in exactly one slice, and a slice has as many as its shape.
 TEST_P(CutNet, SlicesPartitionTheirParameters) {
   for (const Net& net : networks) {
-    const Net cut = *cut_units(net, {.of_width = GetParam()});
+    const Net cut = *cut_units(net, {GetParam(), {}, {}});
     EXPECT_EQ(parameter_count(cut), parameter_count(net)) << net.name;
     std::map<ParameterId, std::vector<int>> seen;
     for (const Parameter& parameter : cut.parameters) {
@@ -171,13 +169,12 @@ TEST_P(CutNet, ProductsDoTheSameWork) {
   for (const Net& net : networks) {
     const double whole = products(net);
     // A bias costs an addition per output, which is counted with its own layer now.
-    EXPECT_NEAR(products(*cut_units(net, {.of_width = GetParam()})), whole, 0.02 * whole)
-        << net.name;
+    EXPECT_NEAR(products(*cut_units(net, {GetParam(), {}, {}})), whole, 0.02 * whole) << net.name;
   }
 }
 
 TEST(CutUnits, UnitsAreAsEqualAsCanBe) {
-  const Net cut = *cut_units(gpt(), {.of_width = 4});
+  const Net cut = *cut_units(gpt(), {4, {}, {}});
   std::vector<std::int64_t> heads, hidden;
   for (const Unit& unit : cut.units) {
     if (unit.width == 0) heads.push_back(unit.channels);
@@ -190,7 +187,7 @@ TEST(CutUnits, UnitsAreAsEqualAsCanBe) {
 
 // With half of every width, a worker has half of what is in units.
 TEST(CutUnits, HalfOfTheUnitsIsHalfOfTheirParameters) {
-  const Net cut = *cut_units(resnet("resnet20"), {.of_width = 4});
+  const Net cut = *cut_units(resnet("resnet20"), {4, {}, {}});
   Subnetwork half = full_subnetwork(cut);
   for (std::size_t u = 0; u < half.holds.size(); ++u)
     half.holds[u] = u % 4 < 2;

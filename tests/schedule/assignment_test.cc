@@ -46,7 +46,7 @@ TEST(Assignment, EveryUnitHasExactlyItsHolders) {
 // Of widths, too: every worker has c of the N units of each width.
 TEST(Assignment, EveryWidthGoesRound) {
   for (const std::int64_t workers : {2, 3, 4, 5, 8}) {
-    const Net net = *cut_units(net_of_kind(testing::resnet20()), {.of_width = workers});
+    const Net net = *cut_units(net_of_kind(testing::resnet20()), {workers, {}, {}});
     for (std::int64_t holders = 1; holders <= workers; ++holders) {
       const Assignment assignment = assign_widths(net, workers, holders, 1);
       ASSERT_EQ(assignment.holders.size(), net.units.size());

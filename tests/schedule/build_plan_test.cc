@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/plan/plan_text.h"
+#include "model/plan/verify.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
@@ -46,6 +47,46 @@ TEST(BuildPlan, WholeSubnetworksAreDataParallel) {
   whole.strategy = ddp.strategy;
   whole.mesh = ddp.mesh;
   EXPECT_EQ(print(whole), print(ddp));
+}
+
+// The others hold what they held, and divide by those that are left: a unit's holders, all workers
+// for what is everybody's. Their part of the batch is that of three of four.
+TEST(BuildPlan, GoesOnWithoutALostWorker) {
+  StrategySpec strategy = testing::subnetwork({1, 2});
+  const Plan before = plan_of(strategy);
+  strategy.subnetwork->lost = {1};
+  const Plan after = plan_of(strategy, 4);
+  const Status good = verify(after);
+  EXPECT_TRUE(good.ok()) << format(good.errors());
+  ASSERT_EQ(after.ranks.size(), 3u);
+  EXPECT_EQ(after.mesh.workers, 3);
+  EXPECT_EQ(after.training.batch, before.training.batch / 4 * 3);
+  EXPECT_EQ(after.branch_scale_at_test, before.branch_scale_at_test);
+  const std::size_t left[] = {0, 2, 3};
+  for (std::size_t r = 0; r < 3; ++r) {
+    const RankProgram& program = program_of(after, RankId(r));
+    EXPECT_EQ(program.name, program_of(before, RankId(left[r])).name);
+    EXPECT_EQ(program.subnetwork, program_of(before, RankId(left[r])).subnetwork);
+    for (const Op& op : program.ops) {
+      if (op.kind != OpKind::all_reduce) continue;
+      const std::size_t members = group_of(after, RankId(r), op).members.size();
+      EXPECT_EQ(collective_of(op).divisor, static_cast<std::int64_t>(members));
+    }
+  }
+}
+
+TEST(BuildPlan, CannotGoOnWithoutAUnit) {
+  const auto message = [](std::vector<std::int64_t> lost) {
+    StrategySpec strategy = testing::subnetwork({1, 4});
+    strategy.subnetwork->lost = std::move(lost);
+    const auto plan = testing::plan_of({"", strategy, testing::resnet20(), 4});
+    return plan ? "" : plan.errors().front().message;
+  };
+  EXPECT_NE(message({0}).find("' is lost with its holder: the others cannot go on"),
+            std::string::npos)
+      << message({0});
+  EXPECT_EQ(message({4}), "worker 4 of 4 is lost: they count from 0");
+  EXPECT_EQ(message({0, 1, 2, 3}), "all workers are lost");
 }
 
 // With c = 1 every unit belongs to one worker: only what all hold is reduced.

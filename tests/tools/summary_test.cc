@@ -20,10 +20,14 @@ std::vector<std::string> keys(const Json& object) {
 }
 
 TEST(SummaryJson, ReadsBackAsPrinted) {
-  const std::string text = print_json(testing::summary("predicted"));
+  Summary summary = testing::summary("predicted");
+  summary.strategies[0].data_parallel = true;
+  summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
+  const std::string text = print_json(summary);
   const Result<Summary> again = parse_summary(text, "here.json");
   ASSERT_TRUE(again.ok()) << format(again.errors());
   EXPECT_EQ(print_json(*again), text);
+  EXPECT_TRUE(again->strategies[2].subnetwork.has_value());
 }
 
 TEST(SummaryJson, ReadsBackWhatWasNotTaken) {

@@ -27,6 +27,35 @@ TEST(Table, OfStrategies) {
             "ms  25.0 %    NO\n");
 }
 
+// A step of 60 ms for one of 100, but twice as many of them: 120 % of the time; 50 KiB for 201, so
+// half of the bytes. What has less of something is named.
+TEST(Table, OfSubnetworksShowsTheWholeRun) {
+  Summary summary = testing::summary("predicted");
+  summary.strategies[0].data_parallel = true;
+  summary.strategies[0].pools = {{"parameters", Bytes::mib(4)},
+                                 {"gradients", Bytes::mib(1)},
+                                 {"optimizer_state", Bytes::mib(1)},
+                                 {"activations", Bytes::mib(8)}};
+  summary.strategies[1].pools = {{"parameters", Bytes::mib(1)}, {"activations", Bytes::mib(9)}};
+  summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
+  const std::string text = print_table(summary);
+  EXPECT_EQ(
+      text.substr(text.find("\n\n") + 2),
+      "subnetworks  coverage  holders           state     activations       sent/step  steps  "
+      "sent/run  run time\n"
+      "sub               0.5   1 of 2  3.00 MiB, 50 %  6.00 MiB, 75 %  50.0 KiB, 25 %    x 2  "
+      "    50 %     120 %\n"
+      "Shares are of ddp's; sent/step is of all workers together.\n"
+      "Less state than any of these: pipe (1.00 MiB).\n"
+      "The fastest run is ddp's.\n");
+  // Without data parallelism there is nothing to take shares of.
+  summary.strategies.erase(summary.strategies.begin(), summary.strategies.begin() + 2);
+  EXPECT_NE(
+      print_table(summary).find("3.00 MiB     6.00 MiB   50.0 KiB    x 2         -         -"),
+      std::string::npos)
+      << print_table(summary);
+}
+
 TEST(Diff, HoldsOneAgainstTheOther) {
   const Summary predicted = testing::summary("predicted");
   Summary measured = testing::summary("measured");

@@ -13,6 +13,7 @@
 #include "sim/simulate.h"
 #include "tools/predict/fit_stages.h"
 #include "tools/predict/stated.h"
+#include "tools/summary/assignment.h"
 
 namespace rehearse {
 namespace {
@@ -232,6 +233,34 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
 
 }  // namespace
 
+namespace {
+
+// What it is, among those that it is compared with.
+void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net,
+              StrategySummary& summary) {
+  const StrategySpec& spec = strategy.spec;
+  const Mesh& mesh = strategy.mesh;
+  const bool is_plain = mesh.pipeline == 1 && mesh.tensor == 1 && mesh.workers == 1 &&
+                        spec.sharding == Sharding::none &&
+                        spec.recomputation == Recomputation::none;
+  summary.data_parallel = is_plain && mesh.data > 1;
+  if (!spec.subnetwork) return;
+  const std::int64_t holders = holders_of(*spec.subnetwork, mesh.workers).value();
+  const double coverage = static_cast<double>(holders) / static_cast<double>(mesh.workers);
+  summary.subnetwork = {
+      mesh.workers, holders, spec.subnetwork->step_multiplier.value_or(1 / coverage), {}};
+  const Assignment assignment = assignment_of(plan, net);
+  for (std::size_t u = 0; u < net.units.size(); ++u) {
+    auto& unit = summary.subnetwork->units.emplace_back();
+    unit.name = net.units[u].name;
+    for (std::int64_t worker = 0; worker < mesh.workers; ++worker) {
+      if (assignment.holders[u][static_cast<std::size_t>(worker)]) unit.workers.push_back(worker);
+    }
+  }
+}
+
+}  // namespace
+
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = build(scenario, strategy);
   if (!plan) return located(plan.errors(), strategy);
@@ -263,6 +292,7 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, kSimulatedSteps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
+  describe(strategy, *plan, net, summary);
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, device, summary.step_time);

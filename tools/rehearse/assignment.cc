@@ -4,6 +4,7 @@
 
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
+#include "tools/rehearse/lost.h"
 #include "tools/summary/assignment.h"
 
 namespace rehearse::cli {
@@ -13,6 +14,7 @@ Syntax syntax() {
   return {{"SCENARIO"},
           {{"strategy", "NAME", "which strategy (needed if there are several)"},
            {"profile", "FILE", "device profile instead of the scenario's"},
+           kLostOption,
            {"json", "", "print JSON instead of tables"}}};
 }
 
@@ -21,7 +23,7 @@ int run(const Arguments& arguments) {
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
+  const Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());
   if (!strategy->spec.subnetwork) {
     return fail(error_at(strategy->where,

@@ -7,6 +7,7 @@
 #include "tools/chakra/chakra.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
+#include "tools/rehearse/lost.h"
 #include "tools/summary/grid.h"
 
 namespace rehearse::cli {
@@ -21,6 +22,7 @@ Syntax syntax() {
             "text (the plan, default), grid (steps by ranks), csv (PyTorch's "
             "pipeline schedule) or chakra (traces, one file per rank)"},
            {"compute-only", "", "csv without messages"},
+           kLostOption,
            {"profile", "FILE",
             "device profile instead of the scenario's: stages are cut by its prices"},
            {"out", "FILE", "write to this file instead of stdout; chakra: to this directory"}}};
@@ -48,7 +50,7 @@ int run(const Arguments& arguments) {
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
+  const Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());

@@ -158,21 +158,27 @@ std::size_t holders_of_a_unit(const Assignment& assignment) {
 
 }  // namespace
 
+Assignment assignment_of(const Plan& plan, const Net& net) {
+  Assignment assignment{plan.mesh.workers, {}};
+  assignment.holders.resize(net.units.size());
+  for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker) {
+    const RankId first = ranks_of(plan, worker).front();
+    const Subnetwork& subnetwork = program_of(plan, first).subnetwork;
+    for (std::size_t u = 0; u < net.units.size(); ++u)
+      assignment.holders[u].push_back(subnetwork.holds[u]);
+  }
+  return assignment;
+}
+
 AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
   AssignmentSummary summary;
   summary.strategy = plan.strategy;
   summary.plan_hash = rehearse::plan_hash(plan);
-  summary.assignment.workers = plan.mesh.workers;
-  summary.assignment.holders.resize(net.units.size());
+  summary.assignment = assignment_of(plan, net);
   for (const Unit& unit : net.units)
     summary.units.push_back(unit.name);
-  for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker) {
+  for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker)
     summary.loads.push_back(load_of(plan, net, worker));
-    const RankId first = ranks_of(plan, worker).front();
-    const Subnetwork& subnetwork = program_of(plan, first).subnetwork;
-    for (std::size_t u = 0; u < net.units.size(); ++u)
-      summary.assignment.holders[u].push_back(subnetwork.holds[u]);
-  }
   summary.spectral_gap = spectral_gap(summary.assignment);
   summary.connected = is_connected(summary.assignment);
   count_rounds(plan, summary);

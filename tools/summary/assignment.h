@@ -33,6 +33,9 @@ struct AssignmentSummary {
   std::int64_t groups = 0, collectives = 0, rounds = 0;
 };
 
+// Who holds which unit of whole_net(plan).
+Assignment assignment_of(const Plan& plan, const Net& net);
+
 // The plan of a strategy with workers; it must be valid (verify()). net: whole_net(plan).
 AssignmentSummary summarize_assignment(const Plan& plan, const Net& net);
 

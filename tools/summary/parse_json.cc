@@ -22,6 +22,8 @@ class Node {
  public:
   Node(const Json& json, std::string pointer) : json_(&json), pointer_(std::move(pointer)) {}
 
+  // Whether there is an optional key.
+  bool has(const std::string& key) const { return json_->is_object() && json_->contains(key); }
   Node at(const std::string& key) const {
     if (!json_->is_object()) expected("an object");
     const auto found = json_->find(key);
@@ -145,6 +147,11 @@ PictureSpan span_of(const Node& n) {
           n.at(5).seconds()};
 }
 
+SubnetworkSummary::UnitHolders unit_of(const Node& n) {
+  return {n.at("name").text(),
+          n.at("holders").list<std::int64_t>([](const Node& worker) { return worker.count(); })};
+}
+
 StrategySummary strategy_of(const Node& n) {
   StrategySummary s;
   s.strategy = n.at("strategy").text();
@@ -169,6 +176,12 @@ StrategySummary strategy_of(const Node& n) {
   s.weight_hashes =
       n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
+  s.data_parallel = n.has("data_parallel");
+  if (n.has("subnetwork")) {
+    const Node it = n.at("subnetwork");
+    s.subnetwork = {it.at("workers").count(), it.at("holders").count(),
+                    it.at("step_multiplier").number(), it.at("units").list(unit_of)};
+  }
   return s;
 }
 

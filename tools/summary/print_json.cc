@@ -42,11 +42,21 @@ Json array_of(const std::vector<T>& items, Json (*to_json)(const T&)) {
   return array;
 }
 
+Json json_of(const SubnetworkSummary& s) {
+  return {{"workers", s.workers},
+          {"holders", s.holders},
+          {"step_multiplier", s.step_multiplier},
+          {"units", array_of<SubnetworkSummary::UnitHolders>(
+                        s.units, [](const SubnetworkSummary::UnitHolders& unit) {
+                          return Json{{"name", unit.name}, {"holders", unit.workers}};
+                        })}};
+}
+
 Json json_of(const StrategySummary& s) {
   Json pools = Json::object();
   for (const PoolSummary& pool : s.pools)
     pools[pool.name] = pool.size.bytes();
-  return {
+  Json json = {
       {"strategy", s.strategy},
       {"plan_hash", s.plan_hash},
       {"step_time_s", s.step_time.seconds()},
@@ -85,6 +95,10 @@ Json json_of(const StrategySummary& s) {
       {"weight_hashes", s.weight_hashes},
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
+  // Only where it is so.
+  if (s.data_parallel) json["data_parallel"] = true;
+  if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
+  return json;
 }
 
 }  // namespace

@@ -64,8 +64,21 @@ struct AccuracyAt {
   double accuracy = 0, loss = 0;
 };
 
+// Where workers hold parts of the network.
+struct SubnetworkSummary {
+  std::int64_t workers = 1, holders = 1;
+  double step_multiplier = 1;  // steps of its run for one of data parallelism's
+  struct UnitHolders {
+    std::string name;
+    std::vector<std::int64_t> workers;  // that hold it, ascending
+  };
+  std::vector<UnitHolders> units;
+};
+
 struct StrategySummary {
   std::string strategy, plan_hash;
+  std::optional<SubnetworkSummary> subnetwork;
+  bool data_parallel = false;  // replicas and nothing else: what others are held against
   Seconds step_time;
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/base/text.h"
+#include "tools/summary/subnetworks.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -43,7 +44,7 @@ std::string print_table(const Summary& summary) {
                     : *s.fits ? "yes"
                               : "NO"});
   }
-  return align_columns(rows);
+  return align_columns(rows) + print_subnetworks(summary);
 }
 
 }  // namespace rehearse

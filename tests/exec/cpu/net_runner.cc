@@ -212,7 +212,7 @@ std::vector<NetCase> net_cases() {
   const Fields vit{{"image", {6, 4, 2}}, {"patch", {2}}, {"layers", {2}},
                    {"width", {8}},       {"heads", {2}}, {"classes", {3}}};
   std::vector<NetCase> cases{{"resnet20", resnet20, 2}, {"resnet20_half", halve(resnet20), 2}};
-  const Net channels = *cut_units(resnet20, {.of_width = 3});
+  const Net channels = *cut_units(resnet20, {3, {}, {}});
   cases.push_back({"resnet20_widths", channels, 2});
   cases.push_back({"resnet20_widths_half", halve(channels), 2});
   cases.push_back({"resnet20_widths_doubled", halve(scale_branches(channels, 2.0)), 2});
@@ -221,7 +221,7 @@ std::vector<NetCase> net_cases() {
     const std::string name(kind);
     const Net net = build(kind, fields), dropping = build_dropping(kind, fields);
     cases.push_back({name, net, 2});
-    const Net widths = *cut_units(net, {.of_width = 2});
+    const Net widths = *cut_units(net, {2, {}, {}});
     cases.push_back({name + "_widths", widths, 2});
     cases.push_back({name + "_widths_half", halve(widths), 2});
     cases.push_back({name + "_dropout", dropping, 2});

@@ -118,7 +118,7 @@ std::vector<NetCase> whole_cases() {
     const auto used = parameters_of(it.net, SegmentId(0), end_segment(it.net)).size();
     const bool is_cut = !it.net.units.empty() && it.net.units.front().width;
     if (is_cut || used < it.net.parameters.size()) return true;
-    const Net cut = *cut_units(it.net, {.of_width = 2});
+    const Net cut = *cut_units(it.net, {2, {}, {}});
     return std::any_of(cut.layers.begin(), cut.layers.end(), [](const Layer& layer) {
       return layer.unit && std::holds_alternative<Dropout>(layer.spec);
     });
@@ -131,7 +131,7 @@ class WholeNet : public ReferenceNet {};
 // A network cut into the units of its widths computes the same sums in another order.
 TEST_P(WholeNet, CutWidthsAddUpToIt) {
   const Net& net = GetParam().net;
-  const Result<Net> cut = cut_units(net, {.of_width = 2});
+  const Result<Net> cut = cut_units(net, {2, {}, {}});
   ASSERT_TRUE(cut.ok()) << format(cut.errors());
   NetData parts = data;
   parts.parameters.clear();

@@ -1,0 +1,122 @@
+#include "tools/summary/subnetworks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "model/base/text.h"
+#include "tools/summary/summary.h"
+#include "tools/summary/table.h"
+
+namespace rehearse {
+namespace {
+
+Bytes pool(const StrategySummary& s, std::string_view name) {
+  const auto found = std::find_if(s.pools.begin(), s.pools.end(),
+                                  [&](const PoolSummary& it) { return it.name == name; });
+  return found == s.pools.end() ? Bytes{} : found->size;
+}
+
+Bytes state(const StrategySummary& s) {
+  return pool(s, "parameters") + pool(s, "gradients") + pool(s, "optimizer_state");
+}
+Bytes activations(const StrategySummary& s) {
+  return pool(s, "activations");
+}
+// All ranks together, of one step.
+Bytes sent(const StrategySummary& s) {
+  return total_sent(s).value_or(Bytes{});
+}
+
+double steps(const StrategySummary& s) {
+  return s.subnetwork ? s.subnetwork->step_multiplier : 1;
+}
+
+std::string percent(double of, double whole) {
+  return whole > 0 ? fmt::format("{:.0f} %", 100 * of / whole) : "-";
+}
+
+// "1.2 GiB, 53 %": of data parallelism's, if there is any.
+std::string beside(Bytes bytes, const StrategySummary* ddp,
+                   const std::function<Bytes(const StrategySummary&)>& get) {
+  if (ddp == nullptr) return human(bytes);
+  return fmt::format(
+      "{}, {}", human(bytes),
+      percent(static_cast<double>(bytes.bytes()), static_cast<double>(get(*ddp).bytes())));
+}
+
+std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary* ddp) {
+  const SubnetworkSummary& it = *s.subnetwork;
+  const double coverage = static_cast<double>(it.holders) / static_cast<double>(it.workers);
+  std::string run_sent = "-", run_time = "-";
+  if (ddp != nullptr) {
+    run_sent = percent(steps(s) * static_cast<double>(sent(s).bytes()),
+                       static_cast<double>(sent(*ddp).bytes()));
+    run_time = percent(steps(s) * s.step_time.seconds(), ddp->step_time.seconds());
+  }
+  return {s.strategy,
+          fmt::format("{:.4g}", coverage),
+          fmt::format("{} of {}", it.holders, it.workers),
+          beside(state(s), ddp, state),
+          beside(activations(s), ddp, activations),
+          beside(sent(s), ddp, sent),
+          fmt::format("x {:.4g}", it.step_multiplier),
+          run_sent,
+          run_time};
+}
+
+// The strategies without subnetworks that have less of something than every one with, as "zero3
+// (12 MiB)".
+std::string better(const Summary& summary,
+                   const std::function<Bytes(const StrategySummary&)>& get) {
+  std::optional<Bytes> least;
+  for (const StrategySummary& s : summary.strategies) {
+    if (s.subnetwork) least = least ? std::min(*least, get(s)) : get(s);
+  }
+  std::vector<std::string> names;
+  for (const StrategySummary& s : summary.strategies) {
+    if (!s.subnetwork && get(s) < *least)
+      names.push_back(fmt::format("{} ({})", s.strategy, human(get(s))));
+  }
+  return join(names, ", ");
+}
+
+// By time of the run, that of a subnetwork with its steps.
+const StrategySummary& fastest_run(const Summary& summary) {
+  return *std::min_element(summary.strategies.begin(), summary.strategies.end(),
+                           [](const StrategySummary& a, const StrategySummary& b) {
+                             return steps(a) * a.step_time.seconds() <
+                                    steps(b) * b.step_time.seconds();
+                           });
+}
+
+}  // namespace
+
+std::string print_subnetworks(const Summary& summary) {
+  const auto& all = summary.strategies;
+  const bool any = std::any_of(all.begin(), all.end(),
+                               [](const StrategySummary& s) { return s.subnetwork.has_value(); });
+  if (!any) return "";
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [](const StrategySummary& s) { return s.data_parallel; });
+  const StrategySummary* ddp = found == all.end() ? nullptr : &*found;
+  std::vector<std::vector<std::string>> rows = {{"subnetworks", "coverage", "holders", "state",
+                                                 "activations", "sent/step", "steps", "sent/run",
+                                                 "run time"}};
+  for (const StrategySummary& s : all) {
+    if (s.subnetwork) rows.push_back(row_of(s, ddp));
+  }
+  std::string text = "\n" + align_columns(rows);
+  if (ddp != nullptr)
+    text +=
+        fmt::format("Shares are of {}'s; sent/step is of all workers together.\n", ddp->strategy);
+  const std::string less_state = better(summary, state), fewer = better(summary, activations);
+  if (!less_state.empty()) text += fmt::format("Less state than any of these: {}.\n", less_state);
+  if (!fewer.empty()) text += fmt::format("Fewer activations: {}.\n", fewer);
+  const StrategySummary& fastest = fastest_run(summary);
+  text += fmt::format("The fastest run is {}'s.\n", fastest.strategy);
+  return text;
+}
+
+}  // namespace rehearse
