@@ -20,6 +20,14 @@ KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t s
   return request;
 }
 
+bool works_on_a_layer(KernelKind kind) {
+  return kind != KernelKind::accumulate && kind != KernelKind::copy;
+}
+
+bool writes_parameter_gradients(KernelKind kind) {
+  return kind == KernelKind::backward || kind == KernelKind::backward_weight;
+}
+
 KernelArguments bind(const KernelStep& step, const Address& address) {
   const auto at = [&](const std::optional<Place>& place) {
     return place ? address(*place) : nullptr;

@@ -10,6 +10,10 @@ namespace rehearse::exec {
 // What to prepare for a step of this network's lowering.
 KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t samples);
 
+// Whether it is a layer's, with its parameters; otherwise it adds up or copies gradients.
+bool works_on_a_layer(KernelKind kind);
+bool writes_parameter_gradients(KernelKind kind);
+
 // The step's operands, given where each place is, and its layer. Parameters and their gradients,
 // the flag that says whether these are added to, the loss scale and what else random numbers depend
 // on are the caller's to set.

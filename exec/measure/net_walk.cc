@@ -51,10 +51,6 @@ Training of_type(Training training, DataType type) {
   return training;
 }
 
-bool works_on_a_layer(KernelKind kind) {
-  return kind != KernelKind::accumulate && kind != KernelKind::copy;
-}
-
 std::string kind_text(const KernelRequest& request) {
   const std::string kernel(to_string(request.kind));
   if (!works_on_a_layer(request.kind)) return kernel;
@@ -194,7 +190,7 @@ NetWalk::Step NetWalk::prepare(const KernelStep& step) {
   result.kernel = kernel.get();
   result.arguments = bind(step, [this](const Place& place) { return address(place); });
   if (!works_on_a_layer(step.kind)) return result;
-  const bool gives = step.kind == KernelKind::backward || step.kind == KernelKind::backward_weight;
+  const bool gives = writes_parameter_gradients(step.kind);
   for (const ParameterId parameter : net_.layers[step.layer.index()].parameters) {
     // Whoever is first overwrites, the others add.
     if (gives && !has_gradient_.insert(parameter).second)

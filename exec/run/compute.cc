@@ -111,14 +111,6 @@ class Operands {
   std::byte *saved_ = nullptr, *kept_ = nullptr, *deferred_ = nullptr, *scratch_ = nullptr;
 };
 
-bool works_on_a_layer(KernelKind kind) {
-  return kind != KernelKind::accumulate && kind != KernelKind::copy;
-}
-
-bool writes_parameter_gradients(KernelKind kind) {
-  return kind == KernelKind::backward || kind == KernelKind::backward_weight;
-}
-
 }  // namespace
 
 // What all ops of a program share while they are bound.

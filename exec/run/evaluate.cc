@@ -5,7 +5,7 @@
 #include <limits>
 #include <map>
 
-#include "exec/bind.h"
+#include "exec/run/net_passes.h"
 #include "model/base/bfloat16.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
@@ -67,39 +67,32 @@ void normalize(DataType type, const Statistics& statistics, const KernelArgument
   REHEARSE_UNREACHABLE("no backend computes in fp16");
 }
 
-// A forward pass of the whole network in memory of its own.
+// A forward pass of the whole network.
 class Forward {
  public:
   Forward(const Net& net, const Weights& weights, Backend& backend)
-      : net_(net),
-        backend_(backend),
-        lowering_(
-            lower(net, SegmentId(0), end_segment(net), Pass::forward, kSamples, backend.sizes())) {
-    saved_.resize(static_cast<std::size_t>(lowering_.saved.bytes()));
-    scratch_.resize(static_cast<std::size_t>(lowering_.scratch.bytes()));
-    for (const auto* boundary : {&lowering_.reads_values, &lowering_.writes_values}) {
-      for (const ValueId value : *boundary) {
-        values_[value].resize(
-            static_cast<std::size_t>(size_of(net, value, kSamples, backend.sizes()).bytes()));
-      }
+      : net_(net), backend_(backend), passes_(net, weights, kSamples, backend) {
+    for (const BoundStep& step : steps_) {
+      const auto classes = classes_of_loss(layer_of(step).spec);
+      if (!classes) continue;
+      logits_ = step.arguments.inputs[0];
+      classes_ = *classes;
     }
-    for (const KernelStep& step : lowering_.steps)
-      prepare(step, weights);
   }
 
-  void* input() { return values_.at(net_.input).data(); }
-  void* labels() { return values_.at(net_.labels).data(); }
-  const void* losses() const { return values_.at(net_.loss).data(); }
+  void* input() { return passes_.at(net_.input); }
+  void* labels() { return passes_.at(net_.labels); }
+  const void* losses() { return passes_.at(net_.loss); }
   const void* logits() const { return logits_; }
   std::int64_t classes() const { return classes_; }
 
   // Batch norms use and collect the pass's own statistics ...
   void calibrate() {
-    for (std::size_t s = 0; s < lowering_.steps.size(); ++s) {
-      kernels_[s]->run(arguments_[s]);
-      if (!is_batch_norm(s)) continue;
-      const auto& auxiliaries = arguments_[s].auxiliaries;
-      const std::int64_t channels = layer_of(s).facts.parameters[0].shape.elements();
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+      steps_[s].run();
+      if (!is_batch_norm(steps_[s])) continue;
+      const auto& auxiliaries = steps_[s].arguments.auxiliaries;
+      const std::int64_t channels = layer_of(steps_[s]).facts.parameters[0].shape.elements();
       statistics_[s].add(backend_.load_statistics(auxiliaries[0], channels),
                          backend_.load_statistics(auxiliaries[1], channels));
     }
@@ -107,62 +100,28 @@ class Forward {
 
   // ... or what was collected.
   void infer() {
-    for (std::size_t s = 0; s < lowering_.steps.size(); ++s) {
-      if (!is_batch_norm(s)) {
-        kernels_[s]->run(arguments_[s]);
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+      if (!is_batch_norm(steps_[s])) {
+        steps_[s].run();
         continue;
       }
-      const Layer& layer = layer_of(s);
+      const Layer& layer = layer_of(steps_[s]);
       const std::int64_t channels = layer.facts.parameters[0].shape.elements();
       const std::int64_t rows = kSamples * layer.facts.output.elements() / channels;
-      normalize(backend_.type(), statistics_.at(s), arguments_[s], rows);
+      normalize(backend_.type(), statistics_.at(s), steps_[s].arguments, rows);
     }
   }
 
  private:
-  const Layer& layer_of(std::size_t step) const {
-    return net_.layers[lowering_.steps[step].layer.index()];
-  }
-  bool is_batch_norm(std::size_t step) const {
+  const Layer& layer_of(const BoundStep& step) const { return net_.layers[step.layer.index()]; }
+  bool is_batch_norm(const BoundStep& step) const {
     return std::holds_alternative<BatchNorm>(layer_of(step).spec);
-  }
-
-  std::byte* at(const Place& place) {
-    switch (place.space) {
-      case Space::value:
-        return values_.at(place.value).data();
-      case Space::saved:
-        return saved_.data() + place.offset.bytes();
-      case Space::scratch:
-        return scratch_.data() + place.offset.bytes();
-      case Space::gradient:
-      case Space::kept:
-      case Space::deferred:
-        break;
-    }
-    REHEARSE_UNREACHABLE("a gradient, or a part of a split backward, in a forward pass");
-  }
-
-  void prepare(const KernelStep& step, const Weights& weights) {
-    const Layer& layer = net_.layers[step.layer.index()];
-    KernelArguments arguments = bind(step, [&](const Place& place) { return at(place); });
-    for (const ParameterId id : layer.parameters)
-      arguments.parameters.push_back(weights[id.index()].data());
-    if (const auto classes = classes_of_loss(layer.spec)) {
-      logits_ = arguments.inputs[0];
-      classes_ = *classes;
-    }
-    kernels_.push_back(backend_.prepare(request_for(net_, step, kSamples)));
-    arguments_.push_back(std::move(arguments));
   }
 
   const Net& net_;
   Backend& backend_;
-  const Lowering lowering_;
-  std::vector<std::byte> saved_, scratch_;
-  std::map<ValueId, std::vector<std::byte>> values_;
-  std::vector<std::unique_ptr<Kernel>> kernels_;
-  std::vector<KernelArguments> arguments_;
+  NetPasses passes_;
+  std::vector<BoundStep> steps_ = passes_.prepare(Pass::forward);
   std::map<std::size_t, Statistics> statistics_;  // by step
   const void* logits_ = nullptr;
   std::int64_t classes_ = 1;
