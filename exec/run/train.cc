@@ -31,10 +31,9 @@ std::vector<Bytes> parse_byte_list(std::string_view text) {
   return amounts;
 }
 
-RankMeasurement measure(const Executor& executor, RankId rank, const Plan& plan,
-                        const Backend& backend) {
+RankMeasurement measure(const Executor& executor, RankId rank, const Plan& plan, Bytes workspace) {
   return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(),
-          backend.workspace(), class_hashes(plan, rank, executor.parameters())};
+          workspace, class_hashes(plan, rank, executor.parameters())};
 }
 
 // Two lines, then the hashes.
@@ -99,6 +98,44 @@ std::int64_t agreed(std::int64_t number, Transport& transport) {
   return *parse_integer(transport.broadcast(std::to_string(number), RankId(0)));
 }
 
+bool is_due(std::int64_t step, std::int64_t every) {
+  return every > 0 && step % every == 0;
+}
+
+// Looks at the weights between steps, and notes in `run` what was asked for.
+struct Inspector {
+  const Plan& plan;
+  const Net& net;
+  Backend& backend;
+  Transport& transport;
+  BatchSource& batches;
+  EvaluationSource* evaluation;
+  const TrainOptions& options;
+  TrainingRun& run;
+
+  // Whether there was anything to see after so many steps.
+  bool look(std::int64_t steps, const Parameters& parameters) {
+    const bool tests = evaluation != nullptr && is_due(steps, options.evaluate_every);
+    const bool aligns = is_due(steps, options.align_every);
+    if (options.hash_weights)
+      run.weight_hashes.push_back(weight_hash(plan, net, parameters, transport));
+    if (!tests && !aligns) return options.hash_weights;
+    const Weights weights = assemble(plan, net, parameters, backend, transport);
+    if (tests) test(steps, weights);
+    if (aligns) align(steps, weights);
+    return true;
+  }
+
+  void test(std::int64_t steps, const Weights& weights) {
+    const Net whole = scale_branches(without_dropout(net), plan.branch_scale_at_test);
+    run.evaluations.push_back({steps, evaluate(whole, weights, backend, transport, *evaluation)});
+  }
+  void align(std::int64_t steps, const Weights& weights) {
+    auto found = align_gradients(plan, net, weights, steps, backend, transport, batches);
+    if (found) run.alignments.push_back(std::move(*found));
+  }
+};
+
 }  // namespace
 
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
@@ -108,7 +145,9 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
   const auto own_micro_batches =
       static_cast<double>(program_of(plan, transport.rank()).micro_batches);
   TrainingRun run;
+  Inspector inspector{plan, net, backend, transport, batches, evaluation, options, run};
   std::vector<double> losses;
+  Bytes workspace;
   for (std::int64_t step = 0; step < options.steps; ++step) {
     const bool keeps = options.keep_first_step && step == 0;
     if (keeps) {
@@ -123,25 +162,17 @@ TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport&
     }
     if (options.progress && transport.rank() == first_with_loss(plan, net))
       options.progress(step + 1, losses.back() / own_micro_batches);
+    // Later, others' kernels may have taken more.
+    if (step == 0) workspace = backend.workspace();
     // Looking at the weights is no part of a step: the clock stands still meanwhile.
-    const bool tests = evaluation != nullptr && options.evaluate_every > 0 &&
-                       (step + 1) % options.evaluate_every == 0;
-    if (!tests && !options.hash_weights) continue;
     const std::int64_t begin = Executor::now_ns();
-    if (options.hash_weights)
-      run.weight_hashes.push_back(weight_hash(plan, net, executor.parameters(), transport));
-    if (tests) {
-      const Weights weights = assemble(plan, net, executor.parameters(), backend, transport);
-      const Net whole = scale_branches(without_dropout(net), plan.branch_scale_at_test);
-      run.evaluations.push_back(
-          {step + 1, evaluate(whole, weights, backend, transport, *evaluation)});
-    }
-    executor.skip_ns(agreed(Executor::now_ns() - begin, transport));
+    if (inspector.look(step + 1, executor.parameters()))
+      executor.skip_ns(agreed(Executor::now_ns() - begin, transport));
   }
   run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
   run.losses = mean_losses(plan, net, losses, transport);
   for (const std::string& part :
-       transport.gather(print_measurement(measure(executor, transport.rank(), plan, backend)))) {
+       transport.gather(print_measurement(measure(executor, transport.rank(), plan, workspace)))) {
     run.ranks.push_back(parse_measurement(part));
   }
   if (options.keep_weights)

@@ -9,6 +9,7 @@
 
 #include "exec/backend.h"
 #include "exec/batch_source.h"
+#include "exec/run/alignment.h"
 #include "exec/run/assemble.h"
 #include "exec/run/evaluate.h"
 #include "exec/run/executor.h"
@@ -20,6 +21,7 @@ namespace rehearse::exec {
 struct TrainOptions {
   std::int64_t steps = 1;
   std::int64_t evaluate_every = 0;  // steps; 0: never
+  std::int64_t align_every = 0;     // the same, of the subnetworks' gradients
   std::function<void(std::int64_t step, double loss)>
       progress;  // on the first rank that has the loss
   bool keep_first_step = false, keep_weights = false, hash_weights = false;  // in the result
@@ -52,6 +54,7 @@ struct TrainingRun {
   std::vector<double> gradient_norms;        // by step, where they are clipped: before
   std::vector<std::uint64_t> weight_hashes;  // by step, if they are asked for: weight_hash()
   std::vector<EvaluationAt> evaluations;
+  std::vector<AlignmentAt> alignments;
   std::vector<RankMeasurement> ranks;
   Weights weights;                      // of the whole model, at the end, if they are asked for
   std::optional<FirstStep> first_step;  // if it was asked for

@@ -181,13 +181,14 @@ Plan Quadratic::plan(const StrategySpec& strategy, std::int64_t workers, std::in
   return *plan;
 }
 
-exec::TrainingRun Quadratic::train(const Plan& plan, const Dealer& dealer,
-                                   std::int64_t steps) const {
+exec::TrainingRun Quadratic::train(const Plan& plan, const Dealer& dealer, std::int64_t steps,
+                                   std::int64_t align_every) const {
   exec::TrainingRun result;
   exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
     const auto backend = exec::make_backend("reference", plan.training.dtype, {});
     exec::TrainOptions options;
     options.steps = steps;
+    options.align_every = align_every;
     options.keep_first_step = options.keep_weights = true;
     options.executor.poison = true;
     DealtBatches batches(dealer, inputs_, targets_);

@@ -56,7 +56,8 @@ class Quadratic {
   using Dealer =
       std::function<std::vector<std::int64_t>(std::int64_t step, std::int64_t micro_batch)>;
   // On threads of this process; rank 0's result.
-  exec::TrainingRun train(const Plan& plan, const Dealer& dealer, std::int64_t steps) const;
+  exec::TrainingRun train(const Plan& plan, const Dealer& dealer, std::int64_t steps,
+                          std::int64_t align_every = 0) const;
   // All of them for every worker.
   Dealer all_samples(const Plan& plan) const;
 

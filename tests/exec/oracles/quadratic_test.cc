@@ -156,6 +156,60 @@ TEST_P(QuadraticCase, StepsAreThoseOfTheMeanOverHolders) {
   EXPECT_LT(relative(problem.matrix(run.weights) - weights, weights), 1e-14);
 }
 
+// ---- alignment ---------------------------------------------------------------------------------
+
+// Cosine over the rows that `held` marks.
+double cosine(const MatrixXd& a, const MatrixXd& b, const VectorXd& held) {
+  const MatrixXd x = held.asDiagonal() * a, y = held.asDiagonal() * b;
+  return x.cwiseProduct(y).sum() / (x.norm() * y.norm());
+}
+
+// Of the gradients above: everybody's on all samples, which are the common batch here. Below 1
+// wherever somebody's forward pass misses a row.
+TEST_P(QuadraticCase, GradientsAlignAsTheMasksSay) {
+  const Plan plan = this->plan(Optimizer{.rule = Sgd{0}, .lr = 0.05});
+  const exec::TrainingRun run = problem.train(plan, problem.all_samples(plan), 2, 2);
+  ASSERT_EQ(run.alignments.size(), 1u);
+  EXPECT_EQ(run.alignments[0].step, 2);
+  const exec::Alignment& found = run.alignments[0].overall;
+
+  const MatrixXd weights = problem.matrix(run.weights), hessian = problem.hessian();
+  const MatrixXd holding = problem.holding(plan), seen = this->seen(plan);
+  const MatrixXd whole = hessian * weights - problem.linear();
+  const bool masks = GetParam().masking == Masking::forward && GetParam().holders < holding.rows();
+  const auto expect = [&](const std::optional<double>& cosine, double expected) {
+    ASSERT_TRUE(cosine);
+    EXPECT_NEAR(*cosine, expected, 1e-12);
+    if (masks) {
+      EXPECT_LT(*cosine, 0.9999);
+    } else {
+      EXPECT_NEAR(*cosine, 1, 1e-12);
+    }
+  };
+  std::vector<MatrixXd> own;
+  MatrixXd mean = MatrixXd::Zero(weights.rows(), weights.cols());
+  const VectorXd holders = holding.colwise().sum().transpose();
+  for (std::int64_t i = 0; i < holding.rows(); ++i) {
+    const VectorXd held = holding.row(i).transpose();
+    own.push_back(held.asDiagonal() *
+                  (hessian * seen.row(i).asDiagonal() * weights - problem.linear()));
+    mean += holders.cwiseInverse().asDiagonal() * own.back();
+    expect(found.workers.at(static_cast<std::size_t>(i)), cosine(own.back(), whole, held));
+  }
+  expect(found.aggregate, cosine(mean, whole, VectorXd::Ones(weights.rows())));
+  ASSERT_EQ(found.workers.size(), own.size());
+  ASSERT_EQ(found.pairs.size(), own.size() * (own.size() - 1) / 2);
+  for (const exec::Alignment::Pair& pair : found.pairs) {
+    ASSERT_LT(pair.first, pair.second);
+    const VectorXd both = holding.row(static_cast<std::int64_t>(pair.first))
+                              .cwiseProduct(holding.row(static_cast<std::int64_t>(pair.second)))
+                              .transpose();
+    const double expected = cosine(own[pair.first], own[pair.second], both);
+    ASSERT_TRUE(pair.cosine);
+    EXPECT_NEAR(*pair.cosine, expected, 1e-12);
+  }
+}
+
 // ---- noise -------------------------------------------------------------------------------------
 
 // Mean and variance, row by row, of the gradient of one sample drawn at random, for a worker whose

@@ -96,40 +96,60 @@ class Batches : public exec::BatchSource, public exec::EvaluationSource {
   std::int64_t classes_, samples_;
 };
 
-// Trains on threads of this process; rank 0's result.
-inline exec::TrainingRun train_locally(Plan plan, std::int64_t steps,
-                                       std::int64_t evaluate_every = 0,
-                                       Seconds hang = Seconds::seconds(300),
-                                       std::string_view backend_name = "reference",
-                                       int threads = 1) {
+// What tests look at.
+inline exec::TrainOptions options_of(std::int64_t steps) {
+  exec::TrainOptions options;
+  options.steps = steps;
+  options.keep_first_step = options.keep_weights = options.hash_weights = true;
+  options.executor.poison = true;
+  return options;
+}
+
+// Trains on threads of this process, each with batches of its own; rank 0's result.
+template <class Source>
+exec::TrainingRun train_on(const Source& source, const Plan& plan,
+                           const exec::TrainOptions& options,
+                           std::string_view backend_name = "reference", int threads = 1) {
   const Net net = *whole_net(plan);
   exec::TrainingRun result;
   exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
     const auto backend =
         exec::make_backend(backend_name, plan.training.dtype, {threads, plan.training.reduction});
-    exec::TrainOptions options;
-    options.steps = steps;
-    options.keep_first_step = options.keep_weights = options.hash_weights = true;
-    options.evaluate_every = evaluate_every;
-    options.executor.poison = true;
-    options.executor.hang = hang;
-    const auto go = [&](auto batches) {
-      exec::TrainingRun run =
-          exec::train(plan, net, *backend, transport, batches, &batches, options);
-      if (transport.rank() == RankId(0)) result = std::move(run);
-    };
-    switch (plan.training.dtype) {
-      case DataType::bf16:
-        return go(Batches<BFloat16>(net, plan.micro_batch_samples));
-      case DataType::fp32:
-        return go(Batches<float>(net, plan.micro_batch_samples));
-      case DataType::fp64:
-        return go(Batches<double>(net, plan.micro_batch_samples));
-      case DataType::fp16:
-        FAIL() << "no backend computes in fp16";
-    }
+    Source batches = source;
+    exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
+    if (transport.rank() == RankId(0)) result = std::move(run);
   });
   return result;
+}
+
+inline exec::TrainingRun train_locally(const Plan& plan, const exec::TrainOptions& options,
+                                       std::string_view backend_name = "reference",
+                                       int threads = 1) {
+  const Net net = *whole_net(plan);
+  const std::int64_t samples = plan.micro_batch_samples;
+  switch (plan.training.dtype) {
+    case DataType::bf16:
+      return train_on(Batches<BFloat16>(net, samples), plan, options, backend_name, threads);
+    case DataType::fp32:
+      return train_on(Batches<float>(net, samples), plan, options, backend_name, threads);
+    case DataType::fp64:
+      return train_on(Batches<double>(net, samples), plan, options, backend_name, threads);
+    case DataType::fp16:
+      break;
+  }
+  ADD_FAILURE() << "no backend computes in fp16";
+  return {};
+}
+
+inline exec::TrainingRun train_locally(const Plan& plan, std::int64_t steps,
+                                       std::int64_t evaluate_every = 0,
+                                       Seconds hang = Seconds::seconds(300),
+                                       std::string_view backend_name = "reference",
+                                       int threads = 1) {
+  exec::TrainOptions options = options_of(steps);
+  options.evaluate_every = evaluate_every;
+  options.executor.hang = hang;
+  return train_locally(plan, options, backend_name, threads);
 }
 
 inline ModelSpec small_resnet() {
