@@ -38,7 +38,7 @@ struct RankMeasurement {
   Traffic traffic;
   Bytes arena_extent;        // high-water mark of the tensor arena
   Bytes arena_live;          // largest sum of live tensors
-  Bytes workspace;           // of the libraries
+  Bytes workspace;           // of the libraries, for steps alone
   std::string class_hashes;  // of its copies
 };
 

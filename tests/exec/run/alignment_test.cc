@@ -278,6 +278,7 @@ TEST(AlignmentBesideTraining, ChangesNothing) {
   for (const auto& [strategy, model] : {std::pair(held_by(2), dropping),
                                         {by_width(held_by(2)), dropping},
                                         {stages, untied},
+                                        {stages, testing::small_resnet()},
                                         {held_by(2), testing::small_resnet()}}) {
     for (const auto& [backend, type] :
          {std::pair("reference", DataType::fp64), {"onednn", DataType::fp32}}) {
