@@ -10,6 +10,7 @@
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 #include "tools/predict/predict.h"
+#include "tools/rehearse_exec/alignment.h"
 #include "tools/rehearse_exec/commands.h"
 #include "tools/rehearse_exec/first_step.h"
 #include "tools/rehearse_exec/measured.h"
@@ -26,6 +27,9 @@ Syntax syntax() {
        "device profile instead of the scenario's: stages are cut by its prices"});
   syntax.options.push_back({"steps", "N", "steps to train (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
+  syntax.options.push_back({"alignment", "K",
+                            "say after every K steps how well the gradients of subnetworks align "
+                            "with the whole network's"});
   syntax.options.push_back({"data-directory", "DIR", "where the data set's files are"});
   syntax.options.push_back({"first-step", "FILE",
                             "write the first step's weights, batch, gradients and loss there, as "
@@ -33,7 +37,9 @@ Syntax syntax() {
   syntax.options.push_back(
       {"hash-weights", "",
        "say after every step which weights there are: equal hashes, same bits"});
-  syntax.options.push_back({"out", "DIR", "write plan.txt, measured.json and trace.json there"});
+  syntax.options.push_back(
+      {"out", "DIR",
+       "write plan.txt, measured.json, trace.json and, if asked for, alignment.json there"});
   return syntax;
 }
 
@@ -127,25 +133,42 @@ constexpr std::int64_t kFewestSteps = 2;
 
 struct Settings {
   BackendChoice backend;
-  std::optional<std::int64_t> steps;
-  std::int64_t evaluate_every = 0;
+  std::optional<std::int64_t> steps = std::nullopt;
+  std::int64_t evaluate_every = 0, align_every = 0;
 };
 
 Result<Settings> settings_of(const Arguments& arguments) {
   const Result<BackendChoice> backend = backend_of(arguments);
   if (!backend) return backend.errors();
-  Settings settings{*backend, std::nullopt, 0};
+  Settings settings{.backend = *backend};
   const Result<std::int64_t> steps = arguments.count("steps", 0, kFewestSteps);
   if (!steps) return steps.errors();
   if (arguments.has("steps")) settings.steps = *steps;
   const Result<std::int64_t> every = arguments.count("evaluate-every", 0, 1);
   if (!every) return every.errors();
   settings.evaluate_every = *every;
+  const Result<std::int64_t> aligns = arguments.count("alignment", 0, 1);
+  if (!aligns) return aligns.errors();
+  settings.align_every = *aligns;
   return settings;
 }
 
 std::int64_t steps_of(const Settings& settings, const Plan& plan) {
   return settings.steps.value_or(plan.training.steps);
+}
+
+Status check_alignment(const Settings& settings, const Plan& plan) {
+  if (settings.align_every == 0) return success();
+  if (plan.mesh.workers == 1) {
+    return error(fmt::format(
+        "--alignment compares the gradients of subnetworks, and '{}' trains none: it is for "
+        "strategies with 'subnetwork' and several workers",
+        plan.strategy));
+  }
+  const std::int64_t steps = steps_of(settings, plan);
+  if (settings.align_every <= steps) return success();
+  return error(
+      fmt::format("--alignment {} comes after the last of {} steps", settings.align_every, steps));
 }
 
 // A training is not begun that could not end well or whose results could not be kept.
@@ -162,6 +185,8 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   if (!data) return data.errors();
   const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
+  const Status compares = check_alignment(settings, plan);
+  if (!compares) return compares;
   if (const auto path = arguments.get("first-step")) {
     const Status can = check_writable(*path);
     if (!can) return can;
@@ -170,17 +195,14 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   return out ? check_writable(*out + "/measured.json") : success();
 }
 
-int finish(const Arguments& arguments, const Plan& plan, const Net& net,
-           const exec::TrainingRun& run, Summary summary) {
-  const std::string differing = exec::differing_copies(run.ranks);
-  REHEARSE_CHECK(differing.empty(), "{}", differing);
-  summary.strategies.push_back(summarize_run(plan, net, run));
-  std::cout << print_table(summary);
+// What was asked for besides the measurements.
+void print_findings(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
   for (const exec::EvaluationAt& at : run.evaluations) {
     std::cout << fmt::format("{}: after {} steps test accuracy {:.1f} %, loss {:.3f}\n",
                              plan.strategy, at.step, 100 * at.evaluation.accuracy,
                              at.evaluation.loss);
   }
+  std::cout << print_alignments(plan, net, run);
   if (!run.weight_hashes.empty()) {
     std::cout << fmt::format("{}: weights after {} steps {:016x}\n", plan.strategy,
                              run.weight_hashes.size(), run.weight_hashes.back());
@@ -190,12 +212,23 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net,
         "{}: norm of the gradients {:.4g} in the first step, {:.4g} in the last\n", plan.strategy,
         run.gradient_norms.front(), run.gradient_norms.back());
   }
+}
+
+int finish(const Arguments& arguments, const Plan& plan, const Net& net,
+           const exec::TrainingRun& run, Summary summary) {
+  const std::string differing = exec::differing_copies(run.ranks);
+  REHEARSE_CHECK(differing.empty(), "{}", differing);
+  summary.strategies.push_back(summarize_run(plan, net, run));
+  std::cout << print_table(summary);
+  print_findings(plan, net, run);
   const auto out = arguments.get("out");
   if (!out) return kDone;
-  const std::vector<std::pair<std::string, std::string>> files = {
+  std::vector<std::pair<std::string, std::string>> files = {
       {"plan.txt", print(plan)},
       {"measured.json", print_json(summary)},
       {"trace.json", last_steps_trace(plan, run.timeline)}};
+  if (!run.alignments.empty())
+    files.emplace_back("alignment.json", alignments_json(summary.scenario, plan, net, run));
   for (const auto& [name, text] : files) {
     const Status written = write_file(*out + "/" + name, text);
     if (!written) return fail(written.errors());
@@ -232,6 +265,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
+  options.align_every = settings.align_every;
   options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps);
