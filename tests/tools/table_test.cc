@@ -32,11 +32,8 @@ TEST(Table, OfStrategies) {
 TEST(Table, OfSubnetworksShowsTheWholeRun) {
   Summary summary = testing::summary("predicted");
   summary.strategies[0].data_parallel = true;
-  summary.strategies[0].pools = {{"parameters", Bytes::mib(4)},
-                                 {"gradients", Bytes::mib(1)},
-                                 {"optimizer_state", Bytes::mib(1)},
-                                 {"activations", Bytes::mib(8)}};
-  summary.strategies[1].pools = {{"parameters", Bytes::mib(1)}, {"activations", Bytes::mib(9)}};
+  summary.strategies[0].largest = {Bytes::mib(6), Bytes::mib(8)};
+  summary.strategies[1].largest = {Bytes::mib(1), Bytes::mib(9)};
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
   const std::string text = print_table(summary);
   EXPECT_EQ(

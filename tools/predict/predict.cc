@@ -26,6 +26,12 @@ void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& me
     rank.memory = {own.peak(), own.arena, own.arena_live};
     if (worst == nullptr || own.peak() > worst->peak()) worst = &own;
   }
+  summary.largest.emplace();
+  for (const RankMemory& own : memory.programs) {
+    LargestSummary& largest = *summary.largest;
+    largest.state = std::max(largest.state, own.parameters + own.gradients + own.optimizer_state);
+    largest.activations = std::max(largest.activations, own.activations);
+  }
   take_worst_memory(summary);
   summary.fits = memory.fits;
   if (worst == nullptr) return;

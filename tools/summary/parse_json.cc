@@ -177,6 +177,10 @@ StrategySummary strategy_of(const Node& n) {
       n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
   s.data_parallel = n.has("data_parallel");
+  if (n.has("largest")) {
+    const Node it = n.at("largest");
+    s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
+  }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
     s.subnetwork = {it.at("workers").count(), it.at("holders").count(),

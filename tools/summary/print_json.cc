@@ -96,6 +96,10 @@ Json json_of(const StrategySummary& s) {
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
   // Only where it is so.
+  if (s.largest) {
+    json["largest"] = {{"state_bytes", s.largest->state.bytes()},
+                       {"activation_bytes", s.largest->activations.bytes()}};
+  }
   if (s.data_parallel) json["data_parallel"] = true;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
   return json;

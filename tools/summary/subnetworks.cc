@@ -12,17 +12,11 @@
 namespace rehearse {
 namespace {
 
-Bytes pool(const StrategySummary& s, std::string_view name) {
-  const auto found = std::find_if(s.pools.begin(), s.pools.end(),
-                                  [&](const PoolSummary& it) { return it.name == name; });
-  return found == s.pools.end() ? Bytes{} : found->size;
-}
-
 Bytes state(const StrategySummary& s) {
-  return pool(s, "parameters") + pool(s, "gradients") + pool(s, "optimizer_state");
+  return s.largest ? s.largest->state : Bytes{};
 }
 Bytes activations(const StrategySummary& s) {
-  return pool(s, "activations");
+  return s.largest ? s.largest->activations : Bytes{};
 }
 // All ranks together, of one step.
 Bytes sent(const StrategySummary& s) {

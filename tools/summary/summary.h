@@ -75,6 +75,12 @@ struct SubnetworkSummary {
   std::vector<UnitHolders> units;
 };
 
+// What the rank has that has most of it, each of them for itself: not one rank's memory.
+struct LargestSummary {
+  Bytes state;        // parameters, gradients and the optimizer's state
+  Bytes activations;  // at the moment of the rank's peak
+};
+
 struct StrategySummary {
   std::string strategy, plan_hash;
   std::optional<SubnetworkSummary> subnetwork;
@@ -86,6 +92,7 @@ struct StrategySummary {
   Seconds compute, exposed_communication, idle;  // of the rank that computes longest
   std::optional<MemorySummary> memory;           // of the worst rank
   std::vector<PoolSummary> pools;
+  std::optional<LargestSummary> largest;  // of predictions
   std::optional<bool> fits;
   std::vector<RankSummary> ranks;
   std::vector<LinkSummary> links;
