@@ -183,8 +183,16 @@ StrategySummary strategy_of(const Node& n) {
   }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
-    s.subnetwork = {it.at("workers").count(), it.at("holders").count(),
-                    it.at("step_multiplier").number(), it.at("units").list(unit_of)};
+    s.subnetwork = {it.at("workers").count(),
+                    it.at("holders").count(),
+                    it.at("step_multiplier").number(),
+                    it.at("units").list(unit_of),
+                    {}};
+    if (it.has("redraw")) {
+      const Node redraw = it.at("redraw");
+      s.subnetwork->redraw = {redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
+                              redraw.at("time_s").seconds()};
+    }
   }
   return s;
 }

@@ -43,13 +43,19 @@ Json array_of(const std::vector<T>& items, Json (*to_json)(const T&)) {
 }
 
 Json json_of(const SubnetworkSummary& s) {
-  return {{"workers", s.workers},
-          {"holders", s.holders},
-          {"step_multiplier", s.step_multiplier},
-          {"units", array_of<SubnetworkSummary::UnitHolders>(
-                        s.units, [](const SubnetworkSummary::UnitHolders& unit) {
-                          return Json{{"name", unit.name}, {"holders", unit.workers}};
-                        })}};
+  Json json = {{"workers", s.workers},
+               {"holders", s.holders},
+               {"step_multiplier", s.step_multiplier},
+               {"units", array_of<SubnetworkSummary::UnitHolders>(
+                             s.units, [](const SubnetworkSummary::UnitHolders& unit) {
+                               return Json{{"name", unit.name}, {"holders", unit.workers}};
+                             })}};
+  if (s.redraw) {
+    json["redraw"] = {{"every_steps", s.redraw->every},
+                      {"bytes_received", s.redraw->received.bytes()},
+                      {"time_s", s.redraw->time.seconds()}};
+  }
+  return json;
 }
 
 Json json_of(const StrategySummary& s) {

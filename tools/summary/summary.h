@@ -73,6 +73,14 @@ struct SubnetworkSummary {
     std::vector<std::int64_t> workers;  // that hold it, ascending
   };
   std::vector<UnitHolders> units;
+  // Where masks are redrawn: after so many steps; what a rank receives then, and how long it takes:
+  // means over ranks and draws.
+  struct Redraw {
+    std::int64_t every = 1;
+    Bytes received;
+    Seconds time;
+  };
+  std::optional<Redraw> redraw;
 };
 
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
