@@ -10,6 +10,17 @@
 
 namespace rehearse::sim {
 
+namespace {
+
+Diagnostics too_long(const Engine& engine, const BeyondTheClock& beyond) {
+  return error(
+      fmt::format("after {} of simulated time something takes another {}: too long to "
+                  "be meant; look at bandwidths, latencies and rates",
+                  human(engine.now().seconds()), human(beyond.wait)));
+}
+
+}  // namespace
+
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
                          std::int64_t steps) {
   REHEARSE_CHECK(plan.ranks.size() == cluster.rank_count(), "{} ranks on {} devices",
@@ -22,16 +33,27 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
     player.begin();
     engine.run([&] { machine.settle(); });
   } catch (const BeyondTheClock& beyond) {
-    return error(
-        fmt::format("after {} of simulated time something takes another {}: too long to "
-                    "be meant; look at bandwidths, latencies and rates",
-                    human(engine.now().seconds()), human(beyond.wait)));
+    return too_long(engine, beyond);
   }
   Diagnostics stuck;
   for (const std::string& line : player.waiting())
     stuck.push_back({std::nullopt, line, {}});
   if (!stuck.empty()) return stuck;
   return Outcome{player.take_timeline(), machine.link_bytes(), player.sent, player.received};
+}
+
+Result<Seconds> simulate(const Transition& transition, const Cluster& cluster,
+                         const Messaging& messaging) {
+  Engine engine;
+  Machine machine(cluster, messaging, engine);
+  try {
+    for (const StateMove& move : transition.moves)
+      machine.transfer(move.from, move.to, move.size, [] {});
+    engine.run([&] { machine.settle(); });
+  } catch (const BeyondTheClock& beyond) {
+    return too_long(engine, beyond);
+  }
+  return engine.now().seconds();
 }
 
 }  // namespace rehearse::sim

@@ -8,6 +8,7 @@
 #include "model/plan/plan.h"
 #include "model/plan/prices.h"
 #include "model/plan/timeline.h"
+#include "model/plan/transition.h"
 
 namespace rehearse::sim {
 
@@ -22,5 +23,10 @@ struct Outcome {
 // list. Errors: ranks that wait for ever, which a verified plan's do not; times beyond the clock.
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
                          std::int64_t steps);
+
+// How long a transition takes on an idle cluster, all of its messages at once. Errors: times beyond
+// the clock.
+Result<Seconds> simulate(const Transition& transition, const Cluster& cluster,
+                         const Messaging& messaging);
 
 }  // namespace rehearse::sim

@@ -67,6 +67,8 @@ class StrategyCheck {
     if (!spec.subnetwork) return strategy;
     const Result<std::int64_t> holders = holders_of(*spec.subnetwork, mesh->workers);
     if (!report(holders, entry.places.coverage)) return strategy;
+    if (spec.subnetwork->redraw && *holders == mesh->workers)
+      problems_.add(entry.places.redraw, "every worker holds everything: there is nothing to draw");
     if (!report(always_held_blocks(*spec.subnetwork, net_), entry.places.always_held))
       return strategy;
     const Result<UnitRule> rule = unit_rule(spec, *mesh, net_);

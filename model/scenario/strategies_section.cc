@@ -275,6 +275,8 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   });
   read(map, "always_held", spec.always_held, read_names);
   read(map, "axes", spec.axes, read_width_axes);
+  read(map, "redraw", spec.redraw, read_count, Range{});
+  places.redraw = map.where("redraw");
   read(map, "step_multiplier", spec.step_multiplier, read_multiplier);
   refuse_of_construction(map, spec, problems);
   places.workers = map.where("workers");
@@ -350,6 +352,11 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
                  "under backward masking everybody reads all weights: they cannot be sharded "
                  "('zero: 3'); 'zero: 2' shards gradients and optimizer state",
                  {{map.where("subnetwork"), "the subnetworks are here"}});
+  if (entry.spec.subnetwork && entry.spec.subnetwork->redraw &&
+      entry.spec.sharding != Sharding::none)
+    problems.add(entry.places.redraw,
+                 "masks are not redrawn where holders share out their state ('zero')",
+                 {{entry.places.data, "shared out here"}});
   if (entry.spec.bucket <= Bytes{})
     problems.add(map.where("bucket"), "a bucket holds one byte or more");
   map.finish();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/pending/disjoint_sets.hpp>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -268,6 +269,29 @@ Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t hold
         order.begin(), order.end(), [&](std::size_t unit) { return channels(unit) > smallest; }));
   }
   return assignment;
+}
+
+Assignment drawn_anew(const Assignment& assignment, const std::vector<double>& shares,
+                      std::uint64_t seed, std::int64_t draw) {
+  if (draw == 0) return assignment;
+  const auto all = static_cast<std::size_t>(assignment.workers);
+  std::map<double, std::vector<std::size_t>> alike;  // by share
+  for (std::size_t worker = 0; worker < all; ++worker)
+    alike[shares.empty() ? 1 : shares[worker]].push_back(worker);
+  std::vector<std::size_t> place(all);
+  Random random(seed, kAssignmentStream + static_cast<std::uint64_t>(draw));
+  for (const auto& [share, workers] : alike) {
+    std::vector<std::size_t> changed = workers;
+    random.shuffle(std::span(changed));
+    for (std::size_t k = 0; k < workers.size(); ++k)
+      place[workers[k]] = changed[k];
+  }
+  Assignment result = assignment;
+  for (std::size_t unit = 0; unit < assignment.holders.size(); ++unit) {
+    for (std::size_t worker = 0; worker < all; ++worker)
+      result.holders[unit][place[worker]] = assignment.holders[unit][worker];
+  }
+  return result;
 }
 
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker) {

@@ -36,6 +36,11 @@ Assignment assign_units(const Net& net, const std::vector<double>& loads, std::i
 Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,
                          std::uint64_t seed);
 
+// The same with the workers changed about, as the seed draws for the n-th time (n = 0: not at all).
+// Those with equal shares of the load change among themselves; empty: all.
+Assignment drawn_anew(const Assignment& assignment, const std::vector<double>& shares,
+                      std::uint64_t seed, std::int64_t draw);
+
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker);
 // By worker.
 std::vector<double> worker_loads(const Assignment& assignment, const std::vector<double>& loads);

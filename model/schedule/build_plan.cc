@@ -69,11 +69,12 @@ Result<std::vector<Subnetwork>> subnetworks_of(const StrategySpec& strategy, con
     return std::vector<Subnetwork>(split.workers.size(), full_subnetwork(net));
   const SubnetworkSpec& spec = *strategy.subnetwork;
   const std::uint64_t seed = frame.training.seed;
-  const Assignment assignment =
-      frame.units.of_width > 1
-          ? assign_widths(net, split.all_workers, split.holders, seed)
-          : assign_units(net, unit_loads(net, spec.balance, frame.masking), split.all_workers,
-                         split.holders, seed, shares_of(spec));
+  const std::vector<double> shares = shares_of(spec);
+  const Assignment first = frame.units.of_width > 1
+                               ? assign_widths(net, split.all_workers, split.holders, seed)
+                               : assign_units(net, unit_loads(net, spec.balance, frame.masking),
+                                              split.all_workers, split.holders, seed, shares);
+  const Assignment assignment = drawn_anew(first, shares, seed, spec.draw);
   for (std::size_t unit = 0; unit < net.units.size(); ++unit) {
     const auto& holders = assignment.holders[unit];
     if (std::any_of(split.workers.begin(), split.workers.end(),

@@ -62,6 +62,9 @@ struct SubnetworkSpec {
   Averaging averaging = Averaging::holders;
   std::vector<std::string> always_held = {};  // blocks, by name: everybody holds all of them
   std::vector<WidthAxis> axes = {};           // widths that are cut, ascending; empty: all
+  // Steps after which who holds what is drawn anew; none: never. Which draw a plan is of.
+  std::optional<std::int64_t> redraw = std::nullopt;
+  std::int64_t draw = 0;
   // Workers that are gone, ascending: the others go on with what they hold, and with their part of
   // the batch.
   std::vector<std::int64_t> lost = {};

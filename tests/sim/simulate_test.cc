@@ -113,5 +113,20 @@ TEST(Simulate, SaysWhoWaitsForEver) {
   EXPECT_NE(text.find("rank 1 waits in"), std::string::npos) << text;
 }
 
+// A GB over links of 1 GB/s: two that leave one rank share its link, those of a chain do not.
+TEST(TransitionTime, IsThatOfTheBusiestLink) {
+  const Cluster cluster = testing::built(gpus(3, 1e9));
+  const auto time = [&](const std::vector<std::pair<std::uint32_t, std::uint32_t>>& pairs) {
+    Transition transition;
+    for (const auto& [from, to] : pairs)
+      transition.moves.push_back({RankId(from), RankId(to), {}, Bytes::bytes(1'000'000'000)});
+    return sim::simulate(transition, cluster, cluster.device().messaging)->seconds();
+  };
+  EXPECT_EQ(time({}), 0);
+  EXPECT_NEAR(time({{0, 1}}), 1, 1e-6);
+  EXPECT_NEAR(time({{0, 1}, {0, 2}}), 2, 1e-6);
+  EXPECT_NEAR(time({{0, 1}, {1, 2}, {2, 0}}), 1, 1e-6);
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -23,6 +23,7 @@ TEST(SummaryJson, ReadsBackAsPrinted) {
   Summary summary = testing::summary("predicted");
   summary.strategies[0].data_parallel = true;
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
+  summary.strategies[2].subnetwork->redraw = {50, Bytes::kib(3), Seconds::microseconds(2000)};
   const std::string text = print_json(summary);
   const Result<Summary> again = parse_summary(text, "here.json");
   ASSERT_TRUE(again.ok()) << format(again.errors());

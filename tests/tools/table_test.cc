@@ -32,11 +32,8 @@ TEST(Table, OfStrategies) {
 TEST(Table, OfSubnetworksShowsTheWholeRun) {
   Summary summary = testing::summary("predicted");
   summary.strategies[0].data_parallel = true;
-  summary.strategies[0].pools = {{"parameters", Bytes::mib(4)},
-                                 {"gradients", Bytes::mib(1)},
-                                 {"optimizer_state", Bytes::mib(1)},
-                                 {"activations", Bytes::mib(8)}};
-  summary.strategies[1].pools = {{"parameters", Bytes::mib(1)}, {"activations", Bytes::mib(9)}};
+  summary.strategies[0].largest = {Bytes::mib(6), Bytes::mib(8)};
+  summary.strategies[1].largest = {Bytes::mib(1), Bytes::mib(9)};
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
   const std::string text = print_table(summary);
   EXPECT_EQ(
@@ -48,6 +45,14 @@ TEST(Table, OfSubnetworksShowsTheWholeRun) {
       "Shares are of ddp's; sent/step is of all workers together.\n"
       "Less state than any of these: pipe (1.00 MiB).\n"
       "The fastest run is ddp's.\n");
+  // A second every hundred steps is 10 ms a step, and 50 KiB to each of two ranks 1 KiB.
+  summary.strategies[2].subnetwork->redraw = {100, Bytes::kib(50), Seconds::seconds(1)};
+  EXPECT_NE(print_table(summary).find("x 2      51 %     140 %\n"), std::string::npos)
+      << print_table(summary);
+  EXPECT_NE(print_table(summary).find(
+                "sub redraws its masks every 100 steps: 50.0 KiB to a rank, in 1.00 s.\n"),
+            std::string::npos);
+  summary.strategies[2].subnetwork->redraw.reset();
   // Without data parallelism there is nothing to take shares of.
   summary.strategies.erase(summary.strategies.begin(), summary.strategies.begin() + 2);
   EXPECT_NE(

@@ -26,6 +26,12 @@ void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& me
     rank.memory = {own.peak(), own.arena, own.arena_live};
     if (worst == nullptr || own.peak() > worst->peak()) worst = &own;
   }
+  summary.largest.emplace();
+  for (const RankMemory& own : memory.programs) {
+    LargestSummary& largest = *summary.largest;
+    largest.state = std::max(largest.state, own.parameters + own.gradients + own.optimizer_state);
+    largest.activations = std::max(largest.activations, own.activations);
+  }
   take_worst_memory(summary);
   summary.fits = memory.fits;
   if (worst == nullptr) return;
@@ -248,7 +254,7 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
   const std::int64_t holders = holders_of(*spec.subnetwork, mesh.workers).value();
   const double coverage = static_cast<double>(holders) / static_cast<double>(mesh.workers);
   summary.subnetwork = {
-      mesh.workers, holders, spec.subnetwork->step_multiplier.value_or(1 / coverage), {}};
+      mesh.workers, holders, spec.subnetwork->step_multiplier.value_or(1 / coverage), {}, {}};
   const Assignment assignment = assignment_of(plan, net);
   for (std::size_t u = 0; u < net.units.size(); ++u) {
     auto& unit = summary.subnetwork->units.emplace_back();
@@ -257,6 +263,35 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
       if (assignment.holders[u][static_cast<std::size_t>(worker)]) unit.workers.push_back(worker);
     }
   }
+}
+
+}  // namespace
+
+namespace {
+
+// Draws after the first that means are taken over.
+constexpr std::int64_t kDraws = 4;
+
+Result<SubnetworkSummary::Redraw> redraw_of(const Scenario& scenario,
+                                            const ScenarioStrategy& strategy, const Plan& first,
+                                            const Net& net, const Cluster& cluster) {
+  SubnetworkSummary::Redraw redraw{*strategy.spec.subnetwork->redraw, {}, {}};
+  Plan before = first;
+  Bytes received;
+  for (std::int64_t draw = 1; draw <= kDraws; ++draw) {
+    ScenarioStrategy next = strategy;
+    next.spec.subnetwork->draw = draw;
+    Result<Plan> after = plan_of(scenario, next);
+    if (!after) return after.errors();
+    const Transition transition = transition_between(before, *after, net);
+    const Result<Seconds> time = sim::simulate(transition, cluster, cluster.device().messaging);
+    if (!time) return time.errors();
+    redraw.time += *time / static_cast<double>(kDraws);
+    received += transition.total();
+    before = std::move(after).value();
+  }
+  redraw.received = received / (kDraws * static_cast<std::int64_t>(first.ranks.size()));
+  return redraw;
 }
 
 }  // namespace
@@ -293,6 +328,11 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   describe(strategy, *plan, net, summary);
+  if (strategy.spec.subnetwork && strategy.spec.subnetwork->redraw) {
+    const auto redraw = redraw_of(scenario, strategy, *plan, net, *cluster);
+    if (!redraw) return located(redraw.errors(), strategy);
+    summary.subnetwork->redraw = *redraw;
+  }
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, device, summary.step_time);

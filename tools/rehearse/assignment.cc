@@ -15,6 +15,7 @@ Syntax syntax() {
           {{"strategy", "NAME", "which strategy (needed if there are several)"},
            {"profile", "FILE", "device profile instead of the scenario's"},
            kLostOption,
+           {"draw", "N", "masks that are redrawn: the N-th draw after the first"},
            {"json", "", "print JSON instead of tables"}}};
 }
 
@@ -23,13 +24,19 @@ int run(const Arguments& arguments) {
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
+  Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());
   if (!strategy->spec.subnetwork) {
     return fail(error_at(strategy->where,
                          fmt::format("strategy '{}' has no subnetworks: every worker holds all",
                                      strategy->spec.name)));
   }
+  const Result<std::int64_t> draw = arguments.count("draw", 0, 0);
+  if (!draw) {
+    fail(draw.errors());
+    return kWrongCommandLine;
+  }
+  strategy->spec.subnetwork->draw = *draw;
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
   const Net net = *whole_net(*plan);

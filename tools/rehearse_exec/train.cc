@@ -55,6 +55,10 @@ Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::str
   if (!scenario) return scenario.errors();
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return strategy.errors();
+  if (strategy->spec.subnetwork && strategy->spec.subnetwork->redraw)
+    return error_at(strategy->where,
+                    "masks are redrawn in simulations, not yet in training: without "
+                    "'redraw' it trains with the first draw");
   Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return plan.errors();
   return PlanSource{scenario->name, std::move(*plan)};

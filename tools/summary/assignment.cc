@@ -144,16 +144,30 @@ std::string print_bytes(double n) {
   return human(Bytes::bytes(std::llround(n)));
 }
 
-std::string print_holders(const std::vector<bool>& holders) {
+std::string print_marks(const std::vector<bool>& holders) {
   std::string marks;
   for (const bool holds : holders)
     marks += holds ? '#' : '.';
   return marks;
 }
 
-std::size_t holders_of_a_unit(const Assignment& assignment) {
-  const auto& first = assignment.holders.front();
-  return static_cast<std::size_t>(std::count(first.begin(), first.end(), true));
+// Fewest and most of any unit: where workers are lost, not the same.
+std::pair<std::int64_t, std::int64_t> holders_of_units(const Assignment& assignment) {
+  std::pair<std::int64_t, std::int64_t> range{assignment.workers, 0};
+  for (const auto& holders : assignment.holders) {
+    const std::int64_t count = std::count(holders.begin(), holders.end(), true);
+    range = {std::min(range.first, count), std::max(range.second, count)};
+  }
+  return range;
+}
+
+std::string print_holders(const Assignment& assignment) {
+  const auto [least, most] = holders_of_units(assignment);
+  if (least < most)
+    return fmt::format("units are held by {} to {} of {} workers", least, most, assignment.workers);
+  return fmt::format("every unit is held by {} of {} workers, coverage {:.4g}", least,
+                     assignment.workers,
+                     static_cast<double>(least) / static_cast<double>(assignment.workers));
 }
 
 }  // namespace
@@ -188,7 +202,7 @@ AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
 std::string print_table(const AssignmentSummary& s) {
   std::vector<std::vector<std::string>> units = {{"unit", "workers"}};
   for (std::size_t u = 0; u < s.units.size(); ++u)
-    units.push_back({s.units[u], print_holders(s.assignment.holders[u])});
+    units.push_back({s.units[u], print_marks(s.assignment.holders[u])});
   std::string text = align_columns(units) + "\n";
   const auto row = [&](std::string name, auto get, auto print) {
     return spread(std::move(name), s.loads, get, print);
@@ -210,10 +224,7 @@ std::string print_table(const AssignmentSummary& s) {
           [](const WorkerLoad& w) { return static_cast<double>(w.activations.bytes()); },
           print_bytes),
   });
-  const std::size_t holders = holders_of_a_unit(s.assignment);
-  text += fmt::format("\nevery unit is held by {} of {} workers, coverage {:.4g}\n", holders,
-                      s.assignment.workers,
-                      static_cast<double>(holders) / static_cast<double>(s.assignment.workers));
+  text += "\n" + print_holders(s.assignment) + "\n";
   text += fmt::format("spectral gap {:.4f}{}\n", s.spectral_gap,
                       s.connected ? "" : ": the workers fall into parts that share no unit");
   text += fmt::format("{} sums of gradients in {} groups, in {} rounds\n", s.collectives, s.groups,
@@ -243,7 +254,7 @@ std::string print_json(const AssignmentSummary& s) {
   const Json json = {{"strategy", s.strategy},
                      {"plan_hash", s.plan_hash},
                      {"workers", s.assignment.workers},
-                     {"holders", holders_of_a_unit(s.assignment)},
+                     {"holders", holders_of_units(s.assignment).first},
                      {"spectral_gap", s.spectral_gap},
                      {"connected", s.connected},
                      {"groups", s.groups},

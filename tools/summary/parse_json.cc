@@ -177,10 +177,22 @@ StrategySummary strategy_of(const Node& n) {
       n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
   s.data_parallel = n.has("data_parallel");
+  if (n.has("largest")) {
+    const Node it = n.at("largest");
+    s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
+  }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
-    s.subnetwork = {it.at("workers").count(), it.at("holders").count(),
-                    it.at("step_multiplier").number(), it.at("units").list(unit_of)};
+    s.subnetwork = {it.at("workers").count(),
+                    it.at("holders").count(),
+                    it.at("step_multiplier").number(),
+                    it.at("units").list(unit_of),
+                    {}};
+    if (it.has("redraw")) {
+      const Node redraw = it.at("redraw");
+      s.subnetwork->redraw = {redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
+                              redraw.at("time_s").seconds()};
+    }
   }
   return s;
 }

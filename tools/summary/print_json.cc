@@ -43,13 +43,19 @@ Json array_of(const std::vector<T>& items, Json (*to_json)(const T&)) {
 }
 
 Json json_of(const SubnetworkSummary& s) {
-  return {{"workers", s.workers},
-          {"holders", s.holders},
-          {"step_multiplier", s.step_multiplier},
-          {"units", array_of<SubnetworkSummary::UnitHolders>(
-                        s.units, [](const SubnetworkSummary::UnitHolders& unit) {
-                          return Json{{"name", unit.name}, {"holders", unit.workers}};
-                        })}};
+  Json json = {{"workers", s.workers},
+               {"holders", s.holders},
+               {"step_multiplier", s.step_multiplier},
+               {"units", array_of<SubnetworkSummary::UnitHolders>(
+                             s.units, [](const SubnetworkSummary::UnitHolders& unit) {
+                               return Json{{"name", unit.name}, {"holders", unit.workers}};
+                             })}};
+  if (s.redraw) {
+    json["redraw"] = {{"every_steps", s.redraw->every},
+                      {"bytes_received", s.redraw->received.bytes()},
+                      {"time_s", s.redraw->time.seconds()}};
+  }
+  return json;
 }
 
 Json json_of(const StrategySummary& s) {
@@ -96,6 +102,10 @@ Json json_of(const StrategySummary& s) {
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
   // Only where it is so.
+  if (s.largest) {
+    json["largest"] = {{"state_bytes", s.largest->state.bytes()},
+                       {"activation_bytes", s.largest->activations.bytes()}};
+  }
   if (s.data_parallel) json["data_parallel"] = true;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
   return json;

@@ -12,21 +12,30 @@
 namespace rehearse {
 namespace {
 
-Bytes pool(const StrategySummary& s, std::string_view name) {
-  const auto found = std::find_if(s.pools.begin(), s.pools.end(),
-                                  [&](const PoolSummary& it) { return it.name == name; });
-  return found == s.pools.end() ? Bytes{} : found->size;
-}
-
 Bytes state(const StrategySummary& s) {
-  return pool(s, "parameters") + pool(s, "gradients") + pool(s, "optimizer_state");
+  return s.largest ? s.largest->state : Bytes{};
 }
 Bytes activations(const StrategySummary& s) {
-  return pool(s, "activations");
+  return s.largest ? s.largest->activations : Bytes{};
 }
 // All ranks together, of one step.
 Bytes sent(const StrategySummary& s) {
   return total_sent(s).value_or(Bytes{});
+}
+
+// A step with its part of what a redraw takes.
+Seconds step_time(const StrategySummary& s) {
+  if (!s.subnetwork || !s.subnetwork->redraw) return s.step_time;
+  const SubnetworkSummary::Redraw& redraw = *s.subnetwork->redraw;
+  return s.step_time + redraw.time / static_cast<double>(redraw.every);
+}
+// The same of what all ranks send.
+double sent_by_all(const StrategySummary& s) {
+  const double sent_in_step = static_cast<double>(sent(s).bytes());
+  if (!s.subnetwork || !s.subnetwork->redraw) return sent_in_step;
+  const SubnetworkSummary::Redraw& redraw = *s.subnetwork->redraw;
+  return sent_in_step + static_cast<double>(redraw.received.bytes()) *
+                            static_cast<double>(s.ranks.size()) / static_cast<double>(redraw.every);
 }
 
 double steps(const StrategySummary& s) {
@@ -51,9 +60,8 @@ std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary*
   const double coverage = static_cast<double>(it.holders) / static_cast<double>(it.workers);
   std::string run_sent = "-", run_time = "-";
   if (ddp != nullptr) {
-    run_sent = percent(steps(s) * static_cast<double>(sent(s).bytes()),
-                       static_cast<double>(sent(*ddp).bytes()));
-    run_time = percent(steps(s) * s.step_time.seconds(), ddp->step_time.seconds());
+    run_sent = percent(steps(s) * sent_by_all(s), static_cast<double>(sent(*ddp).bytes()));
+    run_time = percent(steps(s) * step_time(s).seconds(), ddp->step_time.seconds());
   }
   return {s.strategy,
           fmt::format("{:.4g}", coverage),
@@ -111,6 +119,12 @@ std::string print_subnetworks(const Summary& summary) {
   if (ddp != nullptr)
     text +=
         fmt::format("Shares are of {}'s; sent/step is of all workers together.\n", ddp->strategy);
+  for (const StrategySummary& s : all) {
+    if (!s.subnetwork || !s.subnetwork->redraw) continue;
+    const SubnetworkSummary::Redraw& redraw = *s.subnetwork->redraw;
+    text += fmt::format("{} redraws its masks every {} steps: {} to a rank, in {}.\n", s.strategy,
+                        redraw.every, human(redraw.received), human(redraw.time));
+  }
   const std::string less_state = better(summary, state), fewer = better(summary, activations);
   if (!less_state.empty()) text += fmt::format("Less state than any of these: {}.\n", less_state);
   if (!fewer.empty()) text += fmt::format("Fewer activations: {}.\n", fewer);

@@ -8,10 +8,10 @@ namespace rehearse {
 
 struct Summary;
 
-// A table with a row for every strategy with subnetworks: coverage, state and activations of the
-// worst rank, bytes sent per step and per run, and the run's time, beside those of plain data
-// parallelism where the summary has it; and which other strategies do better. Empty where there is
-// no such strategy.
+// A table with a row for every strategy with subnetworks: coverage, most state and most
+// activations of a rank, bytes sent per step and per run, and the run's time, beside those of plain
+// data parallelism where the summary has it; and which other strategies do better. Empty where
+// there is no such strategy.
 std::string print_subnetworks(const Summary& summary);
 
 }  // namespace rehearse

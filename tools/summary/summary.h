@@ -73,6 +73,20 @@ struct SubnetworkSummary {
     std::vector<std::int64_t> workers;  // that hold it, ascending
   };
   std::vector<UnitHolders> units;
+  // Where masks are redrawn: after so many steps; what a rank receives then, and how long it takes:
+  // means over ranks and draws.
+  struct Redraw {
+    std::int64_t every = 1;
+    Bytes received;
+    Seconds time;
+  };
+  std::optional<Redraw> redraw;
+};
+
+// What the rank has that has most of it, each of them for itself: not one rank's memory.
+struct LargestSummary {
+  Bytes state;        // parameters, gradients and the optimizer's state
+  Bytes activations;  // at the moment of the rank's peak
 };
 
 struct StrategySummary {
@@ -86,6 +100,7 @@ struct StrategySummary {
   Seconds compute, exposed_communication, idle;  // of the rank that computes longest
   std::optional<MemorySummary> memory;           // of the worst rank
   std::vector<PoolSummary> pools;
+  std::optional<LargestSummary> largest;  // of predictions
   std::optional<bool> fits;
   std::vector<RankSummary> ranks;
   std::vector<LinkSummary> links;
