@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -107,6 +108,7 @@ BytePairs::BytePairs() : bytes_(256) {
 }
 
 Result<BytePairs> BytePairs::read(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return error(fmt::format("'{}' is a folder", path));
   std::ifstream file(path, std::ios::binary);
   const std::string text(std::istreambuf_iterator<char>(file), {});
   if (!file) return error(fmt::format("cannot read '{}': {}", path, std::strerror(errno)));

@@ -84,6 +84,7 @@ class Cifar final : public Dataset {
 };
 
 Status append(const Version& version, const std::string& path, Records& records) {
+  if (std::filesystem::is_directory(path)) return error(fmt::format("{}: it is a folder", path));
   std::ifstream file(path, std::ios::binary);
   if (!file) return error(fmt::format("{}: no such file", path));
   const std::size_t begin = records.size(), record = version.label_bytes + kPixels;

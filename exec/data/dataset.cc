@@ -133,9 +133,13 @@ Status check_match(const std::string& name, const SampleFormat& has, const Sampl
                       {}});
   }
   if (has.classes != wanted.classes) {
+    const bool of_tokens = has.input_type == ValueType::index;
     errors.push_back({{},
-                      fmt::format("data set {} has {} classes, the network tells {} apart", name,
-                                  has.classes, wanted.classes),
+                      of_tokens
+                          ? fmt::format("data set {} has {} tokens, the network a vocabulary of {}",
+                                        name, has.classes, wanted.classes)
+                          : fmt::format("data set {} has {} classes, the network tells {} apart",
+                                        name, has.classes, wanted.classes),
                       {}});
   }
   if (!errors.empty()) return errors;

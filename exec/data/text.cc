@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 #include "exec/data/byte_pairs.h"
 
@@ -51,13 +52,22 @@ class Text final : public Dataset {
   std::int64_t train_;
 };
 
-// What the text is as samples of the network, which may have room for more than the vocabulary.
-Status check_tokens(const std::string& name, std::int64_t vocabulary, const SampleFormat& wanted) {
+// What the text is as samples of the network, which may have room for `room` tokens.
+Status check_tokens(const std::string& name, std::int64_t vocabulary, std::int64_t room,
+                    const SampleFormat& wanted) {
   SampleFormat has = wanted;
   has.input_type = ValueType::index;
   has.labels = has.input;
-  has.classes = std::max(wanted.classes, vocabulary);
+  const bool has_room = wanted.classes >= vocabulary && wanted.classes <= room;
+  has.classes = has_room ? wanted.classes : vocabulary;
   return check_match(name, has, wanted);
+}
+
+constexpr std::int64_t kAnyRoom = std::numeric_limits<std::int64_t>::max();
+// Vocabularies are padded so that products are of round sizes: GPT-2's 50257 to 50304.
+constexpr std::int64_t kPadding = 128;
+std::int64_t padded(std::int64_t vocabulary) {
+  return (vocabulary + kPadding - 1) / kPadding * kPadding;
 }
 
 template <class Token>
@@ -95,7 +105,8 @@ std::optional<std::string> output_of(const char* command) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> open_bible(const DatasetRequest& request) {
-  if (const Status match = check_tokens(request.name, kByteTokens, request.wanted); !match)
+  if (const Status match = check_tokens(request.name, kByteTokens, kAnyRoom, request.wanted);
+      !match)
     return match.errors();
   std::optional<std::string> text = output_of("bible -f Gen1:1-Rev22:21 2>/dev/null");
   if (!text || text->empty()) {
@@ -120,7 +131,8 @@ Result<Paths> text_files(const DatasetRequest& request, const std::filesystem::p
   Paths files;
   std::error_code failure;
   for (const auto& entry : std::filesystem::directory_iterator(*request.directory, failure)) {
-    if (entry.path().extension() == ".txt" && entry.path() != other) files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().extension() == ".txt" && entry.path() != other)
+      files.push_back(entry.path());
   }
   if (failure) return error(fmt::format("{}: {}", *request.directory, failure.message()));
   if (files.empty()) return error(fmt::format("{}: it has no file *.txt", *request.directory));
@@ -147,7 +159,8 @@ Result<std::filesystem::path> vocabulary_file(const std::string& directory) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> open_text(const DatasetRequest& request) {
-  if (const Status match = check_tokens(request.name, kByteTokens, request.wanted); !match)
+  if (const Status match = check_tokens(request.name, kByteTokens, kAnyRoom, request.wanted);
+      !match)
     return match.errors();
   const Result<Paths> files = text_files(request, {});
   if (!files) return files.errors();
@@ -170,7 +183,9 @@ Result<std::unique_ptr<Dataset>> open_text_bpe(const DatasetRequest& request) {
   if (!vocabulary) return vocabulary.errors();
   const Result<BytePairs> pairs = BytePairs::read(vocabulary->string());
   if (!pairs) return pairs.errors();
-  if (const Status match = check_tokens(request.name, pairs->size(), request.wanted); !match)
+  if (const Status match =
+          check_tokens(request.name, pairs->size(), padded(pairs->size()), request.wanted);
+      !match)
     return match.errors();
   const Result<Paths> files = text_files(request, *vocabulary);
   if (!files) return files.errors();

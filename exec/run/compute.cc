@@ -159,7 +159,8 @@ class ComputeProgram::Binder {
       result_.kernels_.push_back(backend_.prepare(request));
       kernel = result_.kernels_.back().get();
     }
-    Launch launch{kernel, bind(step, [&](const Place& place) { return operands.at(place); })};
+    Launch launch{step.layer, kernel,
+                  bind(step, [&](const Place& place) { return operands.at(place); })};
     launch.arguments.loss_scale = 1 / labels_;
     launch.arguments.draws.seed = plan_.training.seed;
     launch.arguments.draws.first_sample =

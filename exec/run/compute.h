@@ -14,6 +14,7 @@ namespace rehearse::exec {
 
 // One kernel of one op.
 struct Launch {
+  LayerId layer;  // accumulate and copy: that which produces the value
   Kernel* kernel = nullptr;
   KernelArguments arguments;
 };

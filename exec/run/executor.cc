@@ -230,14 +230,31 @@ void Executor::check_finite(OpId id) const {
     if (!handed_on || operand.access == Access::read) continue;
     const std::span<const std::byte> at = arena_.at(operand.buffer);
     if (is_finite(*buffer.value, at)) continue;
+    const auto layer = first_infinite_layer(id);
     transport_.abort(fmt::format(
-        "step {}: rank {}, {} made {} '{}' infinite or not a number{}", step_ + 1, rank_.value(),
+        "step {}: rank {}, {} made {} '{}' infinite or not a number{}{}", step_ + 1, rank_.value(),
         describe_op(program_, id), buffer.kind == BufferKind::value ? "value" : "the gradient of",
         net_.values[buffer.value->index()].name,
+        layer ? fmt::format(", first in layer '{}'", net_.layers[layer->index()].name) : "",
         weights_are_finite()
             ? "; its weights are finite: a smaller learning rate may help"
             : "; its weights are so already, since the update of the step before"));
   }
+}
+
+// Of a forward pass, which is run once more, kernel by kernel: what it reads is still there.
+std::optional<LayerId> Executor::first_infinite_layer(OpId id) const {
+  const OpKind kind = program_.ops[id.index()].kind;
+  if (kind != OpKind::forward && kind != OpKind::recompute) return std::nullopt;
+  for (const Launch& launch : compute_.launches(id)) {
+    launch.kernel->run(launch.arguments);
+    const ValueId output = net_.layers[launch.layer.index()].output;
+    const Bytes size = size_of(net_, output, plan_.micro_batch_samples, backend_.sizes());
+    const std::span<const std::byte> at(static_cast<const std::byte*>(launch.arguments.output),
+                                        static_cast<std::size_t>(size.bytes()));
+    if (!is_finite(output, at)) return launch.layer;
+  }
+  return std::nullopt;
 }
 
 // Losses are few, and statistics.

@@ -84,6 +84,7 @@ class Executor {
   bool advance_compute(Running& running);
   void note_loss(MicroBatchId micro_batch, const void* losses);
   void check_finite(OpId op) const;
+  std::optional<LayerId> first_infinite_layer(OpId op) const;
   bool is_finite(ValueId value, std::span<const std::byte> at) const;
   bool weights_are_finite() const;
   void load(const Op& op);

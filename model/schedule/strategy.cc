@@ -200,7 +200,7 @@ std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const M
     return StrategyProblem{
         StrategyKey::stages,
         fmt::format("{} is used by the first stage and the last, whose gradients meet after those "
-                    "of their micro-batches: reductions cannot be 'exact' (with 'tied: no' they "
+                    "of their micro-batches: reductions cannot be 'exact' (with 'tied: false' they "
                     "can)",
                     net.parameters[shared->index()].name)};
   }

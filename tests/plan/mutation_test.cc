@@ -70,6 +70,8 @@ std::vector<Good> good_plans() {
   const StrategySpec backward = testing::masked_backward(workers);
   StrategySpec sharded_backward = backward;
   sharded_backward.sharding = Sharding::gradients;
+  StrategySpec accumulating_backward = backward;
+  accumulating_backward.micro_batches = 2;
   StrategySpec alone = testing::masked_backward(testing::by_width(testing::subnetwork({1, 3}, 3)));
   StrategySpec pipes = testing::pipeline("zb-h1", 2, 3);
   pipes.sharding = Sharding::gradients;
@@ -117,6 +119,7 @@ std::vector<Good> good_plans() {
       {"exact ddp", sharded(Sharding::none, 4), small_mlp(), 3},
       {"exact zero3", sharded(Sharding::parameters, 4), small_mlp(), 2},
       {"exact zb-v", chunked("zb-v", 4), small_mlp(), 4},
+      {"exact, backward masking", accumulating_backward, small_gpt(3, 1), 3},
   };
   const std::vector<testing::PlanCase> clipped_cases = {
       {"clipped", testing::accumulation(2), small_mlp(), 1},

@@ -25,7 +25,7 @@ Syntax syntax() {
   syntax.options.push_back(
       {"profile", "FILE",
        "device profile instead of the scenario's: stages are cut by its prices"});
-  syntax.options.push_back({"steps", "N", "steps to train (default: the scenario's)"});
+  syntax.options.push_back({"steps", "N", "steps to train, 2 or more (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
   syntax.options.push_back({"alignment", "K",
                             "say after every K steps how well the gradients of subnetworks align "
@@ -118,17 +118,22 @@ Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
 // A line on stderr every few seconds.
 class Progress {
  public:
-  Progress(std::string what, std::int64_t steps) : what_(std::move(what)), steps_(steps) {}
+  // Of the rank's own samples: the mean over all is known in the end.
+  Progress(std::string what, std::int64_t steps, RankId rank)
+      : what_(std::move(what)), steps_(steps), rank_(rank) {}
   void operator()(std::int64_t step, double loss) {
     const auto now = std::chrono::steady_clock::now();
     if (step != 1 && step != steps_ && now - last_ < std::chrono::seconds(5)) return;
     last_ = now;
-    std::cerr << fmt::format("{}: step {}/{}, loss {:.3f}", what_, step, steps_, loss) << std::endl;
+    std::cerr << fmt::format("{}: step {}/{}, loss on rank {} {:.4g}", what_, step, steps_,
+                             rank_.value(), loss)
+              << std::endl;
   }
 
  private:
   std::string what_;
   std::int64_t steps_;
+  RankId rank_;
   std::chrono::steady_clock::time_point last_;
 };
 
@@ -185,12 +190,12 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
                     "say how many with --steps",
                     steps, kFewestSteps));
   }
-  const auto data = exec::open_dataset(request);
-  if (!data) return data.errors();
   const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
   const Status compares = check_alignment(settings, plan);
   if (!compares) return compares;
+  const auto data = exec::open_dataset(request);
+  if (!data) return data.errors();
   if (const auto path = arguments.get("first-step")) {
     const Status can = check_writable(*path);
     if (!can) return can;
@@ -272,7 +277,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   options.align_every = settings.align_every;
   options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");
-  options.progress = Progress(plan.strategy, options.steps);
+  options.progress = Progress(plan.strategy, options.steps, transport.rank());
   const exec::TrainingRun run =
       exec::train(plan, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;

@@ -90,7 +90,7 @@ template <class Real>
 REHEARSE_VECTORS void relu(Real* y, const Real* x, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
-    y[i] = x[i] > 0 ? x[i] : Real{};
+    y[i] = x[i] < 0 ? Real{} : x[i];  // what is not a number stays so
 }
 
 template <class Real>

@@ -36,7 +36,7 @@ void Kernels<Relu, Real>::forward(const Relu&, const Call<Real>& call) {
   const std::int64_t n = call.elements();
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
-    y[i] = x[i] > 0 ? x[i] : Real{};
+    y[i] = x[i] < 0 ? Real{} : x[i];  // what is not a number stays so
 }
 
 template <class Real>

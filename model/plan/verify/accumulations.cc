@@ -200,8 +200,10 @@ void check_accumulations(Report& report, std::size_t program, const HappensBefor
       report.add({program, OpId(id)}, "exact sums are made by pairwise exchanges");
   }
   if (!report.ok() || !accumulates_exactly(training, it.micro_batches)) return;
-  for (std::size_t c = 0; c < it.parameter_classes.size(); ++c)
+  for (std::size_t c = 0; c < it.parameter_classes.size(); ++c) {
+    if (!it.parameter_classes[c].is_held) continue;  // it is only read: there are no gradients
     Accumulations(report, program, ParameterClassId(c), before, micro_batches).run();
+  }
 }
 
 }  // namespace rehearse::verifier

@@ -26,6 +26,19 @@ TEST(CrossEntropyForward, OfEqualLogitsIsLogClasses) {
   EXPECT_THAT(run(layer, data).output, Each(DoubleNear(std::log(8.0), 1e-15)));
 }
 
+// As PyTorch's: what is not a number is not taken for a small one.
+TEST(ReluForward, KeepsWhatIsNotANumber) {
+  const LayerCase layer{"", Relu{}, {{{4}}}, 1};
+  const LayerData data{{{-1, std::nan(""), 0, 2}}, {}, {1, 1, 1, 1}};
+  for (const std::string_view name : backend_names()) {
+    const auto output = run_layer(*make_backend(name), layer, data).output;
+    EXPECT_EQ(output[0], 0) << name;
+    EXPECT_TRUE(std::isnan(output[1])) << name;
+    EXPECT_EQ(output[2], 0) << name;
+    EXPECT_EQ(output[3], 2) << name;
+  }
+}
+
 // Without an output gradient the loss is scaled by loss_scale: both calls ask for 1/4 of each.
 TEST(CrossEntropyBackward, TakesTheLossScaleWithoutOutputGradient) {
   const auto backend = make_reference_backend(DataType::fp64);

@@ -164,7 +164,11 @@ TEST(TextBpe, ReadsTextBesideItsVocabulary) {
   (*data)->copy_labels(Split::train, std::array<std::int64_t, 1>{3}, into);
   EXPECT_THAT(into, ElementsAre(260, 259));
   EXPECT_EQ(format(open(262).errors()),
-            "error: data set text-bpe has 263 classes, the network tells 262 apart\n");
+            "error: data set text-bpe has 263 tokens, the network a vocabulary of 262\n");
+  // 263 padded to a multiple of 128, and more.
+  EXPECT_TRUE(open(384).ok());
+  EXPECT_EQ(format(open(385).errors()),
+            "error: data set text-bpe has 263 tokens, the network a vocabulary of 385\n");
   write("b.txt", "\xC3");
   EXPECT_EQ(format(open(263).errors()),
             "error: " + folder.path() + "/b.txt: byte 0 is not UTF-8\n");

@@ -70,7 +70,7 @@ TEST(Text, SaysWhatItNeeds) {
   folder.write("a.txt", bytes("too short for a test set"));
   EXPECT_THAT(problem(text_in(folder, tokens(4))), HasSubstr("24 bytes of text; a tenth of it"));
   EXPECT_EQ(problem(text_in(folder, tokens(4, 100))),
-            "error: data set text has 256 classes, the network tells 100 apart\n");
+            "error: data set text has 256 tokens, the network a vocabulary of 100\n");
   EXPECT_THAT(problem({"text", tokens(4), 1, {}}), HasSubstr("needs --data-directory"));
   EXPECT_THAT(problem({"text", {ValueType::real, {{4}}, {{1}}, 256}, 1, folder.path()}),
               HasSubstr("has token numbers 4, the network reads pixels 4"));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "model/base/text.h"
@@ -265,6 +266,37 @@ TEST_P(Subnetwork, KeepsTheStateOfWhatItHolds) {
     EXPECT_EQ(state.bytes(), (bytes.parameter + bytes.gradient + bytes.optimizer) *
                                  (kWorkers * sizes.shared + holders * sizes.masked))
         << holders << " holders: N times the mean";
+  }
+}
+
+// ---- eight workers -----------------------------------------------------------------------------
+
+// Every variant on eight ranks: what is held by several is the same on all of them, and it learns.
+TEST(SubnetworkOfEight, TrainsInEveryVariant) {
+  constexpr std::int64_t kEight = 8, kSteps = 40, kSome = 8;
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {8}},
+                          {"width", {16}},
+                          {"heads", {8}},
+                          {"vocabulary", {20}},
+                          {"sequence", {6}},
+                          {"positions", {6}}}};
+  Training training = testing::training(64);
+  training.dtype = DataType::fp64;
+  for (const Construction construction : {Construction::block, Construction::width}) {
+    for (const Masking masking : {Masking::forward, Masking::backward}) {
+      for (const std::int64_t holders : {1, 2, 4}) {
+        StrategySpec strategy = testing::subnetwork({holders, kEight});
+        strategy.subnetwork->construction = construction;
+        strategy.subnetwork->masking = masking;
+        const auto run = train_locally(executable(strategy, kEight, gpt, training), kSteps);
+        const std::string name = std::string(to_string(construction)) + ", " +
+                                 std::string(to_string(masking)) + ", " + std::to_string(holders);
+        EXPECT_EQ(exec::differing_copies(run.ranks), "") << name;
+        const auto sum = [](auto begin) { return std::accumulate(begin, begin + kSome, 0.0); };
+        EXPECT_LT(sum(run.losses.end() - kSome), 0.95 * sum(run.losses.begin())) << name;
+      }
+    }
   }
 }
 

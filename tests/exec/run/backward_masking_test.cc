@@ -162,6 +162,21 @@ TEST(BackwardMaskingPipeline, TrainsWhatWholeWorkersTrain) {
   EXPECT_EQ(exec::differing_copies(train_locally(replicas, kSteps).ranks), "");
 }
 
+// Sums over micro-batches and holders that are exact do not depend on how the gradients are shared.
+TEST(BackwardMaskingExact, GivesTheSameBitsHoweverTheStateIsShared) {
+  const auto train = [](Sharding sharding) {
+    StrategySpec strategy = backward(2, sharding);
+    strategy.micro_batches = 2;
+    return train_locally(executable(strategy, kWorkers, tiny_gpt(), testing::training(16).optimizer,
+                                    Reduction::exact),
+                         kSteps);
+  };
+  const auto reference = train(Sharding::none);
+  EXPECT_EQ(exec::differing_copies(reference.ranks), "");
+  EXPECT_EQ(train(Sharding::optimizer_state).weight_hashes, reference.weight_hashes);
+  EXPECT_EQ(train(Sharding::gradients).weight_hashes, reference.weight_hashes);
+}
+
 // Where all hold all, nothing is masked.
 TEST(BackwardMaskingOfNothing, IsDataParallelism) {
   StrategySpec everything = backward(kWorkers);

@@ -179,7 +179,8 @@ TEST(Train, StopsWhereNumbersEnd) {
     } catch (const std::exception& problem) {
       EXPECT_THAT(problem.what(),
                   ::testing::MatchesRegex("step [23]: rank ., op .* \\(.*, segments .*\\) "
-                                          "made .* infinite or not a number; its weights .*"));
+                                          "made .* infinite or not a number(, first in layer "
+                                          "'.*')?; its weights .*"));
     }
   }
 }
