@@ -55,7 +55,8 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   split.units = *units;
   for (const std::int64_t lost : strategy.subnetwork->lost) {
     if (std::erase(split.workers, lost) == 0)
-      return error(fmt::format("worker {} of {} is lost: they count from 0", lost, mesh->workers));
+      return error(fmt::format("there is no worker {} to lose: the {} of them count from 0", lost,
+                               mesh->workers));
   }
   if (split.workers.empty()) return error("all workers are lost");
   split.mesh.workers = static_cast<std::int64_t>(split.workers.size());

@@ -85,7 +85,7 @@ TEST(BuildPlan, CannotGoOnWithoutAUnit) {
   EXPECT_NE(message({0}).find("' is lost with its holder: the others cannot go on"),
             std::string::npos)
       << message({0});
-  EXPECT_EQ(message({4}), "worker 4 of 4 is lost: they count from 0");
+  EXPECT_EQ(message({4}), "there is no worker 4 to lose: the 4 of them count from 0");
   EXPECT_EQ(message({0, 1, 2, 3}), "all workers are lost");
 }
 

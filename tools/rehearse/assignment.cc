@@ -36,6 +36,11 @@ int run(const Arguments& arguments) {
     fail(draw.errors());
     return kWrongCommandLine;
   }
+  if (*draw > 0 && !strategy->spec.subnetwork->redraw)
+    return fail(
+        error_at(strategy->where, fmt::format("strategy '{}' draws its masks once: there is "
+                                              "no 'redraw' for --draw {}",
+                                              strategy->spec.name, *draw)));
   strategy->spec.subnetwork->draw = *draw;
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
@@ -46,7 +51,9 @@ int run(const Arguments& arguments) {
                          "every worker holds all"));
   }
   const AssignmentSummary summary = summarize_assignment(*plan, net);
-  std::cout << (arguments.has("json") ? print_json(summary) : print_table(summary));
+  if (arguments.has("json")) return std::cout << print_json(summary), kDone;
+  std::cout << print_table(summary);
+  if (arguments.has("lost")) std::cout << "the columns are the workers that are left, in order\n";
   return kDone;
 }
 

@@ -18,14 +18,17 @@ Result<ScenarioStrategy> strategy_left(const Scenario& scenario, const Arguments
                     fmt::format("strategy '{}' has no subnetworks: without one of its ranks it "
                                 "cannot go on",
                                 strategy->spec.name));
+  std::vector<std::int64_t>& workers = strategy->spec.subnetwork->lost;
   for (const std::string_view word : split(*lost, ',')) {
     const auto worker = parse_integer(word);
     if (!worker || *worker < 0)
       return error(
           fmt::format("--lost takes numbers of workers, such as 2 or 1,3: not '{}'", *lost));
-    strategy->spec.subnetwork->lost.push_back(*worker);
+    workers.push_back(*worker);
   }
-  std::sort(strategy->spec.subnetwork->lost.begin(), strategy->spec.subnetwork->lost.end());
+  if (workers.empty()) return error("--lost takes numbers of workers, such as 2 or 1,3");
+  std::sort(workers.begin(), workers.end());
+  workers.erase(std::unique(workers.begin(), workers.end()), workers.end());
   return strategy;
 }
 
