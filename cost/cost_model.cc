@@ -82,11 +82,12 @@ OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, st
 }
 
 Prices make_prices(const Plan& plan, const Net& full, const Device& device) {
-  std::map<std::vector<bool>, std::unique_ptr<NetPrices>> by_subnetwork;
+  using Trained = std::pair<std::vector<bool>, std::optional<double>>;  // units, scale of branches
+  std::map<Trained, std::unique_ptr<NetPrices>> by_subnetwork;
   Prices prices;
   prices.messaging = device.messaging;
   for (const RankProgram& program : plan.programs) {
-    auto& net = by_subnetwork[program.subnetwork.holds];
+    auto& net = by_subnetwork[{program.subnetwork.holds, program.branch_scale_in_training}];
     if (!net) net = std::make_unique<NetPrices>(net_of(plan, full, program), plan, device);
     auto& ops = prices.ops.emplace_back();
     ops.reserve(program.ops.size());

@@ -184,8 +184,9 @@ class Aligner {
       if (!own.empty()) ++holders;
     }
     const bool over_all = plan_.averaging == Averaging::all;
+    // What nobody holds is not trained.
     for (double& x : mean)
-      x /= over_all ? static_cast<double>(ranks_.size()) : holders;
+      x /= over_all ? static_cast<double>(ranks_.size()) : std::max(holders, 1.0);
     return Piece(std::move(mean));
   }
 

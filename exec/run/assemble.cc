@@ -15,13 +15,14 @@ struct Owner {
   ParameterClassId parameter_class;
 };
 
-// Classes are told apart by their first parameter; all holders of a class have it whole.
+// Classes are told apart by their first parameter; all holders of a class have it whole, and so has
+// the rank where it is parked.
 std::map<ParameterId, Owner> owners_of(const Plan& plan) {
   std::map<ParameterId, Owner> owners;
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     const auto& classes = program_of(plan, RankId(r)).parameter_classes;
     for (std::size_t c = 0; c < classes.size(); ++c) {
-      if (!classes[c].is_held) continue;
+      if (!classes[c].is_held && !is_parked(classes[c])) continue;
       owners.try_emplace(classes[c].parameters.front(), Owner{RankId(r), ParameterClassId(c)});
     }
   }
@@ -104,6 +105,14 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, const 
   for (const auto& [first, owner] : owners_of(plan)) {
     const ParameterClass& held =
         program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
+    // Nobody has gradients of what is parked.
+    if (content.gradients && is_parked(held)) {
+      for (const ParameterId id : held.parameters) {
+        const std::int64_t elements = net.parameters[id.index()].shape.elements();
+        weights[id.index()].assign(static_cast<std::size_t>(elements * element_bytes), std::byte{});
+      }
+      continue;
+    }
     const std::byte* mine = own_flat(plan, transport.rank(), first, own, content);
     const std::vector<std::byte> flat =
         content.is_shared_out(held)

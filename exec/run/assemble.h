@@ -15,10 +15,10 @@ namespace rehearse::exec {
 using Weights = std::vector<std::vector<std::byte>>;
 
 // Every rank gets every parameter, from the first rank that holds it, or from all that hold a share
-// of it. Everybody calls this.
+// of it, or from where it is parked. Everybody calls this.
 Weights assemble(const Plan& plan, const Net& net, const Parameters& own, Backend& backend,
                  Transport& transport);
-// The same of the gradients that the last step has left behind.
+// The same of the gradients that the last step has left behind: zeros of what is parked.
 Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& own,
                            Backend& backend, Transport& transport);
 

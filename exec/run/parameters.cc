@@ -183,12 +183,13 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
       keep(backend, place, begin, drawn);
     }
   }
+  // Also of what is parked, which nobody updates before another holds it.
   for (std::size_t c = 0; c < flat_.size(); ++c) {
-    for (const Part& part : parts_[c]) {
-      for (void* moment : part.state.moments) {
-        if (moment != nullptr)
-          std::memset(moment, 0, static_cast<std::size_t>(part.elements * sizes_.moment));
-      }
+    const ParameterClass& it = held(ParameterClassId(c));
+    const std::int64_t elements = it.sharding == Sharding::none ? it.elements : shard_elements(it);
+    for (void* moment : flat_[c].state.moments) {
+      if (moment != nullptr)
+        std::memset(moment, 0, static_cast<std::size_t>(elements * sizes_.moment));
     }
   }
 }

@@ -66,7 +66,7 @@ std::uint64_t own_sum(const Plan& plan, const Net& net, RankId rank, const Param
   std::uint64_t sum = 0;
   for (std::size_t c = 0; c < classes.size(); ++c) {
     const ParameterClass& held = classes[c];
-    if (!held.is_held) continue;
+    if (!held.is_held && !is_parked(held)) continue;
     const std::byte* weights = own.flat_weights(ParameterClassId(c));
     if (!held.group) {
       sum += sum_of_range(net, held, 0, held.elements, weights, bytes);

@@ -293,14 +293,16 @@ class Parser {
     if (keyword == "group") return group(std::move(line));
     if (keyword == "program") return program(std::move(line));
     if (keyword == "rank") return rank(std::move(line));
-    const bool of_class = keyword == "class" || keyword == "read_class";
+    const bool of_class =
+        keyword == "class" || keyword == "read_class" || keyword == "parked_class";
     const bool inside = keyword == "lane" || of_class || keyword == "buffer" || keyword == "op";
-    if (!inside) expected("group, program, lane, class, read_class, buffer, op or rank", word);
+    if (!inside)
+      expected("group, program, lane, class, read_class, parked_class, buffer, op or rank", word);
     if (plan_.programs.empty()) {
       throw Malformed{word.where, fmt::format("'{}' stands before the first program", keyword)};
     }
     if (keyword == "lane") return lane(std::move(line));
-    if (of_class) return parameter_class(std::move(line), keyword == "class");
+    if (of_class) return parameter_class(std::move(line), keyword);
     if (keyword == "buffer") return buffer(std::move(line));
     op(std::move(line));
   }
@@ -332,6 +334,7 @@ class Parser {
       for (const char held : holds.text)
         program.subnetwork.holds.push_back(held == '1');
     }
+    if (!line.at_end()) program.branch_scale_in_training = real(line.field("branch_scale"));
     line.finish();
     places_.programs.push_back(number_);
     places_.ops.emplace_back();
@@ -354,7 +357,7 @@ class Parser {
     line.finish();
   }
 
-  void parameter_class(Line line, bool is_held) {
+  void parameter_class(Line line, std::string_view keyword) {
     RankProgram& program = plan_.programs.back();
     number(line, program.parameter_classes.size());
     ParameterClass held;
@@ -366,8 +369,9 @@ class Parser {
     for (const Word& end : items(line.field("buckets")))
       held.buckets.push_back(integer(end));
     held.parameters = ids<ParameterId>(line.field("parameters"));
-    held.is_held = is_held;
-    if (!line.at_end()) held.readers = static_cast<std::size_t>(integer(line.field("readers")));
+    held.is_held = keyword == "class";
+    const bool has_readers = keyword == "read_class" || (held.is_held && !line.at_end());
+    if (has_readers) held.readers = static_cast<std::size_t>(integer(line.field("readers")));
     line.finish();
     program.parameter_classes.push_back(std::move(held));
   }

@@ -416,6 +416,10 @@ const Optimize& optimize_of(const Op& op) {
   return std::get<Optimize>(op.detail);
 }
 
+bool is_parked(const ParameterClass& parameter_class) {
+  return !parameter_class.is_held && !parameter_class.readers;
+}
+
 const Group& group_at(const Plan& plan, RankId rank, std::size_t slot) {
   return plan.groups[plan.ranks[rank.index()].groups[slot].index()];
 }
@@ -462,8 +466,8 @@ Result<Net> whole_net(const Plan& plan, Net model) {
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {
   if (plan.masking == Masking::backward) return freeze(full, program.subnetwork);
   Net net = restrict(full, program.subnetwork);
-  if (plan.branch_scale_in_training == 1) return net;
-  return scale_branches(net, plan.branch_scale_in_training);
+  const double scale = program.branch_scale_in_training.value_or(plan.branch_scale_in_training);
+  return scale == 1 ? net : scale_branches(net, scale);
 }
 
 }  // namespace rehearse

@@ -174,7 +174,8 @@ struct ParameterClass {
   // holders broadcast the new weights to it.
   std::optional<std::size_t> readers = std::nullopt;
   // Whether this rank is a holder: computes gradients, keeps the optimizer's state and updates.
-  // Otherwise it has the weights only, and `holders` are others.
+  // Otherwise it has the weights only, and `holders` are others; or there are none of either, and
+  // it is parked (is_parked()).
   bool is_held = true;
 };
 
@@ -209,6 +210,8 @@ struct RankProgram {
   std::string name;           // "stage2", "worker1"
   std::vector<Stage> stages;  // ascending
   Subnetwork subnetwork;      // units it holds
+  // Instead of the plan's, where workers hold different shares of the units.
+  std::optional<double> branch_scale_in_training = std::nullopt;
   std::int64_t micro_batches = 1;
   std::vector<Lane> lanes;
   std::vector<ParameterClass> parameter_classes;
@@ -324,6 +327,9 @@ bool is_of_a_micro_batch(BufferKind kind);
 std::vector<std::optional<MicroBatchId>> micro_batch_of_buffers(const RankProgram& program);
 // The stage that a segment belongs to in this program.
 std::optional<std::size_t> stage_with(const RankProgram& program, SegmentId segment);
+// Whether it is of units that nobody holds under forward masking: one rank keeps the weights, and
+// the optimizer's state where somebody may hold them later, and no op touches them.
+bool is_parked(const ParameterClass& parameter_class);
 // The group of a collective op on this rank, or of a parameter class.
 const Group& group_at(const Plan& plan, RankId rank, std::size_t slot);
 const Group& group_of(const Plan& plan, RankId rank, const Op& op);

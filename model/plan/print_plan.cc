@@ -123,8 +123,11 @@ class Printer {
     std::string holds;
     for (const bool held : p.subnetwork.holds)
       holds += held ? '1' : '0';
-    line("program {} name={} stages={} micro_batches={} holds={}", number, p.name,
-         list(p.stages, stage), p.micro_batches, holds.empty() ? "-" : holds);
+    std::string scale;
+    if (p.branch_scale_in_training)
+      scale = fmt::format(" branch_scale={}", exact(*p.branch_scale_in_training));
+    line("program {} name={} stages={} micro_batches={} holds={}{}", number, p.name,
+         list(p.stages, stage), p.micro_batches, holds.empty() ? "-" : holds, scale);
     for (std::size_t l = 0; l < p.lanes.size(); ++l)
       line("lane {} {} stage={}", l, to_string(p.lanes[l].kind), p.lanes[l].stage.value());
     for (std::size_t c = 0; c < p.parameter_classes.size(); ++c) {
@@ -132,8 +135,11 @@ class Printer {
       std::string readers;
       if (held.readers) readers = fmt::format(" readers={}", *held.readers);
       line("{} {} elements={} group={} holders={} sharding={} buckets={} parameters={}{}",
-           held.is_held ? "class" : "read_class", c, held.elements,
-           held.group ? std::to_string(*held.group) : "-", held.holders, to_string(held.sharding),
+           is_parked(held) ? "parked_class"
+           : held.is_held  ? "class"
+                           : "read_class",
+           c, held.elements, held.group ? std::to_string(*held.group) : "-", held.holders,
+           to_string(held.sharding),
            list(held.buckets, [](std::int64_t end) { return std::to_string(end); }),
            ids(held.parameters), readers);
     }

@@ -9,14 +9,24 @@
 namespace rehearse {
 namespace {
 
-using Held = std::vector<std::set<ParameterId>>;  // by rank
+using Held = std::vector<std::set<ParameterId>>;  // by rank; what is parked there, too
 
 Held held_by_ranks(const Plan& plan) {
   Held held(plan.ranks.size());
+  const bool has_state = state_sizes(plan.training).optimizer > 0;
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
-    for (const ParameterClass& own : program_of(plan, RankId(r)).parameter_classes) {
+    const RankProgram& program = program_of(plan, RankId(r));
+    std::set<ParameterClassId> with_state;
+    for (const Buffer& buffer : program.buffers) {
+      if (buffer.kind == BufferKind::optimizer_state) with_state.insert(*buffer.parameter_class);
+    }
+    for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
+      const ParameterClass& own = program.parameter_classes[c];
       REHEARSE_CHECK(own.sharding == Sharding::none, "a transition of shards");
-      if (own.is_held) held[r].insert(own.parameters.begin(), own.parameters.end());
+      if (!own.is_held && !is_parked(own)) continue;
+      REHEARSE_CHECK(!has_state || with_state.count(ParameterClassId(c)) > 0,
+                     "class {} is parked without the state that its next holders need", c);
+      held[r].insert(own.parameters.begin(), own.parameters.end());
     }
   }
   return held;
@@ -66,7 +76,7 @@ Transition transition_between(const Plan& before, const Plan& after, const Net& 
         if (before.ranks[holder.index()].slice != after.ranks[r].slice) continue;
         if (!from || sent[holder.index()] < sent[from->index()]) from = holder;
       }
-      REHEARSE_CHECK(from.has_value(), "nobody held parameter {}", id.value());
+      REHEARSE_CHECK(from.has_value(), "nobody had parameter {}", id.value());
       const Bytes size = Bytes::bytes(net.parameters[id.index()].shape.elements() * element);
       sent[from->index()] += size;
       StateMove& move =

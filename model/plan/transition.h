@@ -9,7 +9,8 @@
 namespace rehearse {
 
 // One message: of each parameter the optimizer's state, and the weights where the receiver has none
-// (Masking::forward).
+// (Masking::forward). What nobody holds any more goes to the rank where it is parked, and from
+// there to who holds it next.
 struct StateMove {
   RankId from, to;
   std::vector<ParameterId> parameters;  // ascending
@@ -24,8 +25,9 @@ struct Transition {
 };
 
 // Between two plans of one strategy, whose ranks differ in what they hold only, and which shard
-// nothing. Each parameter that a rank holds and did not is sent to it once, by one of its holders
-// before (of the same slice), the one that has least to send. net: whole_net() of both.
+// nothing. Each parameter that a rank has (it holds it, or it is parked there) and had not is sent
+// to it once, by one of those who had it before (of the same slice), the one that has least to
+// send. net: whole_net() of both.
 Transition transition_between(const Plan& before, const Plan& after, const Net& net);
 
 }  // namespace rehearse

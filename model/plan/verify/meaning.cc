@@ -184,8 +184,11 @@ class ProgramMeaning {
   // Every parameter of this part stands in one class.
   void check_classes() {
     std::map<ParameterId, std::size_t> classes;
+    std::size_t parked = 0;
     for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
       std::int64_t elements = 0;
+      if (is_parked(program_.parameter_classes[c]))
+        parked += program_.parameter_classes[c].parameters.size();
       for (const ParameterId parameter : program_.parameter_classes[c].parameters) {
         elements += net_.parameters[parameter.index()].shape.elements();
         if (classes.try_emplace(parameter, c).second) continue;
@@ -201,15 +204,18 @@ class ProgramMeaning {
     for (const Stage& stage : program_.stages) {
       for (const ParameterId parameter : parameters_of(net_, stage.begin, stage.end)) {
         used.insert(parameter);
-        if (classes.count(parameter) > 0) continue;
+        const auto known = classes.find(parameter);
+        const bool is_here = known != classes.end();
+        if (is_here && !is_parked(program_.parameter_classes[known->second])) continue;
         report_.add_program(number_,
-                            fmt::format("parameter {} ({}) is in no class", parameter.value(),
-                                        net_.parameters[parameter.index()].name));
+                            fmt::format("parameter {} ({}) is {}", parameter.value(),
+                                        net_.parameters[parameter.index()].name,
+                                        is_here ? "used here, but parked" : "in no class"));
       }
     }
-    if (classes.size() <= used.size()) return;
+    if (classes.size() <= used.size() + parked) return;
     report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}",
-                                             classes.size(), used.size()));
+                                             classes.size() - parked, used.size()));
   }
 
   struct Range {
@@ -481,6 +487,7 @@ void check_meaning(Report& report, const Net& net, const RankClasses& classes) {
   check_exchanges(report, net);
   if (report.ok()) check_holders(report, net, classes);
   if (report.ok()) check_readers(report, net);
+  if (report.ok()) check_parked(report, net);
 }
 
 }  // namespace rehearse::verifier

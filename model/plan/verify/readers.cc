@@ -40,14 +40,17 @@ class Readers {
         if (is_held == program.parameter_classes[c].is_held) continue;
         return report_.add_program(
             p, fmt::format("class {} is {}, but its parameter {} is of a unit that is {}held", c,
-                           is_held ? "only read" : "held", parameter.name, is_held ? "" : "not "));
+                           !is_held                               ? "held"
+                           : program.parameter_classes[c].readers ? "only read"
+                                                                  : "parked",
+                           parameter.name, is_held ? "" : "not "));
       }
     }
   }
 
   void collect(RankId rank) {
     for (const ParameterClass& own : program_of(plan_, rank).parameter_classes) {
-      if (own.parameters.empty()) continue;
+      if (own.parameters.empty() || is_parked(own)) continue;
       const ParameterId first = own.parameters.front();
       const bool is_partial = net_.parameters[first.index()].spread == Spread::partial;
       classes_[{first, is_partial ? 0 : plan_.ranks[rank.index()].slice}].push_back({rank, &own});

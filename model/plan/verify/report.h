@@ -61,6 +61,8 @@ void check_batch(Report& report, const Net& net);
 void check_holders(Report& report, const Net& net, const RankClasses& classes);
 // Of check_meaning: who gets new weights from the holders of a class, over all ranks.
 void check_readers(Report& report, const Net& net);
+// Of check_meaning: what nobody holds stands in one place, over all ranks.
+void check_parked(Report& report, const Net& net);
 // Of check_meaning: sums over micro-batches, where they are exact. By buffer of the program: its
 // micro-batch.
 void check_accumulations(Report& report, std::size_t program, const HappensBefore& before,

@@ -133,14 +133,18 @@ class ProgramStructure {
   void check_sharding(std::size_t c) {
     const ParameterClass& held = program_.parameter_classes[c];
     const bool masks_backward = report_.plan.masking == Masking::backward;
-    if ((held.readers || !held.is_held) && !masks_backward)
+    if (held.readers && !masks_backward)
       report_.add_program(number_, fmt::format("class {} has readers, but what is not held is "
                                                "absent: its masking is forward",
                                                c));
-    if (!held.is_held && (held.group || held.sharding != Sharding::none || !held.readers))
+    if (is_parked(held) && masks_backward)
+      report_.add_program(number_, fmt::format("class {} is only read, but has no readers", c));
+    if (!held.is_held && (held.group || held.sharding != Sharding::none))
+      report_.add_program(number_, fmt::format("class {} is {}, but has holders' group or shards",
+                                               c, held.readers ? "only read" : "parked"));
+    if (is_parked(held) && held.holders != 0)
       report_.add_program(number_,
-                          fmt::format("class {} is only read, but has {}", c,
-                                      held.readers ? "holders' group or shards" : "no readers"));
+                          fmt::format("class {} is parked, but has {} holders", c, held.holders));
     if (held.sharding == Sharding::none) {
       if (!held.buckets.empty())
         report_.add_program(number_, fmt::format("class {} has buckets, but is not sharded", c));
@@ -176,13 +180,15 @@ class ProgramStructure {
                                  fmt::format("a buffer of parameter class {}, but there are {}",
                                              buffer.parameter_class->value(), classes));
     }
-    const bool reads = buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::gathered;
-    if (!reads && !program_.parameter_classes[buffer.parameter_class->index()].is_held)
-      report_.add_program(number_,
-                          fmt::format("a buffer of {} of class {}, which is only read",
-                                      to_string(buffer.kind), buffer.parameter_class->value()));
-    if (!holds_range(buffer.kind)) return;
     const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
+    const bool reads = buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::gathered;
+    const bool waits = is_parked(held) && buffer.kind == BufferKind::optimizer_state;
+    if (!reads && !waits && !held.is_held)
+      report_.add_program(
+          number_,
+          fmt::format("a buffer of {} of class {}, which is {}", to_string(buffer.kind),
+                      buffer.parameter_class->value(), held.readers ? "only read" : "parked"));
+    if (!holds_range(buffer.kind)) return;
     if (buffer.begin < 0 || buffer.begin >= buffer.end || buffer.end > held.elements)
       report_.add_program(number_, fmt::format("a buffer of elements {}..{} of {}", buffer.begin,
                                                buffer.end, held.elements));
