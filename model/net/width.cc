@@ -426,8 +426,8 @@ Result<Net> split_widths(const Net& full, const UnitRule& rule) {
     if (width.channels >= rule.of_width) continue;
     const Layer& first = full.layers[width.layers.front().index()];
     return error(
-        fmt::format("{} has {} channels or groups of heads, fewer than the {} workers that "
-                    "are to share them",
+        fmt::format("{} has {} channels or groups of heads, fewer than the {} units that it "
+                    "is cut into",
                     first.name, width.channels, rule.of_width));
   }
   return Splitter(full, std::move(widths), rule.of_width).run();

@@ -30,6 +30,10 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
       return places.live;
     case StrategyKey::tensor:
       return places.tensor;
+    case StrategyKey::masking:
+      return places.masking;
+    case StrategyKey::averaging:
+      return places.averaging;
   }
   REHEARSE_UNREACHABLE("pipeline key");
 }
@@ -65,23 +69,31 @@ class StrategyCheck {
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;
-    const Result<std::int64_t> holders = holders_of(*spec.subnetwork, mesh->workers);
-    if (!report(holders, entry.places.coverage)) return strategy;
-    if (spec.subnetwork->redraw && *holders == mesh->workers)
-      problems_.add(entry.places.redraw, "every worker holds everything: there is nothing to draw");
-    if (!report(always_held_blocks(*spec.subnetwork, net_), entry.places.always_held))
-      return strategy;
-    const Result<UnitRule> rule = unit_rule(spec, *mesh, net_);
-    const bool by_width = spec.subnetwork->construction == Construction::width;
-    if (!report(rule, by_width ? entry.places.construction : entry.places.always_held))
-      return strategy;
-    const bool averages = spec.subnetwork->averaging == Averaging::all && *holders == 1;
-    report(check_units(spec, *mesh, *cut_units(net_, *rule)),
-           averages ? entry.places.averaging : entry.places.coverage);
+    check_subnetwork(entry, *mesh);
     return strategy;
   }
 
  private:
+  void check_subnetwork(const StrategyEntry& entry, const Mesh& mesh) {
+    const StrategySpec& spec = entry.spec;
+    const Result<bool> masked = masks(*spec.subnetwork, mesh.workers);
+    if (!report(masked, entry.places.coverage)) return;
+    if (spec.subnetwork->redraw && !*masked)
+      problems_.add(entry.places.redraw, "every worker holds everything: there is nothing to draw");
+    if (!report(always_held_blocks(*spec.subnetwork, net_), entry.places.always_held)) return;
+    const Result<UnitRule> rule = unit_rule(spec, mesh, net_);
+    const bool by_width = spec.subnetwork->construction == Construction::width;
+    if (!report(rule, by_width ? entry.places.construction : entry.places.always_held)) return;
+    const Net net = *cut_units(net_, *rule);
+    const bool averages = spec.subnetwork->averaging == Averaging::all &&
+                          spec.subnetwork->assignment == AssignmentKind::balanced &&
+                          *holders_of(*spec.subnetwork, mesh.workers) == 1;
+    report(check_units(spec, mesh, net), averages ? entry.places.averaging : entry.places.coverage);
+    const auto undealt =
+        *masked ? check_dealing(*spec.subnetwork, mesh.workers, net) : std::nullopt;
+    if (undealt) problems_.add(place_of(undealt->key, entry.places), undealt->message);
+  }
+
   template <class T>
   bool report(const Result<T>& result, const SourceSpan& where, std::vector<Note> notes = {}) {
     if (result) return true;

@@ -222,27 +222,9 @@ std::optional<std::vector<WidthAxis>> read_width_axes(const Value& value, Proble
   return axes;
 }
 
-// What only one of the constructions can do.
-void refuse_of_construction(Map& map, const SubnetworkSpec& spec, Problems& problems) {
-  const bool by_width = spec.construction == Construction::width;
-  if (!by_width && map.find("axes") != nullptr)
-    problems.add(map.where("axes"), "'axes' says which widths are cut: 'construction: width'");
-  if (by_width && !spec.coverages.empty())
-    problems.add(map.where("coverage"),
-                 "made width-wise, all workers hold the same share of every width: coverages by "
-                 "worker are for 'construction: block'");
-}
-
-SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems,
-                               StrategyPlaces& places) {
-  SubnetworkSpec spec;
-  Map map(value, "subnetwork", std::move(where), problems);
-  read_needed(map, "workers", spec.workers, read_axis);
-  places.construction = map.where("construction");
-  read(map, "construction", spec.construction, [](const Value& v, Problems& p) {
-    return read_enum<Construction>(v, "construction", {Construction::block, Construction::width},
-                                   p);
-  });
+// A number of holders, or coverages.
+void read_holders(Map& map, SubnetworkSpec& spec, StrategyPlaces& places) {
+  Problems& problems = map.problems();
   const Value* holders = map.find("holders");
   const Value* coverage = holders == nullptr ? map.need("coverage") : map.find("coverage");
   places.coverage = map.where(holders != nullptr ? "holders" : "coverage");
@@ -255,6 +237,80 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   } else if (coverage != nullptr) {
     read_coverage(*coverage, spec, problems);
   }
+}
+
+// Who holds which units, and of how many of each width.
+void read_assignment(Map& map, SubnetworkSpec& spec) {
+  read(map, "assignment", spec.assignment, [](const Value& v, Problems& p) {
+    return read_enum<AssignmentKind>(v, "assignment",
+                                     {AssignmentKind::balanced, AssignmentKind::nested,
+                                      AssignmentKind::random, AssignmentKind::rolling},
+                                     p);
+  });
+  std::int64_t units = 0;
+  read(map, "units", units, read_count, Range{2, kMostWidthUnits});
+  if (units > 0) spec.width_units = units;
+  // HeteroFL scales activations in training, and tests the whole network as it is.
+  if (spec.assignment == AssignmentKind::nested) spec.scaling = Scaling::in_training;
+}
+
+// What only one of the ways of assigning units takes.
+void refuse_of_assignment(Map& map, const SubnetworkSpec& spec, Problems& problems) {
+  const auto refuse = [&](std::string_view key, std::string why) {
+    std::vector<Note> notes;
+    if (map.find("assignment") != nullptr)
+      notes.push_back({map.where("assignment"), "the assignment is here"});
+    problems.add(map.where(key), std::move(why), std::move(notes));
+  };
+  if (spec.assignment == AssignmentKind::balanced) {
+    if (map.find("units") != nullptr)
+      refuse("units",
+             "a balanced assignment has as many units of every width as workers: 'units' is for "
+             "'assignment: nested', 'random' and 'rolling'");
+    return;
+  }
+  if (map.find("holders") != nullptr)
+    refuse("holders",
+           fmt::format("with 'assignment: {}' units have different numbers of holders: give each "
+                       "worker's share of the units, 'coverage'",
+                       to_string(spec.assignment)));
+  if (map.find("balance") != nullptr)
+    refuse("balance",
+           fmt::format("what a worker has with 'assignment: {}' follows from its coverage: nothing "
+                       "is levelled",
+                       to_string(spec.assignment)));
+  if (spec.assignment == AssignmentKind::nested && map.find("redraw") != nullptr)
+    refuse("redraw",
+           "with 'assignment: nested' a worker always holds the first units: there is nothing to "
+           "draw anew, as there is with 'random' and 'rolling'");
+  if (spec.construction == Construction::block && map.find("units") != nullptr)
+    refuse("units", "'units' says into how many each width is cut: 'construction: width'");
+}
+
+// What only one of the constructions can do.
+void refuse_of_construction(Map& map, const SubnetworkSpec& spec, Problems& problems) {
+  const bool by_width = spec.construction == Construction::width;
+  if (!by_width && map.find("axes") != nullptr)
+    problems.add(map.where("axes"), "'axes' says which widths are cut: 'construction: width'");
+  if (by_width && !spec.coverages.empty() && spec.assignment == AssignmentKind::balanced)
+    problems.add(map.where("coverage"),
+                 "made width-wise, all workers hold the same share of every width: coverages by "
+                 "worker are for 'construction: block', or for 'assignment: nested', 'random' and "
+                 "'rolling'");
+}
+
+SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems,
+                               StrategyPlaces& places) {
+  SubnetworkSpec spec;
+  Map map(value, "subnetwork", std::move(where), problems);
+  read_needed(map, "workers", spec.workers, read_axis);
+  places.construction = map.where("construction");
+  read(map, "construction", spec.construction, [](const Value& v, Problems& p) {
+    return read_enum<Construction>(v, "construction", {Construction::block, Construction::width},
+                                   p);
+  });
+  read_holders(map, spec, places);
+  read_assignment(map, spec);
   read(map, "masking", spec.masking, [](const Value& v, Problems& p) {
     return read_enum<Masking>(v, "masking", {Masking::forward, Masking::backward}, p);
   });
@@ -279,6 +335,8 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   places.redraw = map.where("redraw");
   read(map, "step_multiplier", spec.step_multiplier, read_multiplier);
   refuse_of_construction(map, spec, problems);
+  refuse_of_assignment(map, spec, problems);
+  places.masking = map.where("masking");
   places.workers = map.where("workers");
   places.always_held = map.where("always_held");
   places.averaging = map.where("averaging");
@@ -333,8 +391,8 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
   read(map, "bucket", entry.spec.bucket, read_bytes);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
-      entry.places.construction = entry.places.always_held = entry.places.averaging =
-          entry.places.entry;
+      entry.places.construction = entry.places.always_held = entry.places.masking =
+          entry.places.averaging = entry.places.entry;
   if (const Value* pipeline = map.find("pipeline")) {
     entry.spec.pipeline =
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);

@@ -86,19 +86,23 @@ std::vector<std::size_t> colour(const std::vector<Bucket>& buckets,
 
 std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
                                         const std::vector<SegmentId>& starts,
-                                        const std::vector<std::size_t>& ranks) {
+                                        const std::vector<std::size_t>& ranks,
+                                        const std::vector<std::optional<std::size_t>>& parked) {
   const auto users = ranks_using(net, starts, ranks);
   std::vector<ParameterId> order = parameters_of(net, SegmentId(0), end_segment(net));
   std::reverse(order.begin(), order.end());
   std::vector<HolderClass> classes;
-  std::map<std::tuple<std::vector<bool>, std::vector<bool>, bool>, std::size_t> known;
+  using Key = std::tuple<std::vector<bool>, std::vector<bool>, bool, std::optional<std::size_t>>;
+  std::map<Key, std::size_t> known;
   for (const ParameterId id : order) {
     const Parameter& parameter = net.parameters[id.index()];
     const std::vector<bool> holding = workers_holding(parameter, workers);
     const bool partial = parameter.spread == Spread::partial;
+    const auto place =
+        parameter.unit && !parked.empty() ? parked[parameter.unit->index()] : std::nullopt;
     const auto [slot, is_new] =
-        known.try_emplace({holding, users[id.index()], partial}, classes.size());
-    if (is_new) classes.push_back({holding, users[id.index()], partial, {}, 0});
+        known.try_emplace({holding, users[id.index()], partial, place}, classes.size());
+    if (is_new) classes.push_back({holding, users[id.index()], partial, {}, 0, place});
     HolderClass& holder_class = classes[slot->second];
     holder_class.parameters.push_back(id);
     holder_class.elements += parameter.shape.elements();
@@ -110,6 +114,7 @@ std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& 
                                 const BucketRule& rule) {
   std::vector<Bucket> buckets;
   for (std::size_t number = 0; number < classes.size(); ++number) {
+    if (classes[number].parked) continue;
     const auto part = cut_class(net, classes[number], number, rule);
     buckets.insert(buckets.end(), part.begin(), part.end());
   }

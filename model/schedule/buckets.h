@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "model/net/net.h"
@@ -20,6 +21,9 @@ struct HolderClass {
   bool partial = false;
   std::vector<ParameterId> parameters;
   std::int64_t elements = 0;
+  // Where no worker holds them: the replica that they are parked on (data replica times workers
+  // plus worker).
+  std::optional<std::size_t> parked = std::nullopt;
 };
 
 // Elements [begin, end) of a class, reduced together.
@@ -32,10 +36,12 @@ struct Bucket {
 };
 
 // starts: first segment of each stage, and the network's end; ranks: on which rank of the pipeline
-// each stage stands. Classes in the order of their first parameter in backward.
+// each stage stands; parked: by unit, the replica where what nobody holds is parked (empty: there
+// is no such unit). Classes in the order of their first parameter in backward.
 std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnetwork>& workers,
                                         const std::vector<SegmentId>& starts,
-                                        const std::vector<std::size_t>& ranks);
+                                        const std::vector<std::size_t>& ranks,
+                                        const std::vector<std::optional<std::size_t>>& parked = {});
 
 struct BucketRule {
   Bytes size;
@@ -50,7 +56,8 @@ struct BucketRule {
 // The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
 // part in both; colouring the conflict graph greedily in the order of readiness lets buckets of one
 // colour run side by side, and numbers the colours by readiness. In plain index order, cyclic
-// windows of holders would wait for one another all around the circle.
+// windows of holders would wait for one another all around the circle. What is parked is in no
+// bucket.
 std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes,
                                 const BucketRule& rule);
 

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "model/schedule/assignment.h"
 #include "model/schedule/buckets.h"
+#include "model/schedule/deal.h"
 #include "model/schedule/pipeline.h"
 #include "model/schedule/rank_program.h"
 #include "model/schedule/stages.h"
@@ -21,7 +24,7 @@ struct Split {
   std::vector<std::int64_t> workers;  // that are left
   PipelineShape shape;
   std::int64_t samples = 1;  // of a micro-batch
-  std::int64_t holders = 1;  // of a unit
+  bool masks = false;        // whether somebody leaves something out
   UnitRule units;
 };
 
@@ -36,22 +39,24 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
-  Split split{*mesh,    mesh->workers, {}, pipeline_shape(strategy, *mesh),
-              *samples, mesh->workers, {}};
+  Split split{*mesh, mesh->workers, {}, pipeline_shape(strategy, *mesh), *samples, false, {}};
   for (std::int64_t worker = 0; worker < mesh->workers; ++worker)
     split.workers.push_back(worker);
   if (!strategy.subnetwork) return split;
-  const Result<std::int64_t> holders = holders_of(*strategy.subnetwork, mesh->workers);
-  if (!holders) return holders.errors();
-  split.holders = *holders;
-  const bool masks_backward =
-      strategy.subnetwork->masking == Masking::backward && *holders < mesh->workers;
+  const Result<bool> masked = masks(*strategy.subnetwork, mesh->workers);
+  if (!masked) return masked.errors();
+  split.masks = *masked;
+  const bool masks_backward = strategy.subnetwork->masking == Masking::backward && *masked;
   if (masks_backward && strategy.sharding == Sharding::parameters)
     return error("under backward masking everybody reads all weights: they cannot be sharded");
   const Result<UnitRule> units = unit_rule(strategy, *mesh, net);
   if (!units) return units.errors();
-  const Status held = check_units(strategy, *mesh, *cut_units(net, *units));
+  const Net cut = *cut_units(net, *units);
+  const Status held = check_units(strategy, *mesh, cut);
   if (!held) return held.errors();
+  const auto undealt =
+      *masked ? check_dealing(*strategy.subnetwork, mesh->workers, cut) : std::nullopt;
+  if (undealt) return error(undealt->message);
   split.units = *units;
   for (const std::int64_t lost : strategy.subnetwork->lost) {
     if (std::erase(split.workers, lost) == 0)
@@ -63,31 +68,96 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   return split;
 }
 
-// What the workers that are left hold. Errors: a unit that none of them does.
-Result<std::vector<Subnetwork>> subnetworks_of(const StrategySpec& strategy, const Plan& frame,
-                                               const Net& net, const Split& split) {
-  if (!strategy.subnetwork || split.holders == split.all_workers)
-    return std::vector<Subnetwork>(split.workers.size(), full_subnetwork(net));
-  const SubnetworkSpec& spec = *strategy.subnetwork;
+// Of units, one worker's or the mean; the numbers are kept since scales are printed in full.
+struct Share {
+  std::int64_t held = 1, all = 1;
+  double value() const { return static_cast<double>(held) / static_cast<double>(all); }
+  double inverse() const { return static_cast<double>(all) / static_cast<double>(held); }
+};
+
+// By unit: the replica that it is parked on (HolderClass); empty: nothing is parked.
+using Parking = std::vector<std::optional<std::size_t>>;
+
+// Who holds what.
+struct Holding {
+  std::vector<Subnetwork> workers;  // that are left
+  Parking parked;
+  Share mean;                 // of all workers, with those that are lost
+  std::vector<Share> shares;  // of those that are left; empty: they are the mean
+};
+
+// Where units have equally many holders.
+Assignment balanced_assignment(const SubnetworkSpec& spec, const Plan& frame, const Net& net,
+                               std::int64_t workers) {
   const std::uint64_t seed = frame.training.seed;
+  const std::int64_t holders = *holders_of(spec, workers);
   const std::vector<double> shares = shares_of(spec);
   const Assignment first = frame.units.of_width > 1
-                               ? assign_widths(net, split.all_workers, split.holders, seed)
+                               ? assign_widths(net, workers, holders, seed)
                                : assign_units(net, unit_loads(net, spec.balance, frame.masking),
-                                              split.all_workers, split.holders, seed, shares);
-  const Assignment assignment = drawn_anew(first, shares, seed, spec.draw);
+                                              workers, holders, seed, shares);
+  return drawn_anew(first, shares, seed, spec.draw);
+}
+
+// The same replicas, numbered without the workers that are lost. Errors: a unit that is lost with
+// them.
+Result<Parking> without_lost(Parking parked, const Assignment& assignment, const Net& net,
+                             const Split& split) {
   for (std::size_t unit = 0; unit < net.units.size(); ++unit) {
-    const auto& holders = assignment.holders[unit];
-    if (std::any_of(split.workers.begin(), split.workers.end(),
-                    [&](std::int64_t worker) { return holders[static_cast<std::size_t>(worker)]; }))
+    const auto& by_worker = assignment.holders[unit];
+    if (std::any_of(split.workers.begin(), split.workers.end(), [&](std::int64_t worker) {
+          return by_worker[static_cast<std::size_t>(worker)];
+        }))
       continue;
-    return error(fmt::format("unit '{}' is lost with its holder{}: the others cannot go on",
-                             net.units[unit].name, split.holders > 1 ? "s" : ""));
+    const auto holders = std::count(by_worker.begin(), by_worker.end(), true);
+    if (holders > 0)
+      return error(fmt::format("unit '{}' is lost with its holder{}: the others cannot go on",
+                               net.units[unit].name, holders > 1 ? "s" : ""));
+    const auto [replica, parked_on] =
+        std::lldiv(static_cast<std::int64_t>(*parked[unit]), split.all_workers);
+    const auto left = std::find(split.workers.begin(), split.workers.end(), parked_on);
+    if (left == split.workers.end())
+      return error(
+          fmt::format("unit '{}' is lost with worker {}, where it was parked: the others "
+                      "cannot go on",
+                      net.units[unit].name, parked_on));
+    parked[unit] = static_cast<std::size_t>(replica) * split.workers.size() +
+                   static_cast<std::size_t>(left - split.workers.begin());
   }
-  std::vector<Subnetwork> workers;
+  return parked;
+}
+
+// What the workers that are left hold. Errors: without_lost()'s.
+Result<Holding> holding_of(const StrategySpec& strategy, const Plan& frame, const Net& net,
+                           const Split& split) {
+  Holding holding;
+  if (!split.masks) {
+    holding.workers.assign(split.workers.size(), full_subnetwork(net));
+    return holding;
+  }
+  const SubnetworkSpec& spec = *strategy.subnetwork;
+  Assignment assignment;
+  if (spec.assignment == AssignmentKind::balanced) {
+    assignment = balanced_assignment(spec, frame, net, split.all_workers);
+    holding.mean = {*holders_of(spec, split.all_workers), split.all_workers};
+  } else {
+    const std::vector<Fraction> coverages = *coverages_of(spec, split.all_workers);
+    const std::uint64_t seed = frame.training.seed;
+    assignment = deal_units(net, spec.assignment, coverages, seed, spec.draw);
+    holding.parked = park_units(net, spec.assignment, coverages, split.mesh.data, seed, spec.draw);
+    const std::int64_t all = units_dealt(net);
+    holding.mean = {0, all * split.all_workers};
+    for (const Fraction& coverage : coverages)
+      holding.mean.held += ceiling_of(coverage, all);
+    for (const std::int64_t worker : split.workers)
+      holding.shares.push_back({ceiling_of(coverages[static_cast<std::size_t>(worker)], all), all});
+  }
+  Result<Parking> left = without_lost(std::move(holding.parked), assignment, net, split);
+  if (!left) return left.errors();
+  holding.parked = std::move(left).value();
   for (const std::int64_t worker : split.workers)
-    workers.push_back(subnetwork_of(assignment, worker));
-  return workers;
+    holding.workers.push_back(subnetwork_of(assignment, worker));
+  return holding;
 }
 
 // ---- the pipeline ------------------------------------------------------------------------------
@@ -159,15 +229,15 @@ class PipelineBuilder {
 
 class PlanBuilder {
  public:
-  // workers: what each of them holds.
   PlanBuilder(const StrategySpec& strategy, Plan frame, Net net, const Split& split,
-              std::vector<Subnetwork> workers, Pipeline pipeline)
+              Holding holding, Pipeline pipeline)
       : strategy_(strategy),
         net_(std::move(net)),
         split_(split),
         pipeline_(std::move(pipeline)),
         plan_(std::move(frame)),
-        workers_(std::move(workers)) {}
+        holding_(std::move(holding)),
+        workers_(holding_.workers) {}
 
   Plan run() {
     set_scaling();
@@ -177,7 +247,7 @@ class PlanBuilder {
     }
     for (std::int64_t s = 0; s < pipeline_.shape.stages(); ++s)
       ranks_of_stages_.push_back(rank_of(pipeline_.shape, StageId(s)));
-    classes_ = holder_classes(net_, workers_, starts_, ranks_of_stages_);
+    classes_ = holder_classes(net_, workers_, starts_, ranks_of_stages_, holding_.parked);
     buckets_ = cut_buckets(net_, classes_,
                            {strategy_.bucket, state_sizes(plan_.training).gradient,
                             strategy_.sharding == Sharding::parameters});
@@ -232,19 +302,29 @@ class PlanBuilder {
 
   void set_scaling() {
     // Where the whole network runs, nothing is left out that others have to stand for.
-    if (!strategy_.subnetwork || plan_.masking == Masking::backward) return;
-    const auto holders = static_cast<double>(split_.holders);
-    const auto workers = static_cast<double>(split_.all_workers);
+    if (!split_.masks || plan_.masking == Masking::backward) return;
     switch (strategy_.subnetwork->scaling) {
       case Scaling::at_test:
-        plan_.branch_scale_at_test = holders / workers;
+        plan_.branch_scale_at_test = holding_.mean.value();
         break;
       case Scaling::in_training:
-        plan_.branch_scale_in_training = workers / holders;
+        if (!shares_differ()) plan_.branch_scale_in_training = share_of(0).inverse();
         break;
       case Scaling::none:
         break;
     }
+  }
+  const Share& share_of(std::size_t worker) const {
+    return holding_.shares.empty() ? holding_.mean : holding_.shares[worker];
+  }
+  bool shares_differ() const {
+    return std::any_of(holding_.shares.begin(), holding_.shares.end(),
+                       [&](const Share& share) { return share.held != holding_.shares[0].held; });
+  }
+  std::optional<double> own_scale(std::size_t worker) const {
+    const bool scales = plan_.masking == Masking::forward && strategy_.subnetwork &&
+                        strategy_.subnetwork->scaling == Scaling::in_training;
+    return scales && shares_differ() ? std::optional(share_of(worker).inverse()) : std::nullopt;
   }
 
   // ---- groups -----------------------------------------------------------------------------------
@@ -339,46 +419,75 @@ class PlanBuilder {
 
   // ---- programs ---------------------------------------------------------------------------------
 
-  // Ranks run the same program if their workers hold the same and they stand alike in the pipeline.
+  // Ranks run the same program if their workers hold the same, the same is parked with them and
+  // they stand alike in the pipeline.
   void add_programs() {
-    std::map<std::pair<std::vector<bool>, std::size_t>, RankClassId> known;
-    const auto pipeline = static_cast<std::size_t>(split_.mesh.pipeline);
-    for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
-      const bool is_new = known.count({workers_[worker].holds, 0}) == 0;
+    std::map<std::tuple<std::vector<bool>, std::vector<std::size_t>, std::size_t>, RankClassId>
+        known;
+    for (std::size_t replica = 0; replica < replicas(); ++replica) {
+      const std::size_t worker = replica % workers_.size();
+      const std::vector<std::size_t> parked = parked_on(replica);
+      const bool is_new = known.count({workers_[worker].holds, parked, 0}) == 0;
       const Net net = is_new ? own_net(worker) : Net{};
-      for (std::size_t rank = 0; rank < pipeline; ++rank) {
+      for (std::size_t rank = 0; rank < static_cast<std::size_t>(split_.mesh.pipeline); ++rank) {
+        RankClassId& program = known[{workers_[worker].holds, parked, rank}];
         if (is_new) {
-          known[{workers_[worker].holds, rank}] = RankClassId(plan_.programs.size());
-          plan_.programs.push_back(make_program(net, worker, rank));
+          program = RankClassId(plan_.programs.size());
+          plan_.programs.push_back(make_program(net, replica, rank));
         }
-        programs_.push_back(known[{workers_[worker].holds, rank}]);
+        programs_.push_back(program);
       }
     }
+  }
+
+  // One after the other the workers of a data-parallel replica.
+  std::size_t replicas() const {
+    return static_cast<std::size_t>(split_.mesh.data) * workers_.size();
+  }
+  std::size_t replica_at(const Place& place) const {
+    return static_cast<std::size_t>(place.data) * workers_.size() +
+           static_cast<std::size_t>(place.worker);
+  }
+  // Units.
+  std::vector<std::size_t> parked_on(std::size_t replica) const {
+    std::vector<std::size_t> units;
+    for (std::size_t unit = 0; unit < holding_.parked.size(); ++unit) {
+      if (holding_.parked[unit] == replica) units.push_back(unit);
+    }
+    return units;
   }
 
   Net own_net(std::size_t worker) const {
     RankProgram frame;
     frame.subnetwork = workers_[worker];
+    frame.branch_scale_in_training = own_scale(worker);
     return net_of(plan_, net_, frame);
   }
 
-  std::string name_of(std::size_t worker, std::size_t rank) const {
+  std::string name_of(std::size_t replica, std::size_t rank) const {
+    const std::size_t worker = replica % workers_.size();
     const bool differs = workers_[worker] != full_subnetwork(net_);
     std::string stages;
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       stages += fmt::format("{}{}", stages.empty() ? "stage" : "+", stage.value());
     if (split_.mesh.pipeline == 1) stages.clear();
     if (!differs) return stages.empty() ? "replica" : stages;
-    return fmt::format("worker{}{}{}", split_.workers[worker], stages.empty() ? "" : ".", stages);
+    // Others of this worker's replicas run the same, unless something is parked with one.
+    const std::string data =
+        replica < workers_.size() ? "" : fmt::format(".replica{}", replica / workers_.size());
+    return fmt::format("worker{}{}{}{}", split_.workers[worker], data, stages.empty() ? "" : ".",
+                       stages);
   }
 
-  RankProgram make_program(const Net& net, std::size_t worker, std::size_t rank) const {
+  RankProgram make_program(const Net& net, std::size_t replica, std::size_t rank) const {
+    const std::size_t worker = replica % workers_.size();
     RankFrame frame;
-    frame.name = name_of(worker, rank);
+    frame.name = name_of(replica, rank);
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       frame.stages.push_back({stage, starts_[stage.index()], starts_[stage.index() + 1]});
     frame.starts = starts_;
     frame.subnetwork = workers_[worker];
+    frame.branch_scale_in_training = own_scale(worker);
     frame.peers = peer_slots(rank);
     frame.actions = pipeline_.actions[rank];
     frame.micro_batches = pipeline_.shape.micro_batches;
@@ -387,7 +496,8 @@ class PlanBuilder {
     frame.prefetch = strategy_.prefetch;
     frame.overlap = strategy_.overlap;
     const OwnClasses own =
-        own_classes({0, static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
+        own_classes({static_cast<std::int64_t>(replica / workers_.size()),
+                     static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
     frame.tensor_group = own.tensor_group;
     frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
     frame.all_group = own.all_group;
@@ -437,7 +547,8 @@ class PlanBuilder {
       const HolderClass& holder_class = classes_[number];
       const bool is_held = holds(holder_class, place);
       const bool is_read = has_readers(holder_class) && uses(holder_class, place);
-      if (!is_held && !is_read) continue;
+      const bool is_parked = holder_class.parked == replica_at(place) && uses(holder_class, place);
+      if (!is_held && !is_read && !is_parked) continue;
       const auto holders =
           std::count(holder_class.workers.begin(), holder_class.workers.end(), true);
       const bool over_all = plan_.averaging == Averaging::all;
@@ -445,6 +556,8 @@ class PlanBuilder {
                      split_.mesh.data * (over_all ? split_.mesh.workers : holders),
                      is_held ? sharding_of(number) : Sharding::none};
       entry.is_held = is_held;
+      // Who holds it after the next draw goes on with it.
+      entry.keeps_state = is_held || (is_parked && strategy_.subnetwork->redraw);
       if (is_held && members_[number] > 1)
         entry.group = own.bind(groups_[number][slice_of(holder_class, place)]);
       if (is_read) entry.readers = own.bind(readers_[number][slice_of(holder_class, place)]);
@@ -461,7 +574,8 @@ class PlanBuilder {
     each_place([&](const Place& place) {
       RankBinding& binding = plan_.ranks[rank_at(place).index()];
       binding.program =
-          programs_[static_cast<std::size_t>(place.worker * split_.mesh.pipeline + place.pipeline)];
+          programs_[replica_at(place) * static_cast<std::size_t>(split_.mesh.pipeline) +
+                    static_cast<std::size_t>(place.pipeline)];
       for (const std::size_t rank : neighbours(static_cast<std::size_t>(place.pipeline))) {
         Place peer = place;
         peer.pipeline = static_cast<std::int64_t>(rank);
@@ -481,7 +595,8 @@ class PlanBuilder {
   Plan plan_;
   std::vector<SegmentId> starts_;             // of the stages, and the network's end
   std::vector<std::size_t> ranks_of_stages_;  // ranks of the pipeline
-  std::vector<Subnetwork> workers_;
+  const Holding holding_;
+  const std::vector<Subnetwork>& workers_;  // holding_'s
   std::vector<HolderClass> classes_;
   std::vector<Bucket> buckets_;
   std::vector<std::vector<GroupId>> groups_;   // by class and slice; meaningless with one member
@@ -489,7 +604,7 @@ class PlanBuilder {
   std::vector<std::vector<GroupId>> readers_;  // the same, where some read a class that others hold
   std::map<RankId, GroupId> tensor_groups_;    // by first member
   std::optional<GroupId> all_group_;           // where gradients are clipped
-  std::vector<RankClassId> programs_;          // by worker and rank of the pipeline
+  std::vector<RankClassId> programs_;          // by replica and rank of the pipeline
 };
 
 }  // namespace
@@ -528,7 +643,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
       split->samples * micro_batches_of(strategy) * split->mesh.data * split->mesh.workers;
   frame.units = split->units;
   // Where everybody holds everything, nothing is masked: it is data parallelism.
-  if (strategy.subnetwork && split->holders < split->all_workers)
+  if (split->masks)
     frame.masking = strategy.subnetwork->masking, frame.averaging = strategy.subnetwork->averaging;
   Result<Net> net = whole_net(frame, model);
   if (!net) return net.errors();
@@ -539,10 +654,10 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   const StageCosts even = even_costs(net->blocks.size());
   Pipeline pipeline = PipelineBuilder(strategy, split->shape, is_cut ? costs : even)
                           .run(is_cut ? cut : std::nullopt);
-  Result<std::vector<Subnetwork>> workers = subnetworks_of(strategy, frame, *net, *split);
-  if (!workers) return workers.errors();
+  Result<Holding> holding = holding_of(strategy, frame, *net, *split);
+  if (!holding) return holding.errors();
   return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,
-                     std::move(workers).value(), std::move(pipeline))
+                     std::move(holding).value(), std::move(pipeline))
       .run();
 }
 

@@ -45,6 +45,10 @@ std::string to_string(const Fraction& fraction) {
   return fmt::format("{}/{}", fraction.numerator, fraction.denominator);
 }
 
+std::int64_t ceiling_of(const Fraction& fraction, std::int64_t n) {
+  return (fraction.numerator * n + fraction.denominator - 1) / fraction.denominator;
+}
+
 Fraction operator+(const Fraction& a, const Fraction& b) {
   const std::int64_t denominator = std::lcm(a.denominator, b.denominator);
   const std::int64_t numerator =

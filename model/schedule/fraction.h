@@ -14,6 +14,8 @@ struct Fraction {  // in lowest terms
   friend bool operator==(const Fraction&, const Fraction&) = default;
 };
 std::string to_string(const Fraction& fraction);  // "1/2", "1"
+// The least integer that is no less than this share of n.
+std::int64_t ceiling_of(const Fraction& fraction, std::int64_t n);
 Fraction operator+(const Fraction& a, const Fraction& b);
 
 // An exact decimal ("0.25") or a fraction ("2/3") in (0, 1].

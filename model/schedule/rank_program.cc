@@ -59,6 +59,7 @@ class ProgramOfRank {
     program.name = frame_.name;
     program.stages = frame_.stages;
     program.subnetwork = frame_.subnetwork;
+    program.branch_scale_in_training = frame_.branch_scale_in_training;
     program.micro_batches = frame_.micro_batches;
     program.lanes = {{LaneKind::compute, {}}};
     for (std::size_t slot = 0; slot < classes_.size(); ++slot)
@@ -94,9 +95,9 @@ class ProgramOfRank {
                                     .parameter_class = ParameterClassId(slot)});
       };
       parameters_.push_back(add(BufferKind::parameters, state_.parameter, Sharding::parameters));
-      if (!held.is_held) continue;
-      gradients_[slot] = add(BufferKind::gradients, state_.gradient, Sharding::gradients);
-      if (state_.optimizer > 0) {
+      if (held.is_held)
+        gradients_[slot] = add(BufferKind::gradients, state_.gradient, Sharding::gradients);
+      if (classes_[slot].keeps_state && state_.optimizer > 0) {
         optimizer_state_[slot] =
             add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state);
       }
@@ -712,7 +713,7 @@ class ProgramOfRank {
   ProgramBuilder builder_;
   std::vector<std::vector<ValueId>> crossing_;  // by stage: the values that cross the cut after it
   std::vector<BufferId> parameters_;            // by class
-  std::map<std::size_t, BufferId> gradients_, optimizer_state_;  // by class that is held
+  std::map<std::size_t, BufferId> gradients_, optimizer_state_;  // by class that has them
   std::vector<std::optional<BufferId>> gathered_;                // by bucket: the run in use
   std::vector<BufferId> run_buffers_;                            // of the runs asked for so far
   std::size_t used_runs_ = 0;

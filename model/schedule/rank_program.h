@@ -19,6 +19,7 @@ struct RankFrame {
   std::vector<Stage> stages;      // on this rank
   std::vector<SegmentId> starts;  // of all stages of the pipeline, and the network's end
   Subnetwork subnetwork;
+  std::optional<double> branch_scale_in_training;  // RankProgram's
   // By stage of the pipeline: the peer slot of the rank it stands on; none: on this rank, or on no
   // neighbour.
   std::vector<std::optional<std::size_t>> peers;
@@ -47,7 +48,8 @@ struct OwnClass {
   std::int64_t divisor = 1;
   Sharding sharding = Sharding::none;
   std::optional<std::size_t> readers = std::nullopt;  // slot, where some only read it
-  bool is_held = true;                                // or only read
+  bool is_held = true;                                // or only read, or parked
+  bool keeps_state = true;                            // of the optimizer
 };
 
 // net: the worker's own. buckets: all of the plan, in their common order; those of other classes

@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
+#include <functional>
 #include <map>
 
 #include "model/base/text.h"
 #include "model/net/width.h"
+#include "model/schedule/deal.h"
 
 namespace rehearse {
 namespace {
@@ -33,6 +36,20 @@ std::string_view to_string(Construction construction) {
       return "width";
   }
   REHEARSE_UNREACHABLE("construction");
+}
+
+std::string_view to_string(AssignmentKind kind) {
+  switch (kind) {
+    case AssignmentKind::balanced:
+      return "balanced";
+    case AssignmentKind::nested:
+      return "nested";
+    case AssignmentKind::random:
+      return "random";
+    case AssignmentKind::rolling:
+      return "rolling";
+  }
+  REHEARSE_UNREACHABLE("assignment");
 }
 
 std::string_view to_string(Scaling scaling) {
@@ -257,6 +274,66 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
       to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
 }
 
+Result<std::vector<Fraction>> coverages_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {
+  if (subnetwork.coverages.empty())
+    return std::vector<Fraction>(static_cast<std::size_t>(workers), subnetwork.coverage);
+  if (std::ssize(subnetwork.coverages) == workers) return subnetwork.coverages;
+  return error(fmt::format("{} coverages for {} workers", subnetwork.coverages.size(), workers));
+}
+
+Result<bool> masks(const SubnetworkSpec& subnetwork, std::int64_t workers) {
+  if (subnetwork.assignment == AssignmentKind::balanced) {
+    const Result<std::int64_t> holders = holders_of(subnetwork, workers);
+    if (!holders) return holders.errors();
+    return *holders < workers;
+  }
+  const Result<std::vector<Fraction>> coverages = coverages_of(subnetwork, workers);
+  if (!coverages) return coverages.errors();
+  return std::any_of(coverages->begin(), coverages->end(), [](const Fraction& coverage) {
+    return coverage != Fraction{1, 1};
+  });
+}
+
+namespace {
+
+// Whether a unit may be held by a single worker: those that begin together leave it to the largest,
+// if there is one; sets of their own meet for sure where two are of all units.
+bool may_be_alone(AssignmentKind kind, std::vector<std::int64_t> counts, std::int64_t all) {
+  std::sort(counts.begin(), counts.end(), std::greater<>());
+  if (counts.size() < 2) return true;
+  return counts[1] < (kind == AssignmentKind::random ? all : counts[0]);
+}
+
+}  // namespace
+
+std::optional<StrategyProblem> check_dealing(const SubnetworkSpec& subnetwork, std::int64_t workers,
+                                             const Net& net) {
+  const AssignmentKind kind = subnetwork.assignment;
+  if (kind == AssignmentKind::balanced || net.units.empty()) return std::nullopt;
+  const std::int64_t all = units_dealt(net);
+  std::vector<std::int64_t> counts;
+  const std::vector<Fraction> coverages = *coverages_of(subnetwork, workers);
+  for (const Fraction& coverage : coverages)
+    counts.push_back(ceiling_of(coverage, all));
+  const std::int64_t most = *std::max_element(counts.begin(), counts.end());
+  if (subnetwork.masking == Masking::backward && most < all)
+    return StrategyProblem{
+        StrategyKey::masking,
+        fmt::format("under backward masking everybody reads all units, and gets new weights from "
+                    "their holders: with 'assignment: {}' all have one if a worker has coverage 1; "
+                    "the most that one holds are {} of {} units",
+                    to_string(kind), most, all)};
+  if (subnetwork.averaging == Averaging::all && may_be_alone(kind, counts, all))
+    return StrategyProblem{
+        StrategyKey::averaging,
+        fmt::format("with one holder nobody adds anything to its gradients: there is nothing to "
+                    "average over all workers; with 'assignment: {}' no unit has a single one if "
+                    "two workers have {}",
+                    to_string(kind),
+                    kind == AssignmentKind::random ? "coverage 1" : "the largest coverage")};
+  return std::nullopt;
+}
+
 std::vector<double> shares_of(const SubnetworkSpec& subnetwork) {
   std::vector<double> shares;
   double sum = 0;
@@ -292,18 +369,20 @@ Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork
 Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const Net& net) {
   if (!strategy.subnetwork) return UnitRule{};
   const SubnetworkSpec& subnetwork = *strategy.subnetwork;
-  const Result<std::int64_t> holders = holders_of(subnetwork, mesh.workers);
-  if (!holders) return holders.errors();
+  const Result<bool> masked = masks(subnetwork, mesh.workers);
+  if (!masked) return masked.errors();
   const Result<std::vector<BlockId>> blocks = always_held_blocks(subnetwork, net);
   if (!blocks) return blocks.errors();
-  if (*holders == mesh.workers) return UnitRule{};
+  if (!*masked) return UnitRule{};
   UnitRule rule{1, {}, *blocks};
   if (subnetwork.construction == Construction::width) {
     if (mesh.tensor > 1)
       return error(
           "tensor parallelism cuts the widths that width-wise subnetworks are made of: with it, "
           "subnetworks are made of blocks");
-    rule.of_width = mesh.workers;
+    rule.of_width = subnetwork.width_units.value_or(mesh.workers);
+    if (rule.of_width == 1)
+      return error("a width of one unit, as many as workers, is held whole: 'units' says how many");
     rule.axes = subnetwork.axes;
   }
   const Result<Net> cut = cut_units(net, rule);
@@ -311,10 +390,22 @@ Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const
   return rule;
 }
 
+namespace {
+
+Status check_any(const Net& net) {
+  if (!net.units.empty()) return success();
+  return error(
+      "the model has no unit that a worker could leave out, such as a residual block with "
+      "an identity skip: every worker would hold all of it");
+}
+
+}  // namespace
+
 Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& net) {
   const SubnetworkSpec& subnetwork = *strategy.subnetwork;
+  if (!*masks(subnetwork, mesh.workers)) return success();
+  if (subnetwork.assignment != AssignmentKind::balanced) return check_any(net);
   const std::int64_t holders = *holders_of(subnetwork, mesh.workers);
-  if (holders == mesh.workers) return success();
   if (subnetwork.averaging == Averaging::all && holders == 1)
     return error(
         "with one holder nobody adds anything to its gradients: there is nothing to "
@@ -326,10 +417,7 @@ Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& ne
                     "they do not go round {} workers",
                     net.units.size(), holders, mesh.workers));
   }
-  if (!net.units.empty()) return success();
-  return error(
-      "the model has no unit that a worker could leave out, such as a residual block with "
-      "an identity skip: every worker would hold all of it");
+  return check_any(net);
 }
 
 }  // namespace rehearse

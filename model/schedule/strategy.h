@@ -45,6 +45,11 @@ enum class Construction { block, width };
 enum class Scaling { at_test, in_training, none };
 // The load that the assignment of units to workers levels.
 enum class Balance { flops, parameters, saved };
+// Who holds which units: as many workers for every unit, levelled (assignment.h); or each worker
+// its share of them, whoever else holds them (deal.h): the first ones, a set of its own, or a
+// window that begins at the same unit for all and moves on with every draw.
+enum class AssignmentKind { balanced, nested, random, rolling };
+std::string_view to_string(AssignmentKind kind);
 std::string_view to_string(Construction construction);
 std::string_view to_string(Scaling scaling);
 std::string_view to_string(Balance balance);
@@ -54,8 +59,12 @@ struct SubnetworkSpec {
   Construction construction = Construction::block;
   Fraction coverage;                    // of the workers that hold a unit
   std::optional<std::int64_t> holders;  // given instead of coverage
-  // By worker, instead of one for all: its share of the units. They add up to the holders.
+  // By worker, instead of one for all: its share of the units. They add up to the holders where
+  // these are the same of every unit.
   std::vector<Fraction> coverages = {};
+  AssignmentKind assignment = AssignmentKind::balanced;
+  // Units of every width where they are dealt by coverage; none: as many as workers.
+  std::optional<std::int64_t> width_units = std::nullopt;
   Masking masking = Masking::forward;
   Scaling scaling = Scaling::at_test;
   Balance balance = Balance::flops;
@@ -100,7 +109,16 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
 // What is wrong with a pipeline, and which of its keys says so: more stages than blocks; a shape or
 // live limit that the schedule, or the schedule file, cannot have.
-enum class StrategyKey { stages, schedule, chunks, micro_batches, live, tensor };
+enum class StrategyKey {
+  stages,
+  schedule,
+  chunks,
+  micro_batches,
+  live,
+  tensor,
+  masking,
+  averaging
+};
 struct StrategyProblem {
   StrategyKey key;
   std::string message;
@@ -115,13 +133,24 @@ std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const M
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers;
 // coverages of another number of workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
+// The coverage of each worker. Errors: coverages of another number of workers.
+Result<std::vector<Fraction>> coverages_of(const SubnetworkSpec& subnetwork, std::int64_t workers);
+// Whether somebody leaves something out. Errors: holders_of()'s where units have equally many
+// holders, or else coverages_of()'s.
+Result<bool> masks(const SubnetworkSpec& subnetwork, std::int64_t workers);
+// What is wrong with an assignment that deals units by coverage: backward masking where units may
+// have no holder, whom all others get new weights from; averages over all workers where units may
+// have a single one, who adds up nothing. net: as the units are cut.
+std::optional<StrategyProblem> check_dealing(const SubnetworkSpec& subnetwork, std::int64_t workers,
+                                             const Net& net);
 // Each worker's share of the units by its coverage, relative to the mean; empty: all alike.
 std::vector<double> shares_of(const SubnetworkSpec& subnetwork);
 // The blocks that a subnetwork's always_held names, ascending. Errors: there is no such block.
 Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork, const Net& net);
 // Which parts of the network are units: none, where there are no subnetworks or everybody holds
-// all; where they are made width-wise every inner width has one per worker. Errors: holders_of()'s
-// and always_held_blocks()'s; cut_units()'s; tensor parallelism, which cuts the same widths.
+// all; where they are made width-wise every inner width has one per worker, or width_units. Errors:
+// masks()'s and always_held_blocks()'s; cut_units()'s; tensor parallelism, which cuts the same
+// widths; widths of one unit.
 Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const Net& net);
 // Errors: fewer holders than workers of a network without units, which all would hold whole, or
 // with so few that some workers would hold none; all replicas to be averaged over, where units have

@@ -202,8 +202,8 @@ TEST(CutUnits, HalfOfTheUnitsIsHalfOfTheirParameters) {
 
 TEST(CutUnits, SaysWhatItCannotCut) {
   EXPECT_EQ(error_of(gpt(), 8),
-            "decoder1.qkv has 6 channels or groups of heads, fewer than the 8 workers that are to "
-            "share them");
+            "decoder1.qkv has 6 channels or groups of heads, fewer than the 8 units that it is "
+            "cut into");
   const Net net = resnet("resnet20");
   const Net bare = restrict(net, {std::vector<bool>(net.units.size(), false)});
   EXPECT_EQ(error_of(bare, 2),

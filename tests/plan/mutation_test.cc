@@ -73,6 +73,12 @@ std::vector<Good> good_plans() {
   StrategySpec accumulating_backward = backward;
   accumulating_backward.micro_batches = 2;
   StrategySpec alone = testing::masked_backward(testing::by_width(testing::subnetwork({1, 3}, 3)));
+  StrategySpec nested =
+      testing::by_width(testing::dealt(AssignmentKind::nested, {{1, 1}, {2, 3}, {1, 3}}));
+  nested.subnetwork->scaling = Scaling::in_training;
+  StrategySpec parked =
+      testing::redrawn(testing::dealt(AssignmentKind::rolling, {{2, 3}, {1, 3}, {1, 3}}), 1);
+  parked.bucket = Bytes::bytes(100);
   StrategySpec pipes = testing::pipeline("zb-h1", 2, 3);
   pipes.sharding = Sharding::gradients;
   StrategySpec sequences = testing::pipeline("zb-h1", 2, 3);
@@ -104,6 +110,8 @@ std::vector<Good> good_plans() {
       {"backward masking", backward, small_gpt(3, 1), 3},
       {"sharded, backward masking", sharded_backward, small_gpt(3, 1), 3},
       {"one holder, backward masking", alone, small_mlp(), 3},
+      {"nested", nested, small_mlp(), 3},
+      {"parked", parked, small_gpt(3, 1), 3},
       {"zero3 x 1f1b", all, small_mlp(), 4},
       {"zero2 x zb-h1", pipes, small_mlp(), 4},
       {"tensor, two micro-batches", tensor(false, 2), small_gpt(1, 0), 4},
@@ -507,6 +515,25 @@ void change_holding(Mutator& m) {
   }
 }
 
+// A class of some program is parked in another, too, or with nobody instead.
+void change_parking(Mutator& m) {
+  const ParameterClass* from = m.any_class();
+  if (from == nullptr) return;
+  ParameterClass parked = *from;
+  parked.is_held = false;
+  parked.holders = 0;
+  parked.group.reset();
+  parked.readers.reset();
+  RankProgram& into = m.one_of(m.plan.programs);
+  into.buffers.push_back(
+      {.kind = BufferKind::parameters,
+       .size = Bytes::bytes(parked.elements * state_sizes(m.plan.training).parameter),
+       .parameter_class = ParameterClassId(into.parameter_classes.size())});
+  into.parameter_classes.push_back(parked);
+  ParameterClass* last = m.any_class();
+  if (m.below(2) == 0 && is_parked(*last)) last->parameters.clear(), last->elements = 0;
+}
+
 void change_holders(Mutator& m) {
   ParameterClass* held = m.any_class();
   if (held != nullptr) held->holders = m.another(held->holders);
@@ -622,6 +649,7 @@ constexpr Mutation kMutations[] = {
     {"swap two operands", swap_operands},
     {"sharding of a class", change_sharding},
     {"who holds or reads a class", change_holding},
+    {"where a class is parked", change_parking},
     {"holders of a class", change_holders},
     {"masking", change_masking},
     {"buckets of a class", change_buckets},

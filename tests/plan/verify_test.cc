@@ -232,6 +232,150 @@ TEST(Verify, PointsIntoThePlansText) {
               HasSubstr("it divides by 3, but 2 replicas add to these gradients"));
 }
 
+// ---- what nobody holds -------------------------------------------------------------------------
+
+// Where something is parked: program and class.
+std::pair<RankProgram*, ParameterClassId> find_parked(Plan& plan) {
+  for (RankProgram& program : plan.programs) {
+    for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
+      if (is_parked(program.parameter_classes[c])) return {&program, ParameterClassId(c)};
+    }
+  }
+  ADD_FAILURE() << "nothing is parked";
+  return {&plan.programs.front(), ParameterClassId(0)};
+}
+Buffer& find_buffer(RankProgram& program, ParameterClassId c, BufferKind kind) {
+  for (Buffer& buffer : program.buffers) {
+    if (buffer.parameter_class == c && buffer.kind == kind) return buffer;
+  }
+  ADD_FAILURE() << "no " << to_string(kind);
+  return program.buffers.front();
+}
+
+// A class of another program, with its weights, parked here.
+void park_here(RankProgram& here, const ParameterClass& other, std::int64_t element_bytes) {
+  ParameterClass parked = other;
+  parked.is_held = false;
+  parked.holders = 0;
+  parked.group.reset();
+  here.buffers.push_back({.kind = BufferKind::parameters,
+                          .size = Bytes::bytes(other.elements * element_bytes),
+                          .parameter_class = ParameterClassId(here.parameter_classes.size())});
+  here.parameter_classes.push_back(parked);
+}
+
+TEST(Verify, NamesWhatIsWrongWithWhatIsParked) {
+  const StrategySpec strategy = testing::redrawn(
+      testing::dealt(AssignmentKind::rolling, {{1, 2}, {1, 3}, {1, 3}, {1, 4}}), 1);
+  const auto parked = [](Plan& p) -> ParameterClass& {
+    const auto [program, c] = find_parked(p);
+    return program->parameter_classes[c.index()];
+  };
+  // Another program than the one where it is parked.
+  const auto elsewhere = [](Plan& p) -> RankProgram& {
+    const RankProgram* here = find_parked(p).first;
+    return p.programs[here == &p.programs[0] ? 1 : 0];
+  };
+  const std::vector<Damage> cases = {
+      {"twice", strategy, [&](Plan& p) { park_here(elsewhere(p), parked(p), 4); },
+       "is parked here and on rank"},
+      {"twice on one rank", strategy,
+       [&](Plan& p) { park_here(*find_parked(p).first, parked(p), 4); }, "is in classes"},
+      {"nowhere", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         find_buffer(*program, c, BufferKind::optimizer_state).size = Bytes{};
+         find_buffer(*program, c, BufferKind::parameters).size = Bytes{};
+         parked(p).parameters.clear();
+         parked(p).elements = 0;
+       },
+       "is lost: nobody holds it, and it is parked nowhere"},
+      {"held elsewhere", strategy,
+       [&](Plan& p) {
+         RankProgram& first = p.programs[0];
+         const auto of_unit = [&](const ParameterClass& own) {
+           return own.is_held && own.holders < 4 && !is_parked(own);
+         };
+         const auto own =
+             std::find_if(first.parameter_classes.begin(), first.parameter_classes.end(), of_unit);
+         ASSERT_NE(own, first.parameter_classes.end());
+         const auto without = std::find_if(p.programs.begin(), p.programs.end(), [&](auto& it) {
+           return std::none_of(
+               it.parameter_classes.begin(), it.parameter_classes.end(),
+               [&](const auto& other) { return other.parameters == own->parameters; });
+         });
+         ASSERT_NE(without, p.programs.end());
+         park_here(*without, *own, 4);
+       },
+       "is parked here, and held"},
+      {"used", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         const auto weights = &find_buffer(*program, c, BufferKind::parameters);
+         program->ops[find_op(*program, OpKind::forward).index()].operands.push_back(
+             {BufferId(static_cast<std::size_t>(weights - program->buffers.data())), Access::read});
+       },
+       ", which is parked"},
+      {"its unit is held", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         const Net net = *whole_net(p);
+         const auto first = program->parameter_classes[c.index()].parameters.front();
+         program->subnetwork.holds[net.parameters[first.index()].unit->index()] = true;
+       },
+       "is used here, but parked"},
+      {"everybody's", strategy,
+       [&](Plan& p) {
+         const Net net = *whole_net(p);
+         for (ParameterClass& own : p.programs[0].parameter_classes) {
+           if (net.parameters[own.parameters.front().index()].unit) continue;
+           own.is_held = false;
+           own.group.reset();
+           own.holders = 0;
+         }
+       },
+       "which is parked"},
+      {"with holders", strategy, [&](Plan& p) { parked(p).holders = 1; },
+       "is parked, but has 1 holders"},
+      {"in a group", strategy, [&](Plan& p) { parked(p).group = 0; },
+       "is parked, but has holders' group or shards"},
+      {"with readers", strategy, [&](Plan& p) { parked(p).readers = 0; },
+       "has readers, but what is not held is absent"},
+      {"where all read it", strategy, [](Plan& p) { p.masking = Masking::backward; },
+       "is only read, but has no readers"},
+      {"with gradients", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         find_buffer(*program, c, BufferKind::optimizer_state).kind = BufferKind::gradients;
+       },
+       "which is parked"},
+      {"in part", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         find_buffer(*program, c, BufferKind::parameters).size -= Bytes::bytes(4);
+       },
+       "all of its weights are kept once"},
+      {"with a part of its state", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         find_buffer(*program, c, BufferKind::optimizer_state).size -= Bytes::bytes(4);
+       },
+       "all of its weights are kept once"},
+      {"without weights", strategy,
+       [&](Plan& p) {
+         const auto [program, c] = find_parked(p);
+         find_buffer(*program, c, BufferKind::parameters).kind = BufferKind::optimizer_state;
+       },
+       "all of its weights are kept once"},
+  };
+  for (const Damage& c : cases) {
+    Plan plan = good(c.strategy);
+    EXPECT_EQ(errors_of(plan), "") << c.name;
+    c.damage(plan);
+    EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
+  }
+}
+
 // ---- clipped gradients -------------------------------------------------------------------------
 
 Plan clipped(const testing::PlanCase& c) {

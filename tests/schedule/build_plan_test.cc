@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
@@ -47,6 +49,117 @@ TEST(BuildPlan, WholeSubnetworksAreDataParallel) {
   whole.strategy = ddp.strategy;
   whole.mesh = ddp.mesh;
   EXPECT_EQ(print(whole), print(ddp));
+}
+
+// ... and so is a share of all units for everybody.
+TEST(BuildPlan, SharesOfAllUnitsAreDataParallel) {
+  const Plan ddp = plan_of(testing::data_parallel());
+  for (const AssignmentKind kind :
+       {AssignmentKind::nested, AssignmentKind::random, AssignmentKind::rolling}) {
+    for (const Construction construction : {Construction::block, Construction::width}) {
+      StrategySpec strategy = testing::dealt(kind, std::vector<Fraction>(4));
+      strategy.subnetwork->construction = construction;
+      strategy.subnetwork->scaling = Scaling::in_training;
+      Plan whole = plan_of(strategy);
+      whole.strategy = ddp.strategy;
+      whole.mesh = ddp.mesh;
+      EXPECT_EQ(print(whole), print(ddp));
+    }
+  }
+}
+
+// Everybody's share of the units is scaled by what it lacks; the plan's is that of nobody then. At
+// test it is the mean share.
+TEST(BuildPlan, ScalesBranchesByTheirWorkersShare) {
+  StrategySpec strategy =
+      testing::by_width(testing::dealt(AssignmentKind::nested, {{1, 1}, {1, 2}, {1, 2}, {1, 4}}));
+  strategy.subnetwork->scaling = Scaling::in_training;
+  const Plan plan = plan_of(strategy);
+  const Net full = *whole_net(plan);
+  EXPECT_EQ(plan.branch_scale_at_test, 1);
+  EXPECT_EQ(plan.branch_scale_in_training, 1);
+  const double expected[] = {1, 2, 2, 4};
+  for (std::size_t r = 0; r < 4; ++r) {
+    const RankProgram& program = program_of(plan, RankId(r));
+    EXPECT_EQ(program.branch_scale_in_training, expected[r]);
+    std::size_t sums = 0;
+    const Net net = net_of(plan, full, program);
+    for (const Layer& layer : net.layers) {
+      if (const auto* sum = std::get_if<Sum>(&layer.spec)) {
+        EXPECT_EQ(sum->scale, expected[r]);
+        ++sums;
+      }
+    }
+    EXPECT_EQ(sums, 9u) << "one for each width";
+  }
+  strategy.subnetwork->scaling = Scaling::at_test;
+  EXPECT_EQ(plan_of(strategy).branch_scale_at_test, 2.25 / 4);
+  EXPECT_EQ(plan_of(strategy).programs[1].branch_scale_in_training, std::nullopt);
+  // 0.3 of 4 units are 2: the scale is that of what is held.
+  strategy.subnetwork->coverages.assign(4, {3, 10});
+  EXPECT_EQ(plan_of(strategy).branch_scale_at_test, 0.5);
+  strategy.subnetwork->scaling = Scaling::in_training;
+  EXPECT_EQ(plan_of(strategy).branch_scale_in_training, 2) << "all alike: it is the plan's";
+  EXPECT_EQ(plan_of(strategy).programs[0].branch_scale_in_training, std::nullopt);
+}
+
+// Of 9 blocks 5 are held by the first and 3 by the second worker: 4 are parked, whole, on one
+// replica each, with the optimizer's state only where somebody may hold them later.
+TEST(BuildPlan, ParksWhatNobodyHolds) {
+  StrategySpec strategy = testing::dealt(AssignmentKind::nested, {{1, 2}, {1, 3}});
+  strategy.data = 2;
+  for (const bool redraws : {false, true}) {
+    if (redraws) strategy.subnetwork->assignment = AssignmentKind::rolling;
+    const Plan plan = plan_of(redraws ? testing::redrawn(strategy, 1) : strategy, 4);
+    const Status good = verify(plan);
+    EXPECT_TRUE(good.ok()) << format(good.errors());
+    const Net net = *whole_net(plan);
+    std::set<UnitId> parked;
+    for (std::size_t r = 0; r < 4; ++r) {
+      const RankProgram& program = program_of(plan, RankId(r));
+      for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
+        const ParameterClass& own = program.parameter_classes[c];
+        if (!is_parked(own)) continue;
+        EXPECT_EQ(own.holders, 0);
+        for (const ParameterId id : own.parameters)
+          parked.insert(*net.parameters[id.index()].unit);
+        std::map<BufferKind, Bytes> buffers;
+        for (const Buffer& buffer : program.buffers) {
+          if (buffer.parameter_class == ParameterClassId(c)) buffers[buffer.kind] = buffer.size;
+        }
+        const Bytes fp32 = Bytes::bytes(4 * own.elements);
+        std::map<BufferKind, Bytes> expected = {{BufferKind::parameters, fp32}};
+        if (redraws) expected[BufferKind::optimizer_state] = fp32;
+        EXPECT_EQ(buffers, expected);
+      }
+    }
+    EXPECT_EQ(parked.size(), 4u);
+    std::set<std::string> names;
+    for (const RankProgram& program : plan.programs)
+      EXPECT_TRUE(names.insert(program.name).second) << program.name;
+  }
+}
+
+// What a lost worker held alone, or kept for all, is lost.
+TEST(BuildPlan, CannotGoOnWithoutWhatIsParked) {
+  const auto message = [](std::int64_t lost) {
+    StrategySpec strategy = testing::dealt(AssignmentKind::nested, {{1, 2}, {1, 9}, {1, 3}});
+    strategy.subnetwork->lost = {lost};
+    const auto plan = testing::plan_of({"", strategy, testing::resnet20(), 3}, 255);
+    return plan ? "" : plan.errors().front().message;
+  };
+  EXPECT_NE(message(0).find("' is lost with its holder: the others cannot go on"),
+            std::string::npos)
+      << message(0);
+  EXPECT_NE(message(1).find("' is lost with worker 1, where it was parked: the others cannot"),
+            std::string::npos)
+      << message(1);
+  // With the others there: worker 2 holds nothing alone and keeps nothing.
+  StrategySpec strategy = testing::dealt(AssignmentKind::nested, {{1, 1}, {1, 9}, {1, 3}});
+  strategy.subnetwork->lost = {2};
+  const auto left = testing::plan_of({"", strategy, testing::resnet20(), 3}, 255);
+  ASSERT_TRUE(left.ok()) << format(left.errors());
+  EXPECT_TRUE(verify(*left).ok());
 }
 
 // The others hold what they held, and divide by those that are left: a unit's holders, all workers

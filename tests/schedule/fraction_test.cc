@@ -23,6 +23,15 @@ TEST(Fraction, RefusesTheRest) {
   }
 }
 
+TEST(Fraction, OfACountIsRoundedUp) {
+  EXPECT_EQ(ceiling_of({1, 2}, 4), 2);
+  EXPECT_EQ(ceiling_of({1, 2}, 5), 3);
+  EXPECT_EQ(ceiling_of({1, 3}, 3), 1);
+  EXPECT_EQ(ceiling_of({1, 100}, 3), 1);
+  EXPECT_EQ(ceiling_of({1, 1}, 3), 3);
+  EXPECT_EQ(ceiling_of({333'333'333, 1'000'000'000}, 3), 1) << "0.999999999";
+}
+
 TEST(Fraction, PrintsItself) {
   EXPECT_EQ(to_string(Fraction{1, 2}), "1/2");
   EXPECT_EQ(to_string(Fraction{1, 1}), "1");

@@ -70,6 +70,19 @@ inline StrategySpec subnetwork(Fraction coverage, AxisSize workers = std::nullop
   return strategy;
 }
 
+// By worker, whoever else holds what they hold.
+inline StrategySpec dealt(AssignmentKind kind, std::vector<Fraction> coverages) {
+  StrategySpec strategy = subnetwork({1, 1});
+  strategy.subnetwork->assignment = kind;
+  strategy.subnetwork->coverages = std::move(coverages);
+  return strategy;
+}
+inline StrategySpec redrawn(StrategySpec strategy, std::int64_t draw) {
+  strategy.subnetwork->redraw = 100;
+  strategy.subnetwork->draw = draw;
+  return strategy;
+}
+
 inline StrategySpec by_width(StrategySpec strategy) {
   strategy.subnetwork->construction = Construction::width;
   return strategy;
@@ -147,6 +160,23 @@ inline std::vector<PlanCase> all_cases() {
   unequal.subnetwork->coverages = {{3, 4}, {3, 4}, {1, 4}, {1, 4}};
   unequal.subnetwork->always_held = {"stage1_block1", "stage3_block3"};
   cases.push_back({"unequal", unequal, resnet20(), 4});
+  StrategySpec nested = by_width(dealt(AssignmentKind::nested, {{1, 1}, {1, 2}, {1, 2}, {1, 4}}));
+  nested.subnetwork->scaling = Scaling::in_training;
+  cases.push_back({"nested", nested, resnet20(), 4});
+  // Half of the blocks are parked.
+  const std::vector<Fraction> halves_of_four = {{1, 2}, {1, 2}, {1, 4}, {1, 4}};
+  cases.push_back({"nested_blocks", dealt(AssignmentKind::nested, halves_of_four), gpt, 4});
+  StrategySpec random = by_width(dealt(AssignmentKind::random, {{1, 4}, {1, 8}}));
+  random.subnetwork->width_units = 8;
+  random.data = 2;
+  cases.push_back({"random", redrawn(random, 3), resnet20(), 4});
+  StrategySpec rolling = redrawn(dealt(AssignmentKind::rolling, {{1, 2}, {1, 4}}), 2);
+  rolling.data = 2;
+  rolling.pipeline = PipelineSpec{2, "1f1b", 2};
+  cases.push_back({"rolling", rolling, gpt, 8});
+  cases.push_back({"nested_backward",
+                   masked_backward(dealt(AssignmentKind::nested, {{1, 1}, {1, 2}, {1, 2}, {1, 4}})),
+                   resnet20(), 4});
   for (int level = 1; level <= 3; ++level) {
     StrategySpec zero = data_parallel();
     zero.sharding = static_cast<Sharding>(level);

@@ -63,7 +63,8 @@ class Facts {
  public:
   Facts(const RandomCase& c, const Plan& plan)
       : strategy(c.strategy), plan(plan), net(*whole_net(plan)), mesh(plan.mesh) {
-    holders = strategy.subnetwork ? *holders_of(*strategy.subnetwork, mesh.workers) : 1;
+    if (strategy.subnetwork && strategy.subnetwork->assignment == AssignmentKind::balanced)
+      holders = *holders_of(*strategy.subnetwork, mesh.workers);
     shape = pipeline_shape(strategy, mesh);
     const StateSizes sizes = state_sizes(plan.training);
     g = sizes.gradient;
@@ -75,8 +76,19 @@ class Facts {
   // of a unit are `holders` workers, of all else all of them; each is repeated for every data
   // replica. Slices are summed each for themselves, terms over the slices, too.
   std::int64_t members(const Parameter& p) const {
-    const std::int64_t workers = p.unit ? holders : mesh.workers;
+    const std::int64_t workers = p.unit ? holders_of_unit(*p.unit) : mesh.workers;
     return mesh.data * workers * (p.spread == Spread::partial ? mesh.tensor : 1);
+  }
+  // Where units are dealt by coverage: replicas whose programs hold it, of each worker's `data`.
+  std::int64_t holders_of_unit(UnitId unit) const {
+    if (!strategy.subnetwork || strategy.subnetwork->assignment == AssignmentKind::balanced)
+      return holders;
+    std::set<std::int64_t> replicas;
+    for (const RankBinding& rank : plan.ranks) {
+      if (plan.programs[rank.program.index()].subnetwork.holds[unit.index()])
+        replicas.insert(rank.first_micro_batch);
+    }
+    return std::ssize(replicas) / mesh.data;
   }
   std::int64_t groups(const Parameter& p) const {
     return p.spread == Spread::partial ? 1 : mesh.tensor;
@@ -84,7 +96,8 @@ class Facts {
   // Members that read it, but are none of those.
   std::int64_t only_readers(const Parameter& p) const {
     if (plan.masking == Masking::forward || !p.unit) return 0;
-    return mesh.data * (mesh.workers - holders) * (p.spread == Spread::partial ? mesh.tensor : 1);
+    return mesh.data * (mesh.workers - holders_of_unit(*p.unit)) *
+           (p.spread == Spread::partial ? mesh.tensor : 1);
   }
   Sharding sharding(const Parameter& p) const {
     return members(p) > 1 ? strategy.sharding : Sharding::none;
@@ -123,6 +136,7 @@ class Facts {
 std::int64_t expected_reduced(const Facts& facts) {
   std::int64_t bytes = 0;
   for (const Parameter& p : facts.net.parameters) {
+    if (facts.members(p) == 0) continue;  // nobody trains it
     const std::int64_t once =
         facts.groups(p) * (facts.members(p) - 1) * p.shape.elements() * facts.g;
     switch (facts.sharding(p)) {
@@ -155,6 +169,7 @@ bool backward_reads(const Facts& facts, SegmentId segment) {
 std::int64_t expected_gathered(const Facts& facts) {
   std::int64_t bytes = 0;
   for (const Parameter& p : facts.net.parameters) {
+    if (facts.members(p) == 0) continue;
     const std::int64_t once =
         facts.groups(p) * (facts.members(p) - 1) * p.shape.elements() * facts.w;
     switch (facts.sharding(p)) {
@@ -253,9 +268,26 @@ void check_traffic(const Facts& facts) {
 
 // ---- memory ------------------------------------------------------------------------------------
 
+// What nobody holds is parked once, slice by slice: by one replica.
+void check_parked(const Facts& facts, std::int64_t in_programs) {
+  std::int64_t expected = 0, on_ranks = 0;
+  for (const Parameter& p : facts.net.parameters) {
+    if (facts.plan.masking == Masking::forward && p.unit && facts.members(p) == 0)
+      expected += facts.mesh.tensor * p.shape.elements();
+  }
+  for (std::size_t r = 0; r < facts.plan.ranks.size(); ++r) {
+    for (const ParameterClass& c : program_of(facts.plan, RankId(r)).parameter_classes)
+      on_ranks += is_parked(c) ? c.elements : 0;
+  }
+  EXPECT_EQ(on_ranks, expected);
+  EXPECT_LE(in_programs, expected);
+}
+
 // A rank has its stages' parameters in full or, at and above the level that shards them, a share of
 // every bucket, rounded up (Rajbhandari et al., figure 1).
 void check_state(const Facts& facts) {
+  const bool redraws = facts.strategy.subnetwork && facts.strategy.subnetwork->redraw;
+  std::int64_t parked = 0;
   const StateSizes sizes = state_sizes(facts.plan.training);
   for (const RankProgram& program : facts.plan.programs) {
     std::map<BufferKind, std::int64_t> have, expected;
@@ -273,12 +305,19 @@ void check_state(const Facts& facts) {
       held += own.parameters[p.index()].shape.elements();
     std::map<Sharding, std::int64_t> elements;  // kept by a rank where this level is sharded
     for (const ParameterClass& c : program.parameter_classes) {
-      in_classes += c.elements;
-      // What is only read has neither gradients nor state.
+      // What is only read has neither gradients nor state; what is parked has the state if somebody
+      // may go on with it.
       if (!c.is_held) {
         elements[Sharding::parameters] += c.elements;
+        if (is_parked(c)) {
+          elements[Sharding::optimizer_state] += redraws ? c.elements : 0;
+          parked += c.elements;
+        } else {
+          in_classes += c.elements;
+        }
         continue;
       }
+      in_classes += c.elements;
       std::int64_t begin = 0;
       shares = 0;
       for (const std::int64_t end : c.buckets) {
@@ -298,6 +337,7 @@ void check_state(const Facts& facts) {
     expect(BufferKind::optimizer_state, Sharding::optimizer_state, sizes.optimizer);
     EXPECT_EQ(have, expected) << program.name;
   }
+  check_parked(facts, parked);
 }
 
 // Most micro-batches between their first forward and their last backward op at one time.

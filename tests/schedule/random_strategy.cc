@@ -123,6 +123,16 @@ SubnetworkSpec random_subnetwork(Draw& draw) {
       subnetwork.coverages.push_back({w % 2 == 0 ? 3 : 1, 4});
   }
   if (draw.one_in(4)) subnetwork.holders = draw.between(1, workers);
+  if (draw.one_in(3)) {
+    subnetwork.assignment = draw.one_of<AssignmentKind>(
+        {AssignmentKind::nested, AssignmentKind::random, AssignmentKind::rolling});
+    subnetwork.coverages.clear();
+    for (std::int64_t w = 0; w < workers; ++w)
+      subnetwork.coverages.push_back({draw.between(1, 4), 4});
+    if (draw.one_in(2)) subnetwork.width_units = draw.between(2, 6);
+    if (draw.one_in(2)) subnetwork.redraw = 100;
+    subnetwork.draw = draw.between(0, 4);
+  }
   subnetwork.scaling =
       draw.one_of<Scaling>({Scaling::at_test, Scaling::in_training, Scaling::none});
   subnetwork.balance = draw.one_of<Balance>({Balance::flops, Balance::parameters, Balance::saved});
@@ -216,10 +226,17 @@ std::string describe(const RandomCase& c) {
     text += fmt::format("; tensor={} sequence_parallel={}", *s.tensor->ranks,
                         s.tensor->sequence_parallel);
   if (s.subnetwork) {
-    text += fmt::format("; workers={} {} coverage={} holders={} {} {}", *s.subnetwork->workers,
-                        to_string(s.subnetwork->construction), to_string(s.subnetwork->coverage),
-                        s.subnetwork->holders.value_or(0), to_string(s.subnetwork->scaling),
-                        to_string(s.subnetwork->balance));
+    std::vector<std::string> coverages;
+    for (const Fraction& coverage : s.subnetwork->coverages)
+      coverages.push_back(to_string(coverage));
+    text += fmt::format(
+        "; workers={} {} {} {} coverage={},{} holders={} units={} redraw={} draw={} {} {}",
+        *s.subnetwork->workers, to_string(s.subnetwork->construction),
+        to_string(s.subnetwork->masking), to_string(s.subnetwork->assignment),
+        to_string(s.subnetwork->coverage), fmt::join(coverages, ","),
+        s.subnetwork->holders.value_or(0), s.subnetwork->width_units.value_or(0),
+        s.subnetwork->redraw.value_or(0), s.subnetwork->draw, to_string(s.subnetwork->scaling),
+        to_string(s.subnetwork->balance));
   }
   return text;
 }

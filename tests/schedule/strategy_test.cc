@@ -65,5 +65,38 @@ TEST(Strategy, HoldersAreAnExactProduct) {
   EXPECT_EQ(message(holders_of(subnetwork, 4)), "5 holders, but only 4 workers");
 }
 
+// Units of the 9 blocks that somebody holds and nobody else does have no sum to divide; those that
+// nobody holds nobody who sends.
+TEST(Strategy, SaysWhichSharesItCannotDealOut) {
+  const Net net = *build_net(testing::resnet20());
+  const auto problem = [&](AssignmentKind kind, std::vector<Fraction> coverages, bool averages) {
+    SubnetworkSpec spec = *testing::dealt(kind, std::move(coverages)).subnetwork;
+    if (averages) spec.averaging = Averaging::all;
+    if (!averages) spec.masking = Masking::backward;
+    return check_dealing(spec, 4, net);
+  };
+  for (const AssignmentKind kind :
+       {AssignmentKind::nested, AssignmentKind::random, AssignmentKind::rolling}) {
+    const bool random = kind == AssignmentKind::random;
+    EXPECT_EQ(problem(kind, {{1, 1}, {1, 1}, {1, 2}, {1, 4}}, true), std::nullopt);
+    EXPECT_EQ(problem(kind, {{1, 2}, {5, 9}, {1, 4}, {1, 4}}, true).has_value(), random);
+    EXPECT_EQ(problem(kind, {{2, 3}, {5, 9}, {1, 4}, {1, 4}}, true)->key, StrategyKey::averaging);
+    EXPECT_EQ(problem(kind, {{1, 1}, {1, 2}, {1, 4}, {1, 4}}, false), std::nullopt);
+    EXPECT_EQ(problem(kind, {{17, 18}, {1, 2}, {1, 4}, {1, 4}}, false), std::nullopt)
+        << "8.5 of 9 are 9";
+    EXPECT_EQ(problem(kind, {{8, 9}, {1, 2}, {1, 4}, {1, 4}}, false)->key, StrategyKey::masking);
+  }
+  SubnetworkSpec one;
+  one.assignment = AssignmentKind::nested;
+  one.construction = Construction::width;
+  one.coverage = {1, 2};
+  StrategySpec strategy;
+  strategy.subnetwork = one;
+  EXPECT_EQ(message(unit_rule(strategy, {.workers = 1}, net)),
+            "a width of one unit, as many as workers, is held whole: 'units' says how many");
+  strategy.subnetwork->width_units = 4;
+  EXPECT_EQ(unit_rule(strategy, {.workers = 1}, net)->of_width, 4);
+}
+
 }  // namespace
 }  // namespace rehearse

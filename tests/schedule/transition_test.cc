@@ -14,10 +14,11 @@ Plan drawn(StrategySpec strategy, std::int64_t draw, std::int64_t workers = 8) {
   return *testing::plan_of({"", strategy, testing::resnet20(), workers});
 }
 
+// With what is parked there.
 std::set<ParameterId> held_by(const Plan& plan, RankId rank) {
   std::set<ParameterId> held;
   for (const ParameterClass& own : program_of(plan, rank).parameter_classes) {
-    if (own.is_held) held.insert(own.parameters.begin(), own.parameters.end());
+    if (own.is_held || is_parked(own)) held.insert(own.parameters.begin(), own.parameters.end());
   }
   return held;
 }
@@ -25,9 +26,14 @@ std::set<ParameterId> held_by(const Plan& plan, RankId rank) {
 TEST(Transition, SendsEachMissingParameterOnceFromAHolder) {
   StrategySpec pipes = testing::subnetwork({1, 2}, 4);
   pipes.pipeline = PipelineSpec{2, "1f1b", 2};
+  StrategySpec random = testing::dealt(AssignmentKind::random, {{1, 3}, {1, 5}, {1, 9}, {1, 9}});
+  random.data = 2;
   for (const StrategySpec& strategy :
        {testing::subnetwork({1, 2}), testing::masked_backward(testing::subnetwork({1, 4})),
-        testing::by_width(testing::subnetwork({1, 4})), pipes}) {
+        testing::by_width(testing::subnetwork({1, 4})), pipes, testing::redrawn(random, 0),
+        testing::redrawn(testing::by_width(testing::dealt(AssignmentKind::rolling,
+                                                          std::vector<Fraction>(8, {1, 4}))),
+                         0)}) {
     const Plan before = drawn(strategy, 2), after = drawn(strategy, 3);
     const Transition transition = transition_between(before, after, *whole_net(before));
     EXPECT_FALSE(transition.moves.empty());
@@ -97,6 +103,33 @@ TEST(Transition, ToTheSameHoldersMovesNothing) {
       return std::count(holds.begin(), holds.end(), true);
     };
     EXPECT_GT(std::min(units(0), units(1)), std::max(units(2), units(3))) << draw;
+  }
+}
+
+// A rolling window of 2 of 8 units for everybody: one unit comes in, which one of the 8 had, and
+// one goes out, which stays parked where it was; all else stays. So 7 receive a unit of every
+// width.
+TEST(Transition, MovesOneUnitOfARollingWindow) {
+  const StrategySpec strategy =
+      testing::by_width(testing::dealt(AssignmentKind::rolling, std::vector<Fraction>(8, {1, 4})));
+  const auto plan = [&](std::int64_t draw) {
+    return *testing::plan_of({"", testing::redrawn(strategy, draw), testing::resnet20(), 8});
+  };
+  Plan before = plan(0);
+  const Net net = *whole_net(before);
+  for (std::int64_t draw = 1; draw < 12; ++draw) {
+    Plan after = plan(draw);
+    std::int64_t elements = 0;
+    for (const Parameter& parameter : net.parameters) {
+      const bool comes =
+          parameter.unit && parameter.unit->index() % 8 == static_cast<std::size_t>((draw + 1) % 8);
+      if (comes) elements += parameter.shape.elements();
+    }
+    const StateSizes sizes = state_sizes(testing::training());
+    EXPECT_EQ(transition_between(before, after, net).total().bytes(),
+              7 * elements * (sizes.parameter + sizes.optimizer))
+        << draw;
+    before = std::move(after);
   }
 }
 

@@ -251,10 +251,8 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
                         spec.recomputation == Recomputation::none;
   summary.data_parallel = is_plain && mesh.data > 1;
   if (!spec.subnetwork) return;
-  const std::int64_t holders = holders_of(*spec.subnetwork, mesh.workers).value();
-  const double coverage = static_cast<double>(holders) / static_cast<double>(mesh.workers);
-  summary.subnetwork = {
-      mesh.workers, holders, spec.subnetwork->step_multiplier.value_or(1 / coverage), {}, {}};
+  summary.subnetwork.emplace();
+  summary.subnetwork->workers = summary.subnetwork->holders = mesh.workers;
   const Assignment assignment = assignment_of(plan, net);
   for (std::size_t u = 0; u < net.units.size(); ++u) {
     auto& unit = summary.subnetwork->units.emplace_back();
@@ -263,6 +261,10 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
       if (assignment.holders[u][static_cast<std::size_t>(worker)]) unit.workers.push_back(worker);
     }
   }
+  const HolderCount holders = count_holders(*summary.subnetwork);
+  summary.subnetwork->holders = holders.least;
+  summary.subnetwork->step_multiplier = spec.subnetwork->step_multiplier.value_or(
+      1 / (holders.mean / static_cast<double>(mesh.workers)));
 }
 
 }  // namespace

@@ -50,7 +50,8 @@ int run(const Arguments& arguments) {
                          "the model has no unit that a worker could leave out: "
                          "every worker holds all"));
   }
-  const AssignmentSummary summary = summarize_assignment(*plan, net);
+  AssignmentSummary summary = summarize_assignment(*plan, net);
+  summary.coverages = coverages_asked(strategy->spec, strategy->mesh);
   if (arguments.has("json")) return std::cout << print_json(summary), kDone;
   std::cout << print_table(summary);
   if (arguments.has("lost")) std::cout << "the columns are the workers that are left, in order\n";

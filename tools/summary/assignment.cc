@@ -13,6 +13,7 @@
 #include "model/base/text.h"
 #include "model/plan/layout.h"
 #include "model/plan/plan_text.h"
+#include "tools/summary/summary.h"
 #include "tools/summary/table.h"
 
 namespace rehearse {
@@ -26,12 +27,12 @@ std::int64_t coordinate(const Mesh& mesh, std::int64_t rank, Axis axis) {
   return rank / inner % mesh.size(axis);
 }
 
-// The ranks of a worker in the first replica.
-std::vector<RankId> ranks_of(const Plan& plan, std::int64_t worker) {
+// The ranks of a worker in a replica.
+std::vector<RankId> ranks_of(const Plan& plan, std::int64_t worker, std::int64_t replica = 0) {
   std::vector<RankId> ranks;
   for (std::int64_t r = 0; r < plan.mesh.ranks(); ++r) {
     if (coordinate(plan.mesh, r, Axis::subnetwork) == worker &&
-        coordinate(plan.mesh, r, Axis::data) == 0)
+        coordinate(plan.mesh, r, Axis::data) == replica)
       ranks.push_back(RankId(r));
   }
   return ranks;
@@ -50,6 +51,7 @@ WorkerLoad load_of(const Plan& plan, const Net& net, std::int64_t worker) {
   const std::vector<RankId> ranks = ranks_of(plan, worker);
   const RankProgram& first = program_of(plan, ranks.front());
   load.units = std::count(first.subnetwork.holds.begin(), first.subnetwork.holds.end(), true);
+  load.share = static_cast<double>(load.units) / static_cast<double>(net.units.size());
   const Net own = net_of(plan, net, first);
   load.flops = flops_of(own, 1).total();
   for (const ParameterId id : parameters_of(own, SegmentId(0), end_segment(own))) {
@@ -59,8 +61,14 @@ WorkerLoad load_of(const Plan& plan, const Net& net, std::int64_t worker) {
   }
   for (const RankId rank : ranks) {
     const RankProgram& program = program_of(plan, rank);
-    load.state += state_of(program);
     load.activations += lay_out(program).live - state_of(program);
+  }
+  // Something may be parked with one replica and not with another.
+  for (std::int64_t replica = 0; replica < plan.mesh.data; ++replica) {
+    Bytes state;
+    for (const RankId rank : ranks_of(plan, worker, replica))
+      state += state_of(program_of(plan, rank));
+    load.state = std::max(load.state, state);
   }
   return load;
 }
@@ -144,33 +152,93 @@ std::string print_bytes(double n) {
   return human(Bytes::bytes(std::llround(n)));
 }
 
-std::string print_marks(const std::vector<bool>& holders) {
+std::string print_marks(const std::vector<bool>& holders,
+                        const std::optional<std::int64_t>& parked) {
   std::string marks;
   for (const bool holds : holders)
     marks += holds ? '#' : '.';
+  if (parked) marks[static_cast<std::size_t>(*parked)] = 'o';
   return marks;
 }
 
-// Fewest and most of any unit: where workers are lost, not the same.
-std::pair<std::int64_t, std::int64_t> holders_of_units(const Assignment& assignment) {
-  std::pair<std::int64_t, std::int64_t> range{assignment.workers, 0};
-  for (const auto& holders : assignment.holders) {
-    const std::int64_t count = std::count(holders.begin(), holders.end(), true);
-    range = {std::min(range.first, count), std::max(range.second, count)};
+// Of any unit: where workers are lost or units dealt by coverage, not the same.
+HolderCount holders_of_units(const Assignment& assignment) {
+  HolderCount count{assignment.workers, 0, 0};
+  for (const auto& by_worker : assignment.holders) {
+    const std::int64_t holders = std::count(by_worker.begin(), by_worker.end(), true);
+    count.least = std::min(count.least, holders);
+    count.most = std::max(count.most, holders);
+    count.mean += static_cast<double>(holders) / static_cast<double>(assignment.holders.size());
   }
-  return range;
+  return count;
 }
 
-std::string print_holders(const Assignment& assignment) {
-  const auto [least, most] = holders_of_units(assignment);
-  if (least < most)
-    return fmt::format("units are held by {} to {} of {} workers", least, most, assignment.workers);
+std::string print_holders(const AssignmentSummary& s) {
+  const Assignment& assignment = s.assignment;
+  const HolderCount count = holders_of_units(assignment);
+  const std::int64_t least = count.least;
+  if (!count.is_same()) {
+    const std::string mean =
+        s.coverages.empty() ? "" : fmt::format(", {:.4g} on average", count.mean);
+    return fmt::format("units are held by {} to {} of {} workers{}", least, count.most,
+                       assignment.workers, mean);
+  }
   return fmt::format("every unit is held by {} of {} workers, coverage {:.4g}", least,
                      assignment.workers,
                      static_cast<double>(least) / static_cast<double>(assignment.workers));
 }
 
+// Neighbours with the same numbers in one row.
+std::string print_coverages(const AssignmentSummary& s) {
+  std::vector<std::vector<std::string>> rows = {{"workers", "coverage", "share of the units"}};
+  for (std::size_t first = 0; first < s.coverages.size();) {
+    std::size_t last = first;
+    while (last + 1 < s.coverages.size() && s.coverages[last + 1] == s.coverages[first])
+      ++last;
+    rows.push_back({first == last ? std::to_string(first) : fmt::format("{}-{}", first, last),
+                    fmt::format("{:.4g}", s.coverages[first].value()),
+                    fmt::format("{:.4g}", s.loads[first].share)});
+    first = last + 1;
+  }
+  return align_columns(rows);
+}
+
+std::string print_parked(const AssignmentSummary& s) {
+  const auto parked = std::count_if(s.parked.begin(), s.parked.end(),
+                                    [](const auto& worker) { return worker.has_value(); });
+  if (parked == 0) return "";
+  return fmt::format(
+      "{} held by nobody: parked with the worker that is marked 'o', and untrained\n",
+      parked == 1 ? "1 unit is" : fmt::format("{} units are", parked));
+}
+
+// By unit.
+std::vector<std::optional<std::int64_t>> parked_units(const Plan& plan, const Net& net) {
+  std::vector<std::optional<std::int64_t>> parked(net.units.size());
+  for (std::int64_t r = 0; r < plan.mesh.ranks(); ++r) {
+    for (const ParameterClass& own : program_of(plan, RankId(r)).parameter_classes) {
+      if (!is_parked(own)) continue;
+      for (const ParameterId id : own.parameters)
+        parked[net.parameters[id.index()].unit->index()] =
+            coordinate(plan.mesh, r, Axis::subnetwork);
+    }
+  }
+  return parked;
+}
+
 }  // namespace
+
+std::vector<Fraction> coverages_asked(const StrategySpec& strategy, const Mesh& mesh) {
+  const SubnetworkSpec& spec = *strategy.subnetwork;
+  if (spec.assignment == AssignmentKind::balanced) return {};
+  std::vector<Fraction> left;
+  const std::vector<Fraction> all = coverages_of(spec, mesh.workers).value();
+  for (std::int64_t worker = 0; worker < mesh.workers; ++worker) {
+    if (std::count(spec.lost.begin(), spec.lost.end(), worker) == 0)
+      left.push_back(all[static_cast<std::size_t>(worker)]);
+  }
+  return left;
+}
 
 Assignment assignment_of(const Plan& plan, const Net& net) {
   Assignment assignment{plan.mesh.workers, {}};
@@ -189,6 +257,7 @@ AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
   summary.strategy = plan.strategy;
   summary.plan_hash = rehearse::plan_hash(plan);
   summary.assignment = assignment_of(plan, net);
+  summary.parked = parked_units(plan, net);
   for (const Unit& unit : net.units)
     summary.units.push_back(unit.name);
   for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker)
@@ -202,7 +271,7 @@ AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
 std::string print_table(const AssignmentSummary& s) {
   std::vector<std::vector<std::string>> units = {{"unit", "workers"}};
   for (std::size_t u = 0; u < s.units.size(); ++u)
-    units.push_back({s.units[u], print_marks(s.assignment.holders[u])});
+    units.push_back({s.units[u], print_marks(s.assignment.holders[u], s.parked[u])});
   std::string text = align_columns(units) + "\n";
   const auto row = [&](std::string name, auto get, auto print) {
     return spread(std::move(name), s.loads, get, print);
@@ -224,7 +293,8 @@ std::string print_table(const AssignmentSummary& s) {
           [](const WorkerLoad& w) { return static_cast<double>(w.activations.bytes()); },
           print_bytes),
   });
-  text += "\n" + print_holders(s.assignment) + "\n";
+  if (!s.coverages.empty()) text += "\n" + print_coverages(s);
+  text += "\n" + print_holders(s) + "\n" + print_parked(s);
   text += fmt::format("spectral gap {:.4f}{}\n", s.spectral_gap,
                       s.connected ? "" : ": the workers fall into parts that share no unit");
   text += fmt::format("{} sums of gradients in {} groups, in {} rounds\n", s.collectives, s.groups,
@@ -241,6 +311,7 @@ std::string print_json(const AssignmentSummary& s) {
       if (s.assignment.holders[u][w]) holders.push_back(w);
     }
     units.push_back({{"name", s.units[u]}, {"holders", holders}});
+    if (s.parked[u]) units.back()["parked"] = *s.parked[u];
   }
   for (std::size_t w = 0; w < s.loads.size(); ++w) {
     const WorkerLoad& load = s.loads[w];
@@ -250,18 +321,26 @@ std::string print_json(const AssignmentSummary& s) {
                      {"parameters", load.parameters},
                      {"state_bytes", load.state.bytes()},
                      {"activation_bytes", load.activations.bytes()}});
+    if (s.coverages.empty()) continue;
+    loads.back()["coverage"] = s.coverages[w].value();
+    loads.back()["share"] = load.share;
   }
-  const Json json = {{"strategy", s.strategy},
-                     {"plan_hash", s.plan_hash},
-                     {"workers", s.assignment.workers},
-                     {"holders", holders_of_units(s.assignment).first},
-                     {"spectral_gap", s.spectral_gap},
-                     {"connected", s.connected},
-                     {"groups", s.groups},
-                     {"collectives", s.collectives},
-                     {"rounds", s.rounds},
-                     {"units", units},
-                     {"loads", loads}};
+  const HolderCount holders = holders_of_units(s.assignment);
+  Json json = {{"strategy", s.strategy},
+               {"plan_hash", s.plan_hash},
+               {"workers", s.assignment.workers},
+               {"holders", holders.least},
+               {"spectral_gap", s.spectral_gap},
+               {"connected", s.connected},
+               {"groups", s.groups},
+               {"collectives", s.collectives},
+               {"rounds", s.rounds},
+               {"units", units},
+               {"loads", loads}};
+  if (!s.coverages.empty()) {
+    json["holders_mean"] = holders.mean;
+    json["holders_most"] = holders.most;
+  }
   return json.dump(1) + "\n";
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,10 @@ namespace rehearse {
 // Of one worker: all ranks that share its micro-batches together.
 struct WorkerLoad {
   std::int64_t units = 0;
-  Flops flops;  // of one sample, forward and backward
+  double share = 0;  // of the units
+  Flops flops;       // of one sample, forward and backward
   std::int64_t parameters = 0;
-  Bytes state;        // parameters, gradients and the optimizer's state
+  Bytes state;        // parameters, gradients and the optimizer's state; with what is parked here
   Bytes activations;  // the rest of the largest sum of live buffers
 };
 
@@ -25,13 +27,20 @@ struct AssignmentSummary {
   std::string strategy, plan_hash;
   std::vector<std::string> units;  // names
   Assignment assignment;
-  std::vector<WorkerLoad> loads;  // by worker
-  double spectral_gap = 0;        // assignment.h
+  // By unit that nobody holds: the worker whose replica keeps it.
+  std::vector<std::optional<std::int64_t>> parked;
+  std::vector<WorkerLoad> loads;    // by worker
+  std::vector<Fraction> coverages;  // asked for, where units are dealt by them; by worker
+  double spectral_gap = 0;          // assignment.h
   bool connected = false;
   // Groups in which gradients are summed, the sums of a step, and the rounds they take at least, if
   // each takes one and a rank takes part in one at a time, in the plan's order.
   std::int64_t groups = 0, collectives = 0, rounds = 0;
 };
+
+// By worker that is left: the coverage that a strategy asks for; empty where units have equally
+// many holders.
+std::vector<Fraction> coverages_asked(const StrategySpec& strategy, const Mesh& mesh);
 
 // Who holds which unit of whole_net(plan).
 Assignment assignment_of(const Plan& plan, const Net& net);

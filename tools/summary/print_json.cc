@@ -50,6 +50,11 @@ Json json_of(const SubnetworkSummary& s) {
                              s.units, [](const SubnetworkSummary::UnitHolders& unit) {
                                return Json{{"name", unit.name}, {"holders", unit.workers}};
                              })}};
+  const HolderCount holders = count_holders(s);
+  if (!holders.is_same()) {
+    json["holders_mean"] = holders.mean;
+    json["holders_most"] = holders.most;
+  }
   if (s.redraw) {
     json["redraw"] = {{"every_steps", s.redraw->every},
                       {"bytes_received", s.redraw->received.bytes()},

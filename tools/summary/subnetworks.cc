@@ -55,17 +55,23 @@ std::string beside(Bytes bytes, const StrategySummary* ddp,
       percent(static_cast<double>(bytes.bytes()), static_cast<double>(get(*ddp).bytes())));
 }
 
+// "2", or the fewest, the mean and the most: "1 / 2.25 / 4".
+std::string print_holders(const HolderCount& holders) {
+  if (holders.is_same()) return std::to_string(holders.least);
+  return fmt::format("{} / {:.4g} / {}", holders.least, holders.mean, holders.most);
+}
+
 std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary* ddp) {
   const SubnetworkSummary& it = *s.subnetwork;
-  const double coverage = static_cast<double>(it.holders) / static_cast<double>(it.workers);
+  const HolderCount holders = count_holders(it);
   std::string run_sent = "-", run_time = "-";
   if (ddp != nullptr) {
     run_sent = percent(steps(s) * sent_by_all(s), static_cast<double>(sent(*ddp).bytes()));
     run_time = percent(steps(s) * step_time(s).seconds(), ddp->step_time.seconds());
   }
   return {s.strategy,
-          fmt::format("{:.4g}", coverage),
-          fmt::format("{} of {}", it.holders, it.workers),
+          fmt::format("{:.4g}", holders.mean / static_cast<double>(it.workers)),
+          fmt::format("{} of {}", print_holders(holders), it.workers),
           beside(state(s), ddp, state),
           beside(activations(s), ddp, activations),
           beside(sent(s), ddp, sent),
@@ -101,6 +107,21 @@ const StrategySummary& fastest_run(const Summary& summary) {
 
 }  // namespace
 
+HolderCount count_holders(const SubnetworkSummary& summary) {
+  if (summary.units.empty())
+    return {summary.holders, summary.holders, static_cast<double>(summary.holders)};
+  HolderCount count{summary.workers, 0, 0};
+  std::int64_t sum = 0;
+  for (const SubnetworkSummary::UnitHolders& unit : summary.units) {
+    const std::int64_t holders = std::ssize(unit.workers);
+    count.least = std::min(count.least, holders);
+    count.most = std::max(count.most, holders);
+    sum += holders;
+  }
+  count.mean = static_cast<double>(sum) / static_cast<double>(summary.units.size());
+  return count;
+}
+
 std::string print_subnetworks(const Summary& summary) {
   const auto& all = summary.strategies;
   const bool any = std::any_of(all.begin(), all.end(),
@@ -119,6 +140,10 @@ std::string print_subnetworks(const Summary& summary) {
   if (ddp != nullptr)
     text +=
         fmt::format("Shares are of {}'s; sent/step is of all workers together.\n", ddp->strategy);
+  if (std::any_of(all.begin(), all.end(), [](const StrategySummary& s) {
+        return s.subnetwork && !count_holders(*s.subnetwork).is_same();
+      }))
+    text += "Holders of units that have not equally many: fewest / mean / most.\n";
   for (const StrategySummary& s : all) {
     if (!s.subnetwork || !s.subnetwork->redraw) continue;
     const SubnetworkSummary::Redraw& redraw = *s.subnetwork->redraw;

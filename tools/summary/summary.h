@@ -66,8 +66,8 @@ struct AccuracyAt {
 
 // Where workers hold parts of the network.
 struct SubnetworkSummary {
-  std::int64_t workers = 1, holders = 1;
-  double step_multiplier = 1;  // steps of its run for one of data parallelism's
+  std::int64_t workers = 1, holders = 1;  // holders: of a unit, or the fewest
+  double step_multiplier = 1;             // steps of its run for one of data parallelism's
   struct UnitHolders {
     std::string name;
     std::vector<std::int64_t> workers;  // that hold it, ascending
@@ -82,6 +82,14 @@ struct SubnetworkSummary {
   };
   std::optional<Redraw> redraw;
 };
+
+// Holders of a unit.
+struct HolderCount {
+  std::int64_t least = 1, most = 1;
+  double mean = 1;
+  bool is_same() const { return least == most; }
+};
+HolderCount count_holders(const SubnetworkSummary& summary);
 
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
 struct LargestSummary {

@@ -34,8 +34,20 @@ struct Case {
   std::int64_t micro_batches = 1;
   Sharding sharding = Sharding::none;
   Masking masking = Masking::forward;
+  // Given: units are dealt by them, to unequal numbers of holders.
+  std::vector<Fraction> coverages = {};
+  AssignmentKind assignment = AssignmentKind::nested;
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 };
+
+Case dealt(std::string name, const std::vector<Feature>& units, AssignmentKind assignment,
+           std::vector<Fraction> coverages, Masking masking = Masking::forward) {
+  Case c{std::move(name), units, std::ssize(coverages)};
+  c.masking = masking;
+  c.coverages = std::move(coverages);
+  c.assignment = assignment;
+  return c;
+}
 
 std::vector<Case> cases() {
   constexpr auto kBackward = Masking::backward;
@@ -56,6 +68,12 @@ std::vector<Case> cases() {
       {"n5_c3_backward", kSeven, 5, 3, 3, 1, Sharding::none, kBackward},
       {"n5_c2_backward_accumulated", kSeven, 5, 2, 4, 2, Sharding::none, kBackward},
       {"n4_c3_backward_zero2", kFive, 4, 3, 1, 1, Sharding::gradients, kBackward},
+      dealt("nested", kFour, AssignmentKind::nested, {{1, 1}, {1, 2}, {1, 2}, {1, 4}}),
+      dealt("nested_parked", kFive, AssignmentKind::nested, {{4, 5}, {2, 5}, {2, 5}, {1, 5}}),
+      dealt("nested_backward", kFour, AssignmentKind::nested, {{1, 1}, {1, 2}, {1, 4}}, kBackward),
+      dealt("random", kSeven, AssignmentKind::random, {{1, 2}, {1, 2}, {1, 3}, {1, 3}, {1, 7}}),
+      dealt("random_parked", kSeven, AssignmentKind::random, {{1, 4}, {1, 7}}),
+      dealt("rolling_parked", kFive, AssignmentKind::rolling, {{3, 5}, {1, 5}, {3, 5}, {2, 5}}),
   };
 }
 
@@ -71,6 +89,7 @@ class QuadraticCase : public ::testing::TestWithParam<Case> {
   Plan plan(const Optimizer& optimizer) const {
     const Case& c = GetParam();
     StrategySpec strategy = testing::subnetwork({c.holders, c.workers});
+    if (!c.coverages.empty()) strategy = testing::dealt(c.assignment, c.coverages);
     strategy.subnetwork->scaling = Scaling::none;
     strategy.subnetwork->masking = c.masking;
     strategy.micro_batches = c.micro_batches;
@@ -87,15 +106,33 @@ class QuadraticCase : public ::testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(Masks, QuadraticCase, ::testing::ValuesIn(cases()),
                          [](const auto& c) { return c.param.name; });
 
+VectorXd holders_of(const MatrixXd& holding) {
+  return holding.colwise().sum().transpose();
+}
+// By row: 1 over its holders; 0 where there are none.
+VectorXd per_holder(const MatrixXd& holding) {
+  const VectorXd holders = holders_of(holding);
+  return (holders.array() > 0).select(holders.cwiseInverse(), 0);
+}
+
 // A worker whose forward pass has the rows that s marks (1 or 0), and that trains those that h
 // marks, finds the gradient h o (L (s o X) - B). The mean of row j over its holders H_j is
 // sum_l L_jl Lam_jl X_l - B_j with Lam_jl = (holders of j that see l) / |H_j|: the operator is
 // L o Lam, and training ends where (L o Lam) X = B. A row of `holding` and `seen` per worker; where
 // they are one (forward masking), Lam_jl = (workers holding both) / (holders of j); where all see
 // all (backward masking), the operator is L and training ends at the optimum, whatever the masks.
+//
+// Each row is divided by the number of its own holders: nothing of this needs them to be equally
+// many. A row that nobody holds has no gradient and stays what it was at first; nobody sees it
+// either, so that it has no part in where the others end: (L o Lam) X = B in the rows that are
+// held.
 MatrixXd masked(const MatrixXd& hessian, const MatrixXd& holding, const MatrixXd& seen) {
-  const VectorXd holders = holding.colwise().sum().transpose();
-  return hessian.cwiseProduct(holders.cwiseInverse().asDiagonal() * holding.transpose() * seen);
+  return hessian.cwiseProduct(per_holder(holding).asDiagonal() * holding.transpose() * seen);
+}
+
+// The slope at 0 of what is held.
+MatrixXd masked(const MatrixXd& linear, const MatrixXd& holding) {
+  return per_holder(holding).cwiseProduct(holders_of(holding)).asDiagonal() * linear;
 }
 
 // The rate and momentum by which a quadratic with curvatures in [least, most] converges fastest: by
@@ -115,9 +152,13 @@ double relative(const MatrixXd& difference, const MatrixXd& of) {
 TEST_P(QuadraticCase, TrainingConvergesToTheFixedPoint) {
   Plan plan = this->plan(Optimizer{.rule = Sgd{0.9}});
   const MatrixXd hessian = problem.hessian(), linear = problem.linear();
-  const MatrixXd op = masked(hessian, problem.holding(plan), seen(plan));
+  const MatrixXd holding = problem.holding(plan);
+  const MatrixXd op = masked(hessian, holding, seen(plan));
+  std::vector<Eigen::Index> held, parked;
+  for (Eigen::Index row = 0; row < op.rows(); ++row)
+    (holders_of(holding)(row) > 0 ? held : parked).push_back(row);
   // Real and positive: times |H_j| the operator is a Schur product of positive matrices.
-  const VectorXd curvature = op.eigenvalues().real();
+  const VectorXd curvature = op(held, held).eigenvalues().real();
   ASSERT_GT(curvature.minCoeff(), 0) << "there is one fixed point";
   const Optimizer optimizer = heavy_ball(curvature.minCoeff(), curvature.maxCoeff());
   plan.training.optimizer = optimizer;
@@ -125,14 +166,17 @@ TEST_P(QuadraticCase, TrainingConvergesToTheFixedPoint) {
   const auto steps = static_cast<std::int64_t>(-20 / per_step);
 
   const exec::TrainingRun run = problem.train(plan, problem.all_samples(plan), steps);
-  const MatrixXd fixed = op.fullPivLu().solve(linear);
   const MatrixXd weights = problem.matrix(run.weights);
+  MatrixXd fixed = problem.matrix(run.first_step->weights);
+  EXPECT_EQ(weights(parked, Eigen::all), fixed(parked, Eigen::all)) << "bit for bit";
+  fixed(held, Eigen::all) =
+      MatrixXd(op(held, held)).fullPivLu().solve(MatrixXd(linear(held, Eigen::all)));
   EXPECT_LT(relative(weights - fixed, fixed), 1e-13) << steps << " steps";
   EXPECT_EQ(exec::differing_copies(run.ranks), "");
   // It is the masks' fixed point, not the optimum, unless everybody sees everything.
   const MatrixXd optimum = hessian.ldlt().solve(linear);
   const double bias = relative(weights - optimum, optimum);
-  if (GetParam().holders == GetParam().workers || GetParam().masking == Masking::backward) {
+  if (seen(plan).isOnes()) {
     EXPECT_LT(bias, 1e-13);
   } else {
     EXPECT_GT(bias, 0.1);
@@ -146,11 +190,13 @@ TEST_P(QuadraticCase, StepsAreThoseOfTheMeanOverHolders) {
   constexpr int kSteps = 12;
   const Plan plan = this->plan(Optimizer{.rule = Sgd{kMomentum}, .lr = kRate});
   const exec::TrainingRun run = problem.train(plan, problem.all_samples(plan), kSteps);
-  const MatrixXd op = masked(problem.hessian(), problem.holding(plan), seen(plan));
+  const MatrixXd holding = problem.holding(plan);
+  const MatrixXd op = masked(problem.hessian(), holding, seen(plan));
+  const MatrixXd slope = masked(problem.linear(), holding);
   MatrixXd weights = problem.matrix(run.first_step->weights);
   MatrixXd velocity = MatrixXd::Zero(weights.rows(), weights.cols());
   for (int step = 0; step < kSteps; ++step) {
-    velocity = kMomentum * velocity + op * weights - problem.linear();
+    velocity = kMomentum * velocity + op * weights - slope;
     weights -= kRate * velocity;
   }
   EXPECT_LT(relative(problem.matrix(run.weights) - weights, weights), 1e-14);
@@ -176,8 +222,8 @@ TEST_P(QuadraticCase, GradientsAlignAsTheMasksSay) {
   const MatrixXd weights = problem.matrix(run.weights), hessian = problem.hessian();
   const MatrixXd holding = problem.holding(plan), seen = this->seen(plan);
   const MatrixXd whole = hessian * weights - problem.linear();
-  const bool masks = GetParam().masking == Masking::forward && GetParam().holders < holding.rows();
-  const auto expect = [&](const std::optional<double>& cosine, double expected) {
+  // masks: whether a pass that is compared misses something.
+  const auto expect = [&](const std::optional<double>& cosine, double expected, bool masks) {
     ASSERT_TRUE(cosine);
     EXPECT_NEAR(*cosine, expected, 1e-12);
     if (masks) {
@@ -188,15 +234,15 @@ TEST_P(QuadraticCase, GradientsAlignAsTheMasksSay) {
   };
   std::vector<MatrixXd> own;
   MatrixXd mean = MatrixXd::Zero(weights.rows(), weights.cols());
-  const VectorXd holders = holding.colwise().sum().transpose();
   for (std::int64_t i = 0; i < holding.rows(); ++i) {
     const VectorXd held = holding.row(i).transpose();
     own.push_back(held.asDiagonal() *
                   (hessian * seen.row(i).asDiagonal() * weights - problem.linear()));
-    mean += holders.cwiseInverse().asDiagonal() * own.back();
-    expect(found.workers.at(static_cast<std::size_t>(i)), cosine(own.back(), whole, held));
+    mean += per_holder(holding).asDiagonal() * own.back();
+    expect(found.workers.at(static_cast<std::size_t>(i)), cosine(own.back(), whole, held),
+           !seen.row(i).isOnes());
   }
-  expect(found.aggregate, cosine(mean, whole, VectorXd::Ones(weights.rows())));
+  expect(found.aggregate, cosine(mean, whole, VectorXd::Ones(weights.rows())), !seen.isOnes());
   ASSERT_EQ(found.workers.size(), own.size());
   ASSERT_EQ(found.pairs.size(), own.size() * (own.size() - 1) / 2);
   for (const exec::Alignment::Pair& pair : found.pairs) {

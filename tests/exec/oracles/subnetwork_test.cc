@@ -269,6 +269,101 @@ TEST_P(Subnetwork, KeepsTheStateOfWhatItHolds) {
   }
 }
 
+// ---- unequal holders ---------------------------------------------------------------------------
+
+// Shares by worker, whoever else holds the units. Of two of the assignments, halves at most: some
+// units are nobody's.
+StrategySpec dealt(AssignmentKind kind, Construction construction) {
+  StrategySpec strategy = testing::dealt(
+      kind, kind == AssignmentKind::nested ? std::vector<Fraction>{{3, 4}, {1, 2}, {1, 2}, {1, 4}}
+                                           : std::vector<Fraction>{{1, 4}, {1, 4}, {1, 4}, {1, 4}});
+  strategy.subnetwork->construction = construction;
+  strategy.subnetwork->scaling =
+      kind == AssignmentKind::nested ? Scaling::in_training : Scaling::at_test;
+  strategy.bucket = kBucket;
+  return strategy;
+}
+
+constexpr AssignmentKind kDealt[] = {AssignmentKind::nested, AssignmentKind::random,
+                                     AssignmentKind::rolling};
+
+// By parameter: holders.
+std::vector<std::int64_t> count_holders(const Plan& plan, const Net& net) {
+  std::vector<std::int64_t> count(net.parameters.size(), 0);
+  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+    for (const ParameterClass& own : program_of(plan, RankId(rank)).parameter_classes) {
+      for (const ParameterId p : own.parameters)
+        count[p.index()] += own.is_held ? 1 : 0;
+    }
+  }
+  return count;
+}
+
+// What nobody holds is after any number of steps what it was at first, bit for bit, and evaluated
+// and hashed with the rest; all else moves. The first weights are those of a run where everybody
+// holds everything.
+TEST_P(Subnetwork, ParkedWeightsStayWhatTheyAre) {
+  constexpr std::int64_t kSteps = 4;
+  const auto whole =
+      train_locally(plan(testing::data_parallel("ddp", kBucket)), 1).first_step->weights;
+  for (const AssignmentKind kind : kDealt) {
+    const Plan plan = this->plan(dealt(kind, GetParam().construction));
+    const Net net = *whole_net(plan);
+    const auto run = train_locally(plan, kSteps);
+    const std::vector<std::int64_t> holders = count_holders(plan, net);
+    std::size_t parked = 0;
+    for (std::size_t p = 0; p < holders.size(); ++p) {
+      const auto& first = run.first_step->weights[p];
+      ASSERT_EQ(run.weights[p].size(), first.size());
+      ASSERT_FALSE(first.empty());
+      EXPECT_EQ(run.weights[p] == first, holders[p] == 0) << net.parameters[p].name;
+      // Blocks are the whole network's; of widths the first unit's slice has its parameter's id.
+      if (GetParam().construction == Construction::block) {
+        EXPECT_EQ(first, whole[p]);
+      }
+      const auto& gradient = run.first_step->gradients[p];
+      ASSERT_EQ(gradient.size(), first.size());
+      if (holders[p] > 0) continue;
+      ++parked;
+      EXPECT_EQ(gradient, std::vector<std::byte>(gradient.size()));
+    }
+    EXPECT_GT(parked, 0u) << to_string(kind);
+    EXPECT_EQ(exec::differing_copies(run.ranks), "");
+    EXPECT_EQ(std::set(run.weight_hashes.begin(), run.weight_hashes.end()).size(),
+              static_cast<std::size_t>(kSteps));
+  }
+}
+
+// As above: a class of c holders sends 2 (c - 1) times its bytes, whoever holds the others; a
+// holder has all of its state, and of what is parked one worker has the weights.
+TEST_P(Subnetwork, SendsAndKeepsByUnequalHolders) {
+  for (const AssignmentKind kind : kDealt) {
+    const Plan plan = this->plan(dealt(kind, GetParam().construction));
+    const Net net = *whole_net(plan);
+    const StateSizes bytes = state_sizes(plan.training);
+    const auto run = train_locally(plan, 1);
+    const std::vector<std::int64_t> holders = count_holders(plan, net);
+    std::int64_t sent = 0, kept = 0;
+    for (std::size_t p = 0; p < holders.size(); ++p) {
+      const std::int64_t n = net.parameters[p].shape.elements();
+      sent += 2 * std::max<std::int64_t>(holders[p] - 1, 0) * n * bytes.gradient;
+      kept +=
+          n * (holders[p] == 0 ? bytes.parameter
+                               : holders[p] * (bytes.parameter + bytes.gradient + bytes.optimizer));
+    }
+    Bytes real, state;
+    for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+      real += run.ranks[rank].traffic.sent;
+      const RankProgram& program = program_of(plan, RankId(rank));
+      EXPECT_EQ(run.ranks[rank].arena_extent, lay_out(program).arena);
+      for (const Buffer& buffer : program.buffers)
+        state += is_persistent(buffer.kind) ? buffer.size : Bytes{};
+    }
+    EXPECT_EQ(real.bytes(), sent) << to_string(kind);
+    EXPECT_EQ(state.bytes(), kept) << to_string(kind);
+  }
+}
+
 // ---- eight workers -----------------------------------------------------------------------------
 
 // Every variant on eight ranks: what is held by several is the same on all of them, and it learns.
@@ -296,6 +391,36 @@ TEST(SubnetworkOfEight, TrainsInEveryVariant) {
         const auto sum = [](auto begin) { return std::accumulate(begin, begin + kSome, 0.0); };
         EXPECT_LT(sum(run.losses.end() - kSome), 0.95 * sum(run.losses.begin())) << name;
       }
+    }
+  }
+}
+
+// HeteroFL, federated dropout and FedRolex, with what nobody holds.
+TEST(SubnetworkOfEight, TrainsWithUnequalHolders) {
+  constexpr std::int64_t kSteps = 40, kSome = 8;
+  const ModelSpec gpt = {"gpt",
+                         {{"layers", {8}},
+                          {"width", {16}},
+                          {"heads", {8}},
+                          {"vocabulary", {20}},
+                          {"sequence", {6}},
+                          {"positions", {6}}}};
+  Training training = testing::training(64);
+  training.dtype = DataType::fp64;
+  const std::vector<Fraction> shares = {{3, 4}, {3, 4}, {1, 2}, {1, 2},
+                                        {1, 2}, {1, 4}, {1, 4}, {1, 8}};
+  for (const AssignmentKind kind : kDealt) {
+    for (const Construction construction : {Construction::block, Construction::width}) {
+      StrategySpec strategy = testing::dealt(kind, shares);
+      strategy.subnetwork->construction = construction;
+      strategy.subnetwork->scaling =
+          kind == AssignmentKind::nested ? Scaling::in_training : Scaling::at_test;
+      const auto run = train_locally(executable(strategy, 8, gpt, training), kSteps);
+      const std::string name =
+          std::string(to_string(kind)) + ", " + std::string(to_string(construction));
+      EXPECT_EQ(exec::differing_copies(run.ranks), "") << name;
+      const auto sum = [](auto begin) { return std::accumulate(begin, begin + kSome, 0.0); };
+      EXPECT_LT(sum(run.losses.end() - kSome), 0.95 * sum(run.losses.begin())) << name;
     }
   }
 }
