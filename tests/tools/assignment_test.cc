@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <numeric>
+#include <set>
 
 #include "tests/schedule/plans.h"
 
@@ -82,6 +83,63 @@ TEST(SummarizeAssignment, JsonNamesTheHolders) {
     for (const auto& holder : unit["holders"])
       EXPECT_LT(holder, 4);
   }
+}
+
+// ---- unequal holders ---------------------------------------------------------------------------
+
+StrategySpec rolling(std::vector<Fraction> coverages) {
+  return testing::redrawn(
+      testing::by_width(testing::dealt(AssignmentKind::rolling, std::move(coverages))), 1);
+}
+
+// Windows of 2, 1, 1 and 1 of four units from unit 1 on: 1 and 2 are held by 4 and 1, 3 and 0 by
+// nobody. Each of these is with a worker that has one unit only: then all have two.
+TEST(SummarizeAssignment, ShowsSharesAndWhatIsParked) {
+  AssignmentSummary s = summary_of(rolling({{1, 2}, {1, 4}, {1, 5}, {1, 4}}), mlp(), 4);
+  std::vector<std::vector<bool>> expected(4, std::vector<bool>(4, false));
+  expected[1] = {true, true, true, true};
+  expected[2] = {true, false, false, false};
+  EXPECT_EQ(s.assignment.holders, expected);
+  const std::vector<double> shares = {0.5, 0.25, 0.25, 0.25};
+  std::set<std::int64_t> keepers;
+  for (std::size_t w = 0; w < 4; ++w) {
+    EXPECT_EQ(s.loads[w].share, shares[w]);
+    // 10 biases are everybody's; a unit has 16 x 16 + 16 + 16 x 10 weights.
+    const std::int64_t unit = 16 * 16 + 16 + 16 * 10;
+    EXPECT_EQ(s.loads[w].parameters, 10 + (w == 0 ? 2 : 1) * unit);
+    const bool keeps =
+        s.parked[0] == static_cast<std::int64_t>(w) || s.parked[3] == static_cast<std::int64_t>(w);
+    // fp32 weights, gradients and one moment; of what is parked no gradients.
+    EXPECT_EQ(s.loads[w].state.bytes(), 12 * s.loads[w].parameters + (keeps ? 8 * unit : 0));
+    if (keeps) keepers.insert(static_cast<std::int64_t>(w));
+  }
+  EXPECT_EQ(keepers.size(), 2u);
+  EXPECT_EQ(keepers.count(0), 0u);
+  EXPECT_FALSE(s.parked[1] || s.parked[2]);
+  EXPECT_TRUE(s.connected) << "all hold unit 1";
+  EXPECT_EQ(s.groups, 2) << "of what all hold, and of unit 1, which is the same group of all";
+}
+
+TEST(SummarizeAssignment, SaysWhatWasAskedForAndWhatCame) {
+  const StrategySpec strategy = rolling({{1, 2}, {1, 4}, {1, 5}, {1, 5}});
+  AssignmentSummary s = summary_of(strategy, mlp(), 4);
+  s.coverages = coverages_asked(strategy, {.workers = 4});
+  const std::string text = print_table(s);
+  for (const char* line :
+       {"workers  coverage  share of the units\n", "0             0.5                 0.5\n",
+        "1            0.25                0.25\n", "2-3           0.2                0.25\n",
+        "units are held by 0 to 4 of 4 workers, 1.25 on average\n",
+        "2 units are held by nobody: parked with the worker that is marked 'o', and untrained\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;
+  EXPECT_EQ(text.find("every unit"), std::string::npos);
+  const auto json = nlohmann::json::parse(print_json(s));
+  EXPECT_EQ(json["holders"], 0);
+  EXPECT_EQ(json["holders_mean"], 1.25);
+  EXPECT_EQ(json["holders_most"], 4);
+  EXPECT_EQ(json["loads"][2]["coverage"], 0.2);
+  EXPECT_EQ(json["loads"][2]["share"], 0.25);
+  EXPECT_EQ(json["units"][0]["parked"], *s.parked[0]);
+  EXPECT_FALSE(json["units"][1].contains("parked"));
 }
 
 }  // namespace

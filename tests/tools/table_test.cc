@@ -61,6 +61,27 @@ TEST(Table, OfSubnetworksShowsTheWholeRun) {
       << print_table(summary);
 }
 
+// Where units have unequal numbers of holders, coverage is the mean share and all three are shown.
+TEST(Table, OfSubnetworksShowsUnequalHolders) {
+  Summary summary = testing::summary("predicted");
+  summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
+  EXPECT_EQ(print_table(summary).find("fewest / mean / most"), std::string::npos);
+  SubnetworkSummary& it = *summary.strategies[2].subnetwork;
+  it.workers = 4;
+  it.holders = 1;
+  it.units = {{"block1", {0, 1, 2, 3}}, {"block2", {0, 1, 3}}, {"block3", {0}}, {"block4", {0}}};
+  const std::string text = print_table(summary);
+  EXPECT_NE(text.find("sub            0.5625  1 / 2.25 / 4 of 4  "), std::string::npos) << text;
+  EXPECT_NE(text.find("Holders of units that have not equally many: fewest / mean / most.\n"),
+            std::string::npos)
+      << text;
+  const std::string json = print_json(summary);
+  EXPECT_NE(json.find("\"holders_mean\": 2.25"), std::string::npos) << json;
+  const Result<Summary> again = parse_summary(json, "summary.json");
+  ASSERT_TRUE(again.ok()) << format(again.errors());
+  EXPECT_EQ(print_table(*again), text);
+}
+
 TEST(Diff, HoldsOneAgainstTheOther) {
   const Summary predicted = testing::summary("predicted");
   Summary measured = testing::summary("measured");
