@@ -29,6 +29,15 @@ std::vector<StrategyRow> axis_rows() {
        "data: auto, subnetwork: {workers: 4, coverage: 0.5, construction: width}"},
       {"subnetwork, unequal", "... workers with less memory hold less, every block as many of them",
        "data: auto, subnetwork: {workers: 4, coverage: [0.75, 0.75, 0.25, 0.25]}"},
+      {"subnetwork, nested", "HeteroFL: the first units of every width, more or fewer by worker",
+       "data: auto, subnetwork: {workers: 4, coverage: [1, 0.5, 0.5, 0.25], construction: width, "
+       "assignment: nested}"},
+      {"subnetwork, random", "federated dropout: units of every width at random, drawn anew",
+       "data: auto, subnetwork: {workers: 4, coverage: 0.5, construction: width, "
+       "assignment: random, redraw: 50}"},
+      {"subnetwork, rolling", "FedRolex: a window of the units of every width, which moves on",
+       "data: auto, subnetwork: {workers: 4, coverage: [0.5, 0.5, 0.25, 0.25], "
+       "construction: width, assignment: rolling, redraw: 50}"},
       {"subnetwork, backward", "the whole network runs; its parts are trained by their holders",
        "subnetwork: {workers: auto, coverage: 0.5, masking: backward}"},
       {"recompute, selective", "attention keeps no probabilities",
