@@ -229,7 +229,8 @@ class Training {
 
   // Notes what was asked for; whether there was anything to see after so many steps.
   bool look(std::int64_t steps) {
-    const bool tests = evaluation_ != nullptr && is_due(steps, options_.evaluate_every);
+    const bool tests = evaluation_ != nullptr && (is_due(steps, options_.evaluate_every) ||
+                                                  options_.evaluate_at.count(steps) > 0);
     const bool aligns = is_due(steps, options_.align_every);
     if (options_.hash_weights)
       run_.weight_hashes.push_back(weight_hash(*plan_, net_, executor_->parameters(), transport_));

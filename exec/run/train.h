@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ namespace rehearse::exec {
 
 struct TrainOptions {
   std::int64_t steps = 1;
-  std::int64_t evaluate_every = 0;  // steps; 0: never
-  std::int64_t align_every = 0;     // the same, of the subnetworks' gradients
+  std::int64_t evaluate_every = 0;          // steps; 0: never
+  std::set<std::int64_t> evaluate_at = {};  // ... and after so many
+  std::int64_t align_every = 0;             // the same, of the subnetworks' gradients
   std::function<void(std::int64_t step, double loss)>
       progress;  // on the first rank that has the loss
   bool keep_first_step = false, keep_weights = false, hash_weights = false;  // in the result

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <iostream>
+#include <set>
 
 #include "exec/data/batches.h"
 #include "model/base/text.h"
@@ -26,6 +27,7 @@ Syntax syntax() {
        "device profile instead of the scenario's: stages are cut by its prices"});
   syntax.options.push_back({"steps", "N", "steps to train, 2 or more (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
+  syntax.options.push_back({"evaluate-at", "N,N,...", "test it after these numbers of steps, too"});
   syntax.options.push_back({"alignment", "K",
                             "say after every K steps how well the gradients of subnetworks align "
                             "with the whole network's"});
@@ -71,7 +73,23 @@ struct Settings {
   BackendChoice backend;
   std::optional<std::int64_t> steps = std::nullopt;
   std::int64_t evaluate_every = 0, align_every = 0;
+  std::set<std::int64_t> evaluate_at = {};
 };
+
+Result<std::set<std::int64_t>> evaluated_steps(const Arguments& arguments) {
+  std::set<std::int64_t> steps;
+  const auto text = arguments.get("evaluate-at");
+  if (!text) return steps;
+  for (const std::string_view word : split(*text, ',')) {
+    const auto step = parse_integer(trim(word));
+    if (!step || *step < 1) {
+      return error(
+          fmt::format("--evaluate-at expects numbers of steps, such as 100,200, got '{}'", *text));
+    }
+    steps.insert(*step);
+  }
+  return steps;
+}
 
 Result<Settings> settings_of(const Arguments& arguments) {
   const Result<BackendChoice> backend = backend_of(arguments);
@@ -83,6 +101,9 @@ Result<Settings> settings_of(const Arguments& arguments) {
   const Result<std::int64_t> every = arguments.count("evaluate-every", 0, 1);
   if (!every) return every.errors();
   settings.evaluate_every = *every;
+  const Result<std::set<std::int64_t>> at = evaluated_steps(arguments);
+  if (!at) return at.errors();
+  settings.evaluate_at = *at;
   const Result<std::int64_t> aligns = arguments.count("alignment", 0, 1);
   if (!aligns) return aligns.errors();
   settings.align_every = *aligns;
@@ -91,6 +112,13 @@ Result<Settings> settings_of(const Arguments& arguments) {
 
 std::int64_t steps_of(const Settings& settings, const Plan& plan) {
   return settings.steps.value_or(plan.training.steps);
+}
+
+Status check_evaluations(const Settings& settings, const Plan& plan) {
+  const std::int64_t steps = steps_of(settings, plan);
+  if (settings.evaluate_at.empty() || *settings.evaluate_at.rbegin() <= steps) return success();
+  return error(fmt::format("--evaluate-at {} comes after the last of {} steps",
+                           *settings.evaluate_at.rbegin(), steps));
 }
 
 Status check_alignment(const Settings& settings, const Plan& plan) {
@@ -119,6 +147,8 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   }
   const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
+  const Status evaluates = check_evaluations(settings, plan);
+  if (!evaluates) return evaluates;
   const Status compares = check_alignment(settings, plan);
   if (!compares) return compares;
   const auto data = exec::open_dataset(request);
@@ -204,6 +234,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
+  options.evaluate_at = settings.evaluate_at;
   options.align_every = settings.align_every;
   options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");

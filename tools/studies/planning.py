@@ -7,15 +7,12 @@ from pathlib import Path
 
 from . import Problem, results
 
-TOLERANCE = 0.02  # how far from equal FLOPs a comparison may be
-
 
 @dataclass
 class Run:
     """One strategy with one seed."""
     record: dict  # as results.py says, without what only training finds
     scenario: Path
-    every: int  # steps between evaluations
     predicted: float  # seconds
 
     @property
@@ -27,27 +24,16 @@ class Run:
         return max(self.record["equal_steps"], self.record["equal_flops"])
 
     @property
+    def evaluated(self):
+        return sorted({self.record["equal_steps"], self.record["equal_flops"]})
+
+    @property
     def place(self):
         return self.record["strategy"], self.record["seed"]
 
 
 def name_of(record):
     return f"{record['strategy']}, seed {record['seed']}"
-
-
-def evaluation_steps(steps, share):
-    """(how often, end): the fewest evaluations at equal intervals of which one is after `steps`, and one
-    where a strategy that takes `share` of the FLOPs has spent as many, within the tolerance or, over so few
-    steps that none is, as nearly as can be. The executor evaluates at equal intervals only."""
-    exact = steps / share
-    for parts in range(1, steps + 1):
-        if steps % parts != 0:
-            continue
-        every = steps // parts
-        end = max(round(exact / every), 1) * every
-        if abs(end - exact) <= TOLERANCE * exact:
-            return every, end
-    return 1, max(round(exact), 1)
 
 
 def first_seed(text, path):
@@ -96,10 +82,10 @@ def run_of(prediction, baseline, common, scenario):
     """common: what the records of all strategies have."""
     steps = common["equal_steps"]
     share = flops_of(prediction) / flops_of(baseline)
-    every, end = evaluation_steps(steps, share)
+    end = max(round(steps / share), 1)
     subnetwork = prediction.get("subnetwork")
     ranks = prediction["ranks"]
-    kept = [prediction["plan_hash"], steps, every, end, len(ranks)]
+    kept = [prediction["plan_hash"], steps, end, len(ranks)]
     record = common | {
         "strategy": prediction["strategy"],
         "key": hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:16],
@@ -111,7 +97,7 @@ def run_of(prediction, baseline, common, scenario):
         "sent_bytes": max(rank["bytes_sent"] for rank in ranks),
         "equal_flops": end,
     }
-    return Run(record, scenario, every, max(steps, end) * prediction["step_time_s"])
+    return Run(record, scenario, max(steps, end) * prediction["step_time_s"])
 
 
 def plan_runs(path, folder, programs, seeds):

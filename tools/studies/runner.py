@@ -51,7 +51,7 @@ def train(run, programs, folder, progress):
         # Ranks are threads of one process: the same plan as over MPI, and no MPI is needed.
         command = [programs.executor, "train", run.scenario.relative_to(folder), "--strategy",
                    run.record["strategy"], "--local", str(run.record["workers"]), "--steps", str(run.steps),
-                   "--evaluate-every", str(run.every), "--out", Path(out).relative_to(folder)]
+                   "--evaluate-at", ",".join(str(step) for step in run.evaluated), "--out", Path(out).relative_to(folder)]
         begin = time.monotonic()
         # Started in the folder, its messages have no paths of this machine. A session of its own: an
         # interrupted study is not to take it for a failed run.
