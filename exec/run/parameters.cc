@@ -52,6 +52,31 @@ OptimizerState Parameters::arrays_in(std::byte* memory, const ParameterClass& he
   return state;
 }
 
+std::array<std::span<std::byte>, ParameterState::kArrays> ParameterState::arrays() const {
+  const auto array = [](void* memory, std::int64_t bytes) {
+    return memory == nullptr
+               ? std::span<std::byte>()
+               : std::span(static_cast<std::byte*>(memory), static_cast<std::size_t>(bytes));
+  };
+  return {array(weights, weight_bytes), array(state.moments[0], state_bytes),
+          array(state.moments[1], state_bytes), array(state.master, state_bytes)};
+}
+
+ParameterState Parameters::state_of(ParameterId id) const {
+  const ParameterPlace& place = places_.at(id);
+  const ParameterClass& its = held(place.parameter_class);
+  REHEARSE_CHECK(its.sharding == Sharding::none, "parameter {} is sharded", id.value());
+  const Flat& flat = flat_[place.parameter_class.index()];
+  const auto at = [&](void* array, std::int64_t element) {
+    return array == nullptr ? nullptr : static_cast<std::byte*>(array) + place.offset * element;
+  };
+  const auto kept = [&](void* array) { return at(array, sizes_.moment); };
+  return {at(flat.weights, sizes_.parameter),
+          {{kept(flat.state.moments[0]), kept(flat.state.moments[1])}, kept(flat.state.master)},
+          place.elements * sizes_.parameter,
+          place.elements * sizes_.moment};
+}
+
 // All of a class, or a chunk of every bucket; nothing of what is only read.
 std::vector<Parameters::Own> Parameters::own_ranges(ParameterClassId c) const {
   const ParameterClass& it = held(c);
@@ -183,6 +208,10 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
       keep(backend, place, begin, drawn);
     }
   }
+  reset_moments();
+}
+
+void Parameters::reset_moments() const {
   // Also of what is parked, which nobody updates before another holds it.
   for (std::size_t c = 0; c < flat_.size(); ++c) {
     const ParameterClass& it = held(ParameterClassId(c));

@@ -1,8 +1,10 @@
 // Where a rank's parameters, gradients and optimizer state lie.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,18 @@ struct ParameterPlace {
   std::int64_t elements = 0;
 };
 
+// All that a rank has of one parameter that is not sharded.
+struct ParameterState {
+  // Arrays in this order: weights, two moments, master copy.
+  static constexpr std::size_t kArrays = 4, kWeights = 0, kMaster = 3;
+  std::byte* weights = nullptr;
+  OptimizerState state;
+  std::int64_t weight_bytes = 0, state_bytes = 0;  // of one array
+
+  // Empty where there is none.
+  std::array<std::span<std::byte>, kArrays> arrays() const;
+};
+
 class Parameters {
  public:
   Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena);
@@ -28,6 +42,8 @@ class Parameters {
   // The persistent buffers: all of the class, or this rank's shard.
   std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
   std::byte* flat_gradients(ParameterClassId c) const { return flat_[c.index()].gradients; }
+
+  ParameterState state_of(ParameterId id) const;
 
   // What this rank updates of a class (nothing of what it only reads), piece by piece: neighbours
   // that decay alike are one.
@@ -45,6 +61,7 @@ class Parameters {
   // Values drawn from the seed and the parameter's number: the same on every holder. A master copy
   // has them in fp32, the weights are those rounded.
   void initialize(Backend& backend, std::uint64_t seed) const;
+  void reset_moments() const;
 
  private:
   struct Flat {

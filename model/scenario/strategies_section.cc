@@ -333,6 +333,12 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   read(map, "axes", spec.axes, read_width_axes);
   read(map, "redraw", spec.redraw, read_count, Range{});
   places.redraw = map.where("redraw");
+  if (!spec.redraw && map.find("moments") != nullptr)
+    problems.add(map.where("moments"),
+                 "'moments' says what becomes of them when masks are redrawn: 'redraw'");
+  read(map, "moments", spec.moments, [](const Value& v, Problems& p) {
+    return read_enum<Moments>(v, "moments", {Moments::keep, Moments::reset}, p);
+  });
   read(map, "step_multiplier", spec.step_multiplier, read_multiplier);
   refuse_of_construction(map, spec, problems);
   refuse_of_assignment(map, spec, problems);

@@ -540,6 +540,15 @@ class PlanBuilder {
       return groups.size() - 1;
     }
   };
+  // Whether who holds something after the next draw goes on with the moments that were parked with
+  // it, or needs its master copy, which is kept beside them.
+  bool parks_state() const {
+    const StateSizes sizes = state_sizes(plan_.training);
+    const bool has_master = sizes.optimizer > moments_of(plan_.training.optimizer) * sizes.moment;
+    return strategy_.subnetwork->redraw &&
+           (strategy_.subnetwork->moments == Moments::keep || has_master);
+  }
+
   OwnClasses own_classes(const Place& place) const {
     OwnClasses own;
     own.slots.resize(classes_.size());
@@ -556,8 +565,7 @@ class PlanBuilder {
                      split_.mesh.data * (over_all ? split_.mesh.workers : holders),
                      is_held ? sharding_of(number) : Sharding::none};
       entry.is_held = is_held;
-      // Who holds it after the next draw goes on with it.
-      entry.keeps_state = is_held || (is_parked && strategy_.subnetwork->redraw);
+      entry.keeps_state = is_held || (is_parked && parks_state());
       if (is_held && members_[number] > 1)
         entry.group = own.bind(groups_[number][slice_of(holder_class, place)]);
       if (is_read) entry.readers = own.bind(readers_[number][slice_of(holder_class, place)]);

@@ -140,6 +140,35 @@ TEST(BuildPlan, ParksWhatNobodyHolds) {
   }
 }
 
+// Moments that start from 0 with every draw are not parked; master copies are, with them.
+TEST(BuildPlan, ParksTheStateThatIsNeeded) {
+  const auto parks_state = [](Moments moments, DataType dtype) {
+    StrategySpec strategy =
+        testing::redrawn(testing::dealt(AssignmentKind::rolling, {{1, 2}, {1, 3}}), 1);
+    strategy.subnetwork->moments = moments;
+    Training training = testing::training();
+    training.dtype = dtype;
+    const Plan plan = *build_plan(strategy, testing::resnet20(), training, 2, even_costs(11));
+    std::set<bool> parks;
+    for (const RankProgram& program : plan.programs) {
+      for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
+        if (!is_parked(program.parameter_classes[c])) continue;
+        parks.insert(
+            std::any_of(program.buffers.begin(), program.buffers.end(), [&](const Buffer& buffer) {
+              return buffer.kind == BufferKind::optimizer_state &&
+                     buffer.parameter_class == ParameterClassId(c);
+            }));
+      }
+    }
+    EXPECT_EQ(parks.size(), 1u);
+    return *parks.begin();
+  };
+  EXPECT_TRUE(parks_state(Moments::keep, DataType::fp32));
+  EXPECT_TRUE(parks_state(Moments::keep, DataType::bf16));
+  EXPECT_FALSE(parks_state(Moments::reset, DataType::fp32));
+  EXPECT_TRUE(parks_state(Moments::reset, DataType::bf16));
+}
+
 // What a lost worker held alone, or kept for all, is lost.
 TEST(BuildPlan, CannotGoOnWithoutWhatIsParked) {
   const auto message = [](std::int64_t lost) {

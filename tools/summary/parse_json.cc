@@ -181,6 +181,11 @@ StrategySummary strategy_of(const Node& n) {
     const Node it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
   }
+  if (n.has("transitions")) {
+    const Node it = n.at("transitions");
+    s.transitions = {it.at("count").count(), it.at("bytes_received").bytes(),
+                     it.at("time_s").seconds()};
+  }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
     s.subnetwork = {it.at("workers").count(),

@@ -91,6 +91,13 @@ struct HolderCount {
 };
 HolderCount count_holders(const SubnetworkSummary& summary);
 
+// Changes of plans in which state moved, of a measured run.
+struct TransitionsSummary {
+  std::int64_t count = 0;
+  Bytes received;  // by a rank in one of them: means over ranks and changes
+  Seconds time;    // of one of them: mean
+};
+
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
 struct LargestSummary {
   Bytes state;        // parameters, gradients and the optimizer's state
@@ -117,6 +124,7 @@ struct StrategySummary {
   // Measured runs only.
   std::vector<double> losses;
   std::vector<AccuracyAt> evaluations;
+  std::optional<TransitionsSummary> transitions;
   std::vector<std::string> weight_hashes;  // by step, 16 hexadecimal digits each
 };
 
