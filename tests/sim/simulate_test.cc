@@ -119,7 +119,7 @@ TEST(TransitionTime, IsThatOfTheBusiestLink) {
   const auto time = [&](const std::vector<std::pair<std::uint32_t, std::uint32_t>>& pairs) {
     Transition transition;
     for (const auto& [from, to] : pairs)
-      transition.moves.push_back({RankId(from), RankId(to), {}, Bytes::bytes(1'000'000'000)});
+      transition.moves.push_back({RankId(from), RankId(to), {}, {}, Bytes::bytes(1'000'000'000)});
     return sim::simulate(transition, cluster, cluster.device().messaging)->seconds();
   };
   EXPECT_EQ(time({}), 0);
