@@ -25,7 +25,8 @@ std::vector<Case> cases() {
     if (REHEARSE_HAVE_MPI != 0) all.push_back({kDemonstration, strategy, "mpi"});
     all.push_back({kDemonstration, strategy, "local"});
   }
-  for (const char* strategy : {"zero1", "zero3", "interleaved", "zbv", "zb_two", "zero2_two"})
+  for (const char* strategy :
+       {"zero1", "zero3", "interleaved", "zbv", "zb_two", "zero2_two", "nested", "rolling"})
     all.push_back({kOthers, strategy, REHEARSE_HAVE_MPI != 0 ? "mpi" : "local"});
   return all;
 }
