@@ -34,6 +34,7 @@ class Parameters {
   struct Part {
     std::byte *weights, *gradients;
     OptimizerState state;
+    OuterPiece outer;  // the same piece, for those who come together after local steps
     std::int64_t elements = 0;
     bool decays = false;
   };
@@ -43,13 +44,14 @@ class Parameters {
   std::vector<std::pair<const std::byte*, std::int64_t>> squared(ParameterClassId c) const;
 
   // Values drawn from the seed and the parameter's number: the same on every holder. A master copy
-  // has them in fp32, the weights are those rounded.
+  // has them in fp32, the weights are those rounded; the anchor of an outer optimizer is either.
   void initialize(Backend& backend, std::uint64_t seed) const;
 
  private:
   struct Flat {
     std::byte *weights = nullptr, *gradients = nullptr;
     OptimizerState state;  // arrays one after the other: moments, then the master copy
+    std::byte *anchor = nullptr, *outer_momentum = nullptr;
   };
   // Elements [begin, end) of a class that this rank updates; shard: where they begin in its shard.
   struct Own {

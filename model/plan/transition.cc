@@ -54,8 +54,8 @@ Transition transition_between(const Plan& before, const Plan& after, const Net& 
   const Held held = held_by_ranks(before), wanted = held_by_ranks(after);
   const auto holders = holders_of(held);
   const StateSizes sizes = state_sizes(after.training);
-  const std::int64_t element =
-      sizes.optimizer + (after.masking == Masking::forward ? sizes.parameter : 0);
+  const std::int64_t element = sizes.optimizer + outer_state_bytes(after.training, after.outer) +
+                               (after.masking == Masking::forward ? sizes.parameter : 0);
   std::vector<Bytes> sent(held.size());
   std::map<std::pair<RankId, RankId>, StateMove> moves;  // by receiver and sender
   for (std::size_t r = 0; r < wanted.size() && element > 0; ++r) {

@@ -8,7 +8,7 @@
 
 namespace rehearse {
 
-// One message: of each parameter the optimizer's state, and the weights where the receiver has none
+// One message: of each parameter the optimizers' state, and the weights where the receiver has none
 // (Masking::forward).
 struct StateMove {
   RankId from, to;

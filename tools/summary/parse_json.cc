@@ -130,8 +130,7 @@ LinkSummary link_of(const Node& n) {
 }
 
 KindSummary kind_of(const Node& n) {
-  return {n.at("kind").named(OpKind::optimizer_step), n.at("ops").count(),
-          n.at("busy_s").seconds()};
+  return {n.at("kind").named(kLastOpKind), n.at("ops").count(), n.at("busy_s").seconds()};
 }
 
 AccuracyAt evaluation_of(const Node& n) {
@@ -141,7 +140,7 @@ AccuracyAt evaluation_of(const Node& n) {
 PictureSpan span_of(const Node& n) {
   return {n.at(0).count(),
           n.at(1).named(LaneKind::tensor),
-          n.at(2).named(OpKind::optimizer_step),
+          n.at(2).named(kLastOpKind),
           n.at(3).text(),
           n.at(4).seconds(),
           n.at(5).seconds()};
