@@ -31,7 +31,7 @@ class ProgramOfRank {
         folds_(accumulates_exactly(training, frame.micro_batches)),
         classes_(classes),
         buckets_(std::move(buckets)),
-        parts_(net, frame, sizes_, classes, buckets_),
+        parts_(net, frame, sizes_, classes, frame.is_local ? std::vector<OwnBucket>{} : buckets_),
         runs_(parts_.gather_runs()),
         builder_(program_frame()),
         gathered_(buckets_.size()) {
@@ -44,7 +44,7 @@ class ProgramOfRank {
     if (frame_.prefetch > 0) gather_ahead(static_cast<std::size_t>(frame_.prefetch) - 1);
     for (std::size_t a = 0; a < frame_.actions.size(); ++a)
       act(a, frame_.actions[a]);
-    if (!frame_.overlap) reduce_all();
+    if (!frame_.overlap && !frame_.is_local) reduce_all();
     add_updates(frame_, training_, classes_, buckets_, persistent_, {last_reduce_, last_pass_},
                 builder_);
     return builder_.finish();
@@ -100,6 +100,11 @@ class ProgramOfRank {
       if (state_.optimizer > 0) {
         persistent_.optimizer[slot] =
             add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state);
+      }
+      if (frame_.outer) {
+        persistent_.outer[slot] =
+            add(BufferKind::outer_state, outer_state_bytes(training_, frame_.outer),
+                Sharding::optimizer_state);
       }
     }
   }
@@ -540,7 +545,7 @@ class ProgramOfRank {
 
   // Issues, in the common order, every bucket that is full now.
   void reduce_after(std::size_t step) {
-    if (!frame_.overlap) return;
+    if (!frame_.overlap || frame_.is_local) return;
     const MicroBatchId m = parts_.steps()[step].micro_batch;
     reduce_full(std::nullopt, step);
     reduce_full(m, step);

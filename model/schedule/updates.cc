@@ -23,6 +23,7 @@ class Updates {
     step();
     gather_updated();
     broadcast_updated();
+    average();
   }
 
  private:
@@ -36,15 +37,26 @@ class Updates {
     return reduction == follow_.reductions.end() ? std::nullopt : std::optional(reduction->second);
   }
 
-  // Classes that this rank holds alone first, then as their last buckets arrive.
-  void step() {
+  // Classes that this rank holds alone first, then as their last buckets arrive. Where they are
+  // averaged after their update, as these averages follow each other; those that are not, last.
+  std::vector<std::size_t> order() const {
     std::vector<std::size_t> order;
-    for (const auto& [slot, gradients] : buffers_.gradients)
-      order.push_back(slot);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return reduced(a) < reduced(b); });
+    for (const OwnBucket& bucket : buckets_) {
+      const bool is_new = std::find(order.begin(), order.end(), bucket.slot) == order.end();
+      if (frame_.is_local && is_new) order.push_back(bucket.slot);
+    }
+    for (const auto& [slot, gradients] : buffers_.gradients) {
+      if (std::find(order.begin(), order.end(), slot) == order.end()) order.push_back(slot);
+    }
+    if (!frame_.is_local)
+      std::stable_sort(order.begin(), order.end(),
+                       [&](std::size_t a, std::size_t b) { return reduced(a) < reduced(b); });
+    return order;
+  }
+
+  void step() {
     const auto squares = sum_squares();
-    for (const std::size_t slot : order) {
+    for (const std::size_t slot : order()) {
       std::vector<Use> uses = {{buffers_.parameters[slot], Access::update},
                                {buffers_.gradients.at(slot), Access::read}};
       if (state_.optimizer > 0) uses.push_back({buffers_.optimizer.at(slot), Access::update});
@@ -52,8 +64,63 @@ class Updates {
       steps_[slot] = builder_.add(
           OpKind::optimizer_step, {LaneKind::compute, {}}, uses, Optimize{ParameterClassId(slot)},
           reduced(slot) ? std::vector<OpId>{*reduced(slot)} : std::vector<OpId>{});
+      if (comes_together(slot)) take_outer_gradient(slot);
     }
   }
+
+  // ---- at the end of local steps ---------------------------------------------------------------
+
+  bool comes_together(std::size_t slot) const {
+    return frame_.is_local && frame_.synchronises && (classes_[slot].group || frame_.outer);
+  }
+
+  bool has_master() const { return state_.moment > state_.parameter; }
+
+  // As soon as the class is updated, so that its average is under way while others are.
+  void take_outer_gradient(std::size_t slot) {
+    std::vector<Use> uses = {
+        {buffers_.gradients.at(slot), Access::write},
+        {has_master() ? buffers_.optimizer.at(slot) : buffers_.parameters[slot], Access::read}};
+    if (frame_.outer) uses.push_back({buffers_.outer.at(slot), Access::read});
+    outer_gradients_[slot] = builder_.add(OpKind::outer_gradient, {LaneKind::compute, {}}, uses,
+                                          Optimize{ParameterClassId(slot)}, {steps_.at(slot)});
+  }
+
+  // Averages in the common order of all ranks, then the outer steps as they arrive.
+  void average() {
+    std::map<std::size_t, OpId> averages;
+    for (const OwnBucket& bucket : buckets_) {
+      if (!comes_together(bucket.slot)) continue;
+      const OwnClass& own = classes_[bucket.slot];
+      const Bytes received = Bytes::bytes(
+          state_.gradient * room_for({CollectiveKind::all_reduce, kAlgorithm, own.members},
+                                     bucket.end - bucket.begin));
+      const BufferId room =
+          builder_.add_buffer({.kind = BufferKind::communication, .size = received});
+      averages[bucket.slot] = builder_.add(
+          OpKind::all_reduce, {LaneKind::collective, {}},
+          {{buffers_.gradients.at(bucket.slot), Access::update}, {room, Access::write}},
+          collective_over(own, bucket, state_.gradient, own.divisor, kAlgorithm),
+          {outer_gradients_.at(bucket.slot)});
+    }
+    std::vector<std::pair<OpId, std::size_t>> ready;
+    for (const auto& [slot, gradient] : outer_gradients_)
+      ready.emplace_back(averages.count(slot) > 0 ? averages.at(slot) : gradient, slot);
+    std::sort(ready.begin(), ready.end());
+    for (const auto& [after, slot] : ready)
+      step_outer(slot, after);
+  }
+
+  void step_outer(std::size_t slot, OpId after) {
+    std::vector<Use> uses = {{buffers_.parameters[slot], Access::write},
+                             {buffers_.gradients.at(slot), Access::read}};
+    if (has_master()) uses.push_back({buffers_.optimizer.at(slot), Access::update});
+    if (frame_.outer) uses.push_back({buffers_.outer.at(slot), Access::update});
+    builder_.add(OpKind::outer_step, {LaneKind::compute, {}}, uses,
+                 Optimize{ParameterClassId(slot)}, {after});
+  }
+
+  // ---- new weights, for those who share them out -----------------------------------------------
 
   // The new weights go out to those who have only updated their chunks of them.
   void gather_updated() {
@@ -88,6 +155,8 @@ class Updates {
     }
   }
 
+  // ---- the norm of the gradients ---------------------------------------------------------------
+
   // Where gradients are clipped: the buffer that has the sum of all squares, from when all classes
   // are reduced.
   std::optional<BufferId> sum_squares() {
@@ -102,7 +171,7 @@ class Updates {
     for (const auto& [slot, reduction] : follow_.reductions)
       after.push_back(reduction);
     builder_.add(OpKind::sum_squares, {LaneKind::compute, {}}, uses, SumSquares{}, after);
-    if (frame_.all_group) add_up_squares(squares, numbers);
+    if (frame_.norm_group) add_up_squares(squares, numbers);
     return squares;
   }
 
@@ -110,12 +179,12 @@ class Updates {
     constexpr auto kWidth = static_cast<std::int64_t>(sizeof(double));
     constexpr auto kDoubling = CollectiveAlgorithm::doubling;
     const Bytes room = Bytes::bytes(
-        kWidth * room_for({CollectiveKind::all_reduce, kDoubling, frame_.all_ranks}, numbers));
+        kWidth * room_for({CollectiveKind::all_reduce, kDoubling, frame_.norm_ranks}, numbers));
     const BufferId received =
         builder_.add_buffer({.kind = BufferKind::communication, .size = room});
     builder_.add(OpKind::all_reduce, {LaneKind::collective, {}},
                  {{squares, Access::update}, {received, Access::write}},
-                 Collective{*frame_.all_group, std::nullopt, 0, numbers, kWidth, 1, kDoubling});
+                 Collective{*frame_.norm_group, std::nullopt, 0, numbers, kWidth, 1, kDoubling});
   }
 
   const RankFrame& frame_;
@@ -126,7 +195,7 @@ class Updates {
   const ClassBuffers& buffers_;
   const UpdatesFollow& follow_;
   ProgramBuilder& builder_;
-  std::map<std::size_t, OpId> steps_;  // optimizer steps, by class
+  std::map<std::size_t, OpId> steps_, outer_gradients_;  // by class
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ Collective collective_over(const OwnClass& own, const OwnBucket& bucket, std::in
 
 // A program's persistent buffers.
 struct ClassBuffers {
-  std::vector<BufferId> parameters;                      // by class
-  std::map<std::size_t, BufferId> gradients, optimizer;  // by class that is held
+  std::vector<BufferId> parameters;                             // by class
+  std::map<std::size_t, BufferId> gradients, optimizer, outer;  // by class that is held
 };
 
 // What the updates come after.
