@@ -180,6 +180,11 @@ StrategySummary strategy_of(const Node& n) {
     const Node it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
   }
+  if (n.has("local_steps")) {
+    const Node it = n.at("local_steps");
+    s.local_steps = {it.at("steps").count(), it.at("local_step_time_s").seconds(),
+                     it.at("synchronising_step_time_s").seconds()};
+  }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
     s.subnetwork = {it.at("workers").count(),

@@ -83,6 +83,14 @@ struct SubnetworkSummary {
   std::optional<Redraw> redraw;
 };
 
+// Where replicas train each for itself and then come together: a period of so many steps, of which
+// the last one synchronises. Figures are means over it, memory the larger, and op counts and the
+// picture of the step that synchronises.
+struct LocalStepsSummary {
+  std::int64_t steps = 1;
+  Seconds local_step, synchronising_step;
+};
+
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
 struct LargestSummary {
   Bytes state;        // parameters, gradients and the optimizer's state
@@ -92,6 +100,7 @@ struct LargestSummary {
 struct StrategySummary {
   std::string strategy, plan_hash;
   std::optional<SubnetworkSummary> subnetwork;
+  std::optional<LocalStepsSummary> local_steps;
   bool data_parallel = false;  // replicas and nothing else: what others are held against
   Seconds step_time;
   double samples_per_s = 0;
@@ -122,6 +131,10 @@ struct Summary {
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up);
+
+// Of a period of so many steps, by what one of its first ones and its last one take alone.
+StrategySummary over_period(const StrategySummary& local, const StrategySummary& synchronising,
+                            std::int64_t steps);
 
 // The largest of what the ranks have; none if none has any.
 void take_worst_memory(StrategySummary& summary);
