@@ -5,6 +5,7 @@
 
 #include "model/base/check.h"
 #include "model/plan/layout.h"
+#include "model/plan/transition.h"
 
 namespace rehearse {
 namespace {
@@ -74,10 +75,12 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   return memory;
 }
 
-PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node) {
+PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
+                     bool moves_state) {
   PlanMemory memory;
   for (const RankProgram& program : plan.programs) {
     memory.programs.push_back(memory_of(program, device));
+    if (moves_state) memory.programs.back().carried = carried_by(program);
   }
   // A CPU's memory is its node's; a GPU's is its own.
   const auto sharers =

@@ -18,7 +18,8 @@ struct RankMemory {
   Bytes arena_live;             // sum of the above: Layout::live
   Bytes arena;                  // extent of the laid-out arena
   Bytes workspace;              // pool of the libraries
-  Bytes peak() const { return arena + workspace; }
+  Bytes carried;                // state put aside while plans change (model/plan/transition.h)
+  Bytes peak() const { return arena + workspace + carried; }
 };
 RankMemory memory_of(const RankProgram& program, const Device& device);
 
@@ -30,7 +31,9 @@ struct PlanMemory {
   std::vector<Bytes> spare;
   bool fits = true;  // nobody lacks any
 };
-PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node);
+// moves_state: whether another plan follows, which does not keep every rank's state.
+PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
+                     bool moves_state = false);
 
 // Payload bytes of one rank and step, by op kind: what its sends and its collectives' steps hand to
 // the network, and what it receives.

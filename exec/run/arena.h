@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "model/plan/layout.h"
@@ -16,6 +16,9 @@ class Arena {
   // poison: fill freed buffers with NaNs, so that a use after free shows. Throws where the machine
   // does not give the memory: that ends the job with the reason.
   Arena(const RankProgram& program, bool poison);
+  // Goes on with the memory of another, whose persistent buffers are the same (keeps_state()) and
+  // stay as they are. The figures below go on, too.
+  Arena(const RankProgram& program, bool poison, Arena&& before);
 
   std::span<std::byte> at(BufferId buffer) const;
   const Layout& layout() const { return layout_; }
@@ -32,10 +35,32 @@ class Arena {
   const RankProgram& program_;
   bool poison_;
   Layout layout_;
-  struct Release {
-    void operator()(std::byte* memory) const;
+  // Pages, which can be added to without a copy.
+  class Memory {
+   public:
+    Memory() = default;
+    Memory(Memory&& other) noexcept { swap(other); }
+    Memory& operator=(Memory&& other) noexcept {
+      swap(other);
+      return *this;
+    }
+    ~Memory();
+    void grow(std::size_t size);
+    std::byte* data() const { return data_; }
+    std::size_t size() const { return size_; }
+
+   private:
+    void swap(Memory& other) noexcept {
+      std::swap(data_, other.data_);
+      std::swap(size_, other.size_);
+    }
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
   };
-  std::unique_ptr<std::byte[], Release> memory_;
+
+  void touch(std::size_t begin);
+
+  Memory memory_;
   Bytes extent_, live_, live_peak_;
 };
 

@@ -36,6 +36,20 @@ Time Executor::now() const {
 
 Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                    BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns)
+    : Executor(plan, net, backend, transport, batches, options, origin_ns,
+               Arena(program_of(plan, transport.rank()), options.poison)) {
+  if (options.initializes) parameters_.initialize(backend, plan.training.seed);
+}
+
+Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+                   BatchSource& batches, ExecutorOptions options, Executor&& before)
+    : Executor(
+          plan, net, backend, transport, batches, options, before.origin_ns_,
+          Arena(program_of(plan, transport.rank()), options.poison, std::move(before.arena_))) {}
+
+Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+                   BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns,
+                   Arena&& arena)
     : plan_(plan),
       program_(program_of(plan, transport.rank())),
       rank_(transport.rank()),
@@ -45,7 +59,7 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
       batches_(batches),
       options_(options),
       origin_ns_(origin_ns),
-      arena_(program_, options.poison),
+      arena_(std::move(arena)),
       parameters_(plan, rank_, net_, arena_),
       compute_(plan, rank_, net_, backend, arena_, parameters_),
       lanes_(program_.lanes.size()) {
@@ -53,7 +67,6 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
     lanes_[program_.ops[op].lane.index()].ops.push_back(OpId(op));
   }
   traffic_.sent_by_group.resize(plan.groups.size());
-  parameters_.initialize(backend, plan.training.seed);
 }
 
 Executor::~Executor() = default;

@@ -30,6 +30,8 @@ struct ExecutorOptions {
   bool poison = true;
 #endif
   Seconds hang = Seconds::seconds(300);  // without any progress for this long, the job ends
+  // Whether parameters get their initial values; if not, somebody else fills them in.
+  bool initializes = true;
 };
 
 // Payload bytes that one rank handed to the transport, and took from it.
@@ -45,6 +47,10 @@ class Executor {
   // clock.
   Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
            BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns);
+  // Takes over from another that ran a plan with the same state (keeps_state()), and goes on with
+  // it and with its clock.
+  Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+           BatchSource& batches, ExecutorOptions options, Executor&& before);
   ~Executor();
 
   // One period. Returns the sum of its micro-batches' mean losses, in the order of fold_tree(); 0
@@ -62,6 +68,7 @@ class Executor {
   const Arena& arena() const { return arena_; }
   const Parameters& parameters() const { return parameters_; }
   const Net& own_net() const { return net_; }
+  std::int64_t origin_ns() const { return origin_ns_; }
 
   static std::int64_t now_ns();
 
@@ -72,6 +79,9 @@ class Executor {
     std::size_t next = 0;
     std::unique_ptr<Running> running;  // of the op at `next`, once it is issued
   };
+
+  Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
+           BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns, Arena&& arena);
 
   bool poll(Lane& lane);
   bool is_ready(const Op& op) const;

@@ -57,6 +57,34 @@ OptimizerState Parameters::arrays_in(std::byte* memory, const ParameterClass& he
   return state;
 }
 
+std::array<std::span<std::byte>, ParameterState::kArrays> ParameterState::arrays() const {
+  const auto array = [](void* memory, std::int64_t bytes) {
+    return memory == nullptr
+               ? std::span<std::byte>()
+               : std::span(static_cast<std::byte*>(memory), static_cast<std::size_t>(bytes));
+  };
+  return {array(weights, weight_bytes),         array(state.moments[0], state_bytes),
+          array(state.moments[1], state_bytes), array(state.master, state_bytes),
+          array(outer.anchor, state_bytes),     array(outer.momentum, state_bytes)};
+}
+
+ParameterState Parameters::state_of(ParameterId id) const {
+  const ParameterPlace& place = places_.at(id);
+  const ParameterClass& its = held(place.parameter_class);
+  REHEARSE_CHECK(its.sharding == Sharding::none, "parameter {} is sharded", id.value());
+  const Flat& flat = flat_[place.parameter_class.index()];
+  const auto at = [&](void* array, std::int64_t element) {
+    return array == nullptr ? nullptr : static_cast<std::byte*>(array) + place.offset * element;
+  };
+  const auto kept = [&](void* array) { return at(array, sizes_.moment); };
+  std::byte *weights = at(flat.weights, sizes_.parameter), *master = kept(flat.state.master);
+  return {weights,
+          {{kept(flat.state.moments[0]), kept(flat.state.moments[1])}, master},
+          {weights, master, kept(flat.anchor), kept(flat.outer_momentum)},
+          place.elements * sizes_.parameter,
+          place.elements * sizes_.moment};
+}
+
 // All of a class, or a chunk of every bucket; nothing of what is only read.
 std::vector<Parameters::Own> Parameters::own_ranges(ParameterClassId c) const {
   const ParameterClass& it = held(c);
@@ -192,14 +220,26 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
       keep(backend, place, begin, drawn);
     }
   }
-  for (std::size_t c = 0; c < flat_.size(); ++c) {
-    for (const Part& part : parts_[c]) {
-      for (void* moment : {part.state.moments[0], part.state.moments[1], part.outer.momentum}) {
-        if (moment != nullptr)
-          std::memset(moment, 0, static_cast<std::size_t>(part.elements * sizes_.moment));
-      }
+  reset_moments();
+  for (const auto& parts : parts_) {
+    for (const Part& part : parts)
+      clear(part.outer.momentum, part);
+  }
+}
+
+void Parameters::reset_moments() const {
+  for (const auto& parts : parts_) {
+    for (const Part& part : parts) {
+      for (void* moment : part.state.moments)
+        clear(moment, part);
     }
   }
+}
+
+// Where there is such an array of the optimizers.
+void Parameters::clear(void* array, const Part& part) const {
+  if (array == nullptr) return;
+  std::memset(array, 0, static_cast<std::size_t>(part.elements * sizes_.moment));
 }
 
 void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_t first,

@@ -1,8 +1,10 @@
 // Where a rank's parameters, gradients and optimizer state lie.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,20 @@ struct ParameterPlace {
   std::int64_t elements = 0;
 };
 
+// All that a rank has of one parameter that is not sharded.
+struct ParameterState {
+  // Arrays in this order: weights, two moments, master copy, anchor and momentum of an outer
+  // optimizer.
+  static constexpr std::size_t kArrays = 6, kWeights = 0, kMaster = 3, kAnchor = 4;
+  std::byte* weights = nullptr;
+  OptimizerState state;
+  OuterPiece outer;
+  std::int64_t weight_bytes = 0, state_bytes = 0;  // of one array
+
+  // Empty where there is none.
+  std::array<std::span<std::byte>, kArrays> arrays() const;
+};
+
 class Parameters {
  public:
   Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena);
@@ -28,6 +44,8 @@ class Parameters {
   // The persistent buffers: all of the class, or this rank's shard.
   std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
   std::byte* flat_gradients(ParameterClassId c) const { return flat_[c.index()].gradients; }
+
+  ParameterState state_of(ParameterId id) const;
 
   // What this rank updates of a class (nothing of what it only reads), piece by piece: neighbours
   // that decay alike are one.
@@ -46,6 +64,7 @@ class Parameters {
   // Values drawn from the seed and the parameter's number: the same on every holder. A master copy
   // has them in fp32, the weights are those rounded; the anchor of an outer optimizer is either.
   void initialize(Backend& backend, std::uint64_t seed) const;
+  void reset_moments() const;  // of the optimizer: an outer one's stays
 
  private:
   struct Flat {
@@ -62,6 +81,7 @@ class Parameters {
   template <class Store>
   void keep_held(const ParameterPlace& place, std::int64_t first, const std::vector<double>& values,
                  Sharding level, const Store& store) const;
+  void clear(void* array, const Part& part) const;
   OptimizerState arrays_in(std::byte* memory, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
   void cut_parts(ParameterClassId c);

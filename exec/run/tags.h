@@ -10,8 +10,9 @@
 namespace rehearse::exec {
 
 inline constexpr std::int64_t kParameterTag = 0;  // assembling the model after training
-inline constexpr std::int64_t kFirstTransferTag =
-    1 + static_cast<std::int64_t>(LaneKind::tensor) + 1;
+inline constexpr std::int64_t kTransitionTag =
+    1 + static_cast<std::int64_t>(LaneKind::tensor) + 1;  // state, from one plan to the next
+inline constexpr std::int64_t kFirstTransferTag = kTransitionTag + 1;
 inline std::int64_t collective_tag(LaneKind lane) {
   return 1 + static_cast<std::int64_t>(lane);
 }

@@ -1,8 +1,11 @@
 #include "exec/run/train.h"
 
+#include <algorithm>
 #include <limits>
 #include <map>
+#include <utility>
 
+#include "exec/run/carried_state.h"
 #include "exec/run/gather_spans.h"
 #include "exec/run/weight_hash.h"
 #include "model/base/check.h"
@@ -31,17 +34,12 @@ std::vector<Bytes> parse_byte_list(std::string_view text) {
   return amounts;
 }
 
-RankMeasurement measure(const Executor& executor, RankId rank, const Plan& plan, Bytes workspace) {
-  return {executor.traffic(), executor.arena().extent_used(), executor.arena().live_peak(),
-          workspace, class_hashes(plan, rank, executor.parameters())};
-}
-
 // Two lines, then the hashes.
 std::string print_measurement(const RankMeasurement& m) {
-  return fmt::format("{} {} {} {} {} {} {}\n{}", m.traffic.sent.bytes(), m.traffic.received.bytes(),
-                     print_bytes(m.traffic.sent_by_kind), print_bytes(m.traffic.sent_by_group),
-                     m.arena_extent.bytes(), m.arena_live.bytes(), m.workspace.bytes(),
-                     m.class_hashes);
+  return fmt::format("{} {} {} {} {} {} {} {}\n{}", m.traffic.sent.bytes(),
+                     m.traffic.received.bytes(), print_bytes(m.traffic.sent_by_kind),
+                     print_bytes(m.traffic.sent_by_group), m.arena_extent.bytes(),
+                     m.arena_live.bytes(), m.workspace.bytes(), m.carried.bytes(), m.class_hashes);
 }
 
 RankMeasurement parse_measurement(const std::string& text) {
@@ -53,6 +51,7 @@ RankMeasurement parse_measurement(const std::string& text) {
   m.arena_extent = amount(4);
   m.arena_live = amount(5);
   m.workspace = amount(6);
+  m.carried = amount(7);
   m.class_hashes = text.substr(end + 1);
   return m;
 }
@@ -93,91 +92,212 @@ RankId first_with_loss(const Plan& plan, const Net& net) {
   return RankId(rank);
 }
 
-// Rank 0's number, for all.
-std::int64_t agreed(std::int64_t number, Transport& transport) {
-  return *parse_integer(transport.broadcast(std::to_string(number), RankId(0)));
-}
-
 bool is_due(std::int64_t step, std::int64_t every) {
   return every > 0 && step % every == 0;
 }
 
-// Looks at the weights between steps, and notes in `run` what was asked for.
-struct Inspector {
-  const Plan& plan;
-  const Net& net;
-  Backend& backend;
-  Transport& transport;
-  BatchSource& batches;
-  EvaluationSource* evaluation;
-  const TrainOptions& options;
-  TrainingRun& run;
+// A training under way on one rank.
+class Training {
+ public:
+  Training(PlanSource& plans, const Net& net, Backend& backend, Transport& transport,
+           BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options)
+      : plans_(plans),
+        net_(net),
+        backend_(backend),
+        transport_(transport),
+        batches_(batches),
+        evaluation_(evaluation),
+        options_(options) {}
 
-  // Whether there was anything to see after so many steps.
-  bool look(std::int64_t steps, const Parameters& parameters) {
-    const bool tests = evaluation != nullptr && is_due(steps, options.evaluate_every);
-    const bool aligns = is_due(steps, options.align_every);
-    if (options.hash_weights)
-      run.weight_hashes.push_back(weight_hash(plan, net, parameters, transport));
-    if (!tests && !aligns) return options.hash_weights;
-    const Weights weights = assemble(plan, net, parameters, backend, transport);
+  TrainingRun run() {
+    for (std::int64_t step = 0; step < options_.steps; ++step) {
+      turn_to(step);
+      const bool keeps = options_.keep_first_step && step == 0;
+      if (keeps) run_.first_step = FirstStep{whole_weights(), {}};
+      take_step(step);
+      if (keeps)
+        run_.first_step->gradients =
+            assemble_gradients(*plan_, net_, executor_->parameters(), backend_, transport_);
+      // Looking at the weights is no part of a step: the clock stands still meanwhile.
+      const std::int64_t begin = Executor::now_ns();
+      if (look(step + 1)) executor_->skip_ns(pause_since(begin));
+    }
+    finish();
+    return std::move(run_);
+  }
+
+ private:
+  // ---- plans ------------------------------------------------------------------------------------
+
+  void turn_to(std::int64_t step) {
+    const std::int64_t begin = Executor::now_ns();
+    std::shared_ptr<const Plan> next = plans_.plan_at(step);
+    if (next == plan_) return;
+    if (!executor_) {
+      executor_ = std::make_unique<Executor>(*next, net_, backend_, transport_, batches_,
+                                             options_.executor, common_origin(transport_));
+    } else {
+      end_stretch();
+      change_to(*next, plans_.moments_at(step));
+      executor_->skip_ns(pause_since(begin));
+    }
+    plan_ = std::move(next);
+    run_.stretches.push_back({plan_, step, {}});
+    spans_.emplace_back();
+    if (run_.stretches.size() <= kKeptStretches) return;
+    run_.stretches.erase(run_.stretches.begin());
+    spans_.erase(spans_.begin());
+  }
+
+  void change_to(const Plan& next, Moments moments) {
+    if (everybody_keeps_state(next)) {
+      if (moments == Moments::reset) executor_->parameters().reset_moments();
+      executor_ = std::make_unique<Executor>(next, net_, backend_, transport_, batches_,
+                                             options_.executor, std::move(*executor_));
+      return;
+    }
+    const Transition transition = transition_between(*plan_, next, net_, moments);
+    const CarriedState carried(executor_->parameters());
+    own_.carried = std::max(own_.carried, carried_by(program_of(*plan_, transport_.rank())));
+    const std::int64_t origin = executor_->origin_ns();
+    // Never two arenas at once.
+    executor_.reset();
+    ExecutorOptions options = options_.executor;
+    options.initializes = false;
+    executor_ =
+        std::make_unique<Executor>(next, net_, backend_, transport_, batches_, options, origin);
+    transport_.barrier();
+    const std::int64_t begin = Executor::now_ns();
+    carried.hand_over(transition, moments, executor_->parameters(), transport_);
+    transport_.barrier();
+    ++run_.transitions.count;
+    run_.transitions.received += transition.total();
+    run_.transitions.time += Seconds::seconds(1e-9 * static_cast<double>(pause_since(begin)));
+  }
+
+  bool everybody_keeps_state(const Plan& next) const {
+    for (std::size_t r = 0; r < next.ranks.size(); ++r) {
+      if (!keeps_state(*plan_, next, RankId(r))) return false;
+    }
+    return true;
+  }
+
+  // What the executor has measured with the plan that ends here.
+  void end_stretch() {
+    spans_.back() = executor_->spans();
+    for (Span& span : spans_.back())
+      span.step -= run_.stretches.back().first_step;
+    run_.stretches.back().timeline.steps =
+        static_cast<std::int64_t>(losses_.size()) - run_.stretches.back().first_step;
+    count(executor_->traffic());
+    own_.arena_extent = std::max(own_.arena_extent, executor_->arena().extent_used());
+    own_.arena_live = std::max(own_.arena_live, executor_->arena().live_peak());
+  }
+
+  void count(const Traffic& traffic) {
+    own_.traffic.sent += traffic.sent;
+    own_.traffic.received += traffic.received;
+    for (std::size_t kind = 0; kind < traffic.sent_by_kind.size(); ++kind)
+      own_.traffic.sent_by_kind[kind] += traffic.sent_by_kind[kind];
+    own_.traffic.sent_by_group = traffic.sent_by_group;
+  }
+
+  // ---- steps ------------------------------------------------------------------------------------
+
+  void take_step(std::int64_t step) {
+    losses_.push_back(executor_->run_step(step));
+    if (executor_->gradient_norm()) run_.gradient_norms.push_back(*executor_->gradient_norm());
+    // Later, others' kernels may have taken more.
+    if (step == 0) own_.workspace = backend_.workspace();
+    if (!options_.progress || transport_.rank() != first_with_loss(*plan_, net_)) return;
+    const auto micro_batches =
+        static_cast<double>(program_of(*plan_, transport_.rank()).micro_batches);
+    options_.progress(step + 1, losses_.back() / micro_batches);
+  }
+
+  // Rank 0's number, for all.
+  std::int64_t pause_since(std::int64_t begin) {
+    const std::int64_t pause = Executor::now_ns() - begin;
+    return *parse_integer(transport_.broadcast(std::to_string(pause), RankId(0)));
+  }
+
+  // ---- weights between steps --------------------------------------------------------------------
+
+  Weights whole_weights() {
+    return assemble(*plan_, net_, executor_->parameters(), backend_, transport_);
+  }
+
+  // Notes what was asked for; whether there was anything to see after so many steps.
+  bool look(std::int64_t steps) {
+    const bool tests = evaluation_ != nullptr && (is_due(steps, options_.evaluate_every) ||
+                                                  options_.evaluate_at.count(steps) > 0);
+    const bool aligns = is_due(steps, options_.align_every);
+    if (options_.hash_weights)
+      run_.weight_hashes.push_back(weight_hash(*plan_, net_, executor_->parameters(), transport_));
+    if (!tests && !aligns) return options_.hash_weights;
+    const Weights weights = whole_weights();
     if (tests) test(steps, weights);
     if (aligns) align(steps, weights);
     return true;
   }
 
   void test(std::int64_t steps, const Weights& weights) {
-    const Net whole = scale_branches(without_dropout(net), plan.branch_scale_at_test);
-    run.evaluations.push_back({steps, evaluate(whole, weights, backend, transport, *evaluation)});
+    const Net whole = scale_branches(without_dropout(net_), plan_->branch_scale_at_test);
+    run_.evaluations.push_back(
+        {steps, evaluate(whole, weights, backend_, transport_, *evaluation_)});
   }
+
   void align(std::int64_t steps, const Weights& weights) {
-    auto found = align_gradients(plan, net, weights, steps, backend, transport, batches);
-    if (found) run.alignments.push_back(std::move(*found));
+    auto found = align_gradients(*plan_, net_, weights, steps, backend_, transport_, batches_);
+    if (found) run_.alignments.push_back(std::move(*found));
   }
+
+  // ---- the end ----------------------------------------------------------------------------------
+
+  void finish() {
+    end_stretch();
+    std::optional<Time> begin;
+    for (std::size_t k = 0; k < run_.stretches.size(); ++k) {
+      Stretch& stretch = run_.stretches[k];
+      const std::int64_t steps = stretch.timeline.steps;
+      stretch.timeline = gather_spans(*stretch.plan, spans_[k], steps, transport_);
+      stretch.timeline.begin = begin;
+      for (const Span& span : stretch.timeline.spans)
+        begin = std::max(begin.value_or(span.end), span.end);
+    }
+    run_.losses = mean_losses(*plan_, net_, losses_, transport_);
+    own_.class_hashes = class_hashes(*plan_, transport_.rank(), executor_->parameters());
+    for (const std::string& part : transport_.gather(print_measurement(own_)))
+      run_.ranks.push_back(parse_measurement(part));
+    if (options_.keep_weights) run_.weights = whole_weights();
+  }
+
+  PlanSource& plans_;
+  const Net& net_;
+  Backend& backend_;
+  Transport& transport_;
+  BatchSource& batches_;
+  EvaluationSource* evaluation_;
+  const TrainOptions& options_;
+  std::shared_ptr<const Plan> plan_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<std::vector<Span>> spans_;  // own ones, by stretch
+  std::vector<double> losses_;
+  RankMeasurement own_;
+  TrainingRun run_;
 };
 
 }  // namespace
 
+TrainingRun train(PlanSource& plans, const Net& net, Backend& backend, Transport& transport,
+                  BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
+  return Training(plans, net, backend, transport, batches, evaluation, options).run();
+}
+
 TrainingRun train(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                   BatchSource& batches, EvaluationSource* evaluation, const TrainOptions& options) {
-  Executor executor(plan, net, backend, transport, batches, options.executor,
-                    common_origin(transport));
-  const auto own_micro_batches =
-      static_cast<double>(program_of(plan, transport.rank()).micro_batches);
-  TrainingRun run;
-  Inspector inspector{plan, net, backend, transport, batches, evaluation, options, run};
-  std::vector<double> losses;
-  Bytes workspace;
-  for (std::int64_t step = 0; step < options.steps; ++step) {
-    const bool keeps = options.keep_first_step && step == 0;
-    if (keeps) {
-      run.first_step.emplace();
-      run.first_step->weights = assemble(plan, net, executor.parameters(), backend, transport);
-    }
-    losses.push_back(executor.run_step(step));
-    if (executor.gradient_norm()) run.gradient_norms.push_back(*executor.gradient_norm());
-    if (keeps) {
-      run.first_step->gradients =
-          assemble_gradients(plan, net, executor.parameters(), backend, transport);
-    }
-    if (options.progress && transport.rank() == first_with_loss(plan, net))
-      options.progress(step + 1, losses.back() / own_micro_batches);
-    // Later, others' kernels may have taken more.
-    if (step == 0) workspace = backend.workspace();
-    // Looking at the weights is no part of a step: the clock stands still meanwhile.
-    const std::int64_t begin = Executor::now_ns();
-    if (inspector.look(step + 1, executor.parameters()))
-      executor.skip_ns(agreed(Executor::now_ns() - begin, transport));
-  }
-  run.timeline = gather_spans(plan, executor.spans(), options.steps, transport);
-  run.losses = mean_losses(plan, net, losses, transport);
-  for (const std::string& part :
-       transport.gather(print_measurement(measure(executor, transport.rank(), plan, workspace)))) {
-    run.ranks.push_back(parse_measurement(part));
-  }
-  if (options.keep_weights)
-    run.weights = assemble(plan, net, executor.parameters(), backend, transport);
-  return run;
+  SinglePlan plans(plan);
+  return train(plans, net, backend, transport, batches, evaluation, options);
 }
 
 std::string differing_copies(const std::vector<RankMeasurement>& ranks) {

@@ -52,7 +52,7 @@ class BreakDown {
   BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up)
       : plan_(plan),
         timeline_(timeline),
-        first_(std::max<std::int64_t>(warm_up, 1)),
+        first_(std::max<std::int64_t>(warm_up, timeline.begin ? 0 : 1)),
         ends_(static_cast<std::size_t>(timeline.steps)) {
     REHEARSE_CHECK(first_ < timeline.steps, "{} steps of warm-up, {} in all", warm_up,
                    timeline.steps);
@@ -74,8 +74,11 @@ class BreakDown {
   }
 
  private:
+  Time begin_of(std::int64_t step) const {
+    return step == 0 ? *timeline_.begin : ends_[static_cast<std::size_t>(step - 1)];
+  }
   Time difference(std::int64_t step) const {
-    return ends_[static_cast<std::size_t>(step)] - ends_[static_cast<std::size_t>(step - 1)];
+    return ends_[static_cast<std::size_t>(step)] - begin_of(step);
   }
 
   void choose_step() {
@@ -83,7 +86,7 @@ class BreakDown {
     for (std::int64_t step = first_; step < timeline_.steps; ++step)
       differences.emplace_back(difference(step), step);
     step_ = lower_median(differences).second;
-    window_ = {ends_[static_cast<std::size_t>(step_ - 1)], ends_[static_cast<std::size_t>(step_)]};
+    window_ = {begin_of(step_), ends_[static_cast<std::size_t>(step_)]};
   }
 
   const Op& op_of(const Span& span) const {

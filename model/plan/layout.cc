@@ -10,7 +10,7 @@ namespace rehearse {
 namespace {
 
 struct Lifetime {
-  std::optional<OpId> begin, end;  // none: persistent, or never used
+  std::optional<OpId> begin, end;  // none: never used
 };
 
 std::vector<Lifetime> lifetimes_of(const RankProgram& program) {
@@ -46,20 +46,34 @@ Bytes live_peak(const RankProgram& program) {
 }  // namespace
 
 Layout lay_out(const RankProgram& program) {
+  Layout layout;
+  layout.offsets.resize(program.buffers.size());
+  Bytes state;
+  std::vector<std::size_t> transients;
+  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+    if (!is_persistent(program.buffers[b].kind)) {
+      transients.push_back(b);
+      continue;
+    }
+    layout.offsets[b] = state;
+    state += align_up(program.buffers[b].size, kAlignment);
+  }
   const HappensBefore before(program);
   const std::vector<Lifetime> lifetimes = lifetimes_of(program);
   std::vector<Bytes> sizes;
-  for (const Buffer& buffer : program.buffers)
-    sizes.push_back(buffer.size);
+  for (const std::size_t b : transients)
+    sizes.push_back(program.buffers[b].size);
   const auto conflict = [&](std::size_t i, std::size_t j) {
-    if (is_persistent(program.buffers[i].kind) || is_persistent(program.buffers[j].kind))
-      return true;
-    if (!lifetimes[i].begin || !lifetimes[j].begin) return false;
-    return !before(*lifetimes[i].end, *lifetimes[j].begin) &&
-           !before(*lifetimes[j].end, *lifetimes[i].begin);
+    const Lifetime &a = lifetimes[transients[i]], &b = lifetimes[transients[j]];
+    if (!a.begin || !b.begin) return false;
+    return !before(*a.end, *b.begin) && !before(*b.end, *a.begin);
   };
-  Packing packing = pack(sizes, kAlignment, conflict);
-  return {std::move(packing.offsets), packing.extent, live_peak(program)};
+  const Packing packing = pack(sizes, kAlignment, conflict);
+  for (std::size_t t = 0; t < transients.size(); ++t)
+    layout.offsets[transients[t]] = state + packing.offsets[t];
+  layout.arena = state + packing.extent;
+  layout.live = live_peak(program);
+  return layout;
 }
 
 }  // namespace rehearse

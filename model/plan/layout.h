@@ -1,8 +1,10 @@
 // Where every buffer of a rank's program lies in the rank's arena.
 //
-// Persistent buffers live for the whole run; a transient one from the op that allocates it to the
-// op that frees it. Two transient buffers may share memory only if one is surely freed before the
-// other is allocated, whatever the lanes do (HappensBefore). Placement is pack()'s.
+// Persistent buffers live for the whole run, and come first, in their order: where plans follow one
+// another that have the same ones, they lie in the same place. A transient one lives from the op
+// that allocates it to the op that frees it. Two transient buffers may share memory only if one is
+// surely freed before the other is allocated, whatever the lanes do (HappensBefore). Placement is
+// pack()'s.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,7 @@
 // What happened when: made by the simulator and by the executor, in the same form.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,13 @@ struct Span {
   Time issue, start, end;
 };
 
-// Sorted by (rank, step, op), every op once per step. All clocks are one clock that starts at 0.
+// Sorted by (rank, step, op), every op once per step; steps are numbered from 0. All clocks are one
+// clock that starts at 0.
 struct Timeline {
   std::vector<Span> spans;
   std::int64_t steps = 0;
+  // When the step before the first one had ended, where there was one, with another plan.
+  std::optional<Time> begin = std::nullopt;
 };
 
 // What a rank's time went into; the three add up to the step time exactly.
@@ -44,11 +48,11 @@ struct Breakdown {
   std::vector<KindTime> kinds;
 };
 
-// A step ends when its last rank has ended it. Steps before warm_up (at least 1) are left out; one
-// or more must remain. The step of median length (of an even number, the shorter middle one) stands
-// for all where shares of a step's time are given: a gap on its compute lane is exposed
-// communication while a message or collective of this rank is under way that every participant has
-// issued, and idle otherwise.
+// A step ends when its last rank has ended it. Steps before warm_up are left out, and the first
+// where nobody knows when it began (Timeline::begin); one or more must remain. The step of median
+// length (of an even number, the shorter middle one) stands for all where shares of a step's time
+// are given: a gap on its compute lane is exposed communication while a message or collective of
+// this rank is under way that every participant has issued, and idle otherwise.
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up);
 
 // The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane; several timelines

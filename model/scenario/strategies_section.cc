@@ -285,6 +285,12 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   read(map, "redraw", spec.redraw, read_count, Range{});
   places.redraw = map.where("redraw");
   places.masking = map.where("masking");
+  if (!spec.redraw && map.find("moments") != nullptr)
+    problems.add(map.where("moments"),
+                 "'moments' says what becomes of them when masks are redrawn: 'redraw'");
+  read(map, "moments", spec.moments, [](const Value& v, Problems& p) {
+    return read_enum<Moments>(v, "moments", {Moments::keep, Moments::reset}, p);
+  });
   read(map, "step_multiplier", spec.step_multiplier, read_above_zero);
   refuse_of_construction(map, spec, problems);
   places.workers = map.where("workers");

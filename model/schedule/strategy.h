@@ -11,6 +11,7 @@
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/plan/plan.h"
+#include "model/plan/transition.h"
 #include "model/schedule/fraction.h"
 #include "model/schedule/schedule_csv.h"
 
@@ -65,6 +66,7 @@ struct SubnetworkSpec {
   // Steps after which who holds what is drawn anew; none: never. Which draw a plan is of.
   std::optional<std::int64_t> redraw = std::nullopt;
   std::int64_t draw = 0;
+  Moments moments = Moments::keep;  // when masks are drawn anew
   // Workers that are gone, ascending: the others go on with what they hold, and with their part of
   // the batch.
   std::vector<std::int64_t> lost = {};

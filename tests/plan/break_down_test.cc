@@ -104,6 +104,17 @@ TEST(BreakDown, TheBubbleIsThatOfTheLongestStretchWithoutUpdates) {
   EXPECT_EQ(break_down(two_ranks(), drawn(bars, 4), 1).bubble_fraction, 0.25) << "6 to 9 of 12";
 }
 
+// Of a plan that takes over from another, whose last step is known to have ended.
+TEST(BreakDown, AFirstStepThatIsKnownToBeginCounts) {
+  Timeline timeline = drawn(kBars, 1);
+  timeline.begin = Time{};
+  const Breakdown breakdown = break_down(two_ranks(), timeline, 0);
+  EXPECT_EQ(breakdown.step_time.seconds(), 20);
+  EXPECT_EQ(breakdown.ranks[0].compute.seconds(), 14);
+  ASSERT_EQ(breakdown.kinds.size(), 4u);
+  EXPECT_EQ(breakdown.kinds[0].busy.seconds(), 5);
+}
+
 TEST(BreakDown, TakesTheMedianStepAndLeavesWarmUpOut) {
   const Breakdown one_odd = break_down(two_ranks(), drawn(kBars, 5, 3), 1);
   EXPECT_EQ(one_odd.step_time.seconds(), 20);

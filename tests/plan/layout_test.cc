@@ -47,6 +47,23 @@ TEST(Layout, NeverPutsTwoLiveBuffersIntoOnePlace) {
   }
 }
 
+// Whatever else there is: so that they stay where they are from one plan to the next.
+TEST(Layout, BeginsWithThePersistentBuffersInTheirOrder) {
+  for (const auto& c : testing::all_cases()) {
+    const Result<Plan> plan = testing::plan_of(c);
+    ASSERT_TRUE(plan.ok());
+    for (const RankProgram& program : plan->programs) {
+      const Layout layout = lay_out(program);
+      Bytes end;
+      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+        if (!is_persistent(program.buffers[b].kind)) continue;
+        EXPECT_EQ(layout.offsets[b], end) << c.name << ": buffer " << b;
+        end = layout.offsets[b] + align_up(program.buffers[b].size, kAlignment);
+      }
+    }
+  }
+}
+
 // What is alive at once has to fit; the layout wastes little on top of it.
 TEST(Layout, IsNearTheLivePeak) {
   for (const auto& c : testing::all_cases()) {

@@ -26,13 +26,18 @@ TEST_P(ShippedScenario, Runs) {
 
 TEST_P(ShippedScenario, IsListedInTheReadme) {
   const Result<std::string> readme =
-      read_text_file((testing::kSource / "scenarios/README.md").string());
+      read_text_file((GetParam().parent_path() / "README.md").string());
   ASSERT_TRUE(readme.ok());
   EXPECT_NE(readme->find("`" + GetParam().filename().string() + "`"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, ShippedScenario,
                          ::testing::ValuesIn(testing::yaml_files(testing::kSource / "scenarios")),
+                         [](const auto& file) { return testing::test_name(file.param); });
+
+INSTANTIATE_TEST_SUITE_P(Studies, ShippedScenario,
+                         ::testing::ValuesIn(testing::yaml_files(testing::kSource /
+                                                                 "scenarios/studies")),
                          [](const auto& file) { return testing::test_name(file.param); });
 
 }  // namespace

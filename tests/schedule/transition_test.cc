@@ -47,6 +47,51 @@ TEST(Transition, SendsEachMissingParameterOnceFromAHolder) {
   }
 }
 
+// Moments that start from 0 need not be sent; master copies must be.
+TEST(Transition, MovesWhatTheReceiverLacks) {
+  Training training = testing::training(32);
+  training.optimizer = {.rule = Adam{}};
+  training.dtype = DataType::bf16;
+  for (const Masking masking : {Masking::forward, Masking::backward}) {
+    StrategySpec strategy = testing::subnetwork({1, 2});
+    strategy.subnetwork->masking = masking;
+    std::vector<Plan> draws;
+    for (const std::int64_t draw : {0, 1}) {
+      strategy.subnetwork->draw = draw;
+      draws.push_back(*build_plan(strategy, testing::resnet20(), training, 8,
+                                  even_costs(build_net(testing::resnet20())->blocks.size())));
+    }
+    const Net net = *whole_net(draws[0]);
+    const Transition kept = transition_between(draws[0], draws[1], net);
+    const Transition reset = transition_between(draws[0], draws[1], net, Moments::reset);
+    // bf16 weights, an fp32 master copy, two fp32 moments.
+    const std::int64_t weights = masking == Masking::forward ? 2 : 0;
+    EXPECT_EQ(kept.total().bytes() * (weights + 4), reset.total().bytes() * (weights + 12));
+    const StateContent content{.weights = weights > 0, .moments = true, .master = true};
+    for (const StateMove& move : kept.moves)
+      EXPECT_EQ(move.content, content);
+    for (const StateMove& move : reset.moves)
+      EXPECT_FALSE(move.content.moments);
+  }
+}
+
+TEST(Transition, StateIsKeptWhereNothingChanges) {
+  const StrategySpec strategy = testing::subnetwork({1, 2});
+  const Plan plan = drawn(strategy, 0), same = drawn(strategy, 0), next = drawn(strategy, 1);
+  bool all_keep = true;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    EXPECT_TRUE(keeps_state(plan, same, RankId(r)));
+    all_keep = all_keep && keeps_state(plan, next, RankId(r));
+    Bytes kept;
+    for (const Buffer& buffer : program_of(plan, RankId(r)).buffers) {
+      if (buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::optimizer_state)
+        kept += buffer.size;
+    }
+    EXPECT_EQ(carried_by(program_of(plan, RankId(r))), kept);
+  }
+  EXPECT_FALSE(all_keep);
+}
+
 // A worker that holds a unit with probability C before and after, independently, lacks C (1 - C) of
 // all units: of those it receives the state, and under forward masking the weights. Nobody sends
 // much more than another.

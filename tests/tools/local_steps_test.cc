@@ -14,7 +14,9 @@ TEST(OverPeriod, TakesMeansOverItsSteps) {
   local.links = {{"loopback", Bytes::kib(8), 0.5}};
   for (RankSummary& rank : local.ranks)
     rank.traffic = TrafficSummary{};
+  local.plan_hash = "fedcba9876543210";
   const StrategySummary mean = over_period(local, last, 4);
+  EXPECT_EQ(mean.plan_hash, local.plan_hash) << "a run begins with it";
   ASSERT_TRUE(mean.local_steps.has_value());
   EXPECT_EQ(mean.local_steps->steps, 4);
   EXPECT_EQ(mean.local_steps->local_step, local.step_time);

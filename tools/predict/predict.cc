@@ -38,6 +38,7 @@ void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& me
   summary.pools = {{"parameters", worst->parameters},           {"gradients", worst->gradients},
                    {"optimizer_state", worst->optimizer_state}, {"activations", worst->activations},
                    {"communication", worst->communication},     {"workspace", worst->workspace}};
+  if (worst->carried > Bytes{}) summary.pools.push_back({"carried", worst->carried});
 }
 
 void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluster,
@@ -292,7 +293,8 @@ Result<SubnetworkSummary::Redraw> redraw_of(const Scenario& scenario,
     next.spec.subnetwork->draw = draw;
     Result<Plan> after = plan_of(scenario, next);
     if (!after) return after.errors();
-    const Transition transition = transition_between(before, *after, net);
+    const Transition transition =
+        transition_between(before, *after, net, strategy.spec.subnetwork->moments);
     const Result<Seconds> time = sim::simulate(transition, cluster, cluster.device().messaging);
     if (!time) return time.errors();
     redraw.time += *time / static_cast<double>(kDraws);
@@ -340,7 +342,8 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   describe(strategy, *plan, net, summary);
-  if (strategy.spec.subnetwork && strategy.spec.subnetwork->redraw && copies_agree(*plan)) {
+  const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
+  if (redraws && copies_agree(*plan)) {
     const auto redraw = redraw_of(scenario, strategy, *plan, net, *cluster);
     if (!redraw) return located(redraw.errors(), strategy);
     summary.subnetwork->redraw = *redraw;
@@ -348,7 +351,7 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, device, summary.step_time);
-    add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node));
+    add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node, redraws));
     add_bytes(summary, *plan, *cluster, *outcome);
   }
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};

@@ -22,7 +22,7 @@ Syntax syntax() {
             "text (the plan, default), grid (steps by ranks), csv (PyTorch's "
             "pipeline schedule) or chakra (traces, one file per rank)"},
            {"compute-only", "", "csv without messages"},
-           {"local", "", "with local steps: of a step without synchronisation"},
+           {"between", "", "with local steps: of a step between synchronisations"},
            kLostOption,
            {"profile", "FILE",
             "device profile instead of the scenario's: stages are cut by its prices"},
@@ -53,7 +53,7 @@ int run(const Arguments& arguments) {
   if (!scenario) return fail(scenario.errors());
   Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());
-  if (arguments.has("local")) {
+  if (arguments.has("between")) {
     if (strategy->spec.local_steps == 1)
       return fail(error(fmt::format("strategy '{}' has no local steps: all its steps are alike",
                                     strategy->spec.name)));

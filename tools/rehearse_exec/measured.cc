@@ -6,6 +6,7 @@
 
 #include "exec/backend.h"
 #include "model/base/text.h"
+#include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 
 namespace rehearse {
@@ -18,24 +19,69 @@ Bytes per_step(Bytes total, std::int64_t steps) {
   return Bytes::bytes(total.bytes() / steps);
 }
 
+// The warm-up is the run's, and shorter where nothing would be left after it.
+std::int64_t warm_up_of(const exec::Stretch& stretch) {
+  const std::int64_t known = stretch.timeline.begin ? 0 : 1;  // the first step that has a length
+  const std::int64_t left = std::max<std::int64_t>(kWarmUpSteps - stretch.first_step, 0);
+  return std::max(known, std::min(left, stretch.timeline.steps - 1));
+}
+
+// Of the stretch of median step time; later ones count where the first is too short for a length.
+// synchronises: of those of such steps, if both kinds are there, or none where there is no such.
+std::optional<StrategySummary> typical_stretch(const Net& net, const exec::TrainingRun& run,
+                                               std::optional<bool> synchronises = std::nullopt) {
+  std::vector<StrategySummary> summaries;
+  for (const exec::Stretch& stretch : run.stretches) {
+    if (stretch.plan->synchronises != synchronises.value_or(stretch.plan->synchronises)) continue;
+    const std::int64_t warm_up = warm_up_of(stretch);
+    const bool is_warm = stretch.first_step + stretch.timeline.steps > kWarmUpSteps;
+    const bool may_skip = &stretch != &run.stretches.back() || !summaries.empty();
+    if (warm_up >= stretch.timeline.steps || (!is_warm && may_skip)) continue;
+    summaries.push_back(summarize(*stretch.plan, net, stretch.timeline, warm_up));
+  }
+  if (summaries.empty()) return std::nullopt;
+  const auto median = summaries.begin() + static_cast<std::ptrdiff_t>((summaries.size() - 1) / 2);
+  std::nth_element(
+      summaries.begin(), median, summaries.end(),
+      [](const StrategySummary& a, const StrategySummary& b) { return a.step_time < b.step_time; });
+  return std::move(*median);
+}
+
+// With local steps of a period, where the run has steps of both kinds to measure.
+StrategySummary typical_steps(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
+  if (has_local_steps(plan)) {
+    const auto local = typical_stretch(net, run, false), last = typical_stretch(net, run, true);
+    if (local && last) return over_period(*local, *last, plan.local_steps);
+  }
+  return typical_stretch(net, run).value();
+}
+
 }  // namespace
 
-StrategySummary summarize_run(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
-  const std::int64_t steps = run.timeline.steps;
-  StrategySummary summary = summarize(plan, net, run.timeline, std::min(kWarmUpSteps, steps - 1));
-  Bytes arena, workspace;
+StrategySummary summarize_run(const Plan& first, const Net& net, const exec::TrainingRun& run) {
+  const auto steps = static_cast<std::int64_t>(run.losses.size());
+  StrategySummary summary = typical_steps(first, net, run);
+  summary.plan_hash = plan_hash(first);
+  if (const exec::Transitions& moved = run.transitions; moved.count > 0) {
+    const auto ranks = static_cast<std::int64_t>(run.ranks.size());
+    summary.transitions = {moved.count, moved.received / (moved.count * ranks),
+                           moved.time / static_cast<double>(moved.count)};
+  }
+  Bytes arena, workspace, carried;
   for (std::size_t r = 0; r < run.ranks.size(); ++r) {
     const exec::RankMeasurement& measured = run.ranks[r];
     RankSummary& rank = summary.ranks[r];
     rank.traffic = {per_step(measured.traffic.sent, steps),
                     per_step(measured.traffic.received, steps)};
-    rank.memory = {measured.arena_extent + measured.workspace, measured.arena_extent,
-                   measured.arena_live};
+    rank.memory = {measured.arena_extent + measured.workspace + measured.carried,
+                   measured.arena_extent, measured.arena_live};
     arena = std::max(arena, measured.arena_extent);
     workspace = std::max(workspace, measured.workspace);
+    carried = std::max(carried, measured.carried);
   }
   take_worst_memory(summary);
   summary.pools = {{"arena", arena}, {"workspace", workspace}};
+  if (carried > Bytes{}) summary.pools.push_back({"carried", carried});
   summary.losses = run.losses;
   for (const exec::EvaluationAt& at : run.evaluations) {
     summary.evaluations.push_back({at.step, at.evaluation.accuracy, at.evaluation.loss});
@@ -45,13 +91,14 @@ StrategySummary summarize_run(const Plan& plan, const Net& net, const exec::Trai
   return summary;
 }
 
-std::string last_steps_trace(const Plan& plan, const Timeline& timeline) {
+std::string last_steps_trace(const exec::TrainingRun& run) {
+  const exec::Stretch& stretch = run.stretches.back();
   Timeline last;
-  last.steps = timeline.steps;
-  for (const Span& span : timeline.spans) {
-    if (span.step >= timeline.steps - kTracedSteps) last.spans.push_back(span);
+  last.steps = stretch.timeline.steps;
+  for (const Span& span : stretch.timeline.spans) {
+    if (span.step >= last.steps - kTracedSteps) last.spans.push_back(span);
   }
-  return chrome_trace(plan, {{"measured", &last}});
+  return chrome_trace(*stretch.plan, {{"measured", &last}});
 }
 
 namespace {

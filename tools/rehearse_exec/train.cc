@@ -4,16 +4,16 @@
 
 #include <chrono>
 #include <iostream>
+#include <set>
 
 #include "exec/data/batches.h"
 #include "model/base/text.h"
 #include "model/plan/plan_text.h"
-#include "model/plan/verify.h"
-#include "tools/predict/predict.h"
 #include "tools/rehearse_exec/alignment.h"
 #include "tools/rehearse_exec/commands.h"
 #include "tools/rehearse_exec/first_step.h"
 #include "tools/rehearse_exec/measured.h"
+#include "tools/rehearse_exec/plans.h"
 #include "tools/rehearse_exec/ranks.h"
 
 namespace rehearse::cli {
@@ -27,6 +27,7 @@ Syntax syntax() {
        "device profile instead of the scenario's: stages are cut by its prices"});
   syntax.options.push_back({"steps", "N", "steps to train, 2 or more (default: the scenario's)"});
   syntax.options.push_back({"evaluate-every", "N", "test the assembled model after every N steps"});
+  syntax.options.push_back({"evaluate-at", "N,N,...", "test it after these numbers of steps, too"});
   syntax.options.push_back({"alignment", "K",
                             "say after every K steps how well the gradients of subnetworks align "
                             "with the whole network's"});
@@ -41,78 +42,6 @@ Syntax syntax() {
       {"out", "DIR",
        "write plan.txt, measured.json, trace.json and, if asked for, alignment.json there"});
   return syntax;
-}
-
-// The plan's text and its scenario's name.
-struct PlanSource {
-  std::string scenario;
-  Plan plan;
-};
-
-Result<PlanSource> plan_from_scenario(const Arguments& arguments, const std::string& path) {
-  const Result<Scenario> scenario =
-      read_scenario(path, profile_path(path), arguments.get("profile"));
-  if (!scenario) return scenario.errors();
-  const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
-  if (!strategy) return strategy.errors();
-  if (strategy->spec.subnetwork && strategy->spec.subnetwork->redraw)
-    return error_at(strategy->where,
-                    "masks are redrawn in simulations, not yet in training: without "
-                    "'redraw' it trains with the first draw");
-  Result<Plan> plan = plan_of(*scenario, *strategy);
-  if (!plan) return plan.errors();
-  return PlanSource{scenario->name, std::move(*plan)};
-}
-
-Result<PlanSource> plan_from_text(const Arguments& arguments, const std::string& text,
-                                  const std::string& path) {
-  for (const char* option : {"strategy", "profile"}) {
-    if (arguments.has(option))
-      return error(fmt::format("{} is a plan: --{} goes with scenarios", path, option));
-  }
-  Result<ParsedPlan> parsed = parse_plan(text, path);
-  if (!parsed) return parsed.errors();
-  const Status good = verify(parsed->plan, &parsed->places);
-  if (!good) return good.errors();
-  return PlanSource{path, std::move(parsed->plan)};
-}
-
-// By its first line that says anything.
-bool is_plan(std::string_view text) {
-  for (const std::string_view line : split(text, '\n')) {
-    const std::string_view content = trim(line);
-    if (!content.empty() && !content.starts_with('#')) return content.starts_with("rehearse plan ");
-  }
-  return false;
-}
-
-// As one text, for the other ranks. A name may have several lines: its length says where it ends.
-std::string pack(const PlanSource& source) {
-  return fmt::format("{}\n{}{}", source.scenario.size(), source.scenario, print(source.plan));
-}
-
-PlanSource unpack(const std::string& text) {
-  const std::size_t line_end = text.find('\n');
-  const auto length = static_cast<std::size_t>(parse_integer(text.substr(0, line_end)).value());
-  return {text.substr(line_end + 1, length),
-          parse_plan(text.substr(line_end + 1 + length), "plan")->plan};
-}
-
-Result<std::string> make_plan(const Arguments& arguments, std::size_t ranks) {
-  const std::string& path = arguments.at("SCENARIO|PLAN");
-  const Result<std::string> text = read_file(path);
-  if (!text) return text.errors();
-  const Result<PlanSource> source =
-      is_plan(*text) ? plan_from_text(arguments, *text, path) : plan_from_scenario(arguments, path);
-  if (!source) return source.errors();
-  if (source->plan.ranks.size() != ranks) {
-    const std::size_t needed = source->plan.ranks.size();
-    return error(
-        fmt::format("the plan has {} ranks, {} were started: start it with 'tools/mpirun -np {}' "
-                    "or '--local {}'",
-                    needed, ranks, needed, needed));
-  }
-  return pack(*source);
 }
 
 // A line on stderr every few seconds.
@@ -144,7 +73,23 @@ struct Settings {
   BackendChoice backend;
   std::optional<std::int64_t> steps = std::nullopt;
   std::int64_t evaluate_every = 0, align_every = 0;
+  std::set<std::int64_t> evaluate_at = {};
 };
+
+Result<std::set<std::int64_t>> evaluated_steps(const Arguments& arguments) {
+  std::set<std::int64_t> steps;
+  const auto text = arguments.get("evaluate-at");
+  if (!text) return steps;
+  for (const std::string_view word : split(*text, ',')) {
+    const auto step = parse_integer(trim(word));
+    if (!step || *step < 1) {
+      return error(
+          fmt::format("--evaluate-at expects numbers of steps, such as 100,200, got '{}'", *text));
+    }
+    steps.insert(*step);
+  }
+  return steps;
+}
 
 Result<Settings> settings_of(const Arguments& arguments) {
   const Result<BackendChoice> backend = backend_of(arguments);
@@ -156,6 +101,9 @@ Result<Settings> settings_of(const Arguments& arguments) {
   const Result<std::int64_t> every = arguments.count("evaluate-every", 0, 1);
   if (!every) return every.errors();
   settings.evaluate_every = *every;
+  const Result<std::set<std::int64_t>> at = evaluated_steps(arguments);
+  if (!at) return at.errors();
+  settings.evaluate_at = *at;
   const Result<std::int64_t> aligns = arguments.count("alignment", 0, 1);
   if (!aligns) return aligns.errors();
   settings.align_every = *aligns;
@@ -164,6 +112,13 @@ Result<Settings> settings_of(const Arguments& arguments) {
 
 std::int64_t steps_of(const Settings& settings, const Plan& plan) {
   return settings.steps.value_or(plan.training.steps);
+}
+
+Status check_evaluations(const Settings& settings, const Plan& plan) {
+  const std::int64_t steps = steps_of(settings, plan);
+  if (settings.evaluate_at.empty() || *settings.evaluate_at.rbegin() <= steps) return success();
+  return error(fmt::format("--evaluate-at {} comes after the last of {} steps",
+                           *settings.evaluate_at.rbegin(), steps));
 }
 
 Status check_alignment(const Settings& settings, const Plan& plan) {
@@ -192,6 +147,8 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
   }
   const Status fits = check_runs(plan, settings.backend.name);
   if (!fits) return fits;
+  const Status evaluates = check_evaluations(settings, plan);
+  if (!evaluates) return evaluates;
   const Status compares = check_alignment(settings, plan);
   if (!compares) return compares;
   const auto data = exec::open_dataset(request);
@@ -229,13 +186,17 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net,
   REHEARSE_CHECK(differing.empty(), "{}", differing);
   summary.strategies.push_back(summarize_run(plan, net, run));
   std::cout << print_table(summary);
+  if (const auto& moved = summary.strategies.back().transitions) {
+    std::cout << fmt::format("{}: masks redrawn {} times: {} to a rank, in {} (means)\n",
+                             plan.strategy, moved->count, human(moved->received),
+                             human(moved->time));
+  }
   print_findings(plan, net, run);
   const auto out = arguments.get("out");
   if (!out) return kDone;
-  std::vector<std::pair<std::string, std::string>> files = {
-      {"plan.txt", print(plan)},
-      {"measured.json", print_json(summary)},
-      {"trace.json", last_steps_trace(plan, run.timeline)}};
+  std::vector<std::pair<std::string, std::string>> files = {{"plan.txt", print(plan)},
+                                                            {"measured.json", print_json(summary)},
+                                                            {"trace.json", last_steps_trace(run)}};
   if (!run.alignments.empty())
     files.emplace_back("alignment.json", alignments_json(summary.scenario, plan, net, run));
   for (const auto& [name, text] : files) {
@@ -249,11 +210,10 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Result<Settings> given = settings_of(arguments);
   if (!given) return fail_once(transport, given.errors());
   const Settings& settings = *given;
-  const auto text = from_rank_0(transport, [&] { return make_plan(arguments, transport.size()); });
-  if (!text) return kWrongInput;
-  const PlanSource unpacked = unpack(*text);
-  const std::string& scenario = unpacked.scenario;
-  const Plan& plan = unpacked.plan;
+  const auto plans = TrainingPlans::read(arguments, transport);
+  if (!plans) return kWrongInput;
+  const std::shared_ptr<const Plan> first = plans->plan_at(0);
+  const Plan& plan = *first;
   const Net net = *whole_net(plan);
   const exec::DatasetRequest request{plan.training.data, exec::format_of(net), plan.training.seed,
                                      arguments.get("data-directory"), plan.training.augmentation};
@@ -274,18 +234,19 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   exec::TrainOptions options;
   options.steps = steps_of(settings, plan);
   options.evaluate_every = settings.evaluate_every;
+  options.evaluate_at = settings.evaluate_at;
   options.align_every = settings.align_every;
   options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps, transport.rank());
   const exec::TrainingRun run =
-      exec::train(plan, net, *backend, transport, batches, &batches, options);
+      exec::train(*plans, net, *backend, transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
   if (const auto path = arguments.get("first-step")) {
     const Status written = write_first_step(*path, plan, net, run, batches, *backend);
     if (!written) return fail(written.errors());
   }
-  return finish(arguments, plan, net, run, {scenario, "measured", settings.backend.name, {}});
+  return finish(arguments, plan, net, run, {plans->name(), "measured", settings.backend.name, {}});
 }
 
 int run(const Arguments& arguments) {

@@ -83,7 +83,15 @@ std::string compare(const StrategySummary& p, const StrategySummary& m) {
                      memory_of(m, &MemorySummary::arena)));
   rows.push_back(
       row("peak memory", memory_of(p, &MemorySummary::peak), memory_of(m, &MemorySummary::peak)));
-  return align_columns(rows) + differing_ranks(p, m) + "\n" + compare_ranks(p, m);
+  const bool redraws = p.subnetwork && p.subnetwork->redraw;
+  if (redraws && m.transitions) {
+    rows.push_back(
+        row("redraw, bytes to a rank", p.subnetwork->redraw->received, m.transitions->received));
+    rows.push_back(row("redraw, time", p.subnetwork->redraw->time, m.transitions->time));
+  }
+  // Every draw deals the parts out anew: what one rank sends in the first another sends in the
+  // next.
+  return align_columns(rows) + (redraws ? "" : differing_ranks(p, m)) + "\n" + compare_ranks(p, m);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ class Period {
 
   StrategySummary run() {
     StrategySummary mean = last_;
+    mean.plan_hash = local_.plan_hash;
     mean.local_steps = {steps_, local_.step_time, last_.step_time};
     mean.step_time = of(local_.step_time, last_.step_time);
     const double faster = last_.step_time / mean.step_time;

@@ -185,6 +185,11 @@ StrategySummary strategy_of(const Node& n) {
     s.local_steps = {it.at("steps").count(), it.at("local_step_time_s").seconds(),
                      it.at("synchronising_step_time_s").seconds()};
   }
+  if (n.has("transitions")) {
+    const Node it = n.at("transitions");
+    s.transitions = {it.at("count").count(), it.at("bytes_received").bytes(),
+                     it.at("time_s").seconds()};
+  }
   if (n.has("subnetwork")) {
     const Node it = n.at("subnetwork");
     s.subnetwork = {it.at("workers").count(),

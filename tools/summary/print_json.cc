@@ -114,6 +114,11 @@ Json json_of(const StrategySummary& s) {
   }
   if (s.data_parallel) json["data_parallel"] = true;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
+  if (s.transitions) {
+    json["transitions"] = {{"count", s.transitions->count},
+                           {"bytes_received", s.transitions->received.bytes()},
+                           {"time_s", s.transitions->time.seconds()}};
+  }
   return json;
 }
 

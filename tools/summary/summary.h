@@ -84,11 +84,19 @@ struct SubnetworkSummary {
 };
 
 // Where replicas train each for itself and then come together: a period of so many steps, of which
-// the last one synchronises. Figures are means over it, memory the larger, and op counts and the
-// picture of the step that synchronises.
+// the last one synchronises. Figures are means over it, memory the larger, op counts and the
+// picture of the step that synchronises; the hash is that of the plan which a period, and a run,
+// begins with.
 struct LocalStepsSummary {
   std::int64_t steps = 1;
   Seconds local_step, synchronising_step;
+};
+
+// Changes of plans in which state moved, of a measured run.
+struct TransitionsSummary {
+  std::int64_t count = 0;
+  Bytes received;  // by a rank in one of them: means over ranks and changes
+  Seconds time;    // of one of them: mean
 };
 
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
@@ -118,6 +126,7 @@ struct StrategySummary {
   // Measured runs only.
   std::vector<double> losses;
   std::vector<AccuracyAt> evaluations;
+  std::optional<TransitionsSummary> transitions;
   std::vector<std::string> weight_hashes;  // by step, 16 hexadecimal digits each
 };
 

@@ -183,16 +183,25 @@ Plan Quadratic::plan(const StrategySpec& strategy, std::int64_t workers, std::in
 
 exec::TrainingRun Quadratic::train(const Plan& plan, const Dealer& dealer, std::int64_t steps,
                                    std::int64_t align_every) const {
+  return train([&] { return std::make_unique<exec::SinglePlan>(plan); }, plan.ranks.size(), dealer,
+               steps, align_every);
+}
+
+exec::TrainingRun Quadratic::train(const std::function<std::unique_ptr<exec::PlanSource>()>& plans,
+                                   std::size_t workers, const Dealer& dealer, std::int64_t steps,
+                                   std::int64_t align_every) const {
   exec::TrainingRun result;
-  exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
-    const auto backend = exec::make_backend("reference", plan.training.dtype, {});
+  exec::run_local(workers, [&](exec::Transport& transport) {
+    const auto backend = exec::make_backend("reference", DataType::fp64, {});
+    const auto own_plans = plans();
     exec::TrainOptions options;
     options.steps = steps;
     options.align_every = align_every;
     options.keep_first_step = options.keep_weights = true;
     options.executor.poison = true;
     DealtBatches batches(dealer, inputs_, targets_);
-    exec::TrainingRun run = exec::train(plan, net_, *backend, transport, batches, nullptr, options);
+    exec::TrainingRun run =
+        exec::train(*own_plans, net_, *backend, transport, batches, nullptr, options);
     if (transport.rank() == RankId(0)) result = std::move(run);
   });
   return result;

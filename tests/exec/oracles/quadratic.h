@@ -14,6 +14,7 @@
 #include <Eigen/Dense>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "exec/run/train.h"
@@ -57,6 +58,9 @@ class Quadratic {
       std::function<std::vector<std::int64_t>(std::int64_t step, std::int64_t micro_batch)>;
   // On threads of this process; rank 0's result.
   exec::TrainingRun train(const Plan& plan, const Dealer& dealer, std::int64_t steps,
+                          std::int64_t align_every = 0) const;
+  exec::TrainingRun train(const std::function<std::unique_ptr<exec::PlanSource>()>& plans,
+                          std::size_t workers, const Dealer& dealer, std::int64_t steps,
                           std::int64_t align_every = 0) const;
   // All of them for every worker.
   Dealer all_samples(const Plan& plan) const;

@@ -4,9 +4,12 @@
 
 #include <Eigen/Dense>
 #include <cmath>
+#include <set>
+#include <sstream>
 
 #include "model/base/random.h"
 #include "tests/exec/oracles/quadratic.h"
+#include "tests/exec/run/turning_plans.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
@@ -154,6 +157,72 @@ TEST_P(QuadraticCase, StepsAreThoseOfTheMeanOverHolders) {
     weights -= kRate * velocity;
   }
   EXPECT_LT(relative(problem.matrix(run.weights) - weights, weights), 1e-14);
+}
+
+// ---- masks that are drawn anew -----------------------------------------------------------------
+
+std::string text_of(const MatrixXd& matrix) {
+  std::ostringstream text;
+  text << matrix;
+  return text.str();
+}
+
+class RedrawnCase : public QuadraticCase {
+ protected:
+  static constexpr double kRate = 0.05, kMomentum = 0.6;
+  static constexpr int kEvery = 4, kDraws = 3, kSteps = kEvery * kDraws;
+
+  // A plan for each draw.
+  std::vector<Plan> plans() const {
+    const Case& c = GetParam();
+    StrategySpec strategy = testing::subnetwork({c.holders, c.workers});
+    strategy.subnetwork->scaling = Scaling::none;
+    strategy.subnetwork->masking = c.masking;
+    strategy.subnetwork->redraw = kEvery;
+    strategy.micro_batches = c.micro_batches;
+    std::vector<Plan> plans;
+    for (strategy.subnetwork->draw = 0; strategy.subnetwork->draw < kDraws;
+         ++strategy.subnetwork->draw) {
+      plans.push_back(problem.plan(strategy, c.workers, kSamples,
+                                   Optimizer{.rule = Sgd{kMomentum}, .lr = kRate}, c.seed));
+    }
+    return plans;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Masks, RedrawnCase, ::testing::ValuesIn([] {
+                           std::vector<Case> unsharded = cases();
+                           std::erase_if(unsharded, [](const Case& c) {
+                             return c.sharding != Sharding::none || c.holders == c.workers;
+                           });
+                           return unsharded;
+                         }()),
+                         [](const auto& c) { return c.param.name; });
+
+// Every step is that of its own draw's operator, with the weights and the velocity that the steps
+// before have left, wherever they were: what moved arrived, and nothing was lost.
+TEST_P(RedrawnCase, StepsAreThoseOfTheDrawsInTurn) {
+  for (const Moments moments : {Moments::keep, Moments::reset}) {
+    const std::vector<Plan> plans = this->plans();
+    std::set<std::string> assignments;
+    for (const Plan& plan : plans)
+      assignments.insert(text_of(problem.holding(plan)));
+    ASSERT_GT(assignments.size(), 1u) << "they differ";
+    const exec::TrainingRun run = problem.train(
+        [&] { return std::make_unique<testing::TurningPlans>(plans, kEvery, moments); },
+        plans.front().ranks.size(), problem.all_samples(plans.front()), kSteps);
+    EXPECT_EQ(exec::differing_copies(run.ranks), "");
+    MatrixXd weights = problem.matrix(run.first_step->weights);
+    MatrixXd velocity = MatrixXd::Zero(weights.rows(), weights.cols());
+    for (int step = 0; step < kSteps; ++step) {
+      const Plan& plan = plans[static_cast<std::size_t>(step / kEvery)];
+      if (step % kEvery == 0 && moments == Moments::reset) velocity.setZero();
+      const MatrixXd op = masked(problem.hessian(), problem.holding(plan), seen(plan));
+      velocity = kMomentum * velocity + op * weights - problem.linear();
+      weights -= kRate * velocity;
+    }
+    EXPECT_LT(relative(problem.matrix(run.weights) - weights, weights), 1e-14)
+        << to_string(moments);
+  }
 }
 
 // ---- alignment ---------------------------------------------------------------------------------

@@ -5,7 +5,9 @@
 
 #include <numeric>
 
+#include "exec/run/carried_state.h"
 #include "exec/run/global_gradient.h"
+#include "model/schedule/sequence.h"
 #include "tests/exec/run/runs.h"
 
 namespace rehearse {
@@ -133,10 +135,10 @@ class Formulas {
     replicas_.resize(plan.ranks.size(), {first, zeros(first), zeros(first)});
   }
 
-  void step(std::int64_t step) {
+  void step(std::int64_t step, bool synchronises) {
     for (std::size_t r = 0; r < replicas_.size(); ++r)
       train(replicas_[r], gradient(r, step), step);
-    if (plan_.synchronises) come_together();
+    if (synchronises) come_together();
   }
 
   const Numbers& weights(std::size_t replica) const { return replicas_[replica].weights; }
@@ -254,7 +256,7 @@ TEST_P(LocalSteps, FollowTheFormulas) {
   const auto run = train_locally(plan, kSteps);
   Formulas formulas(plan, numbers(run.first_step->weights));
   for (std::int64_t step = 0; step < kSteps; ++step)
-    formulas.step(step);
+    formulas.step(step, plan.synchronises);
   // Where they have not come together, the first holder's are assembled.
   EXPECT_LT(difference(run.weights, bytes_of(formulas.weights(0))), kRounding);
   if (!plan.training.optimizer.clip) return;
@@ -262,6 +264,28 @@ TEST_P(LocalSteps, FollowTheFormulas) {
   ASSERT_EQ(run.gradient_norms.size(), static_cast<std::size_t>(kSteps));
   EXPECT_NEAR(run.gradient_norms[0], formulas.norm_of_first_gradient(), 1e-12);
   EXPECT_GT(run.gradient_norms[0], *plan.training.optimizer.clip);
+}
+
+// Two periods of three steps and one step of the next: moments, anchor and velocity stay with their
+// weights from plan to plan.
+TEST_P(LocalSteps, FollowTheFormulasOverPeriods) {
+  constexpr std::int64_t kPeriod = 3, kAll = 7;
+  StrategySpec strategy = GetParam().strategy;
+  strategy.local_steps = kPeriod;
+  std::vector<Plan> plans;
+  for (std::int64_t step = 0; step < kPeriod; ++step)
+    plans.push_back(executable(at_step(strategy, step), 4, testing::mlp(), GetParam().optimizer));
+  EXPECT_EQ(plans[1].synchronises, false);
+  EXPECT_EQ(plans[2].synchronises, true);
+  const Net net = *whole_net(plans[0]);
+  const auto run = testing::train_in_turns(Batches<double>(net, plans[0].micro_batch_samples),
+                                           plans, 1, testing::options_of(kAll));
+  Formulas formulas(plans[0], numbers(run.first_step->weights));
+  for (std::int64_t step = 0; step < kAll; ++step)
+    formulas.step(step, at_step(strategy, step).synchronises);
+  EXPECT_LT(difference(run.weights, bytes_of(formulas.weights(0))), kRounding);
+  EXPECT_EQ(run.transitions.count, 0) << "nothing moves";
+  EXPECT_NE(run.ranks[0].class_hashes, run.ranks[1].class_hashes);
 }
 
 // ---- inside and around -------------------------------------------------------------------------
@@ -342,6 +366,69 @@ TEST(LocalStepsOfSubnetworks, MoveWhatOneHoldsByTheOuterOptimizer) {
       expected[p][k] -= kOuter.lr * (1 + kOuter.momentum) * (first[p][k] - inner[p][k]);
   }
   EXPECT_LT(difference(moved.weights, bytes_of(expected)), kRounding);
+}
+
+// What a rank has of parameters, with a number of its own in every element of every array.
+void number_state(const exec::Parameters& parameters, exec::Backend& backend) {
+  for (const auto& [id, place] : parameters.places()) {
+    const auto arrays = parameters.state_of(id).arrays();
+    for (std::size_t k = 0; k < arrays.size(); ++k) {
+      if (arrays[k].empty()) continue;
+      std::vector<double> values(static_cast<std::size_t>(place.elements));
+      std::iota(values.begin(), values.end(), 1e6 * static_cast<double>(id.value() * 8 + k));
+      backend.store(arrays[k].data(), values);
+    }
+  }
+}
+
+// A unit's new holder gets what the outer optimizer keeps of it, with the weights and the moments.
+TEST(LocalStepsOfSubnetworks, MoveTheirOuterStateWithTheUnits) {
+  StrategySpec strategy = local(testing::subnetwork({1, 2}, 4), 2, kOuter);
+  strategy.subnetwork->redraw = 2;
+  const Plan before = executable(at_step(strategy, 1), 4, untied_gpt(), adamw());
+  const Plan after = executable(at_step(strategy, 2), 4, untied_gpt(), adamw());
+  const Net net = *whole_net(before);
+  const Transition transition = transition_between(before, after, net);
+  ASSERT_FALSE(transition.moves.empty());
+  exec::run_local(4, [&](exec::Transport& transport) {
+    const RankId rank = transport.rank();
+    const auto backend = exec::make_reference_backend(DataType::fp64);
+    const Net own = net_of(before, net, program_of(before, rank));
+    const Net next = net_of(after, net, program_of(after, rank));
+    exec::Arena first(program_of(before, rank), true), second(program_of(after, rank), true);
+    const exec::Parameters old(before, rank, own, first), got(after, rank, next, second);
+    number_state(old, *backend);
+    exec::CarriedState(old).hand_over(transition, Moments::keep, got, transport);
+    for (const auto& [id, place] : got.places()) {
+      const auto arrays = got.state_of(id).arrays();
+      for (std::size_t k = 0; k < arrays.size(); ++k) {
+        EXPECT_EQ(arrays[k].empty(), k == exec::ParameterState::kMaster);
+        if (arrays[k].empty()) continue;
+        const std::vector<double> values = backend->load(arrays[k].data(), place.elements);
+        EXPECT_EQ(values.front(), 1e6 * static_cast<double>(id.value() * 8 + k));
+        EXPECT_EQ(values.back(), values.front() + static_cast<double>(place.elements - 1));
+      }
+    }
+  });
+}
+
+// A draw's first step begins with moments of 0 where they are reset; the velocity stays.
+TEST(LocalStepsOfSubnetworks, KeepTheirVelocityWhereMomentsAreReset) {
+  const Plan plan = executable(local(replicas(), 2, kOuter), 2, testing::mlp(), adamw());
+  const Net net = *whole_net(plan);
+  const auto backend = exec::make_reference_backend(DataType::fp64);
+  exec::Arena arena(program_of(plan, RankId(0)), true);
+  const exec::Parameters parameters(plan, RankId(0), net, arena);
+  number_state(parameters, *backend);
+  parameters.reset_moments();
+  for (const auto& [id, place] : parameters.places()) {
+    const auto arrays = parameters.state_of(id).arrays();
+    for (const std::size_t k : {1, 2})
+      EXPECT_THAT(backend->load(arrays[k].data(), place.elements), ::testing::Each(0.0));
+    for (const std::size_t k : {0, 4, 5})
+      EXPECT_EQ(backend->load(arrays[k].data(), 1)[0],
+                1e6 * static_cast<double>(id.value() * 8 + k));
+  }
 }
 
 // Copies differ until they come together: each is told apart, and the hash of all weights sees all.

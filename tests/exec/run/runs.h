@@ -13,6 +13,7 @@
 #include "model/base/bfloat16.h"
 #include "model/base/random.h"
 #include "model/plan/verify.h"
+#include "tests/exec/run/turning_plans.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse::testing {
@@ -105,21 +106,33 @@ inline exec::TrainOptions options_of(std::int64_t steps) {
   return options;
 }
 
-// Trains on threads of this process, each with batches of its own; rank 0's result.
+// Trains on threads of this process, each with batches of its own; rank 0's result. The plans take
+// turns of so many steps.
+template <class Source>
+exec::TrainingRun train_in_turns(const Source& source, const std::vector<Plan>& plans,
+                                 std::int64_t every, const exec::TrainOptions& options,
+                                 std::string_view backend_name = "reference", int threads = 1,
+                                 Moments moments = Moments::keep) {
+  const Plan& first = plans.front();
+  const Net net = *whole_net(first);
+  exec::TrainingRun result;
+  exec::run_local(first.ranks.size(), [&](exec::Transport& transport) {
+    const auto backend =
+        exec::make_backend(backend_name, first.training.dtype, {threads, first.training.reduction});
+    Source batches = source;
+    TurningPlans turns(plans, every, moments);
+    exec::TrainingRun run =
+        exec::train(turns, net, *backend, transport, batches, &batches, options);
+    if (transport.rank() == RankId(0)) result = std::move(run);
+  });
+  return result;
+}
+
 template <class Source>
 exec::TrainingRun train_on(const Source& source, const Plan& plan,
                            const exec::TrainOptions& options,
                            std::string_view backend_name = "reference", int threads = 1) {
-  const Net net = *whole_net(plan);
-  exec::TrainingRun result;
-  exec::run_local(plan.ranks.size(), [&](exec::Transport& transport) {
-    const auto backend =
-        exec::make_backend(backend_name, plan.training.dtype, {threads, plan.training.reduction});
-    Source batches = source;
-    exec::TrainingRun run = exec::train(plan, net, *backend, transport, batches, &batches, options);
-    if (transport.rank() == RankId(0)) result = std::move(run);
-  });
-  return result;
+  return train_in_turns(source, {plan}, 1, options, backend_name, threads);
 }
 
 inline exec::TrainingRun train_locally(const Plan& plan, const exec::TrainOptions& options,

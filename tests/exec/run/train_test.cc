@@ -135,9 +135,9 @@ TEST(Train, TimelineObeysThePlan) {
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     const auto& ops = program_of(plan, RankId(r)).ops;
     for (std::int64_t step = 0; step < kSteps; ++step) {
-      const Span* first = &run.timeline.spans.at(at);
+      const Span* first = &run.stretches.front().timeline.spans.at(at);
       for (std::size_t op = 0; op < ops.size(); ++op, ++at) {
-        const Span& span = run.timeline.spans.at(at);
+        const Span& span = run.stretches.front().timeline.spans.at(at);
         ASSERT_EQ(span.rank, RankId(r));
         ASSERT_EQ(span.step, step);
         ASSERT_EQ(span.op, OpId(op));
@@ -148,7 +148,7 @@ TEST(Train, TimelineObeysThePlan) {
       }
     }
   }
-  EXPECT_EQ(at, run.timeline.spans.size());
+  EXPECT_EQ(at, run.stretches.front().timeline.spans.size());
 }
 
 // A plan that nobody verified: the second stage waits for messages that are never sent.

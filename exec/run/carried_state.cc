@@ -1,0 +1,67 @@
+#include "exec/run/carried_state.h"
+
+#include <cstring>
+
+#include "exec/run/tags.h"
+#include "exec/run/wait.h"
+#include "model/base/check.h"
+
+namespace rehearse::exec {
+namespace {
+
+bool moves(const StateContent& content, std::size_t array) {
+  if (array == ParameterState::kWeights) return content.weights;
+  if (array >= ParameterState::kAnchor) return content.outer;
+  return array == ParameterState::kMaster ? content.master : content.moments;
+}
+
+bool is_moment(std::size_t array) {
+  return array != ParameterState::kWeights && array < ParameterState::kMaster;
+}
+
+}  // namespace
+
+CarriedState::CarriedState(const Parameters& before) {
+  for (const auto& [id, place] : before.places()) {
+    const auto arrays = before.state_of(id).arrays();
+    Copy& copy = copies_[id];
+    for (std::size_t k = 0; k < arrays.size(); ++k)
+      copy[k].assign(arrays[k].begin(), arrays[k].end());
+  }
+}
+
+void CarriedState::hand_over(const Transition& transition, Moments moments, const Parameters& after,
+                             Transport& transport) const {
+  std::vector<Request> requests;
+  for (const StateMove& move : transition.moves) {
+    for (const ParameterId id : move.parameters) {
+      for (std::size_t k = 0; k < ParameterState::kArrays; ++k) {
+        if (!moves(move.content, k)) continue;
+        if (move.to == transport.rank()) {
+          const auto into = after.state_of(id).arrays()[k];
+          if (!into.empty()) requests.push_back(transport.receive(move.from, kTransitionTag, into));
+        }
+        if (move.from == transport.rank()) {
+          const std::vector<std::byte>& copy = copies_.at(id)[k];
+          if (!copy.empty()) requests.push_back(transport.send(move.to, kTransitionTag, copy));
+        }
+      }
+    }
+  }
+  for (const auto& [id, place] : after.places()) {
+    const auto arrays = after.state_of(id).arrays();
+    const auto own = copies_.find(id);
+    for (std::size_t k = 0; k < arrays.size(); ++k) {
+      if (arrays[k].empty()) continue;
+      if (is_moment(k) && moments == Moments::reset) {
+        std::memset(arrays[k].data(), 0, arrays[k].size());
+      } else if (own != copies_.end() && !own->second[k].empty()) {
+        std::memcpy(arrays[k].data(), own->second[k].data(), arrays[k].size());
+      }
+    }
+  }
+  for (const Request request : requests)
+    wait_for(transport, request);
+}
+
+}  // namespace rehearse::exec
