@@ -216,6 +216,12 @@ bool Executor::advance(Running& running) {
     case OpKind::optimizer_step:
       update(op);
       return true;
+    case OpKind::outer_gradient:
+      take_outer_gradient(op);
+      return true;
+    case OpKind::outer_step:
+      step_outer(op);
+      return true;
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -373,6 +379,16 @@ void Executor::update(const Op& op) {
     backend_.step({training.optimizer, lr, step_, part.decays, factor}, part.weights,
                   part.gradients, part.state, part.elements);
   }
+}
+
+void Executor::take_outer_gradient(const Op& op) {
+  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
+    backend_.outer_gradient(part.outer, part.gradients, part.elements);
+}
+
+void Executor::step_outer(const Op& op) {
+  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
+    backend_.outer_step(plan_.outer, part.outer, part.gradients, part.elements);
 }
 
 void Executor::finish(Lane& lane) {

@@ -102,6 +102,8 @@ class Executor {
   void sum_squares(const Op& op);
   void note_norm(BufferId squares);
   void update(const Op& op);
+  void take_outer_gradient(const Op& op);
+  void step_outer(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
   std::string describe_wait() const;

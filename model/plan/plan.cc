@@ -16,6 +16,8 @@ std::string_view to_string(BufferKind kind) {
       return "gradients";
     case BufferKind::optimizer_state:
       return "optimizer_state";
+    case BufferKind::outer_state:
+      return "outer_state";
     case BufferKind::gathered:
       return "gathered";
     case BufferKind::unreduced:
@@ -45,6 +47,7 @@ bool is_persistent(BufferKind kind) {
     case BufferKind::parameters:
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
+    case BufferKind::outer_state:
       return true;
     case BufferKind::gathered:
     case BufferKind::unreduced:
@@ -109,6 +112,10 @@ std::string_view to_string(OpKind kind) {
       return "sum_squares";
     case OpKind::optimizer_step:
       return "optimizer_step";
+    case OpKind::outer_gradient:
+      return "outer_gradient";
+    case OpKind::outer_step:
+      return "outer_step";
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -153,6 +160,8 @@ bool is_communication(OpKind kind) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return is_collective(kind);
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -200,6 +209,8 @@ bool is_pass(OpKind kind) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return false;
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -231,6 +242,8 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       break;
   }
   REHEARSE_UNREACHABLE("no pass");
@@ -343,6 +356,7 @@ bool is_of_a_micro_batch(BufferKind kind) {
     case BufferKind::parameters:
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
+    case BufferKind::outer_state:
     case BufferKind::gathered:
     case BufferKind::squares:
     case BufferKind::scratch:
@@ -445,6 +459,18 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
                   MicroBatchId micro_batch) {
   if (held.sharding >= Sharding::gradients) return false;
   return micro_batch == MicroBatchId(0) || !accumulates_exactly(training, program.micro_batches);
+}
+
+bool has_local_steps(const Plan& plan) {
+  return plan.local_steps > 1;
+}
+
+bool copies_agree(const Plan& plan) {
+  return !has_local_steps(plan) || plan.synchronises;
+}
+
+bool synchronises(const Plan& plan, const ParameterClass& held) {
+  return has_local_steps(plan) && plan.synchronises && held.is_held && (held.group || plan.outer);
 }
 
 Result<Net> whole_net(const Plan& plan) {

@@ -34,6 +34,7 @@ enum class BufferKind {
   parameters,       // flat, one per parameter class, or this rank's shard of it; persistent
   gradients,        // the same for gradients; persistent
   optimizer_state,  // the same for the optimizer's state; persistent
+  outer_state,      // what the outer optimizer keeps of a class: arrays_of() arrays; persistent
   gathered,         // parameters of a range of a class, gathered from the shards
   unreduced,        // gradients of a range of a class, of one micro-batch (or summed up from it)
   value,            // a boundary value of one micro-batch
@@ -88,9 +89,12 @@ enum class OpKind {
   all_gather,
   broadcast,    // of weights, to those who read a class and do not train it
   sum_squares,  // of all gradients, where their norm is clipped
-  optimizer_step
+  optimizer_step,
+  outer_gradient,  // where steps are local: what the holders of a class exchange when they meet
+  outer_step       // ... and how its weights follow from it
 };
-inline constexpr int kOpKindCount = 15;
+inline constexpr OpKind kLastOpKind = OpKind::outer_step;
+inline constexpr int kOpKindCount = static_cast<int>(kLastOpKind) + 1;
 std::string_view to_string(OpKind kind);
 
 // load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
@@ -134,10 +138,15 @@ struct Accumulate {
 // sum_squares: operand 0 becomes the sum of the squares of the reduced gradients that this rank
 // answers for, so that all ranks' sums add up to the square of the gradients' norm: of what is
 // sharded its share; of a class with a group its chunk of [0, elements), as of a shard; all of a
-// class without. Of parameters that tensor-parallel ranks hold alike (Spread::replicated) slice 0
+// class without, and of any class where steps are local: there the ranks of one replica have a norm
+// between them. Of parameters that tensor-parallel ranks hold alike (Spread::replicated) slice 0
 // counts them.
 struct SumSquares {};
 // optimizer_step; where gradients are clipped, they are scaled by what the squares say.
+//
+// outer_gradient: the class's gradients become what is to be averaged over its holders: with an
+// outer optimizer its anchor - the weights (the master copy, if there is one), without the weights.
+// outer_step: the weights, with their master copy, become what follows from the average.
 struct Optimize {
   ParameterClassId parameter_class;
 };
@@ -283,6 +292,12 @@ struct Plan {
   UnitRule units;  // of the network
   Masking masking = Masking::forward;
   Averaging averaging = Averaging::holders;
+  // 1: gradients are averaged over their holders in every step. More: replicas train for as many
+  // steps each for itself, and at the end of the last one the holders' weights come together, by
+  // their mean or an outer optimizer; there is a plan of that step and one of those before it.
+  std::int64_t local_steps = 1;
+  bool synchronises = true;  // whether it is that step's
+  std::optional<OuterOptimizer> outer = std::nullopt;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
@@ -344,6 +359,13 @@ bool accumulates_exactly(const Training& training, std::int64_t micro_batches);
 // apart only the first one's, whose sum grows there. Otherwise they add to an unreduced buffer.
 bool adds_to_flat(const Training& training, const RankProgram& program, const ParameterClass& held,
                   MicroBatchId micro_batch);
+// Whether replicas train each for itself between synchronisations, and whether all holders of a
+// class have the same weights when a step ends: not between these.
+bool has_local_steps(const Plan& plan);
+bool copies_agree(const Plan& plan);
+// Whether the weights of a class come together at the end of the step: by an outer gradient and an
+// outer step, with reductions between them where others hold it, too.
+bool synchronises(const Plan& plan, const ParameterClass& held);
 // The network that the plan's segments and values refer to: its model, cut into units, sliced and
 // recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);

@@ -39,6 +39,8 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
+  const auto not_local = check_local_steps(strategy, *mesh, training, net);
+  if (not_local) return error(not_local->message);
   Split split{*mesh, mesh->workers, {}, pipeline_shape(strategy, *mesh), *samples, false, {}};
   for (std::int64_t worker = 0; worker < mesh->workers; ++worker)
     split.workers.push_back(worker);
@@ -254,7 +256,7 @@ class PlanBuilder {
     add_groups();
     add_reader_groups();
     add_tensor_groups();
-    add_all_group();
+    add_norm_groups();
     add_programs();
     bind_ranks();
     return std::move(plan_);
@@ -401,14 +403,30 @@ class PlanBuilder {
     return tensor_groups_.at(rank_at(place));
   }
 
-  // Of all ranks: the norm of the gradients is everybody's.
-  void add_all_group() {
-    if (!plan_.training.optimizer.clip || split_.mesh.ranks() == 1) return;
-    Group all;
-    for (std::int64_t r = 0; r < split_.mesh.ranks(); ++r)
-      all.members.emplace_back(r);
-    all_group_ = GroupId(plan_.groups.size());
-    plan_.groups.push_back(std::move(all));
+  // Of all ranks: the norm of the gradients is everybody's. With local steps a replica's ranks have
+  // one of their own.
+  void add_norm_groups() {
+    if (!plan_.training.optimizer.clip) return;
+    if (!has_local_steps(plan_)) {
+      Group all;
+      for (std::int64_t r = 0; r < split_.mesh.ranks(); ++r)
+        all.members.emplace_back(r);
+      return add_norm_group(std::move(all));
+    }
+    std::map<std::pair<std::int64_t, std::int64_t>, Group> replicas;
+    each_place([&](const Place& place) {
+      replicas[{place.data, place.worker}].members.push_back(rank_at(place));
+    });
+    for (auto& [replica, group] : replicas)
+      add_norm_group(std::move(group));
+  }
+
+  void add_norm_group(Group group) {
+    norm_ranks_ = group.members.size();
+    if (norm_ranks_ == 1) return;
+    for (const RankId member : group.members)
+      norm_groups_[member] = GroupId(plan_.groups.size());
+    plan_.groups.push_back(std::move(group));
   }
 
   // Classes that ranks of one pipeline share are gathered by these at different times.
@@ -494,14 +512,17 @@ class PlanBuilder {
     frame.samples = plan_.micro_batch_samples;
     frame.recomputation = strategy_.recomputation;
     frame.prefetch = strategy_.prefetch;
+    frame.is_local = has_local_steps(plan_);
+    frame.synchronises = plan_.synchronises;
+    frame.outer = plan_.outer;
     frame.overlap = strategy_.overlap;
     const OwnClasses own =
         own_classes({static_cast<std::int64_t>(replica / workers_.size()),
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
     frame.tensor_group = own.tensor_group;
     frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
-    frame.all_group = own.all_group;
-    frame.all_ranks = static_cast<std::size_t>(split_.mesh.ranks());
+    frame.norm_group = own.norm_group;
+    frame.norm_ranks = norm_ranks_;
     return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
 
@@ -531,9 +552,9 @@ class PlanBuilder {
   // The classes that a rank holds, and its groups.
   struct OwnClasses {
     std::vector<OwnClass> classes;
-    std::vector<std::optional<std::size_t>> slots;       // by class of the plan
-    std::vector<GroupId> groups;                         // by slot of the rank's binding
-    std::optional<std::size_t> tensor_group, all_group;  // slots
+    std::vector<std::optional<std::size_t>> slots;        // by class of the plan
+    std::vector<GroupId> groups;                          // by slot of the rank's binding
+    std::optional<std::size_t> tensor_group, norm_group;  // slots
 
     std::size_t bind(GroupId group) {
       groups.push_back(group);
@@ -573,7 +594,8 @@ class PlanBuilder {
       own.classes.push_back(entry);
     }
     if (split_.mesh.tensor > 1) own.tensor_group = own.bind(tensor_group(place));
-    if (all_group_) own.all_group = own.bind(*all_group_);
+    const auto norm_group = norm_groups_.find(rank_at(place));
+    if (norm_group != norm_groups_.end()) own.norm_group = own.bind(norm_group->second);
     return own;
   }
 
@@ -611,7 +633,8 @@ class PlanBuilder {
   std::vector<std::size_t> members_;           // by class: of each of its groups
   std::vector<std::vector<GroupId>> readers_;  // the same, where some read a class that others hold
   std::map<RankId, GroupId> tensor_groups_;    // by first member
-  std::optional<GroupId> all_group_;           // where gradients are clipped
+  std::map<RankId, GroupId> norm_groups_;      // where gradients are clipped
+  std::size_t norm_ranks_ = 1;                 // of each of them
   std::vector<RankClassId> programs_;          // by replica and rank of the pipeline
 };
 
@@ -642,6 +665,9 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   frame.training = training;
   frame.sequence_parallel = strategy.tensor && strategy.tensor->sequence_parallel;
   frame.recomputation = strategy.recomputation;
+  frame.local_steps = strategy.local_steps;
+  frame.synchronises = strategy.synchronises || strategy.local_steps == 1;
+  frame.outer = strategy.outer;
   const Result<Split> split = split_of(strategy, model, training, devices);
   if (!split) return split.errors();
   frame.mesh = split->mesh;

@@ -199,6 +199,8 @@ Pass Parts::pass_of(const Step& step) const {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       break;
   }
   REHEARSE_UNREACHABLE("no pass");

@@ -30,6 +30,8 @@ std::optional<ActionKind> pass_action(OpKind kind) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return std::nullopt;
   }
   REHEARSE_UNREACHABLE("op kind");

@@ -40,6 +40,13 @@ std::vector<StrategyRow> axis_rows() {
        "construction: width, assignment: rolling, redraw: 50}"},
       {"subnetwork, backward", "the whole network runs; its parts are trained by their holders",
        "subnetwork: {workers: auto, coverage: 0.5, masking: backward}"},
+      {"local SGD", "replicas train 8 steps each for itself, then their weights are averaged",
+       "data: auto, local_steps: 8"},
+      {"DiLoCo", "... and an outer optimizer moves the weights by what has changed on average",
+       "data: auto, local_steps: 500, outer: {lr: 0.7, momentum: 0.9}"},
+      {"IST", "every width dealt out among the workers, trained locally, dealt out anew",
+       "data: auto, subnetwork: {workers: 4, construction: width, holders: 1, redraw: 50}, "
+       "local_steps: 50"},
       {"recompute, selective", "attention keeps no probabilities",
        "data: auto, recompute: selective"},
       {"recompute, full", "blocks keep their inputs, and are run again in backward",

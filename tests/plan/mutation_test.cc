@@ -121,6 +121,19 @@ std::vector<Good> good_plans() {
       {"blocks cut x 1f1b", cut_pipe, small_gpt(2, 0), 4},
       {"zero2, wide buckets", wide, small_gpt(1, 0), 2},
   };
+  const OuterOptimizer outer{};
+  const std::vector<testing::PlanCase> local_cases = {
+      {"local sgd", testing::local(testing::data_parallel("ddp", Bytes::bytes(50)), 2), small_mlp(),
+       3},
+      {"diloco", testing::local(testing::data_parallel("ddp", Bytes::bytes(100)), 2, outer),
+       small_mlp(), 3},
+      {"diloco, between", testing::local(testing::data_parallel("ddp"), 2, outer, false),
+       small_mlp(), 3},
+      {"diloco x 1f1b", testing::local(testing::pipeline("1f1b", 2, 2), 2, outer), small_mlp(), 4},
+      {"local tensor", testing::local(tensor(false), 2), small_gpt(1, 1), 4},
+      {"local subnetwork", testing::local(workers, 2, outer), small_gpt(3, 1), 3},
+      {"ist", testing::local(testing::by_width(testing::subnetwork({1, 3}, 3)), 2), small_mlp(), 3},
+  };
   // Several levels of the tree, with and without a group, in and out of the micro-batches' order.
   const std::vector<testing::PlanCase> exact_cases = {
       {"exact accumulation", testing::accumulation(6), small_mlp(), 1},
@@ -152,6 +165,18 @@ std::vector<Good> good_plans() {
     add(c, Reduction::fast);
   for (const testing::PlanCase& c : exact_cases)
     add(c, Reduction::exact);
+  for (const testing::PlanCase& c : local_cases) {
+    add(c, Reduction::fast);
+    if (c.devices == 4)
+      add({"clipped " + c.name, c.strategy, c.model, c.devices}, Reduction::fast, 1.0);
+  }
+  // Differences of master copies.
+  Training rounded = testing::training(24);
+  rounded.dtype = DataType::bf16;
+  plans.push_back(
+      {"diloco in bf16",
+       *build_plan(testing::local(testing::data_parallel("ddp", Bytes::bytes(50)), 2, outer),
+                   small_mlp(), rounded, 3, even_costs(4))});
   for (const testing::PlanCase& c : clipped_cases)
     add(c, c.devices == 2 ? Reduction::exact : Reduction::fast, 1.0);
   return plans;
@@ -543,6 +568,25 @@ void change_masking(Mutator& m) {
   m.plan.masking = m.plan.masking == Masking::forward ? Masking::backward : Masking::forward;
 }
 
+void change_local_steps(Mutator& m) {
+  switch (m.below(3)) {
+    case 0:
+      m.plan.local_steps = 1 + static_cast<std::int64_t>(m.below(3));
+      break;
+    case 1:
+      m.plan.synchronises = !m.plan.synchronises;
+      break;
+    default:
+      m.plan.outer = m.plan.outer ? std::nullopt : std::optional<OuterOptimizer>(OuterOptimizer{});
+  }
+}
+
+void change_update_kind(Mutator& m) {
+  constexpr OpKind kKinds[] = {OpKind::optimizer_step, OpKind::outer_gradient, OpKind::outer_step};
+  Op* op = m.op_that([](const Op& it) { return std::holds_alternative<Optimize>(it.detail); });
+  if (op != nullptr) op->kind = kKinds[m.below(3)];
+}
+
 void change_buckets(Mutator& m) {
   ParameterClass* held = m.any_class();
   if (held == nullptr || held->buckets.empty()) return;
@@ -652,6 +696,8 @@ constexpr Mutation kMutations[] = {
     {"where a class is parked", change_parking},
     {"holders of a class", change_holders},
     {"masking", change_masking},
+    {"local steps", change_local_steps},
+    {"kind of an update", change_update_kind},
     {"buckets of a class", change_buckets},
     {"order of a class", change_class},
     {"class of an update", change_optimizer_class},

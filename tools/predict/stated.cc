@@ -46,6 +46,8 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return Seconds{};
   }
   REHEARSE_UNREACHABLE("op kind");

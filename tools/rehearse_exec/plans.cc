@@ -31,6 +31,12 @@ Result<Plan> plan_from_text(const Arguments& arguments, const std::string& text,
   if (!parsed) return parsed.errors();
   const Status good = verify(parsed->plan, &parsed->places);
   if (!good) return good.errors();
+  if (has_local_steps(parsed->plan)) {
+    return error(
+        fmt::format("{} is the plan of one of every {} steps, which have two: train with the "
+                    "scenario that it was printed from",
+                    path, parsed->plan.local_steps));
+  }
   return std::move(parsed->plan);
 }
 

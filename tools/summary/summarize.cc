@@ -53,6 +53,10 @@ std::string label_of(const RankProgram& program, const Op& op) {
       return "sum squares";
     case OpKind::optimizer_step:
       return fmt::format("update class {}", optimize_of(op).parameter_class.value());
+    case OpKind::outer_gradient:
+      return fmt::format("outer gradient class {}", optimize_of(op).parameter_class.value());
+    case OpKind::outer_step:
+      return fmt::format("outer step class {}", optimize_of(op).parameter_class.value());
   }
   REHEARSE_UNREACHABLE("op kind");
 }

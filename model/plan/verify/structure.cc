@@ -23,6 +23,8 @@ bool stands_on(const RankProgram& program, const Op& op, LaneKind lane) {
     case OpKind::accumulate:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return lane == LaneKind::compute;
     case OpKind::send:
       return lane == LaneKind::send_forward || lane == LaneKind::send_backward;
@@ -76,6 +78,8 @@ bool has_detail_of_kind(const Op& op) {
     case OpKind::sum_squares:
       return std::holds_alternative<SumSquares>(op.detail);
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return std::holds_alternative<Optimize>(op.detail);
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -246,6 +250,8 @@ class ProgramStructure {
       case OpKind::sum_squares:
         return;
       case OpKind::optimizer_step:
+      case OpKind::outer_gradient:
+      case OpKind::outer_step:
         return check_class(id, optimize_of(op).parameter_class);
     }
   }
@@ -455,6 +461,7 @@ void check_mesh(Report& report) {
 void check_structure(Report& report) {
   const Plan& plan = report.plan;
   check_mesh(report);
+  check_local_steps(report);
   if (plan.micro_batch_samples < 1 || plan.micro_batch_samples > plan.training.batch) {
     report.add_micro_batch(fmt::format("{} samples per micro-batch of a batch of {}",
                                        plan.micro_batch_samples, plan.training.batch));
