@@ -46,6 +46,8 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
       return price_work(load_work(program, op), device);
     case OpKind::accumulate:
       return price_work(accumulate_work(plan.training, op), device);
+    case OpKind::clear:
+      return price_work(clear_work(plan.training, op), device);
     case OpKind::sum_squares:
       return price_work(squares_work(plan.training, elements_squared(plan, program)), device);
     case OpKind::optimizer_step:

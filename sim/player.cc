@@ -90,6 +90,7 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
     case OpKind::outer_gradient:

@@ -207,6 +207,9 @@ bool Executor::advance(Running& running) {
     case OpKind::accumulate:
       accumulate(op);
       return true;
+    case OpKind::clear:
+      clear(op);
+      return true;
     case OpKind::load_batch:
       load(op);
       return true;
@@ -324,6 +327,14 @@ void Executor::accumulate(const Op& op) {
   };
   backend_.add(at(op.operands[0]), at(op.operands[1]), it.end - it.begin);
   if (it.divisor != 1) backend_.divide(at(op.operands[0]), it.end - it.begin, it.divisor);
+}
+
+void Executor::clear(const Op& op) {
+  const Clear& it = clear_of(op);
+  const std::int64_t element = state_sizes(plan_.training).gradient;
+  // All bits 0 are 0 in every type.
+  std::memset(arena_.at(op.operands[0].buffer).data() + it.begin * element, 0,
+              static_cast<std::size_t>((it.end - it.begin) * element));
 }
 
 namespace {

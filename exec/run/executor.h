@@ -99,6 +99,7 @@ class Executor {
   bool weights_are_finite() const;
   void load(const Op& op);
   void accumulate(const Op& op);
+  void clear(const Op& op);
   void sum_squares(const Op& op);
   void note_norm(BufferId squares);
   void update(const Op& op);

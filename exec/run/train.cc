@@ -242,7 +242,7 @@ class Training {
   }
 
   void test(std::int64_t steps, const Weights& weights) {
-    const Net whole = scale_branches(without_dropout(net_), plan_->branch_scale_at_test);
+    const Net whole = scale_branches(without_dropout(net_), branch_scales_at_test(*plan_, net_));
     run_.evaluations.push_back(
         {steps, evaluate(whole, weights, backend_, transport_, *evaluation_)});
   }

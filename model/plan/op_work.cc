@@ -19,6 +19,12 @@ StepWork accumulate_work(const Training& training, const Op& op) {
           Bytes::bytes(3 * elements * state_sizes(training).gradient)};
 }
 
+StepWork clear_work(const Training& training, const Op& op) {
+  const Clear& it = clear_of(op);
+  return {KernelClass::elementwise, Flops{},
+          Bytes::bytes((it.end - it.begin) * state_sizes(training).gradient)};
+}
+
 std::int64_t elements_squared(const Plan& plan, const RankProgram& program) {
   std::int64_t elements = 0;
   for (const ParameterClass& held : program.parameter_classes) {

@@ -13,6 +13,9 @@ StepWork load_work(const RankProgram& program, const Op& op);
 // accumulate: reads two sums and writes one of them.
 StepWork accumulate_work(const Training& training, const Op& op);
 
+// clear: writes them.
+StepWork clear_work(const Training& training, const Op& op);
+
 // Elements that a sum_squares works on, at most: of each class all, a shard or a share. And reading
 // them, two operations each.
 std::int64_t elements_squared(const Plan& plan, const RankProgram& program);

@@ -240,6 +240,11 @@ class Parser {
     } else if (keyword == "averaging") {
       line.literal("averaging");
       plan_.averaging = named(line.word("an averaging"), "holders or all", Averaging::all);
+    } else if (keyword == "stochastic_depth") {
+      line.literal("stochastic_depth");
+      const Word survival = line.field("survival");
+      if (!(real(survival) > 0 && real(survival) <= 1)) expected("a probability above 0", survival);
+      plan_.survival = real(survival);
     } else if (keyword == "local_steps") {
       read_local_steps(line);
     } else if (keyword == "outer") {
@@ -449,6 +454,13 @@ class Parser {
         transfer.tag = integer(line.field("tag"));
         transfer.bytes = Bytes::bytes(integer(line.field("bytes")));
         return transfer;
+      }
+      case OpKind::clear: {
+        Clear clear;
+        clear.parameter_class = id<ParameterClassId>(line.field("class"));
+        const auto [begin, end] = range(line.field("elements"));
+        clear.begin = integer(begin), clear.end = integer(end);
+        return clear;
       }
       case OpKind::accumulate: {
         Accumulate accumulate;

@@ -96,6 +96,8 @@ std::string_view to_string(OpKind kind) {
       return "recompute";
     case OpKind::accumulate:
       return "accumulate";
+    case OpKind::clear:
+      return "clear";
     case OpKind::send:
       return "send";
     case OpKind::receive:
@@ -154,6 +156,7 @@ bool is_communication(OpKind kind) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
@@ -201,6 +204,7 @@ bool is_pass(OpKind kind) {
       return true;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -234,6 +238,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
       return Pass::backward_weight;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -423,6 +428,9 @@ const Transfer& transfer_of(const Op& op) {
 const Collective& collective_of(const Op& op) {
   return std::get<Collective>(op.detail);
 }
+const Clear& clear_of(const Op& op) {
+  return std::get<Clear>(op.detail);
+}
 const Accumulate& accumulate_of(const Op& op) {
   return std::get<Accumulate>(op.detail);
 }
@@ -487,6 +495,18 @@ Result<Net> whole_net(const Plan& plan, Net model) {
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;
   return shard(*net, plan.mesh.tensor, plan.sequence_parallel);
+}
+
+double survival_of(std::size_t unit, const Net& net, double last) {
+  const double depth = static_cast<double>(unit + 1) / static_cast<double>(net.units.size());
+  return 1 - depth * (1 - last);
+}
+
+std::vector<double> branch_scales_at_test(const Plan& plan, const Net& net) {
+  std::vector<double> scales(net.units.size(), plan.branch_scale_at_test);
+  for (std::size_t unit = 0; plan.survival && unit < scales.size(); ++unit)
+    scales[unit] = survival_of(unit, net, *plan.survival);
+  return scales;
 }
 
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {

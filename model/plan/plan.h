@@ -82,6 +82,7 @@ enum class OpKind {
   backward_weight,  // ... and the rest
   recompute,        // forward once more, for what backward needs of it
   accumulate,       // adds one micro-batch's gradients to another's, where sums are exact
+  clear,            // of what does not run in this step: its gradients are 0
   send,
   receive,
   all_reduce,
@@ -135,6 +136,11 @@ struct Accumulate {
   std::int64_t begin = 0, end = 0;
   std::int64_t divisor = 1;
 };
+// clear, of elements [begin, end) of a class: operand 0, its gradients, becomes 0 there.
+struct Clear {
+  ParameterClassId parameter_class;
+  std::int64_t begin = 0, end = 0;
+};
 // sum_squares: operand 0 becomes the sum of the squares of the reduced gradients that this rank
 // answers for, so that all ranks' sums add up to the square of the gradients' norm: of what is
 // sharded its share; of a class with a group its chunk of [0, elements), as of a shard; all of a
@@ -156,7 +162,7 @@ struct Op {
   LaneId lane;
   std::vector<OpId> after;
   std::vector<Operand> operands;
-  std::variant<Compute, Transfer, Accumulate, Collective, SumSquares, Optimize> detail;
+  std::variant<Compute, Transfer, Accumulate, Clear, Collective, SumSquares, Optimize> detail;
 };
 
 // ---- programs --------------------------------------------------------------------------------
@@ -218,7 +224,7 @@ struct Stage {
 struct RankProgram {
   std::string name;           // "stage2", "worker1"
   std::vector<Stage> stages;  // ascending
-  Subnetwork subnetwork;      // units it holds
+  Subnetwork subnetwork;      // units it holds; under stochastic depth those that it runs
   // Instead of the plan's, where workers hold different shares of the units.
   std::optional<double> branch_scale_in_training = std::nullopt;
   std::int64_t micro_batches = 1;
@@ -301,6 +307,10 @@ struct Plan {
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
+  // Stochastic depth (Huang et al., ECCV 2016, equation 4): every replica holds all units, and runs
+  // in a step those that it has drawn, the last one with this probability (survival_of()); it adds
+  // zeros to the gradients of the others. A plan is of one draw.
+  std::optional<double> survival = std::nullopt;
   StageCosts stage_costs;  // as used; empty if they were not
   std::vector<Group> groups;
   std::vector<RankProgram> programs;
@@ -314,6 +324,7 @@ const Compute& compute_of(const Op& op);
 const Transfer& transfer_of(const Op& op);
 const Collective& collective_of(const Op& op);
 const Accumulate& accumulate_of(const Op& op);
+const Clear& clear_of(const Op& op);
 const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
 bool is_collective(OpKind kind);
@@ -366,6 +377,10 @@ bool copies_agree(const Plan& plan);
 // Whether the weights of a class come together at the end of the step: by an outer gradient and an
 // outer step, with reductions between them where others hold it, too.
 bool synchronises(const Plan& plan, const ParameterClass& held);
+// Probability that unit l of L runs, counted from 1 as they follow one another: 1 - l/L (1 - last).
+double survival_of(std::size_t unit, const Net& net, double last);
+// By unit: what its branch is multiplied by at evaluation.
+std::vector<double> branch_scales_at_test(const Plan& plan, const Net& net);
 // The network that the plan's segments and values refer to: its model, cut into units, sliced and
 // recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);

@@ -70,6 +70,7 @@ class Printer {
     if (plan.masking != Masking::forward) line("masking {}", to_string(plan.masking));
     if (plan.averaging != Averaging::holders) line("averaging {}", to_string(plan.averaging));
     local_steps(plan);
+    if (plan.survival) line("stochastic_depth survival={}", exact(*plan.survival));
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));
@@ -198,6 +199,11 @@ class Printer {
         const Transfer& transfer = transfer_of(o);
         return fmt::format(" peer={} tag={} bytes={}", transfer.peer, transfer.tag,
                            transfer.bytes.bytes());
+      }
+      case OpKind::clear: {
+        const Clear& it = clear_of(o);
+        return fmt::format(" class={} elements={}..{}", it.parameter_class.value(), it.begin,
+                           it.end);
       }
       case OpKind::accumulate: {
         const Accumulate& it = accumulate_of(o);

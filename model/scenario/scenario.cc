@@ -42,6 +42,8 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
       return places.local_steps;
     case StrategyKey::outer:
       return places.outer;
+    case StrategyKey::stochastic_depth:
+      return places.stochastic_depth;
   }
   REHEARSE_UNREACHABLE("strategy key");
 }
@@ -74,6 +76,8 @@ class StrategyCheck {
     if (inexact) problems_.add(place_of(inexact->key, entry.places), inexact->message);
     const auto not_local = check_local_steps(spec, *mesh, scenario_.training, net_);
     if (not_local) problems_.add(place_of(not_local->key, entry.places), not_local->message);
+    const auto not_deep = check_depth(spec, *mesh, scenario_.training, net_);
+    if (not_deep) problems_.add(place_of(not_deep->key, entry.places), not_deep->message);
     if (mesh->tensor > 1)
       report(shard(net_, mesh->tensor, spec.tensor->sequence_parallel), entry.places.tensor);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
@@ -128,7 +132,7 @@ ScenarioStrategy check_stated(const StatedPrices& prices, const StrategyEntry& e
   };
   const bool alone = spec.pipeline && spec.data == AxisSize(1) && !spec.tensor &&
                      !spec.subnetwork && spec.recomputation == Recomputation::none &&
-                     spec.local_steps == 1 && !spec.outer;
+                     spec.local_steps == 1 && !spec.outer && !spec.stochastic_depth;
   if (!alone)
     return refuse(entry.places.entry,
                   "stated prices are those of a pipeline's passes and messages: a strategy is a "

@@ -137,6 +137,13 @@ std::optional<double> read_above_zero(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
+std::optional<double> read_probability(const Value& value, Problems& problems) {
+  const auto number = read_number(value, problems, 0.0);
+  if (!number || (*number > 0 && *number <= 1)) return number;
+  expected("a probability above 0, up to 1", value, problems);
+  return std::nullopt;
+}
+
 std::optional<double> read_momentum(const Value& value, Problems& problems) {
   const auto momentum = read_number(value, problems, 0.0);
   if (!momentum || *momentum < 1) return momentum;
@@ -404,6 +411,16 @@ void read_local_steps(Map& strategy, StrategyEntry& entry) {
   map.finish();
 }
 
+void read_stochastic_depth(Map& strategy, StrategyEntry& entry) {
+  const Value* depth = strategy.find("stochastic_depth");
+  if (depth == nullptr) return;
+  entry.places.stochastic_depth = strategy.where("stochastic_depth");
+  entry.spec.stochastic_depth.emplace();
+  Map map(*depth, "stochastic_depth", entry.places.stochastic_depth, strategy.problems());
+  read(map, "keep", entry.spec.stochastic_depth->keep, read_probability);
+  map.finish();
+}
+
 StrategyEntry read_strategy(const Value& value, const std::string& scenario_path,
                             Problems& problems) {
   StrategyEntry entry;
@@ -430,6 +447,7 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);
   }
   read_local_steps(map, entry);
+  read_stochastic_depth(map, entry);
   refuse_unsaid_sharding(entry, problems);
   read_accumulation(map, entry);
   if (const Value* subnetwork = map.find("subnetwork")) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "model/base/random.h"
 #include "model/schedule/assignment.h"
 #include "model/schedule/buckets.h"
 #include "model/schedule/deal.h"
@@ -41,6 +42,8 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (!samples) return samples.errors();
   const auto not_local = check_local_steps(strategy, *mesh, training, net);
   if (not_local) return error(not_local->message);
+  const auto not_deep = check_depth(strategy, *mesh, training, net);
+  if (not_deep) return error(not_deep->message);
   Split split{*mesh, mesh->workers, {}, pipeline_shape(strategy, *mesh), *samples, false, {}};
   for (std::int64_t worker = 0; worker < mesh->workers; ++worker)
     split.workers.push_back(worker);
@@ -77,6 +80,9 @@ struct Share {
   double inverse() const { return static_cast<double>(all) / static_cast<double>(held); }
 };
 
+// Away from the streams of parameters (by their number) and of draws.
+constexpr std::uint64_t kDepthStream = std::uint64_t{1} << 48;
+
 // By unit: the replica that it is parked on (HolderClass); empty: nothing is parked.
 using Parking = std::vector<std::optional<std::size_t>>;
 
@@ -86,6 +92,8 @@ struct Holding {
   Parking parked;
   Share mean;                 // of all workers, with those that are lost
   std::vector<Share> shares;  // of those that are left; empty: they are the mean
+  // By replica, what it runs in this step of what it holds; empty: all.
+  std::vector<Subnetwork> runs = {};
 };
 
 // Where units have equally many holders.
@@ -129,12 +137,27 @@ Result<Parking> without_lost(Parking parked, const Assignment& assignment, const
   return parked;
 }
 
+// What every replica runs in one step, drawn for each of them.
+std::vector<Subnetwork> depths_of(const StochasticDepth& depth, const Plan& frame, const Net& net,
+                                  std::int64_t replicas) {
+  std::vector<Subnetwork> runs(static_cast<std::size_t>(replicas), full_subnetwork(net));
+  if (depth.draw == kNothingDropped) return runs;
+  Random random(frame.training.seed, kDepthStream + static_cast<std::uint64_t>(depth.draw));
+  for (Subnetwork& replica : runs) {
+    for (std::size_t unit = 0; unit < net.units.size(); ++unit)
+      replica.holds[unit] = random.uniform() < survival_of(unit, net, depth.keep);
+  }
+  return runs;
+}
+
 // What the workers that are left hold. Errors: without_lost()'s.
 Result<Holding> holding_of(const StrategySpec& strategy, const Plan& frame, const Net& net,
                            const Split& split) {
   Holding holding;
   if (!split.masks) {
     holding.workers.assign(split.workers.size(), full_subnetwork(net));
+    if (strategy.stochastic_depth)
+      holding.runs = depths_of(*strategy.stochastic_depth, frame, net, split.mesh.data);
     return holding;
   }
   const SubnetworkSpec& spec = *strategy.subnetwork;
@@ -443,12 +466,12 @@ class PlanBuilder {
     std::map<std::tuple<std::vector<bool>, std::vector<std::size_t>, std::size_t>, RankClassId>
         known;
     for (std::size_t replica = 0; replica < replicas(); ++replica) {
-      const std::size_t worker = replica % workers_.size();
       const std::vector<std::size_t> parked = parked_on(replica);
-      const bool is_new = known.count({workers_[worker].holds, parked, 0}) == 0;
-      const Net net = is_new ? own_net(worker) : Net{};
+      const std::vector<bool>& runs = runs_on(replica).holds;
+      const bool is_new = known.count({runs, parked, 0}) == 0;
+      const Net net = is_new ? own_net(replica) : Net{};
       for (std::size_t rank = 0; rank < static_cast<std::size_t>(split_.mesh.pipeline); ++rank) {
-        RankClassId& program = known[{workers_[worker].holds, parked, rank}];
+        RankClassId& program = known[{runs, parked, rank}];
         if (is_new) {
           program = RankClassId(plan_.programs.size());
           plan_.programs.push_back(make_program(net, replica, rank));
@@ -475,16 +498,20 @@ class PlanBuilder {
     return units;
   }
 
-  Net own_net(std::size_t worker) const {
+  const Subnetwork& runs_on(std::size_t replica) const {
+    return holding_.runs.empty() ? workers_[replica % workers_.size()] : holding_.runs[replica];
+  }
+
+  Net own_net(std::size_t replica) const {
     RankProgram frame;
-    frame.subnetwork = workers_[worker];
-    frame.branch_scale_in_training = own_scale(worker);
+    frame.subnetwork = runs_on(replica);
+    frame.branch_scale_in_training = own_scale(replica % workers_.size());
     return net_of(plan_, net_, frame);
   }
 
   std::string name_of(std::size_t replica, std::size_t rank) const {
     const std::size_t worker = replica % workers_.size();
-    const bool differs = workers_[worker] != full_subnetwork(net_);
+    const bool differs = runs_on(replica) != full_subnetwork(net_);
     std::string stages;
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       stages += fmt::format("{}{}", stages.empty() ? "stage" : "+", stage.value());
@@ -504,7 +531,8 @@ class PlanBuilder {
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       frame.stages.push_back({stage, starts_[stage.index()], starts_[stage.index() + 1]});
     frame.starts = starts_;
-    frame.subnetwork = workers_[worker];
+    frame.subnetwork = runs_on(replica);
+    frame.clears = plan_.survival.has_value();
     frame.branch_scale_in_training = own_scale(worker);
     frame.peers = peer_slots(rank);
     frame.actions = pipeline_.actions[rank];
@@ -668,6 +696,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   frame.local_steps = strategy.local_steps;
   frame.synchronises = strategy.synchronises || strategy.local_steps == 1;
   frame.outer = strategy.outer;
+  if (strategy.stochastic_depth) frame.survival = strategy.stochastic_depth->keep;
   const Result<Split> split = split_of(strategy, model, training, devices);
   if (!split) return split.errors();
   frame.mesh = split->mesh;

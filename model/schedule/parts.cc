@@ -191,6 +191,7 @@ Pass Parts::pass_of(const Step& step) const {
       return Pass::backward_weight;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:

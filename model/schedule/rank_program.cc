@@ -42,6 +42,7 @@ class ProgramOfRank {
 
   RankProgram run() {
     if (frame_.prefetch > 0) gather_ahead(static_cast<std::size_t>(frame_.prefetch) - 1);
+    if (frame_.clears) clear_absent();
     for (std::size_t a = 0; a < frame_.actions.size(); ++a)
       act(a, frame_.actions[a]);
     if (!frame_.overlap && !frame_.is_local) reduce_all();
@@ -539,6 +540,31 @@ class ProgramOfRank {
                    divides ? frame_.micro_batches : 1});
   }
 
+  // ---- gradients of what does not run ----------------------------------------------------------
+
+  void clear_absent() {
+    std::set<ParameterId> used;
+    for (const Stage& stage : frame_.stages) {
+      const auto parameters = parameters_of(net_, stage.begin, stage.end);
+      used.insert(parameters.begin(), parameters.end());
+    }
+    for (const auto& [slot, gradients] : persistent_.gradients) {
+      std::int64_t begin = 0, end = 0;  // of neighbours that do not run
+      const auto clear = [&, slot = slot, gradients = gradients] {
+        if (begin < end)
+          last_pass_ =
+              builder_.add(OpKind::clear, {LaneKind::compute, {}}, {{gradients, Access::update}},
+                           Clear{ParameterClassId(slot), begin, end});
+      };
+      for (const ParameterId id : classes_[slot].holder_class->parameters) {
+        const std::int64_t elements = net_.parameters[id.index()].shape.elements();
+        if (used.count(id) > 0) clear(), begin = end + elements;
+        end += elements;
+      }
+      clear();
+    }
+  }
+
   // ---- reductions and updates ------------------------------------------------------------------
 
   bool reduces_every_micro_batch(std::size_t bucket) const {
@@ -565,7 +591,8 @@ class ProgramOfRank {
       if (!classes_[buckets_[next].slot].group) continue;
       if (reduces_every_micro_batch(next) != micro_batch.has_value()) continue;
       const auto last = parts_.last_of(next, micro_batch);
-      if (!last || *last > step) return;
+      // Where nothing of a bucket runs, its zeros are there from the beginning.
+      if (last ? *last > step : !frame_.clears) return;
       if (!stands_in_order(next, micro_batch, step)) return;
       reduce(next, micro_batch);
     }

@@ -19,6 +19,7 @@ struct RankFrame {
   std::vector<Stage> stages;      // on this rank
   std::vector<SegmentId> starts;  // of all stages of the pipeline, and the network's end
   Subnetwork subnetwork;
+  bool clears = false;  // whether it holds more than it runs, and adds zeros to those gradients
   std::optional<double> branch_scale_in_training;  // RankProgram's
   // By stage of the pipeline: the peer slot of the rank it stands on; none: on this rank, or on no
   // neighbour.

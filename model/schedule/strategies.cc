@@ -47,6 +47,8 @@ std::vector<StrategyRow> axis_rows() {
       {"IST", "every width dealt out among the workers, trained locally, dealt out anew",
        "data: auto, subnetwork: {workers: 4, construction: width, holders: 1, redraw: 50}, "
        "local_steps: 50"},
+      {"stochastic depth", "every replica leaves out blocks that it draws in each step",
+       "data: auto, stochastic_depth: {keep: 0.5}"},
       {"recompute, selective", "attention keeps no probabilities",
        "data: auto, recompute: selective"},
       {"recompute, full", "blocks keep their inputs, and are run again in backward",

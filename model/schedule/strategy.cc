@@ -316,6 +316,26 @@ std::optional<StrategyProblem> check_local_steps(const StrategySpec& strategy, c
                   to_string(training.dtype))};
 }
 
+std::optional<StrategyProblem> check_depth(const StrategySpec& strategy, const Mesh& mesh,
+                                           const Training& training, const Net& net) {
+  if (!strategy.stochastic_depth) return std::nullopt;
+  const auto refused = [](std::string why) {
+    return StrategyProblem{StrategyKey::stochastic_depth, std::move(why)};
+  };
+  if (mesh.workers * mesh.pipeline * mesh.tensor > 1 || strategy.subnetwork)
+    return refused("every replica leaves out blocks of its own: it goes with 'data' alone");
+  if (strategy.sharding >= Sharding::gradients)
+    return refused("every replica needs room for all gradients: 'zero' up to 1");
+  if (strategy.local_steps > 1)
+    return refused("replicas with local steps do not draw blocks in each of them");
+  if (training.reduction == Reduction::exact)
+    return refused(
+        "the same sums in another order cannot be the same here: what replicas leave out "
+        "depends on how many there are ('reduction: fast')");
+  if (net.units.empty()) return refused("the model has no block that could be left out");
+  return std::nullopt;
+}
+
 namespace {
 
 // Times another coverage's denominator it fits an int64.

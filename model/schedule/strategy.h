@@ -84,6 +84,14 @@ struct SubnetworkSpec {
   std::optional<double> step_multiplier = std::nullopt;
 };
 
+// Stochastic depth (Huang et al., ECCV 2016): in every step each replica leaves out blocks that it
+// draws at random, block l of L with probability l/L (1 - keep), and has all of them at evaluation.
+struct StochasticDepth {
+  double keep = 0.5;      // probability that the last block runs
+  std::int64_t draw = 0;  // which one a plan is of; kNothingDropped: of none
+};
+inline constexpr std::int64_t kNothingDropped = -1;
+
 struct StrategySpec {
   std::string name;
   AxisSize data = 1;
@@ -101,6 +109,7 @@ struct StrategySpec {
   std::int64_t local_steps = 1;
   std::optional<OuterOptimizer> outer = std::nullopt;
   bool synchronises = true;
+  std::optional<StochasticDepth> stochastic_depth = std::nullopt;
 };
 
 // Ranks along each axis. Errors: several axes are auto, or they do not multiply to the devices.
@@ -127,7 +136,8 @@ enum class StrategyKey {
   averaging,
   redraw,
   local_steps,
-  outer
+  outer,
+  stochastic_depth
 };
 struct StrategyProblem {
   StrategyKey key;
@@ -147,6 +157,10 @@ std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const M
 // optimizer without local steps.
 std::optional<StrategyProblem> check_local_steps(const StrategySpec& strategy, const Mesh& mesh,
                                                  const Training& training, const Net& net);
+// Why replicas cannot each leave out what they draw: they are not whole and alike (other axes,
+// ZeRO-2 and 3, local steps), the network has no blocks to leave out, or sums are to be exact.
+std::optional<StrategyProblem> check_depth(const StrategySpec& strategy, const Mesh& mesh,
+                                           const Training& training, const Net& net);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers;
 // coverages of another number of workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);

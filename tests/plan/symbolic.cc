@@ -415,6 +415,8 @@ class Machine {
         return pass(r, running, op);
       case OpKind::accumulate:
         return accumulate(r, running, op);
+      case OpKind::clear:
+        return clear(r, running, op);
       case OpKind::send:
       case OpKind::receive:
         return transfer(r, running, op);
@@ -654,6 +656,17 @@ class Machine {
       running.commits.push_back(
           [=, this, left = left, shift = left_shift] { word(r, left, e - shift) = sum; });
     }
+  }
+
+  void clear(std::size_t r, Running& running, const Op& op) {
+    const Clear& it = clear_of(op);
+    const std::size_t b = op.operands.front().buffer.index();
+    const Buffer& gradients = buffer(r, b);
+    if (gradients.kind != BufferKind::gradients || gradients.parameter_class != it.parameter_class)
+      fail(r, running.op, "it does not clear gradients of its class");
+    touch(running, b, it.begin, it.end, true);
+    for (std::int64_t e = it.begin; e < it.end; ++e)
+      running.commits.push_back([=, this] { word(r, b, e) = Word{}; });
   }
 
   void transfer(std::size_t r, Running& running, const Op& op) {

@@ -146,6 +146,8 @@ class Trace {
         return set_compute(node, pass_work(compute_of(op), pass_of(program_, op)));
       case OpKind::accumulate:
         return set_compute(node, accumulate_work(plan_.training, op));
+      case OpKind::clear:
+        return set_compute(node, clear_work(plan_.training, op));
       case OpKind::sum_squares:
         return set_compute(node, squares_work(plan_.training, elements_squared(plan_, program_)));
       case OpKind::optimizer_step:

@@ -256,8 +256,8 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
               StrategySummary& summary) {
   const StrategySpec& spec = strategy.spec;
   const Mesh& mesh = strategy.mesh;
-  const bool is_plain = spec.local_steps == 1 && mesh.pipeline == 1 && mesh.tensor == 1 &&
-                        mesh.workers == 1 && spec.sharding == Sharding::none &&
+  const bool is_plain = spec.local_steps == 1 && !spec.stochastic_depth && mesh.pipeline == 1 &&
+                        mesh.tensor == 1 && mesh.workers == 1 && spec.sharding == Sharding::none &&
                         spec.recomputation == Recomputation::none;
   summary.data_parallel = is_plain && mesh.data > 1;
   if (!spec.subnetwork) return;
@@ -361,7 +361,35 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
 
 }  // namespace
 
+namespace {
+
+// Draws that means are taken over.
+constexpr std::int64_t kDepths = 16;
+
+// Means over draws, of which the first one names the plan; memory is that of a step that leaves
+// nothing out.
+Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy strategy) {
+  std::int64_t& draw = strategy.spec.stochastic_depth->draw;
+  draw = kNothingDropped;
+  const Result<Prediction> largest = predict_step(scenario, strategy);
+  if (!largest) return largest.errors();
+  std::vector<StrategySummary> summaries;
+  std::optional<Prediction> first;
+  for (draw = 0; draw < kDepths; ++draw) {
+    Result<Prediction> next = predict_step(scenario, strategy);
+    if (!next) return next.errors();
+    summaries.push_back(next->summary);
+    if (!first) first = std::move(next).value();
+  }
+  first->summary = mean_of(summaries);
+  take_memory_of(first->summary, largest->summary);
+  return std::move(*first);
+}
+
+}  // namespace
+
 Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
   Result<Prediction> last = predict_step(scenario, strategy);
   if (!last || !has_local_steps(last->plan)) return last;
   ScenarioStrategy local = strategy;

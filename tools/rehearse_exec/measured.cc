@@ -47,8 +47,22 @@ std::optional<StrategySummary> typical_stretch(const Net& net, const exec::Train
   return std::move(*median);
 }
 
+// Of all stretches whose steps are known to begin, after the warm-up if anything comes after it.
+StrategySummary mean_stretch(const Net& net, const exec::TrainingRun& run) {
+  std::vector<StrategySummary> warm, cold;
+  for (const exec::Stretch& stretch : run.stretches) {
+    const std::int64_t warm_up = warm_up_of(stretch);
+    if (warm_up >= stretch.timeline.steps) continue;
+    const bool is_warm = stretch.first_step + stretch.timeline.steps > kWarmUpSteps;
+    (is_warm ? warm : cold).push_back(summarize(*stretch.plan, net, stretch.timeline, warm_up));
+  }
+  return mean_of(warm.empty() ? cold : warm);
+}
+
 // With local steps of a period, where the run has steps of both kinds to measure.
 StrategySummary typical_steps(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
+  // What chance leaves out of a step makes it no outlier.
+  if (plan.survival) return mean_stretch(net, run);
   if (has_local_steps(plan)) {
     const auto local = typical_stretch(net, run, false), last = typical_stretch(net, run, true);
     if (local && last) return over_period(*local, *last, plan.local_steps);

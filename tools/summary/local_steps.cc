@@ -122,4 +122,23 @@ StrategySummary over_period(const StrategySummary& local, const StrategySummary&
   return Period(local, synchronising, steps).run();
 }
 
+// One after the other from the last, the k-th with weight 1/k, so that the first one ends it.
+StrategySummary mean_of(const std::vector<StrategySummary>& steps) {
+  StrategySummary mean = steps.back();
+  for (std::size_t k = 2; k <= steps.size(); ++k)
+    mean = over_period(mean, steps[steps.size() - k], static_cast<std::int64_t>(k));
+  mean.local_steps = steps.front().local_steps;
+  mean.plan_hash = steps.front().plan_hash;
+  return mean;
+}
+
+void take_memory_of(StrategySummary& summary, const StrategySummary& other) {
+  for (std::size_t r = 0; r < summary.ranks.size(); ++r)
+    summary.ranks[r].memory = other.ranks[r].memory;
+  summary.memory = other.memory;
+  summary.pools = other.pools;
+  summary.largest = other.largest;
+  summary.fits = other.fits;
+}
+
 }  // namespace rehearse

@@ -37,6 +37,8 @@ std::string label_of(const RankProgram& program, const Op& op) {
       return pass_label("R", op);
     case OpKind::accumulate:
       return fmt::format("accumulate class {}", accumulate_of(op).parameter_class.value());
+    case OpKind::clear:
+      return fmt::format("clear class {}", clear_of(op).parameter_class.value());
     case OpKind::send:
       return fmt::format("send {}", transfer_of(op).tag);
     case OpKind::receive:

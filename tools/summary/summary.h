@@ -152,6 +152,10 @@ StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& time
 // Of a period of so many steps, by what one of its first ones and its last one take alone.
 StrategySummary over_period(const StrategySummary& local, const StrategySummary& synchronising,
                             std::int64_t steps);
+// Of steps that differ by chance: means, and what has none is the first one's.
+StrategySummary mean_of(const std::vector<StrategySummary>& steps);
+// The memory of another step of the same strategy, instead of its own.
+void take_memory_of(StrategySummary& summary, const StrategySummary& other);
 
 // The largest of what the ranks have; none if none has any.
 void take_worst_memory(StrategySummary& summary);

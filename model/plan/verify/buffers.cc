@@ -253,6 +253,10 @@ class Operands {
         return compare(op, collective_needs(op));
       case OpKind::accumulate:
         return compare(op, accumulate_needs(op));
+      case OpKind::clear:
+        return compare(op, {{.kind = BufferKind::gradients,
+                             .access = Access::update,
+                             .parameter_class = clear_of(op).parameter_class}});
       case OpKind::sum_squares:
         return compare(op, squares_needs());
       case OpKind::optimizer_step:

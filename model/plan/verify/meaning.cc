@@ -35,6 +35,7 @@ class ProgramMeaning {
       check_class(ParameterClassId(c));
     check_accumulations(report_, number_, before_, micro_batches_);
     check_squares(report_, number_, before_);
+    if (report_.plan.survival) check_clears(report_, net_, number_, before_);
     check_meetings(report_, number_, before_);
   }
 
@@ -60,6 +61,7 @@ class ProgramMeaning {
           return recompute;
         case OpKind::load_batch:
         case OpKind::accumulate:
+        case OpKind::clear:
         case OpKind::send:
         case OpKind::receive:
         case OpKind::all_reduce:
@@ -216,7 +218,8 @@ class ProgramMeaning {
                                         is_here ? "used here, but parked" : "in no class"));
       }
     }
-    if (classes.size() <= used.size() + parked) return;
+    // Under stochastic depth what does not run is there nonetheless: check_clears().
+    if (report_.plan.survival || classes.size() <= used.size() + parked) return;
     report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}",
                                              classes.size() - parked, used.size()));
   }

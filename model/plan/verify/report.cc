@@ -23,6 +23,11 @@ std::string describe_op(const RankProgram& program, OpId id) {
       return fmt::format("op {} (accumulate, class {}, elements {}..{})", id.value(),
                          it.parameter_class.value(), it.begin, it.end);
     }
+    case OpKind::clear: {
+      const Clear& it = clear_of(op);
+      return fmt::format("op {} (clear, class {}, elements {}..{})", id.value(),
+                         it.parameter_class.value(), it.begin, it.end);
+    }
     case OpKind::send:
     case OpKind::receive:
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);

@@ -74,6 +74,11 @@ void check_squares(Report& report, std::size_t program, const HappensBefore& bef
 void check_meetings(Report& report, std::size_t program, const HappensBefore& before);
 // Of check_structure: what has to be exchanged in every step, in a plan of local ones.
 void check_local_steps(Report& report);
+// Stochastic depth: of whole replicas that have everything.
+void check_depth(Report& report);
+// Its clear ops: each program clears exactly what it holds and does not run, before it is reduced
+// and updated.
+void check_clears(Report& report, const Net& net, std::size_t program, const HappensBefore& before);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
 

@@ -21,6 +21,7 @@ bool stands_on(const RankProgram& program, const Op& op, LaneKind lane) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
     case OpKind::outer_gradient:
@@ -75,6 +76,8 @@ bool has_detail_of_kind(const Op& op) {
       return std::holds_alternative<Collective>(op.detail);
     case OpKind::accumulate:
       return std::holds_alternative<Accumulate>(op.detail);
+    case OpKind::clear:
+      return std::holds_alternative<Clear>(op.detail);
     case OpKind::sum_squares:
       return std::holds_alternative<SumSquares>(op.detail);
     case OpKind::optimizer_step:
@@ -247,6 +250,8 @@ class ProgramStructure {
         return check_collective(id, op);
       case OpKind::accumulate:
         return check_accumulate(id, op);
+      case OpKind::clear:
+        return check_clear(id, clear_of(op));
       case OpKind::sum_squares:
         return;
       case OpKind::optimizer_step:
@@ -288,6 +293,12 @@ class ProgramStructure {
     const Accumulate& it = accumulate_of(op);
     if (op.operands.size() != 2) report_.add({number_, id}, "it does not add one sum to another");
     if (it.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
+    check_range(id, it.parameter_class, it.begin, it.end);
+  }
+
+  void check_clear(OpId id, const Clear& it) {
+    if (!report_.plan.survival)
+      report_.add({number_, id}, "everything runs in every step: there is nothing to clear");
     check_range(id, it.parameter_class, it.begin, it.end);
   }
 
@@ -462,6 +473,7 @@ void check_structure(Report& report) {
   const Plan& plan = report.plan;
   check_mesh(report);
   check_local_steps(report);
+  check_depth(report);
   if (plan.micro_batch_samples < 1 || plan.micro_batch_samples > plan.training.batch) {
     report.add_micro_batch(fmt::format("{} samples per micro-batch of a batch of {}",
                                        plan.micro_batch_samples, plan.training.batch));
