@@ -272,6 +272,25 @@ class Machine {
       const bool shard =
           is_shard(p.parameter_classes[it.parameter_class->index()], BufferKind::gradients);
       rank.memory[b].words.assign(rank.memory[b].words.size(), shard ? kUnwritten : kZero);
+      if (plan_.survival) forget_absent(r, b);
+    }
+  }
+
+  // Gradients of what does not run are whatever they were.
+  void forget_absent(std::size_t r, std::size_t b) {
+    const Net& net = facts(r).net;
+    std::set<ParameterId> used;
+    for (const Stage& stage : program(r).stages) {
+      const auto parameters = parameters_of(net, stage.begin, stage.end);
+      used.insert(parameters.begin(), parameters.end());
+    }
+    std::size_t at = 0;
+    for (const ParameterId id :
+         program(r).parameter_classes[buffer(r, b).parameter_class->index()].parameters) {
+      const auto elements = static_cast<std::size_t>(net.parameters[id.index()].shape.elements());
+      for (std::size_t e = at; e < at + elements && used.count(id) == 0; ++e)
+        ranks_[r]->memory[b].words[e] = kUnwritten;
+      at += elements;
     }
   }
 
@@ -666,7 +685,7 @@ class Machine {
       fail(r, running.op, "it does not clear gradients of its class");
     touch(running, b, it.begin, it.end, true);
     for (std::int64_t e = it.begin; e < it.end; ++e)
-      running.commits.push_back([=, this] { word(r, b, e) = Word{}; });
+      running.commits.push_back([=, this] { word(r, b, e) = kZero; });
   }
 
   void transfer(std::size_t r, Running& running, const Op& op) {

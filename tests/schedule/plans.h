@@ -103,6 +103,12 @@ inline StrategySpec local(StrategySpec strategy, std::int64_t steps,
   return strategy;
 }
 
+// Replicas that leave out what they draw.
+inline StrategySpec with_depth(StrategySpec strategy, double keep, std::int64_t draw = 0) {
+  strategy.stochastic_depth = StochasticDepth{keep, draw};
+  return strategy;
+}
+
 inline Training training(std::int64_t batch = 256) {
   Training training;
   training.data = "synthetic";
@@ -126,6 +132,8 @@ inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256,
 inline std::vector<PlanCase> all_cases() {
   std::vector<PlanCase> cases = {
       {"ddp", data_parallel(), resnet20(), 4},
+      {"stochastic depth", with_depth(data_parallel("depth", Bytes::kib(64)), 0.3, 1), resnet20(),
+       4},
       {"one", accumulation(1), resnet20(), 1},
       {"accumulate", accumulation(4), resnet20(), 1},
       {"gpipe", pipeline("gpipe", 4, 4), resnet20(), 4},

@@ -127,7 +127,7 @@ Result<Plan> TrainingPlans::build(std::int64_t step) const {
 }
 
 std::shared_ptr<const Plan> TrainingPlans::plan_at(std::int64_t step) {
-  if (!next_change_ || step < *next_change_) return plan_;
+  if (!changes_at(step)) return plan_;
   std::string text;
   if (origin_) {
     const Result<Plan> plan = build(step);
