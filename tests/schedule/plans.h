@@ -132,8 +132,7 @@ inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256,
 inline std::vector<PlanCase> all_cases() {
   std::vector<PlanCase> cases = {
       {"ddp", data_parallel(), resnet20(), 4},
-      {"stochastic depth", with_depth(data_parallel("depth", Bytes::kib(64)), 0.3, 1), resnet20(),
-       4},
+      {"depth", with_depth(data_parallel("depth", Bytes::kib(64)), 0.3, 1), resnet20(), 4},
       {"one", accumulation(1), resnet20(), 1},
       {"accumulate", accumulation(4), resnet20(), 1},
       {"gpipe", pipeline("gpipe", 4, 4), resnet20(), 4},
