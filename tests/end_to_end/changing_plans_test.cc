@@ -58,7 +58,9 @@ TEST_P(ChangingPlans, ArePredictedAndTrained) {
   EXPECT_GT(measured.step_time, Seconds{});
   EXPECT_EQ(measured.transitions ? measured.transitions->count : 0, c.redraws);
   if (c.same_bytes) {
-    EXPECT_EQ(total_sent(predicted), total_sent(measured));
+    // Means over steps are whole bytes on each rank.
+    EXPECT_NEAR(static_cast<double>(total_sent(predicted)->bytes()),
+                static_cast<double>(total_sent(measured)->bytes()), 4);
   }
   for (std::size_t r = 0; r < measured.ranks.size() && c.same_on_ranks; ++r)
     EXPECT_EQ(predicted.ranks[r].traffic->sent, measured.ranks[r].traffic->sent) << "rank " << r;

@@ -417,6 +417,27 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
             "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
 }
 
+// Who holds it after the next draw goes on with all of it.
+TEST(Parked, KeepsWhatBothOptimizersHave) {
+  StrategySpec strategy = testing::redrawn(
+      testing::dealt(AssignmentKind::rolling, {{1, 2}, {1, 4}, {1, 4}, {1, 4}}), 4);
+  strategy = testing::local(strategy, 2, OuterOptimizer{0.7, 0.9});
+  const Plan plan = plan_of(strategy);
+  const Status good = verify(plan);
+  EXPECT_TRUE(good.ok()) << format(good.errors());
+  std::int64_t parked = 0;
+  for (const RankProgram& program : plan.programs) {
+    for (const Buffer& buffer : program.buffers) {
+      if (buffer.kind != BufferKind::outer_state) continue;
+      const ParameterClass& its = program.parameter_classes[buffer.parameter_class->index()];
+      // Anchor and momentum in fp32.
+      EXPECT_EQ(buffer.size.bytes(), 8 * its.elements);
+      parked += is_parked(its) ? 1 : 0;
+    }
+  }
+  EXPECT_GT(parked, 0);
+}
+
 // Everybody holds everything, runs what it has drawn and adds zeros for the rest.
 TEST(StochasticDepth, ReplicasHoldAllAndClearWhatTheyDoNotRun) {
   const StrategySpec ddp = testing::data_parallel("depth", Bytes::kib(16));

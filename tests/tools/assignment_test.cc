@@ -117,7 +117,7 @@ TEST(SummarizeAssignment, ShowsSharesAndWhatIsParked) {
   EXPECT_EQ(keepers.count(0), 0u);
   EXPECT_FALSE(s.parked[1] || s.parked[2]);
   EXPECT_TRUE(s.connected) << "all hold unit 1";
-  EXPECT_EQ(s.groups, 2) << "of what all hold, and of unit 1, which is the same group of all";
+  EXPECT_EQ(s.groups, 1) << "unit 1 is held by all, like what is shared";
 }
 
 TEST(SummarizeAssignment, SaysWhatWasAskedForAndWhatCame) {

@@ -189,7 +189,8 @@ class ProgramStructure {
     }
     const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
     const bool reads = buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::gathered;
-    const bool waits = is_parked(held) && buffer.kind == BufferKind::optimizer_state;
+    const bool waits = is_parked(held) && (buffer.kind == BufferKind::optimizer_state ||
+                                           buffer.kind == BufferKind::outer_state);
     if (!reads && !waits && !held.is_held)
       report_.add_program(
           number_,
