@@ -46,10 +46,18 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
       return price_work(load_work(program, op), device);
     case OpKind::accumulate:
       return price_work(accumulate_work(plan.training, op), device);
+    case OpKind::clear:
+      return price_work(clear_work(plan.training, op), device);
     case OpKind::sum_squares:
-      return price_work(squares_work(plan.training, elements_squared(program)), device);
+      return price_work(squares_work(plan.training, elements_squared(plan, program)), device);
     case OpKind::optimizer_step:
       return price_work(optimizer_work(plan.training, elements_updated(program, op)), device);
+    case OpKind::outer_gradient:
+      return price_work(
+          outer_gradient_work(plan.training, plan.outer, elements_updated(program, op)), device);
+    case OpKind::outer_step:
+      return price_work(outer_step_work(plan.training, plan.outer, elements_updated(program, op)),
+                        device);
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:

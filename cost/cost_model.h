@@ -10,7 +10,7 @@
 namespace rehearse {
 
 // Forward and backward ops cost the sum of the kernels they are lowered to, on the network of their
-// program; load_batch, sum_squares and optimizer_step what model/plan/op_work.h says. full: the
+// program; the others what model/plan/op_work.h says. full: the
 // network of plan.model. Equal ranges of equal networks are lowered once, so that a plan of 10^6
 // ops is priced in about a second.
 Prices make_prices(const Plan& plan, const Net& full, const Device& device);

@@ -55,7 +55,8 @@ StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t
 }
 
 BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64_t samples,
-                         const Training& training, Sharding sharding, std::int64_t holders) {
+                         const Training& training, Sharding sharding, std::int64_t holders,
+                         const std::optional<OuterOptimizer>& outer) {
   const ElementSizes sizes = element_sizes(training);
   const StateSizes state = state_sizes(training);
   const auto share = [&](std::int64_t bytes, Sharding level) {
@@ -70,7 +71,8 @@ BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64
     memory.state.push_back(
         Bytes::bytes(share(elements * state.parameter, Sharding::parameters) +
                      share(elements * state.gradient, Sharding::gradients) +
-                     share(elements * state.optimizer, Sharding::optimizer_state)));
+                     share(elements * state.optimizer, Sharding::optimizer_state) +
+                     elements * outer_state_bytes(training, outer)));
     Bytes kept;
     for (const Range& range : passes_of(net, BlockId(b))) {
       const Lowering forward = lower(net, range.begin, range.end, Pass::forward, samples, sizes);

@@ -17,10 +17,11 @@ namespace rehearse {
 StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t samples,
                        const Training& training, const Device& device);
 
-// Bytes of each block: its model state, of which each of so many holders has its share, and what
-// one micro-batch keeps of it for backward, its input among it.
+// Bytes of each block: its model state, of which each of so many holders has its share, with that
+// of an outer optimizer, and what one micro-batch keeps of it for backward, its input among it.
 BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64_t samples,
-                         const Training& training, Sharding sharding, std::int64_t holders);
+                         const Training& training, Sharding sharding, std::int64_t holders,
+                         const std::optional<OuterOptimizer>& outer = std::nullopt);
 
 // Arithmetic of one step over all ranks, forward and backward of what each rank really runs:
 // dropped blocks are not counted, and nothing is counted twice for being recomputed. Numerator of

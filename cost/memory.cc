@@ -20,6 +20,7 @@ Bytes& pool_of(RankMemory& memory, BufferKind kind) {
     case BufferKind::squares:
       return memory.gradients;
     case BufferKind::optimizer_state:
+    case BufferKind::outer_state:
       return memory.optimizer_state;
     case BufferKind::value:
     case BufferKind::gradient:

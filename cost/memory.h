@@ -12,13 +12,13 @@ namespace rehearse {
 // The tensor arena by what lies in it when most is alive (ops in list order), and what is outside.
 struct RankMemory {
   Bytes parameters, gradients;  // with what is gathered, and what is not reduced yet
-  Bytes optimizer_state;
-  Bytes activations;    // values, gradients of values, saved and scratch tensors
-  Bytes communication;  // chunks that collectives receive
-  Bytes arena_live;     // sum of the above: Layout::live
-  Bytes arena;          // extent of the laid-out arena
-  Bytes workspace;      // pool of the libraries
-  Bytes carried;        // state put aside while plans change (model/plan/transition.h)
+  Bytes optimizer_state;        // with the outer optimizer's
+  Bytes activations;            // values, gradients of values, saved and scratch tensors
+  Bytes communication;          // chunks that collectives receive
+  Bytes arena_live;             // sum of the above: Layout::live
+  Bytes arena;                  // extent of the laid-out arena
+  Bytes workspace;              // pool of the libraries
+  Bytes carried;                // state put aside while plans change (model/plan/transition.h)
   Bytes peak() const { return arena + workspace + carried; }
 };
 RankMemory memory_of(const RankProgram& program, const Device& device);

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -72,6 +73,15 @@ struct OptimizerState {
   void* master = nullptr;             // the weights before they are rounded to a smaller real type
 };
 
+// A piece of weights that their holders have trained each for itself, where they come together
+// (OuterOptimizer), and what is kept of it for that; null: nothing is.
+struct OuterPiece {
+  void* parameters = nullptr;
+  void* master = nullptr;  // as in OptimizerState
+  void* anchor = nullptr;  // the outer optimizer's, in the type of statistics; null: there is none
+  void* momentum = nullptr;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -98,6 +108,11 @@ class Backend {
   // and so is the master copy, which the parameters are rounded from.
   virtual void step(const Update& update, void* parameters, const void* gradients,
                     const OptimizerState& state, std::int64_t n) = 0;
+  // Of n elements: what is to be averaged over their holders, anchor - weights, or without an
+  // anchor the weights; and how the weights follow from the average: as `outer` says, or are it.
+  virtual void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) = 0;
+  virtual void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
+                          const void* averages, std::int64_t n) = 0;
   // Conversion between the real type and double, for initial weights, checkpoints and tests.
   virtual void store(void* into, const std::vector<double>& values) = 0;
   virtual std::vector<double> load(const void* from, std::int64_t n) = 0;

@@ -17,6 +17,9 @@ class PlanSource {
   // The plan of a step, verified: the same object for as long as it does not change. Everybody
   // calls this for all steps in turn, from 0 on; it may exchange messages.
   virtual std::shared_ptr<const Plan> plan_at(std::int64_t step) = 0;
+  // Whether this step's plan is another than the last one's: the same answer on all ranks, without
+  // messages.
+  virtual bool changes_at(std::int64_t step) const = 0;
   // What becomes of the optimizer's moments where this step's plan is another than the last one's.
   virtual Moments moments_at(std::int64_t step) {
     (void)step;
@@ -30,6 +33,7 @@ class SinglePlan : public PlanSource {
   // The plan must outlive it.
   explicit SinglePlan(const Plan& plan) : plan_(&plan, [](const Plan*) {}) {}
   std::shared_ptr<const Plan> plan_at(std::int64_t) override { return plan_; }
+  bool changes_at(std::int64_t) const override { return false; }
 
  private:
   std::shared_ptr<const Plan> plan_;

@@ -90,8 +90,11 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::sum_squares:
-    case OpKind::optimizer_step: {
+    case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step: {
       const std::size_t program = plan_.ranks[rank.index()].program.index();
       return machine_.compute(rank, prices_.ops[program][id.index()],
                               [this, rank, id] { end(rank, id); });

@@ -116,4 +116,65 @@ REHEARSE_INLINED void step_range(const Update& update, Real* weights, const Real
   }
 }
 
+// Of elements [begin, begin + n): what is to be averaged, from the weights before they are rounded.
+template <class Real>
+REHEARSE_INLINED void outer_gradient_range(const OuterPiece& piece, Real* gradients,
+                                           std::int64_t begin, std::int64_t n) {
+  using Statistic = Wide<Real>;
+  const auto* weights = static_cast<const Real*>(piece.parameters) + begin;
+  const auto* master = statistics_at<Statistic>(piece.master, begin);
+  const auto* anchor = statistics_at<Statistic>(piece.anchor, begin);
+  Real* const out = gradients + begin;
+  if (anchor == nullptr) {
+    std::copy_n(weights, n, out);
+  } else if (master != nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      out[i] = static_cast<Real>(anchor[i] - master[i]);
+  } else {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      out[i] = static_cast<Real>(anchor[i] - static_cast<Statistic>(weights[i]));
+  }
+}
+
+// theta: the anchor. d: averages.
+template <class Statistic, class Real>
+REHEARSE_INLINED void step_nesterov(const OuterOptimizer& outer, Statistic* theta, Statistic* v,
+                                    const Real* d, std::int64_t n) {
+  const auto lr = static_cast<Statistic>(outer.lr);
+  const auto momentum = static_cast<Statistic>(outer.momentum);
+  if (v == nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      theta[i] -= lr * static_cast<Statistic>(d[i]);
+    return;
+  }
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto gradient = static_cast<Statistic>(d[i]);
+    v[i] = momentum * v[i] + gradient;
+    theta[i] -= lr * (gradient + momentum * v[i]);
+  }
+}
+
+template <class Real>
+REHEARSE_INLINED void outer_step_range(const std::optional<OuterOptimizer>& outer,
+                                       const OuterPiece& piece, const Real* averages,
+                                       std::int64_t begin, std::int64_t n) {
+  using Statistic = Wide<Real>;
+  auto* const weights = static_cast<Real*>(piece.parameters) + begin;
+  if (!outer) {
+    std::copy_n(averages + begin, n, weights);
+    return;
+  }
+  auto* const theta = statistics_at<Statistic>(piece.anchor, begin);
+  step_nesterov(*outer, theta, statistics_at<Statistic>(piece.momentum, begin), averages + begin,
+                n);
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    weights[i] = static_cast<Real>(theta[i]);
+  if (piece.master != nullptr) std::copy_n(theta, n, statistics_at<Statistic>(piece.master, begin));
+}
+
 }  // namespace rehearse::exec

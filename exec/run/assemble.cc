@@ -153,7 +153,10 @@ std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own) {
         reinterpret_cast<const char*>(own.flat_weights(ParameterClassId(c))),
         static_cast<std::size_t>(elements * element_bytes));
     std::string name = std::to_string(held.parameters.front().value());
-    if (sharded) name += fmt::format("/{}", member_number(group_at(plan, rank, *held.group), rank));
+    // Between synchronisations every holder has weights of its own.
+    const bool is_own = held.group && !copies_agree(plan);
+    if (sharded || is_own)
+      name += fmt::format("/{}", member_number(group_at(plan, rank, *held.group), rank));
     lines += fmt::format("{} {}\n", name, hash_text(text));
   }
   return lines;

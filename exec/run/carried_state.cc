@@ -11,11 +11,12 @@ namespace {
 
 bool moves(const StateContent& content, std::size_t array) {
   if (array == ParameterState::kWeights) return content.weights;
+  if (array >= ParameterState::kAnchor) return content.outer;
   return array == ParameterState::kMaster ? content.master : content.moments;
 }
 
 bool is_moment(std::size_t array) {
-  return array != ParameterState::kWeights && array != ParameterState::kMaster;
+  return array != ParameterState::kWeights && array < ParameterState::kMaster;
 }
 
 }  // namespace

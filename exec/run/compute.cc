@@ -44,6 +44,7 @@ class Operands {
           weight_gradients_.push_back({operand.buffer, &buffer, memory});
           break;
         case BufferKind::optimizer_state:
+        case BufferKind::outer_state:
         case BufferKind::squares:
         case BufferKind::communication:
           break;

@@ -207,6 +207,9 @@ bool Executor::advance(Running& running) {
     case OpKind::accumulate:
       accumulate(op);
       return true;
+    case OpKind::clear:
+      clear(op);
+      return true;
     case OpKind::load_batch:
       load(op);
       return true;
@@ -215,6 +218,12 @@ bool Executor::advance(Running& running) {
       return true;
     case OpKind::optimizer_step:
       update(op);
+      return true;
+    case OpKind::outer_gradient:
+      take_outer_gradient(op);
+      return true;
+    case OpKind::outer_step:
+      step_outer(op);
       return true;
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -320,6 +329,14 @@ void Executor::accumulate(const Op& op) {
   if (it.divisor != 1) backend_.divide(at(op.operands[0]), it.end - it.begin, it.divisor);
 }
 
+void Executor::clear(const Op& op) {
+  const Clear& it = clear_of(op);
+  const std::int64_t element = state_sizes(plan_.training).gradient;
+  // All bits 0 are 0 in every type.
+  std::memset(arena_.at(op.operands[0].buffer).data() + it.begin * element, 0,
+              static_cast<std::size_t>((it.end - it.begin) * element));
+}
+
 namespace {
 
 // Numbers that are brought to double at a time.
@@ -373,6 +390,16 @@ void Executor::update(const Op& op) {
     backend_.step({training.optimizer, lr, step_, part.decays, factor}, part.weights,
                   part.gradients, part.state, part.elements);
   }
+}
+
+void Executor::take_outer_gradient(const Op& op) {
+  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
+    backend_.outer_gradient(part.outer, part.gradients, part.elements);
+}
+
+void Executor::step_outer(const Op& op) {
+  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
+    backend_.outer_step(plan_.outer, part.outer, part.gradients, part.elements);
 }
 
 void Executor::finish(Lane& lane) {

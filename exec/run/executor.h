@@ -99,9 +99,12 @@ class Executor {
   bool weights_are_finite() const;
   void load(const Op& op);
   void accumulate(const Op& op);
+  void clear(const Op& op);
   void sum_squares(const Op& op);
   void note_norm(BufferId squares);
   void update(const Op& op);
+  void take_outer_gradient(const Op& op);
+  void step_outer(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
   std::string describe_wait() const;

@@ -35,6 +35,11 @@ Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Aren
     if (buffer.kind == BufferKind::gradients) flat.gradients = memory;
     if (buffer.kind == BufferKind::optimizer_state)
       flat.state = arrays_in(memory, held(*buffer.parameter_class));
+    if (buffer.kind == BufferKind::outer_state) {
+      flat.anchor = memory;
+      if (arrays_of(*plan.outer) > 1)
+        flat.outer_momentum = memory + held(*buffer.parameter_class).elements * sizes_.moment;
+    }
   }
   for (std::size_t c = 0; c < flat_.size(); ++c)
     cut_parts(ParameterClassId(c));
@@ -58,8 +63,9 @@ std::array<std::span<std::byte>, ParameterState::kArrays> ParameterState::arrays
                ? std::span<std::byte>()
                : std::span(static_cast<std::byte*>(memory), static_cast<std::size_t>(bytes));
   };
-  return {array(weights, weight_bytes), array(state.moments[0], state_bytes),
-          array(state.moments[1], state_bytes), array(state.master, state_bytes)};
+  return {array(weights, weight_bytes),         array(state.moments[0], state_bytes),
+          array(state.moments[1], state_bytes), array(state.master, state_bytes),
+          array(outer.anchor, state_bytes),     array(outer.momentum, state_bytes)};
 }
 
 ParameterState Parameters::state_of(ParameterId id) const {
@@ -71,8 +77,10 @@ ParameterState Parameters::state_of(ParameterId id) const {
     return array == nullptr ? nullptr : static_cast<std::byte*>(array) + place.offset * element;
   };
   const auto kept = [&](void* array) { return at(array, sizes_.moment); };
-  return {at(flat.weights, sizes_.parameter),
-          {{kept(flat.state.moments[0]), kept(flat.state.moments[1])}, kept(flat.state.master)},
+  std::byte *weights = at(flat.weights, sizes_.parameter), *master = kept(flat.state.master);
+  return {weights,
+          {{kept(flat.state.moments[0]), kept(flat.state.moments[1])}, master},
+          {weights, master, kept(flat.anchor), kept(flat.outer_momentum)},
           place.elements * sizes_.parameter,
           place.elements * sizes_.moment};
 }
@@ -126,17 +134,21 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
     return at(array, sizes_.moment, Sharding::optimizer_state);
   };
   const OptimizerState& state = flat.state;
-  return {at(flat.weights, sizes_.parameter, Sharding::parameters),
-          at(flat.gradients, sizes_.gradient, Sharding::gradients),
-          {{kept(state.moments[0]), kept(state.moments[1])}, kept(state.master)},
-          end - begin,
-          decays};
+  Part part;
+  part.weights = at(flat.weights, sizes_.parameter, Sharding::parameters);
+  part.gradients = at(flat.gradients, sizes_.gradient, Sharding::gradients);
+  part.state = {{kept(state.moments[0]), kept(state.moments[1])}, kept(state.master)};
+  part.outer = {part.weights, part.state.master, kept(flat.anchor), kept(flat.outer_momentum)};
+  part.elements = end - begin;
+  part.decays = decays;
+  return part;
 }
 
 // No class is sliced: there is no tensor parallelism here.
 std::vector<std::pair<const std::byte*, std::int64_t>> Parameters::squared(
     ParameterClassId c) const {
-  if (held(c).group && held(c).sharding == Sharding::none) {
+  const bool is_shared = held(c).group && !has_local_steps(plan_);
+  if (is_shared && held(c).sharding == Sharding::none) {
     const Group& group = group_at(plan_, rank_, *held(c).group);
     const ElementRange chunk =
         chunk_of(0, held(c).elements, group.members.size(), member_number(group, rank_));
@@ -209,18 +221,24 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
     }
   }
   reset_moments();
+  for (std::size_t c = 0; c < flat_.size(); ++c)
+    clear(flat_[c].outer_momentum, ParameterClassId(c));
 }
 
 void Parameters::reset_moments() const {
-  // Also of what is parked, which nobody updates before another holds it.
   for (std::size_t c = 0; c < flat_.size(); ++c) {
-    const ParameterClass& it = held(ParameterClassId(c));
-    const std::int64_t elements = it.sharding == Sharding::none ? it.elements : shard_elements(it);
-    for (void* moment : flat_[c].state.moments) {
-      if (moment != nullptr)
-        std::memset(moment, 0, static_cast<std::size_t>(elements * sizes_.moment));
-    }
+    for (void* moment : flat_[c].state.moments)
+      clear(moment, ParameterClassId(c));
   }
+}
+
+// Where there is such an array of the optimizers: also of what is parked, which nobody updates
+// before another holds it.
+void Parameters::clear(void* array, ParameterClassId c) const {
+  if (array == nullptr) return;
+  const ParameterClass& it = held(c);
+  const std::int64_t elements = it.sharding == Sharding::none ? it.elements : shard_elements(it);
+  std::memset(array, 0, static_cast<std::size_t>(elements * sizes_.moment));
 }
 
 void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_t first,
@@ -229,12 +247,14 @@ void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_
   keep_held(place, first, values, Sharding::parameters, [&](std::int64_t at, const auto& held) {
     backend.store(flat_weights(c) + at * sizes_.parameter, held);
   });
-  auto* master = static_cast<std::byte*>(flat_[c.index()].state.master);
-  if (master == nullptr) return;
-  keep_held(place, first, values, Sharding::optimizer_state,
-            [&](std::int64_t at, const auto& held) {
-              backend.store_statistics(master + at * sizes_.moment, held);
-            });
+  const Flat& flat = flat_[c.index()];
+  for (std::byte* array : {static_cast<std::byte*>(flat.state.master), flat.anchor}) {
+    if (array == nullptr) continue;
+    keep_held(place, first, values, Sharding::optimizer_state,
+              [&](std::int64_t at, const auto& held) {
+                backend.store_statistics(array + at * sizes_.moment, held);
+              });
+  }
 }
 
 // Of elements from `first` of a parameter, those that this rank has of an array that is sharded

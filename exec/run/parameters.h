@@ -24,10 +24,12 @@ struct ParameterPlace {
 
 // All that a rank has of one parameter that is not sharded.
 struct ParameterState {
-  // Arrays in this order: weights, two moments, master copy.
-  static constexpr std::size_t kArrays = 4, kWeights = 0, kMaster = 3;
+  // Arrays in this order: weights, two moments, master copy, anchor and momentum of an outer
+  // optimizer.
+  static constexpr std::size_t kArrays = 6, kWeights = 0, kMaster = 3, kAnchor = 4;
   std::byte* weights = nullptr;
   OptimizerState state;
+  OuterPiece outer;
   std::int64_t weight_bytes = 0, state_bytes = 0;  // of one array
 
   // Empty where there is none.
@@ -50,6 +52,7 @@ class Parameters {
   struct Part {
     std::byte *weights, *gradients;
     OptimizerState state;
+    OuterPiece outer;  // the same piece, for those who come together after local steps
     std::int64_t elements = 0;
     bool decays = false;
   };
@@ -59,14 +62,15 @@ class Parameters {
   std::vector<std::pair<const std::byte*, std::int64_t>> squared(ParameterClassId c) const;
 
   // Values drawn from the seed and the parameter's number: the same on every holder. A master copy
-  // has them in fp32, the weights are those rounded.
+  // has them in fp32, the weights are those rounded; the anchor of an outer optimizer is either.
   void initialize(Backend& backend, std::uint64_t seed) const;
-  void reset_moments() const;
+  void reset_moments() const;  // of the optimizer: an outer one's stays
 
  private:
   struct Flat {
     std::byte *weights = nullptr, *gradients = nullptr;
     OptimizerState state;  // arrays one after the other: moments, then the master copy
+    std::byte *anchor = nullptr, *outer_momentum = nullptr;
   };
   // Elements [begin, end) of a class that this rank updates; shard: where they begin in its shard.
   struct Own {
@@ -77,6 +81,7 @@ class Parameters {
   template <class Store>
   void keep_held(const ParameterPlace& place, std::int64_t first, const std::vector<double>& values,
                  Sharding level, const Store& store) const;
+  void clear(void* array, ParameterClassId c) const;
   OptimizerState arrays_in(std::byte* memory, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
   void cut_parts(ParameterClassId c);

@@ -119,8 +119,10 @@ class Training {
         run_.first_step->gradients =
             assemble_gradients(*plan_, net_, executor_->parameters(), backend_, transport_);
       // Looking at the weights is no part of a step: the clock stands still meanwhile.
-      const std::int64_t begin = Executor::now_ns();
-      if (look(step + 1)) executor_->skip_ns(pause_since(begin));
+      if (!is_looked_at(step + 1)) continue;
+      const std::int64_t begin = begin_pause();
+      look(step + 1);
+      executor_->skip_ns(pause_since(begin));
     }
     finish();
     return std::move(run_);
@@ -130,9 +132,9 @@ class Training {
   // ---- plans ------------------------------------------------------------------------------------
 
   void turn_to(std::int64_t step) {
-    const std::int64_t begin = Executor::now_ns();
+    if (executor_ && !plans_.changes_at(step)) return;
+    const std::int64_t begin = begin_pause();
     std::shared_ptr<const Plan> next = plans_.plan_at(step);
-    if (next == plan_) return;
     if (!executor_) {
       executor_ = std::make_unique<Executor>(*next, net_, backend_, transport_, batches_,
                                              options_.executor, common_origin(transport_));
@@ -215,6 +217,12 @@ class Training {
     options_.progress(step + 1, losses_.back() / micro_batches);
   }
 
+  // When everybody has ended the step: or else a rank that ends it early would not have waited for
+  // the others in the pause that rank 0 measures.
+  std::int64_t begin_pause() {
+    transport_.barrier();
+    return Executor::now_ns();
+  }
   // Rank 0's number, for all.
   std::int64_t pause_since(std::int64_t begin) {
     const std::int64_t pause = Executor::now_ns() - begin;
@@ -227,22 +235,27 @@ class Training {
     return assemble(*plan_, net_, executor_->parameters(), backend_, transport_);
   }
 
-  // Notes what was asked for; whether there was anything to see after so many steps.
-  bool look(std::int64_t steps) {
-    const bool tests = evaluation_ != nullptr && (is_due(steps, options_.evaluate_every) ||
-                                                  options_.evaluate_at.count(steps) > 0);
-    const bool aligns = is_due(steps, options_.align_every);
+  bool is_tested(std::int64_t steps) const {
+    return evaluation_ != nullptr &&
+           (is_due(steps, options_.evaluate_every) || options_.evaluate_at.count(steps) > 0);
+  }
+  bool is_looked_at(std::int64_t steps) const {
+    return options_.hash_weights || is_tested(steps) || is_due(steps, options_.align_every);
+  }
+
+  // Notes what was asked for after so many steps.
+  void look(std::int64_t steps) {
     if (options_.hash_weights)
       run_.weight_hashes.push_back(weight_hash(*plan_, net_, executor_->parameters(), transport_));
-    if (!tests && !aligns) return options_.hash_weights;
+    const bool tests = is_tested(steps), aligns = is_due(steps, options_.align_every);
+    if (!tests && !aligns) return;
     const Weights weights = whole_weights();
     if (tests) test(steps, weights);
     if (aligns) align(steps, weights);
-    return true;
   }
 
   void test(std::int64_t steps, const Weights& weights) {
-    const Net whole = scale_branches(without_dropout(net_), plan_->branch_scale_at_test);
+    const Net whole = scale_branches(without_dropout(net_), branch_scales_at_test(*plan_, net_));
     run_.evaluations.push_back(
         {steps, evaluate(whole, weights, backend_, transport_, *evaluation_)});
   }

@@ -75,7 +75,8 @@ std::uint64_t own_sum(const Plan& plan, const Net& net, RankId rank, const Param
     const Group& group = group_at(plan, rank, *held.group);
     const std::size_t member = member_number(group, rank);
     if (held.sharding != Sharding::parameters) {
-      if (member == 0) sum += sum_of_range(net, held, 0, held.elements, weights, bytes);
+      if (member == 0 || !copies_agree(plan))
+        sum += sum_of_range(net, held, 0, held.elements, weights, bytes);
       continue;
     }
     std::int64_t begin = 0;

@@ -187,6 +187,22 @@ Net scale_branches(const Net& net, double factor) {
   return result;
 }
 
+Net scale_branches(const Net& net, const std::vector<double>& factors) {
+  REHEARSE_CHECK(factors.size() == net.units.size(), "{} factors for {} units", factors.size(),
+                 net.units.size());
+  const bool is_one =
+      std::adjacent_find(factors.begin(), factors.end(), std::not_equal_to<>()) == factors.end();
+  if (is_one) return factors.empty() ? net : scale_branches(net, factors.front());
+  Net result = net;
+  for (Layer& layer : result.layers) {
+    REHEARSE_CHECK(!std::holds_alternative<Sum>(layer.spec), "a width's sum has one factor");
+    if (!layer.unit) continue;
+    if (auto* add = std::get_if<Add>(&layer.spec))
+      add->branch_scale *= factors[layer.unit->index()];
+  }
+  return result;
+}
+
 Net recompute_attention(const Net& net) {
   Net result = net;
   for (Layer& layer : result.layers) {

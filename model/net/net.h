@@ -145,6 +145,8 @@ Net freeze(const Net& net, const Subnetwork& subnetwork);
 // The network with every maskable branch multiplied by `factor` where it is added to its shortcut,
 // and the sum over every width's units.
 Net scale_branches(const Net& net, double factor);
+// The same with a factor for each unit; widths need one for all of theirs.
+Net scale_branches(const Net& net, const std::vector<double>& factors);
 
 // The network as it is evaluated: without its dropout layers.
 Net without_dropout(const Net& net);

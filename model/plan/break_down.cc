@@ -125,7 +125,8 @@ class BreakDown {
     std::map<RankId, std::vector<Interval>> passes;
     for (const Span& span : timeline_.spans) {
       const OpKind kind = op_of(span).kind;
-      const bool updates = kind == OpKind::sum_squares || kind == OpKind::optimizer_step;
+      const bool updates = kind == OpKind::sum_squares || kind == OpKind::optimizer_step ||
+                           kind == OpKind::outer_gradient || kind == OpKind::outer_step;
       if (span.step != step_ || is_communication(kind) || updates) continue;
       passes[span.rank].push_back({span.start, span.end});
     }

@@ -1,5 +1,7 @@
 #include "model/plan/op_work.h"
 
+#include <algorithm>
+
 namespace rehearse {
 
 StepWork load_work(const RankProgram& program, const Op& op) {
@@ -17,11 +19,18 @@ StepWork accumulate_work(const Training& training, const Op& op) {
           Bytes::bytes(3 * elements * state_sizes(training).gradient)};
 }
 
-std::int64_t elements_squared(const RankProgram& program) {
+StepWork clear_work(const Training& training, const Op& op) {
+  const Clear& it = clear_of(op);
+  return {KernelClass::elementwise, Flops{},
+          Bytes::bytes((it.end - it.begin) * state_sizes(training).gradient)};
+}
+
+std::int64_t elements_squared(const Plan& plan, const RankProgram& program) {
   std::int64_t elements = 0;
   for (const ParameterClass& held : program.parameter_classes) {
     if (!held.is_held) continue;
-    elements += held.sharding == Sharding::none ? (held.elements + held.holders - 1) / held.holders
+    const std::int64_t sharers = has_local_steps(plan) ? 1 : held.holders;
+    elements += held.sharding == Sharding::none ? (held.elements + sharers - 1) / sharers
                                                 : shard_elements(held);
   }
   return elements;
@@ -43,6 +52,39 @@ StepWork optimizer_work(const Training& training, std::int64_t elements) {
   const std::int64_t bytes = 2 * sizes.parameter + sizes.gradient + 2 * sizes.optimizer;
   return {KernelClass::optimizer,
           Flops::flops(flops_per_weight(training.optimizer) * static_cast<double>(elements)),
+          Bytes::bytes(bytes * elements)};
+}
+
+namespace {
+
+// Of the weights before they are rounded to a smaller type; 0: they are not.
+std::int64_t master_bytes(const StateSizes& sizes) {
+  return sizes.moment > sizes.parameter ? sizes.moment : 0;
+}
+
+StepWork copy_work(const StateSizes& sizes, std::int64_t elements) {
+  return {KernelClass::copy, Flops{}, Bytes::bytes((sizes.parameter + sizes.gradient) * elements)};
+}
+
+}  // namespace
+
+StepWork outer_gradient_work(const Training& training, const std::optional<OuterOptimizer>& outer,
+                             std::int64_t elements) {
+  const StateSizes sizes = state_sizes(training);
+  if (!outer) return copy_work(sizes, elements);
+  const std::int64_t weight = std::max(sizes.parameter, master_bytes(sizes));
+  return {KernelClass::optimizer, Flops::flops(static_cast<double>(elements)),
+          Bytes::bytes((weight + sizes.moment + sizes.gradient) * elements)};
+}
+
+StepWork outer_step_work(const Training& training, const std::optional<OuterOptimizer>& outer,
+                         std::int64_t elements) {
+  const StateSizes sizes = state_sizes(training);
+  if (!outer) return copy_work(sizes, elements);
+  const std::int64_t bytes = sizes.gradient + 2 * outer_state_bytes(training, outer) +
+                             sizes.parameter + master_bytes(sizes);
+  return {KernelClass::optimizer,
+          Flops::flops(flops_per_weight(*outer) * static_cast<double>(elements)),
           Bytes::bytes(bytes * elements)};
 }
 

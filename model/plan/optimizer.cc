@@ -49,6 +49,14 @@ double flops_per_weight(const Optimizer& optimizer) {
   return 13 + extra;
 }
 
+std::int64_t arrays_of(const OuterOptimizer& outer) {
+  return outer.momentum != 0 ? 2 : 1;
+}
+
+double flops_per_weight(const OuterOptimizer& outer) {
+  return 2 + (outer.momentum != 0 ? 4 : 0);
+}
+
 namespace {
 
 // Of the decay, `t` steps after the warm-up of training that goes on for `steps` after it.

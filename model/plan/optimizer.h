@@ -55,12 +55,26 @@ struct Optimizer {
   friend bool operator==(const Optimizer&, const Optimizer&) = default;
 };
 
+// How weights that their holders have trained for some steps, each for itself, come together: by
+// SGD with Nesterov's momentum (as PyTorch's) on the outer gradient d, the holders' mean of anchor
+// - weights, where the anchor is what they began with: v = momentum v + d;  anchor -= lr (d +
+// momentum v);  weights = anchor (DiLoCo: Douillard et al., arXiv 2311.08105, algorithm 1). lr 1
+// and momentum 0 are the mean of the weights.
+struct OuterOptimizer {
+  double lr = 0.7, momentum = 0.9;
+  friend bool operator==(const OuterOptimizer&, const OuterOptimizer&) = default;
+};
+
 // "sgd", "adam", "adamw".
 std::string_view name_of(const Optimizer& optimizer);
 // Running means kept per weight: 0 to 2.
 std::int64_t moments_of(const Optimizer& optimizer);
 // Additions, multiplications, divisions and roots of one step per weight.
 double flops_per_weight(const Optimizer& optimizer);
+// Arrays it keeps, as long as the weights: the anchor and, if there is one, the momentum. And the
+// operations of its step per weight.
+std::int64_t arrays_of(const OuterOptimizer& outer);
+double flops_per_weight(const OuterOptimizer& outer);
 // The rate of one step, counted from 0, of a training of `steps`; beyond its end the last one.
 double learning_rate(const Optimizer& optimizer, std::int64_t step, std::int64_t steps);
 // What gradients of this norm are multiplied by before a step: min(1, clip / (norm + 1e-6)), as

@@ -240,11 +240,35 @@ class Parser {
     } else if (keyword == "averaging") {
       line.literal("averaging");
       plan_.averaging = named(line.word("an averaging"), "holders or all", Averaging::all);
+    } else if (keyword == "stochastic_depth") {
+      line.literal("stochastic_depth");
+      const Word survival = line.field("survival");
+      if (!(real(survival) > 0 && real(survival) <= 1)) expected("a probability above 0", survival);
+      plan_.survival = real(survival);
+    } else if (keyword == "local_steps") {
+      read_local_steps(line);
+    } else if (keyword == "outer") {
+      line.literal("outer");
+      if (places_.local_steps == 0) places_.local_steps = number_;
+      const double lr = real(line.field("lr"));
+      plan_.outer = OuterOptimizer{lr, real(line.field("momentum"))};
     } else {
       return false;
     }
     line.finish();
     return true;
+  }
+
+  void read_local_steps(Line& line) {
+    line.literal("local_steps");
+    places_.local_steps = number_;
+    const Word steps = line.word("a number of steps");
+    if (integer(steps) < 2) expected("2 steps or more", steps);
+    plan_.local_steps = integer(steps);
+    const Word synchronises = line.field("synchronises");
+    if (synchronises.text != "yes" && synchronises.text != "no")
+      expected("yes or no", synchronises);
+    plan_.synchronises = synchronises.text == "yes";
   }
 
   void read_widths(Line& line) {
@@ -399,7 +423,7 @@ class Parser {
     RankProgram& program = plan_.programs.back();
     number(line, program.ops.size());
     Op op;
-    op.kind = named(line.word("an op kind"), "an op kind", OpKind::optimizer_step);
+    op.kind = named(line.word("an op kind"), "an op kind", kLastOpKind);
     op.lane = id<LaneId>(line.field("lane"));
     op.after = ids<OpId>(line.field("after"));
     op.detail = detail(op.kind, line);
@@ -431,6 +455,13 @@ class Parser {
         transfer.bytes = Bytes::bytes(integer(line.field("bytes")));
         return transfer;
       }
+      case OpKind::clear: {
+        Clear clear;
+        clear.parameter_class = id<ParameterClassId>(line.field("class"));
+        const auto [begin, end] = range(line.field("elements"));
+        clear.begin = integer(begin), clear.end = integer(end);
+        return clear;
+      }
       case OpKind::accumulate: {
         Accumulate accumulate;
         accumulate.parameter_class = id<ParameterClassId>(line.field("class"));
@@ -461,6 +492,8 @@ class Parser {
       case OpKind::sum_squares:
         return SumSquares{};
       case OpKind::optimizer_step:
+      case OpKind::outer_gradient:
+      case OpKind::outer_step:
         return Optimize{id<ParameterClassId>(line.field("class"))};
     }
     REHEARSE_UNREACHABLE("op kind");

@@ -16,6 +16,8 @@ std::string_view to_string(BufferKind kind) {
       return "gradients";
     case BufferKind::optimizer_state:
       return "optimizer_state";
+    case BufferKind::outer_state:
+      return "outer_state";
     case BufferKind::gathered:
       return "gathered";
     case BufferKind::unreduced:
@@ -45,6 +47,7 @@ bool is_persistent(BufferKind kind) {
     case BufferKind::parameters:
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
+    case BufferKind::outer_state:
       return true;
     case BufferKind::gathered:
     case BufferKind::unreduced:
@@ -93,6 +96,8 @@ std::string_view to_string(OpKind kind) {
       return "recompute";
     case OpKind::accumulate:
       return "accumulate";
+    case OpKind::clear:
+      return "clear";
     case OpKind::send:
       return "send";
     case OpKind::receive:
@@ -109,6 +114,10 @@ std::string_view to_string(OpKind kind) {
       return "sum_squares";
     case OpKind::optimizer_step:
       return "optimizer_step";
+    case OpKind::outer_gradient:
+      return "outer_gradient";
+    case OpKind::outer_step:
+      return "outer_step";
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -147,12 +156,15 @@ bool is_communication(OpKind kind) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::all_reduce:
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return is_collective(kind);
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -192,6 +204,7 @@ bool is_pass(OpKind kind) {
       return true;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -200,6 +213,8 @@ bool is_pass(OpKind kind) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return false;
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -223,6 +238,7 @@ Pass pass_of(const RankProgram& program, const Op& op) {
       return Pass::backward_weight;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -231,6 +247,8 @@ Pass pass_of(const RankProgram& program, const Op& op) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       break;
   }
   REHEARSE_UNREACHABLE("no pass");
@@ -343,6 +361,7 @@ bool is_of_a_micro_batch(BufferKind kind) {
     case BufferKind::parameters:
     case BufferKind::gradients:
     case BufferKind::optimizer_state:
+    case BufferKind::outer_state:
     case BufferKind::gathered:
     case BufferKind::squares:
     case BufferKind::scratch:
@@ -409,6 +428,9 @@ const Transfer& transfer_of(const Op& op) {
 const Collective& collective_of(const Op& op) {
   return std::get<Collective>(op.detail);
 }
+const Clear& clear_of(const Op& op) {
+  return std::get<Clear>(op.detail);
+}
 const Accumulate& accumulate_of(const Op& op) {
   return std::get<Accumulate>(op.detail);
 }
@@ -447,6 +469,18 @@ bool adds_to_flat(const Training& training, const RankProgram& program, const Pa
   return micro_batch == MicroBatchId(0) || !accumulates_exactly(training, program.micro_batches);
 }
 
+bool has_local_steps(const Plan& plan) {
+  return plan.local_steps > 1;
+}
+
+bool copies_agree(const Plan& plan) {
+  return !has_local_steps(plan) || plan.synchronises;
+}
+
+bool synchronises(const Plan& plan, const ParameterClass& held) {
+  return has_local_steps(plan) && plan.synchronises && held.is_held && (held.group || plan.outer);
+}
+
 Result<Net> whole_net(const Plan& plan) {
   Result<Net> net = build_net(plan.model);
   if (!net) return net;
@@ -461,6 +495,18 @@ Result<Net> whole_net(const Plan& plan, Net model) {
   if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
   if (plan.mesh.tensor == 1) return net;
   return shard(*net, plan.mesh.tensor, plan.sequence_parallel);
+}
+
+double survival_of(std::size_t unit, const Net& net, double last) {
+  const double depth = static_cast<double>(unit + 1) / static_cast<double>(net.units.size());
+  return 1 - depth * (1 - last);
+}
+
+std::vector<double> branch_scales_at_test(const Plan& plan, const Net& net) {
+  std::vector<double> scales(net.units.size(), plan.branch_scale_at_test);
+  for (std::size_t unit = 0; plan.survival && unit < scales.size(); ++unit)
+    scales[unit] = survival_of(unit, net, *plan.survival);
+  return scales;
 }
 
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {

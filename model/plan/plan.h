@@ -34,6 +34,7 @@ enum class BufferKind {
   parameters,       // flat, one per parameter class, or this rank's shard of it; persistent
   gradients,        // the same for gradients; persistent
   optimizer_state,  // the same for the optimizer's state; persistent
+  outer_state,      // what the outer optimizer keeps of a class: arrays_of() arrays; persistent
   gathered,         // parameters of a range of a class, gathered from the shards
   unreduced,        // gradients of a range of a class, of one micro-batch (or summed up from it)
   value,            // a boundary value of one micro-batch
@@ -81,6 +82,7 @@ enum class OpKind {
   backward_weight,  // ... and the rest
   recompute,        // forward once more, for what backward needs of it
   accumulate,       // adds one micro-batch's gradients to another's, where sums are exact
+  clear,            // of what does not run in this step: its gradients are 0
   send,
   receive,
   all_reduce,
@@ -88,9 +90,12 @@ enum class OpKind {
   all_gather,
   broadcast,    // of weights, to those who read a class and do not train it
   sum_squares,  // of all gradients, where their norm is clipped
-  optimizer_step
+  optimizer_step,
+  outer_gradient,  // where steps are local: what the holders of a class exchange when they meet
+  outer_step       // ... and how its weights follow from it
 };
-inline constexpr int kOpKindCount = 15;
+inline constexpr OpKind kLastOpKind = OpKind::outer_step;
+inline constexpr int kOpKindCount = static_cast<int>(kLastOpKind) + 1;
 std::string_view to_string(OpKind kind);
 
 // load_batch, forward to recompute: micro-batch numbers count from 0 on each rank.
@@ -131,13 +136,23 @@ struct Accumulate {
   std::int64_t begin = 0, end = 0;
   std::int64_t divisor = 1;
 };
+// clear, of elements [begin, end) of a class: operand 0, its gradients, becomes 0 there.
+struct Clear {
+  ParameterClassId parameter_class;
+  std::int64_t begin = 0, end = 0;
+};
 // sum_squares: operand 0 becomes the sum of the squares of the reduced gradients that this rank
 // answers for, so that all ranks' sums add up to the square of the gradients' norm: of what is
 // sharded its share; of a class with a group its chunk of [0, elements), as of a shard; all of a
-// class without. Of parameters that tensor-parallel ranks hold alike (Spread::replicated) slice 0
+// class without, and of any class where steps are local: there the ranks of one replica have a norm
+// between them. Of parameters that tensor-parallel ranks hold alike (Spread::replicated) slice 0
 // counts them.
 struct SumSquares {};
 // optimizer_step; where gradients are clipped, they are scaled by what the squares say.
+//
+// outer_gradient: the class's gradients become what is to be averaged over its holders: with an
+// outer optimizer its anchor - the weights (the master copy, if there is one), without the weights.
+// outer_step: the weights, with their master copy, become what follows from the average.
 struct Optimize {
   ParameterClassId parameter_class;
 };
@@ -147,7 +162,7 @@ struct Op {
   LaneId lane;
   std::vector<OpId> after;
   std::vector<Operand> operands;
-  std::variant<Compute, Transfer, Accumulate, Collective, SumSquares, Optimize> detail;
+  std::variant<Compute, Transfer, Accumulate, Clear, Collective, SumSquares, Optimize> detail;
 };
 
 // ---- programs --------------------------------------------------------------------------------
@@ -209,7 +224,7 @@ struct Stage {
 struct RankProgram {
   std::string name;           // "stage2", "worker1"
   std::vector<Stage> stages;  // ascending
-  Subnetwork subnetwork;      // units it holds
+  Subnetwork subnetwork;      // units it holds; under stochastic depth those that it runs
   // Instead of the plan's, where workers hold different shares of the units.
   std::optional<double> branch_scale_in_training = std::nullopt;
   std::int64_t micro_batches = 1;
@@ -283,9 +298,19 @@ struct Plan {
   UnitRule units;  // of the network
   Masking masking = Masking::forward;
   Averaging averaging = Averaging::holders;
+  // 1: gradients are averaged over their holders in every step. More: replicas train for as many
+  // steps each for itself, and at the end of the last one the holders' weights come together, by
+  // their mean or an outer optimizer; there is a plan of that step and one of those before it.
+  std::int64_t local_steps = 1;
+  bool synchronises = true;  // whether it is that step's
+  std::optional<OuterOptimizer> outer = std::nullopt;
   std::int64_t micro_batch_samples = 1;
   double branch_scale_at_test = 1;  // multiplies the branches of units at evaluation
   double branch_scale_in_training = 1;
+  // Stochastic depth (Huang et al., ECCV 2016, equation 4): every replica holds all units, and runs
+  // in a step those that it has drawn, the last one with this probability (survival_of()); it adds
+  // zeros to the gradients of the others. A plan is of one draw.
+  std::optional<double> survival = std::nullopt;
   StageCosts stage_costs;  // as used; empty if they were not
   std::vector<Group> groups;
   std::vector<RankProgram> programs;
@@ -299,6 +324,7 @@ const Compute& compute_of(const Op& op);
 const Transfer& transfer_of(const Op& op);
 const Collective& collective_of(const Op& op);
 const Accumulate& accumulate_of(const Op& op);
+const Clear& clear_of(const Op& op);
 const Optimize& optimize_of(const Op& op);
 bool is_communication(OpKind kind);
 bool is_collective(OpKind kind);
@@ -344,6 +370,17 @@ bool accumulates_exactly(const Training& training, std::int64_t micro_batches);
 // apart only the first one's, whose sum grows there. Otherwise they add to an unreduced buffer.
 bool adds_to_flat(const Training& training, const RankProgram& program, const ParameterClass& held,
                   MicroBatchId micro_batch);
+// Whether replicas train each for itself between synchronisations, and whether all holders of a
+// class have the same weights when a step ends: not between these.
+bool has_local_steps(const Plan& plan);
+bool copies_agree(const Plan& plan);
+// Whether the weights of a class come together at the end of the step: by an outer gradient and an
+// outer step, with reductions between them where others hold it, too.
+bool synchronises(const Plan& plan, const ParameterClass& held);
+// Probability that unit l of L runs, counted from 1 as they follow one another: 1 - l/L (1 - last).
+double survival_of(std::size_t unit, const Net& net, double last);
+// By unit: what its branch is multiplied by at evaluation.
+std::vector<double> branch_scales_at_test(const Plan& plan, const Net& net);
 // The network that the plan's segments and values refer to: its model, cut into units, sliced and
 // recomputing as the plan says.
 Result<Net> whole_net(const Plan& plan);

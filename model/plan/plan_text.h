@@ -35,7 +35,7 @@ std::string print(const Plan& plan);
 // Where a plan's parts stand in the text it was read from.
 struct PlanPlaces {
   std::shared_ptr<const SourceText> source;
-  int model = 0, training = 0, mesh = 0, micro_batch = 0;  // lines
+  int model = 0, training = 0, mesh = 0, micro_batch = 0, local_steps = 0;  // lines
   std::vector<int> groups, programs, ranks;
   std::vector<std::vector<int>> ops;  // by program
 };

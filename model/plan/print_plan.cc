@@ -69,6 +69,8 @@ class Printer {
     units(plan.units);
     if (plan.masking != Masking::forward) line("masking {}", to_string(plan.masking));
     if (plan.averaging != Averaging::holders) line("averaging {}", to_string(plan.averaging));
+    local_steps(plan);
+    if (plan.survival) line("stochastic_depth survival={}", exact(*plan.survival));
     line("micro_batch samples={}", plan.micro_batch_samples);
     line("branch_scale training={} test={}", exact(plan.branch_scale_in_training),
          exact(plan.branch_scale_at_test));
@@ -89,6 +91,13 @@ class Printer {
       line("widths units={}{}", rule.of_width, axes);
     }
     if (!rule.always_held.empty()) line("always_held blocks={}", ids(rule.always_held));
+  }
+
+  void local_steps(const Plan& plan) {
+    if (has_local_steps(plan))
+      line("local_steps {} synchronises={}", plan.local_steps, plan.synchronises ? "yes" : "no");
+    if (plan.outer)
+      line("outer lr={} momentum={}", exact(plan.outer->lr), exact(plan.outer->momentum));
   }
 
   void optimizer(const Optimizer& o) {
@@ -191,6 +200,11 @@ class Printer {
         return fmt::format(" peer={} tag={} bytes={}", transfer.peer, transfer.tag,
                            transfer.bytes.bytes());
       }
+      case OpKind::clear: {
+        const Clear& it = clear_of(o);
+        return fmt::format(" class={} elements={}..{}", it.parameter_class.value(), it.begin,
+                           it.end);
+      }
       case OpKind::accumulate: {
         const Accumulate& it = accumulate_of(o);
         return fmt::format(" class={} elements={}..{} divisor={}", it.parameter_class.value(),
@@ -212,6 +226,8 @@ class Printer {
       case OpKind::sum_squares:
         return "";
       case OpKind::optimizer_step:
+      case OpKind::outer_gradient:
+      case OpKind::outer_step:
         return fmt::format(" class={}", optimize_of(o).parameter_class.value());
     }
     REHEARSE_UNREACHABLE("op kind");

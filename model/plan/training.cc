@@ -34,6 +34,11 @@ StateSizes state_sizes(const Training& training) {
   return {bytes, bytes, moments_of(training.optimizer) * exact + master, exact};
 }
 
+std::int64_t outer_state_bytes(const Training& training,
+                               const std::optional<OuterOptimizer>& outer) {
+  return outer ? arrays_of(*outer) * state_sizes(training).moment : 0;
+}
+
 std::int64_t square_numbers(const Training& training) {
   return training.reduction == Reduction::exact ? ExactSquares::digit_count(training.dtype) : 1;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,10 @@ struct StateSizes {
   std::int64_t moment = 4;  // of one moment
 };
 StateSizes state_sizes(const Training& training);
+
+// Bytes per parameter of what an outer optimizer keeps, in the type of the moments.
+std::int64_t outer_state_bytes(const Training& training,
+                               const std::optional<OuterOptimizer>& outer);
 
 // Doubles that a sum of gradients' squares takes: one, or where sums are exact the digits of
 // ExactSquares.

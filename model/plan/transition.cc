@@ -48,14 +48,16 @@ StateContent moving_content(const Plan& plan, Moments moments) {
   const std::int64_t kept = moments_of(plan.training.optimizer);
   return {.weights = plan.masking == Masking::forward,
           .moments = moments == Moments::keep && kept > 0,
-          .master = sizes.optimizer > kept * sizes.moment};
+          .master = sizes.optimizer > kept * sizes.moment,
+          .outer = plan.outer.has_value()};
 }
 
 // Of one element.
-std::int64_t bytes_of(const StateContent& content, const Training& training) {
-  const StateSizes sizes = state_sizes(training);
-  const std::int64_t moments = moments_of(training.optimizer) * sizes.moment;
-  return (content.weights ? sizes.parameter : 0) + (content.moments ? moments : 0) +
+std::int64_t bytes_of(const StateContent& content, const Plan& plan) {
+  const StateSizes sizes = state_sizes(plan.training);
+  const std::int64_t moments = moments_of(plan.training.optimizer) * sizes.moment;
+  return (content.outer ? outer_state_bytes(plan.training, plan.outer) : 0) +
+         (content.weights ? sizes.parameter : 0) + (content.moments ? moments : 0) +
          (content.master ? sizes.optimizer - moments : 0);
 }
 
@@ -87,7 +89,7 @@ Transition transition_between(const Plan& before, const Plan& after, const Net& 
   const StateContent content = moving_content(after, moments);
   const Held held = held_by_ranks(before, content), wanted = held_by_ranks(after, content);
   const auto holders = holders_of(held);
-  const std::int64_t element = bytes_of(content, after.training);
+  const std::int64_t element = bytes_of(content, after);
   std::vector<Bytes> sent(held.size());
   std::map<std::pair<RankId, RankId>, StateMove> moves;  // by receiver and sender
   for (std::size_t r = 0; r < wanted.size() && element > 0; ++r) {

@@ -18,6 +18,7 @@ std::string_view to_string(Moments moments);
 // Of a parameter's state.
 struct StateContent {
   bool weights = false, moments = false, master = false;
+  bool outer = false;  // what an outer optimizer keeps
   friend auto operator<=>(const StateContent&, const StateContent&) = default;
 };
 

@@ -4,10 +4,10 @@
 // dependencies backwards, one lane of a kind), pairing (every send has its receive, collectives
 // agree), meaning (forward before backward, every gradient reduced once over exactly its holders,
 // what tensor-parallel ranks exchange, micro-batches added up in the fixed tree where sums are
-// exact), buffers (allocated before use, freed once, no two ops race,
-// gradients complete before they are read), messages (of one micro-batch at both ends), the order
-// of collectives over overlapping groups, and a dry run with rendezvous messages (no deadlock; if
-// there is one, every waiting op is named). Errors name both ends.
+// exact, weights that come together after local steps), buffers (allocated before use, freed once,
+// no two ops race, gradients complete before they are read), messages (of one micro-batch at both
+// ends), the order of collectives over overlapping groups, and a dry run with rendezvous messages
+// (no deadlock; if there is one, every waiting op is named). Errors name both ends.
 #pragma once
 
 #include "model/base/diagnostic.h"

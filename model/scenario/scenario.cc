@@ -30,12 +30,22 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
       return places.live;
     case StrategyKey::tensor:
       return places.tensor;
+    case StrategyKey::data:
+      return places.data;
     case StrategyKey::masking:
       return places.masking;
     case StrategyKey::averaging:
       return places.averaging;
+    case StrategyKey::redraw:
+      return places.redraw;
+    case StrategyKey::local_steps:
+      return places.local_steps;
+    case StrategyKey::outer:
+      return places.outer;
+    case StrategyKey::stochastic_depth:
+      return places.stochastic_depth;
   }
-  REHEARSE_UNREACHABLE("pipeline key");
+  REHEARSE_UNREACHABLE("strategy key");
 }
 
 // What the numbers of a strategy have to do with the model, the batch and the cluster.
@@ -64,6 +74,10 @@ class StrategyCheck {
                              ? check_exact(spec, *mesh, net_)
                              : std::nullopt;
     if (inexact) problems_.add(place_of(inexact->key, entry.places), inexact->message);
+    const auto not_local = check_local_steps(spec, *mesh, scenario_.training, net_);
+    if (not_local) problems_.add(place_of(not_local->key, entry.places), not_local->message);
+    const auto not_deep = check_depth(spec, *mesh, scenario_.training, net_);
+    if (not_deep) problems_.add(place_of(not_deep->key, entry.places), not_deep->message);
     if (mesh->tensor > 1)
       report(shard(net_, mesh->tensor, spec.tensor->sequence_parallel), entry.places.tensor);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
@@ -117,7 +131,8 @@ ScenarioStrategy check_stated(const StatedPrices& prices, const StrategyEntry& e
     return strategy;
   };
   const bool alone = spec.pipeline && spec.data == AxisSize(1) && !spec.tensor &&
-                     !spec.subnetwork && spec.recomputation == Recomputation::none;
+                     !spec.subnetwork && spec.recomputation == Recomputation::none &&
+                     spec.local_steps == 1 && !spec.outer && !spec.stochastic_depth;
   if (!alone)
     return refuse(entry.places.entry,
                   "stated prices are those of a pipeline's passes and messages: a strategy is a "

@@ -22,7 +22,7 @@ std::optional<StatedPrices> read_prices(Map& scenario);
 // A strategy and where its keys stand, for errors found when everything has been read.
 struct StrategyPlaces {
   SourceSpan entry, data, stages, schedule, chunks, live, micro_batches, tensor, workers, coverage,
-      construction, always_held, masking, averaging, redraw;
+      construction, always_held, averaging, redraw, masking, local_steps, outer, stochastic_depth;
 };
 struct StrategyEntry {
   StrategySpec spec;

@@ -130,6 +130,27 @@ std::optional<double> read_share(const Value& value, Problems& problems) {
   return std::nullopt;
 }
 
+std::optional<double> read_above_zero(const Value& value, Problems& problems) {
+  const auto number = read_number(value, problems, 0.0);
+  if (!number || *number > 0) return number;
+  expected("a number above 0", value, problems);
+  return std::nullopt;
+}
+
+std::optional<double> read_probability(const Value& value, Problems& problems) {
+  const auto number = read_number(value, problems, 0.0);
+  if (!number || (*number > 0 && *number <= 1)) return number;
+  expected("a probability above 0, up to 1", value, problems);
+  return std::nullopt;
+}
+
+std::optional<double> read_momentum(const Value& value, Problems& problems) {
+  const auto momentum = read_number(value, problems, 0.0);
+  if (!momentum || *momentum < 1) return momentum;
+  expected("a number below 1", value, problems);
+  return std::nullopt;
+}
+
 // Keys that a schedule does not take.
 void refuse_unused(Map& map, const PipelineSpec& spec, Problems& problems) {
   const auto refuse = [&](std::string_view key, std::string_view why) {
@@ -198,13 +219,6 @@ std::optional<std::vector<std::string>> read_names(const Value& value, Problems&
     names.push_back(*name);
   }
   return names;
-}
-
-std::optional<double> read_multiplier(const Value& value, Problems& problems) {
-  const auto multiplier = read_number(value, problems, 0.0);
-  if (!multiplier || *multiplier > 0) return multiplier;
-  expected("a number above 0", value, problems);
-  return std::nullopt;
 }
 
 std::optional<std::vector<WidthAxis>> read_width_axes(const Value& value, Problems& problems) {
@@ -339,7 +353,7 @@ SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& p
   read(map, "moments", spec.moments, [](const Value& v, Problems& p) {
     return read_enum<Moments>(v, "moments", {Moments::keep, Moments::reset}, p);
   });
-  read(map, "step_multiplier", spec.step_multiplier, read_multiplier);
+  read(map, "step_multiplier", spec.step_multiplier, read_above_zero);
   refuse_of_construction(map, spec, problems);
   refuse_of_assignment(map, spec, problems);
   places.masking = map.where("masking");
@@ -378,6 +392,35 @@ void read_accumulation(Map& strategy, StrategyEntry& entry) {
   read(strategy, "micro_batches", entry.spec.micro_batches, read_count, Range{});
 }
 
+// How many steps replicas train each for itself, and how they come together then.
+void read_local_steps(Map& strategy, StrategyEntry& entry) {
+  StrategySpec& spec = entry.spec;
+  read(strategy, "local_steps", spec.local_steps, read_count, Range{});
+  entry.places.local_steps = strategy.where("local_steps");
+  if (spec.local_steps > 1 && strategy.find("overlap") != nullptr)
+    strategy.problems().add(strategy.where("overlap"),
+                            "with local steps nothing is exchanged while backward goes on",
+                            {{entry.places.local_steps, "the local steps are here"}});
+  const Value* outer = strategy.find("outer");
+  if (outer == nullptr) return;
+  entry.places.outer = strategy.where("outer");
+  spec.outer.emplace();
+  Map map(*outer, "outer", entry.places.outer, strategy.problems());
+  read(map, "lr", spec.outer->lr, read_above_zero);
+  read(map, "momentum", spec.outer->momentum, read_momentum);
+  map.finish();
+}
+
+void read_stochastic_depth(Map& strategy, StrategyEntry& entry) {
+  const Value* depth = strategy.find("stochastic_depth");
+  if (depth == nullptr) return;
+  entry.places.stochastic_depth = strategy.where("stochastic_depth");
+  entry.spec.stochastic_depth.emplace();
+  Map map(*depth, "stochastic_depth", entry.places.stochastic_depth, strategy.problems());
+  read(map, "keep", entry.spec.stochastic_depth->keep, read_probability);
+  map.finish();
+}
+
 StrategyEntry read_strategy(const Value& value, const std::string& scenario_path,
                             Problems& problems) {
   StrategyEntry entry;
@@ -403,6 +446,8 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
     entry.spec.pipeline =
         read_pipeline(*pipeline, map.where("pipeline"), scenario_path, problems, entry.places);
   }
+  read_local_steps(map, entry);
+  read_stochastic_depth(map, entry);
   refuse_unsaid_sharding(entry, problems);
   read_accumulation(map, entry);
   if (const Value* subnetwork = map.find("subnetwork")) {

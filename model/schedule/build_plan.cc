@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "model/base/random.h"
 #include "model/schedule/assignment.h"
 #include "model/schedule/buckets.h"
 #include "model/schedule/deal.h"
@@ -39,6 +40,10 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
   if (inexact) return error(inexact->message);
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training.batch);
   if (!samples) return samples.errors();
+  const auto not_local = check_local_steps(strategy, *mesh, training, net);
+  if (not_local) return error(not_local->message);
+  const auto not_deep = check_depth(strategy, *mesh, training, net);
+  if (not_deep) return error(not_deep->message);
   Split split{*mesh, mesh->workers, {}, pipeline_shape(strategy, *mesh), *samples, false, {}};
   for (std::int64_t worker = 0; worker < mesh->workers; ++worker)
     split.workers.push_back(worker);
@@ -75,6 +80,9 @@ struct Share {
   double inverse() const { return static_cast<double>(all) / static_cast<double>(held); }
 };
 
+// Away from the streams of parameters (by their number) and of draws.
+constexpr std::uint64_t kDepthStream = std::uint64_t{1} << 48;
+
 // By unit: the replica that it is parked on (HolderClass); empty: nothing is parked.
 using Parking = std::vector<std::optional<std::size_t>>;
 
@@ -84,6 +92,8 @@ struct Holding {
   Parking parked;
   Share mean;                 // of all workers, with those that are lost
   std::vector<Share> shares;  // of those that are left; empty: they are the mean
+  // By replica, what it runs in this step of what it holds; empty: all.
+  std::vector<Subnetwork> runs = {};
 };
 
 // Where units have equally many holders.
@@ -127,12 +137,27 @@ Result<Parking> without_lost(Parking parked, const Assignment& assignment, const
   return parked;
 }
 
+// What every replica runs in one step, drawn for each of them.
+std::vector<Subnetwork> depths_of(const StochasticDepth& depth, const Plan& frame, const Net& net,
+                                  std::int64_t replicas) {
+  std::vector<Subnetwork> runs(static_cast<std::size_t>(replicas), full_subnetwork(net));
+  if (depth.draw == kNothingDropped) return runs;
+  Random random(frame.training.seed, kDepthStream + static_cast<std::uint64_t>(depth.draw));
+  for (Subnetwork& replica : runs) {
+    for (std::size_t unit = 0; unit < net.units.size(); ++unit)
+      replica.holds[unit] = random.uniform() < survival_of(unit, net, depth.keep);
+  }
+  return runs;
+}
+
 // What the workers that are left hold. Errors: without_lost()'s.
 Result<Holding> holding_of(const StrategySpec& strategy, const Plan& frame, const Net& net,
                            const Split& split) {
   Holding holding;
   if (!split.masks) {
     holding.workers.assign(split.workers.size(), full_subnetwork(net));
+    if (strategy.stochastic_depth)
+      holding.runs = depths_of(*strategy.stochastic_depth, frame, net, split.mesh.data);
     return holding;
   }
   const SubnetworkSpec& spec = *strategy.subnetwork;
@@ -254,7 +279,7 @@ class PlanBuilder {
     add_groups();
     add_reader_groups();
     add_tensor_groups();
-    add_all_group();
+    add_norm_groups();
     add_programs();
     bind_ranks();
     return std::move(plan_);
@@ -401,14 +426,30 @@ class PlanBuilder {
     return tensor_groups_.at(rank_at(place));
   }
 
-  // Of all ranks: the norm of the gradients is everybody's.
-  void add_all_group() {
-    if (!plan_.training.optimizer.clip || split_.mesh.ranks() == 1) return;
-    Group all;
-    for (std::int64_t r = 0; r < split_.mesh.ranks(); ++r)
-      all.members.emplace_back(r);
-    all_group_ = GroupId(plan_.groups.size());
-    plan_.groups.push_back(std::move(all));
+  // Of all ranks: the norm of the gradients is everybody's. With local steps a replica's ranks have
+  // one of their own.
+  void add_norm_groups() {
+    if (!plan_.training.optimizer.clip) return;
+    if (!has_local_steps(plan_)) {
+      Group all;
+      for (std::int64_t r = 0; r < split_.mesh.ranks(); ++r)
+        all.members.emplace_back(r);
+      return add_norm_group(std::move(all));
+    }
+    std::map<std::pair<std::int64_t, std::int64_t>, Group> replicas;
+    each_place([&](const Place& place) {
+      replicas[{place.data, place.worker}].members.push_back(rank_at(place));
+    });
+    for (auto& [replica, group] : replicas)
+      add_norm_group(std::move(group));
+  }
+
+  void add_norm_group(Group group) {
+    norm_ranks_ = group.members.size();
+    if (norm_ranks_ == 1) return;
+    for (const RankId member : group.members)
+      norm_groups_[member] = GroupId(plan_.groups.size());
+    plan_.groups.push_back(std::move(group));
   }
 
   // Classes that ranks of one pipeline share are gathered by these at different times.
@@ -425,12 +466,12 @@ class PlanBuilder {
     std::map<std::tuple<std::vector<bool>, std::vector<std::size_t>, std::size_t>, RankClassId>
         known;
     for (std::size_t replica = 0; replica < replicas(); ++replica) {
-      const std::size_t worker = replica % workers_.size();
       const std::vector<std::size_t> parked = parked_on(replica);
-      const bool is_new = known.count({workers_[worker].holds, parked, 0}) == 0;
-      const Net net = is_new ? own_net(worker) : Net{};
+      const std::vector<bool>& runs = runs_on(replica).holds;
+      const bool is_new = known.count({runs, parked, 0}) == 0;
+      const Net net = is_new ? own_net(replica) : Net{};
       for (std::size_t rank = 0; rank < static_cast<std::size_t>(split_.mesh.pipeline); ++rank) {
-        RankClassId& program = known[{workers_[worker].holds, parked, rank}];
+        RankClassId& program = known[{runs, parked, rank}];
         if (is_new) {
           program = RankClassId(plan_.programs.size());
           plan_.programs.push_back(make_program(net, replica, rank));
@@ -457,16 +498,20 @@ class PlanBuilder {
     return units;
   }
 
-  Net own_net(std::size_t worker) const {
+  const Subnetwork& runs_on(std::size_t replica) const {
+    return holding_.runs.empty() ? workers_[replica % workers_.size()] : holding_.runs[replica];
+  }
+
+  Net own_net(std::size_t replica) const {
     RankProgram frame;
-    frame.subnetwork = workers_[worker];
-    frame.branch_scale_in_training = own_scale(worker);
+    frame.subnetwork = runs_on(replica);
+    frame.branch_scale_in_training = own_scale(replica % workers_.size());
     return net_of(plan_, net_, frame);
   }
 
   std::string name_of(std::size_t replica, std::size_t rank) const {
     const std::size_t worker = replica % workers_.size();
-    const bool differs = workers_[worker] != full_subnetwork(net_);
+    const bool differs = runs_on(replica) != full_subnetwork(net_);
     std::string stages;
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       stages += fmt::format("{}{}", stages.empty() ? "stage" : "+", stage.value());
@@ -486,7 +531,8 @@ class PlanBuilder {
     for (const StageId stage : stages_of(pipeline_.shape, rank))
       frame.stages.push_back({stage, starts_[stage.index()], starts_[stage.index() + 1]});
     frame.starts = starts_;
-    frame.subnetwork = workers_[worker];
+    frame.subnetwork = runs_on(replica);
+    frame.clears = plan_.survival.has_value();
     frame.branch_scale_in_training = own_scale(worker);
     frame.peers = peer_slots(rank);
     frame.actions = pipeline_.actions[rank];
@@ -494,14 +540,17 @@ class PlanBuilder {
     frame.samples = plan_.micro_batch_samples;
     frame.recomputation = strategy_.recomputation;
     frame.prefetch = strategy_.prefetch;
+    frame.is_local = has_local_steps(plan_);
+    frame.synchronises = plan_.synchronises;
+    frame.outer = plan_.outer;
     frame.overlap = strategy_.overlap;
     const OwnClasses own =
         own_classes({static_cast<std::int64_t>(replica / workers_.size()),
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
     frame.tensor_group = own.tensor_group;
     frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
-    frame.all_group = own.all_group;
-    frame.all_ranks = static_cast<std::size_t>(split_.mesh.ranks());
+    frame.norm_group = own.norm_group;
+    frame.norm_ranks = norm_ranks_;
     return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
   }
 
@@ -531,9 +580,9 @@ class PlanBuilder {
   // The classes that a rank holds, and its groups.
   struct OwnClasses {
     std::vector<OwnClass> classes;
-    std::vector<std::optional<std::size_t>> slots;       // by class of the plan
-    std::vector<GroupId> groups;                         // by slot of the rank's binding
-    std::optional<std::size_t> tensor_group, all_group;  // slots
+    std::vector<std::optional<std::size_t>> slots;        // by class of the plan
+    std::vector<GroupId> groups;                          // by slot of the rank's binding
+    std::optional<std::size_t> tensor_group, norm_group;  // slots
 
     std::size_t bind(GroupId group) {
       groups.push_back(group);
@@ -573,7 +622,8 @@ class PlanBuilder {
       own.classes.push_back(entry);
     }
     if (split_.mesh.tensor > 1) own.tensor_group = own.bind(tensor_group(place));
-    if (all_group_) own.all_group = own.bind(*all_group_);
+    const auto norm_group = norm_groups_.find(rank_at(place));
+    if (norm_group != norm_groups_.end()) own.norm_group = own.bind(norm_group->second);
     return own;
   }
 
@@ -611,7 +661,8 @@ class PlanBuilder {
   std::vector<std::size_t> members_;           // by class: of each of its groups
   std::vector<std::vector<GroupId>> readers_;  // the same, where some read a class that others hold
   std::map<RankId, GroupId> tensor_groups_;    // by first member
-  std::optional<GroupId> all_group_;           // where gradients are clipped
+  std::map<RankId, GroupId> norm_groups_;      // where gradients are clipped
+  std::size_t norm_ranks_ = 1;                 // of each of them
   std::vector<RankClassId> programs_;          // by replica and rank of the pipeline
 };
 
@@ -642,6 +693,10 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   frame.training = training;
   frame.sequence_parallel = strategy.tensor && strategy.tensor->sequence_parallel;
   frame.recomputation = strategy.recomputation;
+  frame.local_steps = strategy.local_steps;
+  frame.synchronises = strategy.synchronises || strategy.local_steps == 1;
+  frame.outer = strategy.outer;
+  if (strategy.stochastic_depth) frame.survival = strategy.stochastic_depth->keep;
   const Result<Split> split = split_of(strategy, model, training, devices);
   if (!split) return split.errors();
   frame.mesh = split->mesh;

@@ -191,6 +191,7 @@ Pass Parts::pass_of(const Step& step) const {
       return Pass::backward_weight;
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -199,6 +200,8 @@ Pass Parts::pass_of(const Step& step) const {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       break;
   }
   REHEARSE_UNREACHABLE("no pass");

@@ -22,6 +22,7 @@ std::optional<ActionKind> pass_action(OpKind kind) {
     case OpKind::recompute:  // a part of the backward it belongs to
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -30,6 +31,8 @@ std::optional<ActionKind> pass_action(OpKind kind) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return std::nullopt;
   }
   REHEARSE_UNREACHABLE("op kind");

@@ -8,12 +8,10 @@
 #include "model/net/tensor.h"
 #include "model/schedule/parts.h"
 #include "model/schedule/program_builder.h"
+#include "model/schedule/updates.h"
 
 namespace rehearse {
 namespace {
-
-// Of weights and values: of gradients, reduction_ says.
-constexpr auto kAlgorithm = CollectiveAlgorithm::ring;
 
 bool is_forward(ActionKind kind) {
   return kind == ActionKind::send_forward || kind == ActionKind::receive_forward;
@@ -33,7 +31,7 @@ class ProgramOfRank {
         folds_(accumulates_exactly(training, frame.micro_batches)),
         classes_(classes),
         buckets_(std::move(buckets)),
-        parts_(net, frame, sizes_, classes, buckets_),
+        parts_(net, frame, sizes_, classes, frame.is_local ? std::vector<OwnBucket>{} : buckets_),
         runs_(parts_.gather_runs()),
         builder_(program_frame()),
         gathered_(buckets_.size()) {
@@ -44,10 +42,12 @@ class ProgramOfRank {
 
   RankProgram run() {
     if (frame_.prefetch > 0) gather_ahead(static_cast<std::size_t>(frame_.prefetch) - 1);
+    if (frame_.clears) clear_absent();
     for (std::size_t a = 0; a < frame_.actions.size(); ++a)
       act(a, frame_.actions[a]);
-    if (!frame_.overlap) reduce_all();
-    update();
+    if (!frame_.overlap && !frame_.is_local) reduce_all();
+    add_updates(frame_, training_, classes_, buckets_, persistent_, {last_reduce_, last_pass_},
+                builder_);
     return builder_.finish();
   }
 
@@ -94,12 +94,20 @@ class ProgramOfRank {
                                     .size = Bytes::bytes(elements * element),
                                     .parameter_class = ParameterClassId(slot)});
       };
-      parameters_.push_back(add(BufferKind::parameters, state_.parameter, Sharding::parameters));
+      persistent_.parameters.push_back(
+          add(BufferKind::parameters, state_.parameter, Sharding::parameters));
       if (held.is_held)
-        gradients_[slot] = add(BufferKind::gradients, state_.gradient, Sharding::gradients);
-      if (classes_[slot].keeps_state && state_.optimizer > 0) {
-        optimizer_state_[slot] =
+        persistent_.gradients[slot] =
+            add(BufferKind::gradients, state_.gradient, Sharding::gradients);
+      if (!classes_[slot].keeps_state) continue;
+      if (state_.optimizer > 0) {
+        persistent_.optimizer[slot] =
             add(BufferKind::optimizer_state, state_.optimizer, Sharding::optimizer_state);
+      }
+      if (frame_.outer) {
+        persistent_.outer[slot] =
+            add(BufferKind::outer_state, outer_state_bytes(training_, frame_.outer),
+                Sharding::optimizer_state);
       }
     }
   }
@@ -349,14 +357,14 @@ class ProgramOfRank {
   void add_parameters(const Step& step, std::vector<Use>& uses) {
     for (const std::size_t slot : parts_.reads(step).classes) {
       if (classes_[slot].sharding != Sharding::parameters)
-        uses.push_back({parameters_[slot], Access::read});
+        uses.push_back({persistent_.parameters[slot], Access::read});
     }
     for (const std::size_t bucket : parts_.reads(step).buckets) {
       if (gathered_[bucket]) uses.push_back({*gathered_[bucket], Access::read});
     }
     for (const std::size_t slot : parts_.adds_to(step).classes) {
       if (adds_to_flat(slot, step.micro_batch))
-        uses.push_back({gradients_.at(slot), Access::update});
+        uses.push_back({persistent_.gradients.at(slot), Access::update});
     }
     for (const std::size_t bucket : parts_.adds_to(step).buckets) {
       if (adds_to_flat(buckets_[bucket].slot, step.micro_batch)) continue;
@@ -476,21 +484,11 @@ class ProgramOfRank {
       const OwnBucket& it = buckets_[bucket];
       const BufferId into = range_buffer(BufferKind::gathered, bucket, state_.parameter);
       builder_.add(OpKind::all_gather, {LaneKind::gather, {}},
-                   {{parameters_[it.slot], Access::read}, {into, Access::write}},
-                   collective(it, state_.parameter, 1, kAlgorithm), after_last_pass());
+                   {{persistent_.parameters[it.slot], Access::read}, {into, Access::write}},
+                   collective_over(classes_[it.slot], it, state_.parameter, 1, kAlgorithm),
+                   after_last_pass());
       run_buffers_.push_back(into);
     }
-  }
-
-  Collective collective(const OwnBucket& bucket, std::int64_t element_bytes, std::int64_t divisor,
-                        CollectiveAlgorithm algorithm) const {
-    return {*classes_[bucket.slot].group,
-            ParameterClassId(bucket.slot),
-            bucket.begin,
-            bucket.end,
-            element_bytes,
-            divisor,
-            algorithm};
   }
 
   // ---- sums over micro-batches, where they are exact -------------------------------------------
@@ -502,7 +500,7 @@ class ProgramOfRank {
 
   BufferId sum_of(std::size_t bucket, std::size_t first) const {
     const std::size_t slot = buckets_[bucket].slot;
-    if (adds_to_flat(slot, MicroBatchId(first))) return gradients_.at(slot);
+    if (adds_to_flat(slot, MicroBatchId(first))) return persistent_.gradients.at(slot);
     return unreduced_.at({bucket, MicroBatchId(first)});
   }
 
@@ -542,6 +540,31 @@ class ProgramOfRank {
                    divides ? frame_.micro_batches : 1});
   }
 
+  // ---- gradients of what does not run ----------------------------------------------------------
+
+  void clear_absent() {
+    std::set<ParameterId> used;
+    for (const Stage& stage : frame_.stages) {
+      const auto parameters = parameters_of(net_, stage.begin, stage.end);
+      used.insert(parameters.begin(), parameters.end());
+    }
+    for (const auto& [slot, gradients] : persistent_.gradients) {
+      std::int64_t begin = 0, end = 0;  // of neighbours that do not run
+      const auto clear = [&, slot = slot, gradients = gradients] {
+        if (begin < end)
+          last_pass_ =
+              builder_.add(OpKind::clear, {LaneKind::compute, {}}, {{gradients, Access::update}},
+                           Clear{ParameterClassId(slot), begin, end});
+      };
+      for (const ParameterId id : classes_[slot].holder_class->parameters) {
+        const std::int64_t elements = net_.parameters[id.index()].shape.elements();
+        if (used.count(id) > 0) clear(), begin = end + elements;
+        end += elements;
+      }
+      clear();
+    }
+  }
+
   // ---- reductions and updates ------------------------------------------------------------------
 
   bool reduces_every_micro_batch(std::size_t bucket) const {
@@ -550,7 +573,7 @@ class ProgramOfRank {
 
   // Issues, in the common order, every bucket that is full now.
   void reduce_after(std::size_t step) {
-    if (!frame_.overlap) return;
+    if (!frame_.overlap || frame_.is_local) return;
     const MicroBatchId m = parts_.steps()[step].micro_batch;
     reduce_full(std::nullopt, step);
     reduce_full(m, step);
@@ -568,7 +591,8 @@ class ProgramOfRank {
       if (!classes_[buckets_[next].slot].group) continue;
       if (reduces_every_micro_batch(next) != micro_batch.has_value()) continue;
       const auto last = parts_.last_of(next, micro_batch);
-      if (!last || *last > step) return;
+      // Where nothing of a bucket runs, its zeros are there from the beginning.
+      if (last ? *last > step : !frame_.clears) return;
       if (!stands_in_order(next, micro_batch, step)) return;
       reduce(next, micro_batch);
     }
@@ -596,107 +620,25 @@ class ProgramOfRank {
     if (own.sharding >= Sharding::gradients) {
       const bool is_first = begun_.insert(number).second;
       uses = {{unreduced_.at({number, micro_batch.value_or(MicroBatchId(0))}), Access::update},
-              {gradients_.at(bucket.slot), is_first ? Access::write : Access::update}};
+              {persistent_.gradients.at(bucket.slot), is_first ? Access::write : Access::update}};
     } else {
-      uses = {{gradients_.at(bucket.slot), Access::update}};
+      uses = {{persistent_.gradients.at(bucket.slot), Access::update}};
     }
     const Bytes received =
         Bytes::bytes(state_.gradient * room_for({collective_kind(kind), reduction_, own.members},
                                                 bucket.end - bucket.begin));
     uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
                     Access::write});
-    last_reduce_[bucket.slot] = builder_.add(
-        kind, {LaneKind::collective, {}}, uses,
-        collective(bucket, state_.gradient, divisor_of(own), reduction_), after_last_pass());
+    last_reduce_[bucket.slot] =
+        builder_.add(kind, {LaneKind::collective, {}}, uses,
+                     collective_over(own, bucket, state_.gradient, divisor_of(own), reduction_),
+                     after_last_pass());
   }
 
   // Means over replicas, or over micro-batches.
   std::int64_t divisor_of(const OwnClass& own) const {
     const bool exact = training_.reduction == Reduction::exact;
     return own.divisor * (exact ? frame_.micro_batches : 1);
-  }
-
-  // Classes that this rank holds alone first, then as their last buckets arrive; then the new
-  // weights go out to those who have only updated their chunks of them.
-  void update() {
-    std::vector<std::size_t> order;
-    for (const auto& [slot, gradients] : gradients_)
-      order.push_back(slot);
-    const auto ready = [&](std::size_t slot) {
-      const auto reduce = last_reduce_.find(slot);
-      return reduce == last_reduce_.end() ? std::optional<OpId>{} : std::optional(reduce->second);
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return ready(a) < ready(b); });
-    const auto squares = sum_squares();
-    std::map<std::size_t, OpId> updates;
-    for (const std::size_t slot : order) {
-      std::vector<Use> uses = {{parameters_[slot], Access::update},
-                               {gradients_.at(slot), Access::read}};
-      if (state_.optimizer > 0) uses.push_back({optimizer_state_.at(slot), Access::update});
-      if (squares) uses.push_back({*squares, Access::read});
-      updates[slot] = builder_.add(
-          OpKind::optimizer_step, {LaneKind::compute, {}}, uses, Optimize{ParameterClassId(slot)},
-          ready(slot) ? std::vector<OpId>{*ready(slot)} : std::vector<OpId>{});
-    }
-    for (const OwnBucket& bucket : buckets_) {
-      const Sharding sharding = classes_[bucket.slot].sharding;
-      if (sharding != Sharding::optimizer_state && sharding != Sharding::gradients) continue;
-      builder_.add(OpKind::all_gather, {LaneKind::collective, {}},
-                   {{parameters_[bucket.slot], Access::update}},
-                   collective(bucket, state_.parameter, 1, kAlgorithm), {updates.at(bucket.slot)});
-    }
-    broadcast_updated(updates);
-  }
-
-  // The new weights, from those who hold a class to those who only read it: when these have read
-  // the old ones for the last time.
-  void broadcast_updated(const std::map<std::size_t, OpId>& updates) {
-    for (std::size_t slot = 0; slot < classes_.size(); ++slot) {
-      const OwnClass& own = classes_[slot];
-      if (!own.readers) continue;
-      const Collective detail{*own.readers,
-                              ParameterClassId(slot),
-                              0,
-                              own.holder_class->elements,
-                              state_.parameter,
-                              1,
-                              kAlgorithm,
-                              static_cast<std::int64_t>(own.members)};
-      builder_.add(OpKind::broadcast, {LaneKind::collective, {}},
-                   {{parameters_[slot], own.is_held ? Access::read : Access::write}}, detail,
-                   own.is_held ? std::vector<OpId>{updates.at(slot)} : after_last_pass());
-    }
-  }
-
-  // Where gradients are clipped: the buffer that has the sum of all squares, from when all classes
-  // are reduced.
-  std::optional<BufferId> sum_squares() {
-    if (!training_.optimizer.clip) return std::nullopt;
-    const std::int64_t numbers = square_numbers(training_);
-    const Bytes size = Bytes::bytes(numbers * static_cast<std::int64_t>(sizeof(double)));
-    const BufferId squares = builder_.add_buffer({.kind = BufferKind::squares, .size = size});
-    std::vector<Use> uses = {{squares, Access::write}};
-    for (const auto& [slot, gradients] : gradients_)
-      uses.push_back({gradients, Access::read});
-    std::vector<OpId> after;
-    for (const auto& [slot, reduce] : last_reduce_)
-      after.push_back(reduce);
-    builder_.add(OpKind::sum_squares, {LaneKind::compute, {}}, uses, SumSquares{}, after);
-    if (frame_.all_group) add_up_squares(squares, numbers);
-    return squares;
-  }
-
-  void add_up_squares(BufferId squares, std::int64_t numbers) {
-    constexpr auto kWidth = static_cast<std::int64_t>(sizeof(double));
-    constexpr auto kDoubling = CollectiveAlgorithm::doubling;
-    const Bytes room = Bytes::bytes(
-        kWidth * room_for({CollectiveKind::all_reduce, kDoubling, frame_.all_ranks}, numbers));
-    const BufferId received =
-        builder_.add_buffer({.kind = BufferKind::communication, .size = room});
-    builder_.add(OpKind::all_reduce, {LaneKind::collective, {}},
-                 {{squares, Access::update}, {received, Access::write}},
-                 Collective{*frame_.all_group, std::nullopt, 0, numbers, kWidth, 1, kDoubling});
   }
 
   const Net& net_;
@@ -712,10 +654,9 @@ class ProgramOfRank {
   const std::vector<GatherRun> runs_;
   ProgramBuilder builder_;
   std::vector<std::vector<ValueId>> crossing_;  // by stage: the values that cross the cut after it
-  std::vector<BufferId> parameters_;            // by class
-  std::map<std::size_t, BufferId> gradients_, optimizer_state_;  // by class that has them
-  std::vector<std::optional<BufferId>> gathered_;                // by bucket: the run in use
-  std::vector<BufferId> run_buffers_;                            // of the runs asked for so far
+  ClassBuffers persistent_;
+  std::vector<std::optional<BufferId>> gathered_;  // by bucket: the run in use
+  std::vector<BufferId> run_buffers_;              // of the runs asked for so far
   std::size_t used_runs_ = 0;
   std::map<std::pair<std::size_t, MicroBatchId>, BufferId> unreduced_;           // by bucket
   std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part

@@ -19,6 +19,7 @@ struct RankFrame {
   std::vector<Stage> stages;      // on this rank
   std::vector<SegmentId> starts;  // of all stages of the pipeline, and the network's end
   Subnetwork subnetwork;
+  bool clears = false;  // whether it holds more than it runs, and adds zeros to those gradients
   std::optional<double> branch_scale_in_training;  // RankProgram's
   // By stage of the pipeline: the peer slot of the rank it stands on; none: on this rank, or on no
   // neighbour.
@@ -32,12 +33,17 @@ struct RankFrame {
   std::int64_t prefetch = 1;
   // Whether gradients are reduced while backward goes on, or when all of it has ended.
   bool overlap = true;
+  // Whether gradients stay where they are, for local steps (Plan::local_steps); whether the weights
+  // come together at the end of this one, and how.
+  bool is_local = false, synchronises = false;
+  std::optional<OuterOptimizer> outer = std::nullopt;
   // Group slot and size, where tensor parallelism is used.
   std::optional<std::size_t> tensor_group;
   std::size_t tensor_ways = 1;
-  // Group slot of all ranks and their number, where gradients are clipped between several.
-  std::optional<std::size_t> all_group;
-  std::size_t all_ranks = 1;
+  // Group slot of the ranks that share a norm and their number, where gradients are clipped between
+  // several: all, or those of a replica.
+  std::optional<std::size_t> norm_group;
+  std::size_t norm_ranks = 1;
 };
 
 // One holder class as this program sees it.

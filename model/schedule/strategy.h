@@ -84,6 +84,14 @@ struct SubnetworkSpec {
   std::optional<double> step_multiplier = std::nullopt;
 };
 
+// Stochastic depth (Huang et al., ECCV 2016): in every step each replica leaves out blocks that it
+// draws at random, block l of L with probability l/L (1 - keep), and has all of them at evaluation.
+struct StochasticDepth {
+  double keep = 0.5;      // probability that the last block runs
+  std::int64_t draw = 0;  // which one a plan is of; kNothingDropped: of none
+};
+inline constexpr std::int64_t kNothingDropped = -1;
+
 struct StrategySpec {
   std::string name;
   AxisSize data = 1;
@@ -97,6 +105,11 @@ struct StrategySpec {
   bool overlap = true;             // whether they are reduced while backward goes on
   Recomputation recomputation = Recomputation::none;
   AxisOrder order = kAxisOrder;
+  // As in Plan. Which of a period's plans is built: that of its last step, or of the others.
+  std::int64_t local_steps = 1;
+  std::optional<OuterOptimizer> outer = std::nullopt;
+  bool synchronises = true;
+  std::optional<StochasticDepth> stochastic_depth = std::nullopt;
 };
 
 // Ranks along each axis. Errors: several axes are auto, or they do not multiply to the devices.
@@ -109,8 +122,8 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
                                          std::int64_t batch);
 // The pipeline that a strategy asks for: of one rank and stage, if it asks for none.
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
-// What is wrong with a pipeline, and which of its keys says so: more stages than blocks; a shape or
-// live limit that the schedule, or the schedule file, cannot have.
+// What is wrong with a strategy, and which of its keys says so. Of a pipeline: more stages than
+// blocks; a shape or live limit that the schedule, or the schedule file, cannot have.
 enum class StrategyKey {
   stages,
   schedule,
@@ -118,8 +131,13 @@ enum class StrategyKey {
   micro_batches,
   live,
   tensor,
+  data,
   masking,
-  averaging
+  averaging,
+  redraw,
+  local_steps,
+  outer,
+  stochastic_depth
 };
 struct StrategyProblem {
   StrategyKey key;
@@ -132,6 +150,17 @@ std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, cons
 // of several replicas that are no power of two each.
 std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const Mesh& mesh,
                                            const Net& net);
+// Why replicas cannot train each for itself for several steps: an exchange that every step needs
+// (ZeRO, backward masking, exact sums, gradients that several ranks of a replica have terms of);
+// averages of something else than the weights; holders that are drawn anew between two
+// synchronisations; weights that the exchange would round; nobody to come together with; an outer
+// optimizer without local steps.
+std::optional<StrategyProblem> check_local_steps(const StrategySpec& strategy, const Mesh& mesh,
+                                                 const Training& training, const Net& net);
+// Why replicas cannot each leave out what they draw: they are not whole and alike (other axes,
+// ZeRO-2 and 3, local steps), the network has no blocks to leave out, or sums are to be exact.
+std::optional<StrategyProblem> check_depth(const StrategySpec& strategy, const Mesh& mesh,
+                                           const Training& training, const Net& net);
 // c = C N, workers that hold each unit. Errors: not an integer, or more holders than workers;
 // coverages of another number of workers.
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers);

@@ -73,6 +73,21 @@ TEST(PlanText, SaysALossOnlyWhereItIsAnother) {
   }
 }
 
+// Plans without local steps are still the same plans.
+TEST(PlanText, SaysLocalStepsOnlyWhereThereAreSome) {
+  const auto text = [](const StrategySpec& strategy) {
+    return print(*testing::plan_of({"", strategy, testing::mlp(), 2}));
+  };
+  const StrategySpec ddp = testing::data_parallel();
+  EXPECT_EQ(text(ddp).find("local_steps"), std::string::npos);
+  EXPECT_EQ(text(ddp).find("outer"), std::string::npos);
+  EXPECT_NE(text(testing::local(ddp, 8)).find("\nlocal_steps 8 synchronises=yes\nmicro_batch"),
+            std::string::npos);
+  EXPECT_NE(text(testing::local(ddp, 8, OuterOptimizer{0.7, 0.9}, false))
+                .find("\nlocal_steps 8 synchronises=no\nouter lr=0.7 momentum=0.9\nmicro_batch"),
+            std::string::npos);
+}
+
 struct BadText {
   std::string from, to, error;
 };
@@ -107,6 +122,14 @@ TEST(PlanText, PointsAtWhatIsMalformed) {
        "plan.txt:13:17: error: expected a number, got 'x'\n"
        "   13 | group 0 ranks=0,x\n"
        "      |                 ^\n"},
+      {"micro_batch samples", "local_steps 1 synchronises=yes\nmicro_batch samples",
+       "plan.txt:10:13: error: expected 2 steps or more, got '1'\n"
+       "   10 | local_steps 1 synchronises=yes\n"
+       "      |             ^\n"},
+      {"micro_batch samples", "local_steps 2 synchronises=maybe\nmicro_batch samples",
+       "plan.txt:10:28: error: expected yes or no, got 'maybe'\n"
+       "   10 | local_steps 2 synchronises=maybe\n"
+       "      |                            ^~~~~\n"},
       {"lane 0 compute", "lane 0 conpute",
        "plan.txt:15:8: error: expected a lane, got 'conpute'\n"
        "   15 | lane 0 conpute stage=0\n"

@@ -30,6 +30,9 @@ enum Term : Word {
   term_sgd,
   term_momentum,
   term_square,
+  term_outer_gradient,
+  term_outer,
+  term_outer_momentum,
   term_rows,
   term_row_sum
 };
@@ -221,7 +224,7 @@ class Machine {
       const Buffer& it = p.buffers[b];
       if (it.kind == BufferKind::optimizer_state)
         ranks_[r]->memory[b].words.assign(ranks_[r]->memory[b].words.size(), kZero);
-      if (it.kind != BufferKind::parameters) continue;
+      if (it.kind != BufferKind::parameters && it.kind != BufferKind::outer_state) continue;
       const ParameterClass& held = p.parameter_classes[it.parameter_class->index()];
       const std::vector<Word> whole = first_weights(r, held);
       auto& words = ranks_[r]->memory[b].words;
@@ -269,6 +272,25 @@ class Machine {
       const bool shard =
           is_shard(p.parameter_classes[it.parameter_class->index()], BufferKind::gradients);
       rank.memory[b].words.assign(rank.memory[b].words.size(), shard ? kUnwritten : kZero);
+      if (plan_.survival) forget_absent(r, b);
+    }
+  }
+
+  // Gradients of what does not run are whatever they were.
+  void forget_absent(std::size_t r, std::size_t b) {
+    const Net& net = facts(r).net;
+    std::set<ParameterId> used;
+    for (const Stage& stage : program(r).stages) {
+      const auto parameters = parameters_of(net, stage.begin, stage.end);
+      used.insert(parameters.begin(), parameters.end());
+    }
+    std::size_t at = 0;
+    for (const ParameterId id :
+         program(r).parameter_classes[buffer(r, b).parameter_class->index()].parameters) {
+      const auto elements = static_cast<std::size_t>(net.parameters[id.index()].shape.elements());
+      for (std::size_t e = at; e < at + elements && used.count(id) == 0; ++e)
+        ranks_[r]->memory[b].words[e] = kUnwritten;
+      at += elements;
     }
   }
 
@@ -412,6 +434,8 @@ class Machine {
         return pass(r, running, op);
       case OpKind::accumulate:
         return accumulate(r, running, op);
+      case OpKind::clear:
+        return clear(r, running, op);
       case OpKind::send:
       case OpKind::receive:
         return transfer(r, running, op);
@@ -424,6 +448,10 @@ class Machine {
         return sum_squares(r, running);
       case OpKind::optimizer_step:
         return update(r, running, op);
+      case OpKind::outer_gradient:
+        return outer_gradient(r, running, op);
+      case OpKind::outer_step:
+        return outer_step(r, running, op);
     }
   }
 
@@ -492,7 +520,9 @@ class Machine {
     const bool weights = it.kind == BufferKind::parameters || it.kind == BufferKind::gathered;
     const std::int64_t bytes = weights                                  ? sizes.parameter
                                : it.kind == BufferKind::optimizer_state ? sizes.optimizer
-                                                                        : sizes.gradient;
+                               : it.kind == BufferKind::outer_state
+                                   ? outer_state_bytes(plan_.training, plan_.outer)
+                                   : sizes.gradient;
     if (it.size.bytes() < elements_of(program(r), it) * bytes)
       fail(r, id, fmt::format("buffer {} is too small", b));
   }
@@ -647,6 +677,17 @@ class Machine {
     }
   }
 
+  void clear(std::size_t r, Running& running, const Op& op) {
+    const Clear& it = clear_of(op);
+    const std::size_t b = op.operands.front().buffer.index();
+    const Buffer& gradients = buffer(r, b);
+    if (gradients.kind != BufferKind::gradients || gradients.parameter_class != it.parameter_class)
+      fail(r, running.op, "it does not clear gradients of its class");
+    touch(running, b, it.begin, it.end, true);
+    for (std::int64_t e = it.begin; e < it.end; ++e)
+      running.commits.push_back([=, this] { word(r, b, e) = kZero; });
+  }
+
   void transfer(std::size_t r, Running& running, const Op& op) {
     const bool sends = op.kind == OpKind::send;
     const Operand& operand = op.operands.front();
@@ -705,7 +746,8 @@ class Machine {
   }
 
   std::vector<Share> squared(std::size_t r, const ParameterClass& held) const {
-    if (held.sharding != Sharding::none || !held.group) return shares(r, held);
+    if (held.sharding != Sharding::none || !held.group || plan_.local_steps > 1)
+      return shares(r, held);
     const Group& group = group_at(plan_, RankId(r), *held.group);
     return {{chunk_of(0, held.elements, group.members.size(), member_number(group, RankId(r))), 0}};
   }
@@ -756,6 +798,57 @@ class Machine {
           if (has_state) word(r, s, own) = hash({term_momentum, weight, gradient, state, norm});
         });
       }
+    }
+  }
+
+  bool has_master() const {
+    const StateSizes sizes = state_sizes(plan_.training);
+    return sizes.moment > sizes.parameter;
+  }
+
+  // Element by element: what is to be averaged over the holders.
+  void outer_gradient(std::size_t r, Running& running, const Op& op) {
+    const std::size_t id = running.op;
+    const ParameterClassId c = optimize_of(op).parameter_class;
+    const std::size_t g = find_class(r, id, Access::write, BufferKind::gradients, c);
+    const std::size_t w =
+        find_class(r, id, Access::read,
+                   has_master() ? BufferKind::optimizer_state : BufferKind::parameters, c);
+    const std::size_t a =
+        plan_.outer ? find_class(r, id, Access::read, BufferKind::outer_state, c) : w;
+    touch_all(r, running, g, true);
+    touch_all(r, running, w, false);
+    touch_all(r, running, a, false);
+    for (std::int64_t e = 0; e < program(r).parameter_classes[c.index()].elements; ++e) {
+      const Word weight = read(r, id, w, e);
+      const Word content =
+          plan_.outer ? hash({term_outer_gradient, weight, read(r, id, a, e)}) : weight;
+      running.commits.push_back([=, this] { word(r, g, e) = content; });
+    }
+  }
+
+  // ... and the weights that follow from the average.
+  void outer_step(std::size_t r, Running& running, const Op& op) {
+    const std::size_t id = running.op;
+    const ParameterClassId c = optimize_of(op).parameter_class;
+    const std::size_t w = find_class(r, id, Access::write, BufferKind::parameters, c);
+    const std::size_t g = find_class(r, id, Access::read, BufferKind::gradients, c);
+    const std::size_t a =
+        plan_.outer ? find_class(r, id, Access::update, BufferKind::outer_state, c) : g;
+    const std::size_t s =
+        has_master() ? find_class(r, id, Access::update, BufferKind::optimizer_state, c) : g;
+    touch_all(r, running, w, true);
+    touch_all(r, running, g, false);
+    if (plan_.outer) touch_all(r, running, a, true);
+    if (has_master()) touch_all(r, running, s, true);
+    for (std::int64_t e = 0; e < program(r).parameter_classes[c.index()].elements; ++e) {
+      const Word mean = read(r, id, g, e), anchor = read(r, id, a, e), state = read(r, id, s, e);
+      const Word weight = plan_.outer ? hash({term_outer, mean, anchor}) : mean;
+      running.commits.push_back([=, this] {
+        word(r, w, e) = weight;
+        if (plan_.outer) word(r, a, e) = hash({term_outer_momentum, mean, anchor});
+        if (has_master()) word(r, s, e) = hash({term_outer, mean, anchor, state});
+      });
     }
   }
 

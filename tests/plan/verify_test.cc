@@ -392,6 +392,82 @@ TEST(Verify, AcceptsClippedGradients) {
   }
 }
 
+TEST(Verify, NamesWhatIsWrongWithLocalSteps) {
+  const StrategySpec ddp = testing::data_parallel();
+  const StrategySpec mean = testing::local(ddp, 4);
+  const StrategySpec diloco = testing::local(ddp, 4, OuterOptimizer{});
+  const auto find = [](RankProgram& program, OpKind kind) -> Op& {
+    return program.ops[find_op(program, kind).index()];
+  };
+  const auto drop = [](RankProgram& program, OpKind kind) {
+    testing::drop_op(program, find_op(program, kind).index());
+  };
+  const std::vector<Damage> cases = {
+      {"no local steps", mean, [](Plan& p) { p.local_steps = 1; },
+       "class 0 has 1 outer gradients and 1 outer steps, not 0 each"},
+      {"no synchronisation", mean, [](Plan& p) { p.synchronises = false; },
+       "its class is not all-reduced"},
+      {"gradients exchanged", ddp, [](Plan& p) { p.local_steps = 2; },
+       "class 0 has 0 outer gradients and 0 outer steps, not 1 each"},
+      {"an outer optimizer alone", ddp, [](Plan& p) { p.outer.emplace(); },
+       "an outer optimizer, but no local steps"},
+      {"exact", mean, [](Plan& p) { p.training.reduction = Reduction::exact; },
+       "where steps are local, sums over the batch cannot be exact"},
+      {"backward masking", mean, [](Plan& p) { p.masking = Masking::backward; },
+       "under backward masking readers need new weights in every step"},
+      {"over all", mean, [](Plan& p) { p.averaging = Averaging::all; },
+       "weights are averaged over their holders, not over all"},
+      {"rounded weights", mean, [](Plan& p) { p.training.dtype = DataType::bf16; },
+       "an average of weights as long as gradients would lose their master copy's precision"},
+      {"sharded", mean,
+       [](Plan& p) {
+         ParameterClass& held = p.programs[0].parameter_classes[0];
+         held.sharding = Sharding::optimizer_state;
+         held.buckets = {held.elements};
+       },
+       "class 0 is sharded: shards need the gradients of every step"},
+      {"not averaged", mean, [&](Plan& p) { drop(p.programs[0], OpKind::all_reduce); },
+       "elements are reduced up to 0 before it"},
+      {"averaged over others", mean,
+       [&](Plan& p) {
+         std::get<Collective>(find(p.programs[0], OpKind::all_reduce).detail).divisor = 2;
+       },
+       "it divides by 2, but 4 replicas add to these gradients"},
+      {"no outer gradient", diloco, [&](Plan& p) { drop(p.programs[0], OpKind::outer_gradient); },
+       "class 0 has 0 outer gradients and 1 outer steps, not 1 each"},
+      {"no outer step", diloco, [&](Plan& p) { drop(p.programs[0], OpKind::outer_step); },
+       "class 0 has 1 outer gradients and 0 outer steps, not 1 each"},
+      {"averaged too early", diloco,
+       [&](Plan& p) { find(p.programs[0], OpKind::all_reduce).after.clear(); },
+       "it averages an outer gradient without waiting for it"},
+      {"moved too early", diloco,
+       [&](Plan& p) { find(p.programs[0], OpKind::outer_step).after.clear(); },
+       "it does not wait for the average of its outer gradient"},
+      {"taken too early", diloco,
+       [&](Plan& p) {
+         RankProgram& program = p.programs[0];
+         testing::swap_ops(program, find_op(program, OpKind::optimizer_step).index(),
+                           find_op(program, OpKind::outer_gradient).index());
+         find(program, OpKind::outer_gradient).after.clear();
+       },
+       "it takes weights without waiting for their update"},
+      {"without an anchor", diloco, [](Plan& p) { p.outer.reset(); }, "it has no reason to"},
+      {"a smaller anchor", diloco, [](Plan& p) { p.outer->momentum = 0; }, "bytes, its content"},
+      {"on another lane", diloco,
+       [&](Plan& p) {
+         find(p.programs[0], OpKind::outer_step).lane =
+             find(p.programs[0], OpKind::all_reduce).lane;
+       },
+       "(collective)"},
+  };
+  for (const Damage& c : cases) {
+    Plan plan = good(c.strategy);
+    ASSERT_EQ(errors_of(plan), "") << c.name;
+    c.damage(plan);
+    EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
+  }
+}
+
 // The all-reduce of the squares: it stands behind those of the gradients.
 OpId sum_of_squares(const RankProgram& program) {
   for (std::size_t op = 0; op < program.ops.size(); ++op) {
@@ -446,6 +522,24 @@ TEST(Verify, NamesWhatIsWrongWithANorm) {
     c.damage(plan);
     EXPECT_THAT(errors_of(plan), HasSubstr(c.expected)) << c.name;
   }
+}
+
+// A norm is that of a replica's gradients: with others it would be another one.
+TEST(Verify, NamesANormOfSeveralReplicas) {
+  const StrategySpec pipes = testing::local(testing::pipeline("1f1b", 2, 2), 4);
+  Plan plan = clipped({"", pipes, testing::resnet20(), 4});
+  ASSERT_EQ(errors_of(plan), "");
+  const auto norm_group = [&](std::size_t rank) -> Group& {
+    const Op& sum =
+        program_of(plan, RankId(rank)).ops[sum_of_squares(program_of(plan, RankId(rank))).index()];
+    return plan.groups[plan.ranks[rank].groups[collective_of(sum).group].index()];
+  };
+  EXPECT_EQ(norm_group(0).members, (std::vector<RankId>{RankId(0), RankId(1)}));
+  EXPECT_EQ(norm_group(2).members, (std::vector<RankId>{RankId(2), RankId(3)}));
+  norm_group(0).members = {RankId(0), RankId(3)};
+  norm_group(2).members = {RankId(2), RankId(1)};
+  std::swap(plan.ranks[1].groups, plan.ranks[3].groups);
+  EXPECT_THAT(errors_of(plan), HasSubstr("it adds up squares with rank 3, of another replica"));
 }
 
 }  // namespace

@@ -149,6 +149,25 @@ TEST(ReadScenario, HoldersInsteadOfCoverage) {
   EXPECT_EQ(*holders_of(*strategy.spec.subnetwork, strategy.mesh.workers), 3);
 }
 
+TEST(ReadScenario, LocalSteps) {
+  const Scenario scenario = parsed(R"(name: local
+model: {kind: gpt}
+training: {data: synthetic, batch: 8, optimizer: {kind: sgd, lr: 0.1}}
+cluster: {device: tiny, devices_per_node: 2}
+strategies:
+  - {name: ddp, data: auto}
+  - {name: mean, data: auto, local_steps: 8}
+  - {name: diloco, data: auto, local_steps: 500, outer: {lr: 0.5}}
+)");
+  const auto spec = [&](std::size_t k) { return scenario.strategies.at(k).spec; };
+  EXPECT_EQ(spec(0).local_steps, 1);
+  EXPECT_EQ(spec(1).local_steps, 8);
+  EXPECT_EQ(spec(1).outer, std::nullopt);
+  EXPECT_TRUE(spec(1).synchronises);
+  EXPECT_EQ(spec(2).local_steps, 500);
+  EXPECT_EQ(spec(2).outer, (OuterOptimizer{0.5, 0.9}));
+}
+
 TEST(ReadScenario, WhatIsNotSaidHasItsDefault) {
   const Scenario scenario = parsed(R"(name: short
 model: {kind: gpt}

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -265,6 +266,134 @@ TEST(BuildPlan, RanksOfAClassShareItsProgram) {
   EXPECT_EQ(plan.ranks[5].first_micro_batch, 8);
 }
 
+// ---- local steps -------------------------------------------------------------------------------
+
+// Between synchronisations replicas have nothing to do with one another; the plan of the last step
+// is the same but for what comes after the updates.
+TEST(BuildPlan, LocalStepsExchangeNothing) {
+  for (const auto& outer : {std::optional<OuterOptimizer>(), std::optional(OuterOptimizer{})}) {
+    const Plan between = plan_of(testing::local(testing::data_parallel(), 8, outer, false));
+    const Plan last = plan_of(testing::local(testing::data_parallel(), 8, outer));
+    const RankProgram& program = between.programs[0];
+    for (const Op& op : program.ops)
+      EXPECT_FALSE(is_communication(op.kind)) << to_string(op.kind);
+    for (const OpKind kind : {OpKind::outer_gradient, OpKind::outer_step})
+      EXPECT_TRUE(ops_of(program, kind).empty());
+    // Backward is cut nowhere: no bucket becomes complete in it.
+    EXPECT_EQ(ops_of(program, OpKind::backward).size(), 1u);
+    const auto& ops = last.programs[0].ops;
+    ASSERT_GT(ops.size(), program.ops.size());
+    for (std::size_t op = 0; op < program.ops.size(); ++op)
+      EXPECT_EQ(ops[op].kind, program.ops[op].kind);
+    EXPECT_EQ(ops[program.ops.size()].kind, OpKind::outer_gradient);
+    EXPECT_EQ(ops.back().kind, OpKind::outer_step);
+  }
+}
+
+// What lasts is in both plans of a period, and only an outer optimizer adds to it.
+TEST(BuildPlan, BothPlansOfAPeriodKeepTheSame) {
+  const auto kept = [](const Plan& plan) {
+    std::vector<std::pair<BufferKind, Bytes>> kept;
+    for (const Buffer& buffer : plan.programs[0].buffers) {
+      if (is_persistent(buffer.kind)) kept.emplace_back(buffer.kind, buffer.size);
+    }
+    return kept;
+  };
+  const StrategySpec ddp = testing::data_parallel();
+  for (const auto& outer : {std::optional<OuterOptimizer>(), std::optional(OuterOptimizer{})})
+    EXPECT_EQ(kept(plan_of(testing::local(ddp, 8, outer, false))),
+              kept(plan_of(testing::local(ddp, 8, outer))));
+  EXPECT_EQ(kept(plan_of(testing::local(ddp, 8))), kept(plan_of(ddp)));
+  auto with_anchor = kept(plan_of(ddp));
+  // Anchor and momentum: twice the weights.
+  with_anchor.emplace_back(BufferKind::outer_state, 2 * with_anchor[0].second);
+  EXPECT_EQ(kept(plan_of(testing::local(ddp, 8, OuterOptimizer{}))), with_anchor);
+}
+
+// Two classes: while the first one's average is under way the second is updated, and no average
+// waits for an outer step.
+TEST(BuildPlan, AveragesOverlapUpdates) {
+  const Plan plan = plan_of(testing::local(testing::subnetwork({1, 2}), 8, OuterOptimizer{}));
+  for (const RankProgram& program : plan.programs) {
+    const std::size_t first_average = ops_of(program, OpKind::all_reduce).front();
+    const auto updates = ops_of(program, OpKind::optimizer_step);
+    ASSERT_GT(updates.size(), 1u);
+    const auto& after = program.ops[first_average].after;
+    EXPECT_TRUE(
+        std::all_of(after.begin(), after.end(), [&](OpId op) { return op.index() < updates[1]; }));
+    EXPECT_LT(updates.back(), ops_of(program, OpKind::outer_step).front());
+    for (const std::size_t average : ops_of(program, OpKind::all_reduce)) {
+      for (const OpId op : program.ops[average].after)
+        EXPECT_NE(program.ops[op.index()].kind, OpKind::outer_step);
+    }
+  }
+}
+
+TEST(BuildPlan, SaysWhichLocalStepsAreImpossible) {
+  const auto problem = [](const StrategySpec& strategy, std::int64_t devices = 4,
+                          const ModelSpec& model = testing::resnet20(),
+                          Training training = testing::training()) {
+    const auto plan =
+        build_plan(strategy, model, training, devices, even_costs(build_net(model)->blocks.size()));
+    return plan.ok() ? "" : plan.errors().front().message.substr(0, 40);
+  };
+  const StrategySpec ddp = testing::data_parallel();
+  EXPECT_EQ(problem(testing::local(ddp, 8)), "");
+  EXPECT_EQ(problem(testing::local(ddp, 1, OuterOptimizer{})),
+            "an outer optimizer moves what several lo");
+  EXPECT_EQ(problem(testing::local(testing::accumulation(2), 8), 1),
+            "there is one replica: it has nobody to c");
+  StrategySpec zero = ddp;
+  zero.sharding = Sharding::optimizer_state;
+  EXPECT_EQ(problem(testing::local(zero, 8)), "ZeRO's shards need the gradients of ever");
+  const StrategySpec backward = testing::masked_backward(testing::subnetwork({1, 2}));
+  EXPECT_EQ(problem(testing::local(backward, 8)), "under backward masking those who only re");
+  EXPECT_EQ(problem(testing::local(testing::masked_backward(testing::subnetwork({1, 1})), 8)), "");
+  StrategySpec over_all = testing::subnetwork({1, 2});
+  over_all.subnetwork->averaging = Averaging::all;
+  EXPECT_EQ(problem(testing::local(over_all, 8)), "with local steps weights are averaged, o");
+  StrategySpec redrawn = testing::subnetwork({1, 2});
+  redrawn.subnetwork->redraw = 12;
+  EXPECT_EQ(problem(testing::local(redrawn, 8)), "holders' copies differ between synchroni");
+  EXPECT_EQ(problem(testing::local(redrawn, 6)), "");
+  Training exact = testing::training(), rounded = testing::training();
+  exact.reduction = Reduction::exact;
+  rounded.dtype = DataType::bf16;
+  EXPECT_EQ(problem(testing::local(ddp, 8), 4, testing::resnet20(), exact),
+            "with local steps nobody adds up the grad");
+  EXPECT_EQ(problem(testing::local(ddp, 8), 4, testing::resnet20(), rounded),
+            "weights averaged in bf16 would lose the ");
+  EXPECT_EQ(problem(testing::local(ddp, 8, OuterOptimizer{1, 0}), 4, testing::resnet20(), rounded),
+            "");
+}
+
+// What ranks of one replica have terms of is summed in every step, so it must not reach beyond it.
+TEST(BuildPlan, LocalStepsNeedReplicasThatKeepToThemselves) {
+  const ModelSpec tied = {"gpt",
+                          {{"layers", {4}},
+                           {"width", {32}},
+                           {"heads", {4}},
+                           {"vocabulary", {96}},
+                           {"sequence", {16}},
+                           {"positions", {16}}}};
+  const auto problem = [&](StrategySpec strategy) {
+    const auto plan = testing::plan_of({"", testing::local(strategy, 4), tied, 4});
+    if (plan) {
+      EXPECT_TRUE(verify(*plan).ok());
+      return std::string();
+    }
+    return plan.errors().front().message.substr(0, 40);
+  };
+  EXPECT_EQ(problem(testing::pipeline("1f1b", 2, 2)), "embedding.token.weight is used by the fi");
+  // In a V both ends stand on one rank.
+  EXPECT_EQ(problem(testing::pipeline("zb-v", 2, 4)), "");
+  StrategySpec tensor = testing::data_parallel();
+  tensor.tensor = TensorSpec{2, false};
+  EXPECT_EQ(problem(tensor), "");
+  tensor.tensor = TensorSpec{2, true};
+  EXPECT_EQ(problem(tensor), "sequence-parallel ranks add up the gradi");
+}
+
 // What a middle stage receives and sends per micro-batch is one activation and one gradient.
 TEST(BuildPlan, StagesExchangeBoundaries) {
   const Plan plan = plan_of(testing::pipeline("gpipe", 4, 4));
@@ -286,6 +415,95 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
             "there is no pipeline schedule 'zigzag'");
   EXPECT_EQ(message(testing::subnetwork({1, 3}), 256),
             "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
+}
+
+// Who holds it after the next draw goes on with all of it.
+TEST(Parked, KeepsWhatBothOptimizersHave) {
+  StrategySpec strategy = testing::redrawn(
+      testing::dealt(AssignmentKind::rolling, {{1, 2}, {1, 4}, {1, 4}, {1, 4}}), 4);
+  strategy = testing::local(strategy, 2, OuterOptimizer{0.7, 0.9});
+  const Plan plan = plan_of(strategy);
+  const Status good = verify(plan);
+  EXPECT_TRUE(good.ok()) << format(good.errors());
+  std::int64_t parked = 0;
+  for (const RankProgram& program : plan.programs) {
+    for (const Buffer& buffer : program.buffers) {
+      if (buffer.kind != BufferKind::outer_state) continue;
+      const ParameterClass& its = program.parameter_classes[buffer.parameter_class->index()];
+      // Anchor and momentum in fp32.
+      EXPECT_EQ(buffer.size.bytes(), 8 * its.elements);
+      parked += is_parked(its) ? 1 : 0;
+    }
+  }
+  EXPECT_GT(parked, 0);
+}
+
+// Everybody holds everything, runs what it has drawn and adds zeros for the rest.
+TEST(StochasticDepth, ReplicasHoldAllAndClearWhatTheyDoNotRun) {
+  const StrategySpec ddp = testing::data_parallel("depth", Bytes::kib(16));
+  std::set<std::vector<bool>> drawn;
+  for (std::int64_t draw = 0; draw < 8; ++draw) {
+    const Plan plan =
+        *testing::plan_of({"", testing::with_depth(ddp, 0.3, draw), testing::resnet20(), 4});
+    const Net net = *whole_net(plan);
+    EXPECT_TRUE(verify(plan).ok());
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      const RankProgram& program = program_of(plan, RankId(r));
+      drawn.insert(program.subnetwork.holds);
+      std::int64_t absent = 0, all = 0, cleared = 0, reduced = 0;
+      for (const Parameter& parameter : net.parameters) {
+        all += parameter.shape.elements();
+        if (parameter.unit && !program.subnetwork.holds[parameter.unit->index()])
+          absent += parameter.shape.elements();
+      }
+      for (const Op& op : program.ops) {
+        if (op.kind == OpKind::clear) cleared += clear_of(op).end - clear_of(op).begin;
+        if (op.kind == OpKind::all_reduce)
+          reduced += collective_of(op).end - collective_of(op).begin;
+      }
+      EXPECT_EQ(cleared, absent);
+      EXPECT_EQ(reduced, all);
+      ASSERT_EQ(program.parameter_classes.size(), 1u);
+      EXPECT_EQ(program.parameter_classes[0].elements, all);
+      EXPECT_EQ(program.parameter_classes[0].holders, 4);
+    }
+  }
+  EXPECT_GT(drawn.size(), 16u) << "replicas and draws differ";
+}
+
+TEST(StochasticDepth, UnitsRunAsOftenAsTheirProbabilitySays) {
+  constexpr double kKeep = 0.4;
+  constexpr std::int64_t kDraws = 250;
+  const Net net = *build_net(testing::resnet20());
+  std::vector<double> runs(net.units.size(), 0);
+  for (std::int64_t draw = 0; draw < kDraws; ++draw) {
+    const Plan plan = *testing::plan_of(
+        {"", testing::with_depth(testing::data_parallel(), kKeep, draw), testing::resnet20(), 4});
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+      for (std::size_t u = 0; u < runs.size(); ++u)
+        runs[u] += program_of(plan, RankId(r)).subnetwork.holds[u] ? 1.0 / (4 * kDraws) : 0;
+    }
+  }
+  const auto units = static_cast<double>(runs.size());
+  for (std::size_t u = 0; u < runs.size(); ++u) {
+    const double expected = 1 - static_cast<double>(u + 1) / units * (1 - kKeep);
+    // Four standard deviations of 1000 draws.
+    EXPECT_NEAR(runs[u], expected, 4 * std::sqrt(expected * (1 - expected) / (4 * kDraws))) << u;
+  }
+}
+
+TEST(StochasticDepth, ADrawThatDropsNothingIsDataParallelism) {
+  const StrategySpec ddp = testing::data_parallel("depth");
+  const Plan plain = *testing::plan_of({"", ddp, testing::resnet20(), 4});
+  Plan plan = *testing::plan_of(
+      {"", testing::with_depth(ddp, 0.3, kNothingDropped), testing::resnet20(), 4});
+  const Net net = *whole_net(plan);
+  const std::vector<double> scales = branch_scales_at_test(plan, net);
+  EXPECT_EQ(scales.size(), 9u);
+  EXPECT_NEAR(scales.front(), 1 - 0.7 / 9, 1e-15);
+  EXPECT_NEAR(scales.back(), 0.3, 1e-15);
+  plan.survival.reset();
+  EXPECT_EQ(plan_hash(plan), plan_hash(plain));
 }
 
 }  // namespace

@@ -93,6 +93,22 @@ inline StrategySpec masked_backward(StrategySpec strategy) {
   return strategy;
 }
 
+// Replicas that train for some steps each for itself; which of a period's plans.
+inline StrategySpec local(StrategySpec strategy, std::int64_t steps,
+                          std::optional<OuterOptimizer> outer = std::nullopt,
+                          bool synchronises = true) {
+  strategy.local_steps = steps;
+  strategy.outer = outer;
+  strategy.synchronises = synchronises;
+  return strategy;
+}
+
+// Replicas that leave out what they draw.
+inline StrategySpec with_depth(StrategySpec strategy, double keep, std::int64_t draw = 0) {
+  strategy.stochastic_depth = StochasticDepth{keep, draw};
+  return strategy;
+}
+
 inline Training training(std::int64_t batch = 256) {
   Training training;
   training.data = "synthetic";
@@ -116,6 +132,7 @@ inline Result<Plan> plan_of(const PlanCase& c, std::int64_t batch = 256,
 inline std::vector<PlanCase> all_cases() {
   std::vector<PlanCase> cases = {
       {"ddp", data_parallel(), resnet20(), 4},
+      {"depth", with_depth(data_parallel("depth", Bytes::kib(64)), 0.3, 1), resnet20(), 4},
       {"one", accumulation(1), resnet20(), 1},
       {"accumulate", accumulation(4), resnet20(), 1},
       {"gpipe", pipeline("gpipe", 4, 4), resnet20(), 4},
@@ -183,6 +200,14 @@ inline std::vector<PlanCase> all_cases() {
     zero.micro_batches = 2;
     cases.push_back({"zero" + std::to_string(level), zero, resnet20(), 4});
   }
+  cases.push_back({"local_sgd", local(data_parallel(), 8), resnet20(), 4});
+  cases.push_back({"diloco", local(data_parallel(), 50, OuterOptimizer{}), resnet20(), 4});
+  cases.push_back(
+      {"diloco_between", local(data_parallel(), 50, OuterOptimizer{}, false), resnet20(), 4});
+  cases.push_back({"diloco_pipelines", local(pipeline("1f1b", 2, 4), 20, OuterOptimizer{0.7, 0}),
+                   resnet20(), 8});
+  cases.push_back({"ist", local(by_width(subnetwork({1, 4})), 10), gpt, 4});
+  cases.push_back({"local_subnetwork", local(subnetwork({1, 2}), 10, OuterOptimizer{}), gpt, 4});
   cases.push_back({"interleaved", pipeline("interleaved", 4, 8), resnet20(), 4});
   cases.push_back({"zbh1", pipeline("zb-h1", 2, 4), resnet20(), 4});
   cases.push_back({"zbv", pipeline("zb-v", 4, 8), resnet20(), 4});

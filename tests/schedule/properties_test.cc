@@ -135,6 +135,8 @@ class Facts {
 // Rajbhandari et al., section 7. From ZeRO-1 on they are not gathered: the weights are.
 std::int64_t expected_reduced(const Facts& facts) {
   std::int64_t bytes = 0;
+  // What holders exchange when they come together is as long.
+  if (!copies_agree(facts.plan)) return bytes;
   for (const Parameter& p : facts.net.parameters) {
     if (facts.members(p) == 0) continue;  // nobody trains it
     const std::int64_t once =
@@ -335,6 +337,10 @@ void check_state(const Facts& facts) {
     expect(BufferKind::parameters, Sharding::parameters, sizes.parameter);
     expect(BufferKind::gradients, Sharding::gradients, sizes.gradient);
     expect(BufferKind::optimizer_state, Sharding::optimizer_state, sizes.optimizer);
+    if (facts.plan.outer) {
+      const std::int64_t arrays = facts.plan.outer->momentum > 0 ? 2 : 1;
+      expect(BufferKind::outer_state, Sharding::optimizer_state, arrays * sizes.moment);
+    }
     EXPECT_EQ(have, expected) << program.name;
   }
   check_parked(facts, parked);

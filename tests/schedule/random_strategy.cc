@@ -175,6 +175,20 @@ StageCosts random_costs(Draw& draw, std::size_t blocks) {
   return costs;
 }
 
+// Mostly without what would have to be exchanged in every step.
+void make_local(RandomCase& c, Draw& draw) {
+  c.strategy.local_steps = draw.between(2, 5);
+  c.strategy.synchronises = !draw.one_in(3);
+  if (!draw.one_in(4)) c.strategy.outer = OuterOptimizer{0.7, draw.one_of<double>({0, 0.9})};
+  if (draw.one_in(8)) return;
+  c.strategy.sharding = Sharding::none;
+  if (c.strategy.tensor) c.strategy.tensor->sequence_parallel = false;
+  if (c.strategy.subnetwork) {
+    c.strategy.subnetwork->masking = Masking::forward;
+    c.strategy.subnetwork->averaging = Averaging::holders;
+  }
+}
+
 }  // namespace
 
 RandomCase random_case(Random& random) {
@@ -199,6 +213,7 @@ RandomCase random_case(Random& random) {
     c.model.fields["dropout"] = {draw.between(1, kMillionths - 1)};
   const Result<Net> net = build_net(c.model);
   c.costs = random_costs(draw, net ? net->blocks.size() : 0);
+  if (draw.one_in(4)) make_local(c, draw);
   return c;
 }
 
@@ -214,6 +229,10 @@ std::string describe(const RandomCase& c) {
       "recomputation={} order=",
       s.data.value_or(0), to_string(s.sharding), s.prefetch, s.micro_batches, s.bucket.bytes(),
       s.overlap, to_string(s.recomputation));
+  if (s.local_steps > 1) {
+    text += fmt::format("local_steps={} synchronises={} outer={} order=", s.local_steps,
+                        s.synchronises, s.outer ? s.outer->momentum : -1);
+  }
   for (const Axis axis : s.order)
     text += fmt::format("{} ", to_string(axis));
   if (s.pipeline) {

@@ -135,6 +135,18 @@ TEST(Transition, MovesTheShareThatIsExpected) {
   }
 }
 
+// With a unit come, of 4 bytes each, its weights, the momentum and what the outer optimizer keeps.
+TEST(Transition, MovesTheOuterOptimizersState) {
+  const StrategySpec plain = testing::subnetwork({1, 2});
+  const auto moved = [](const StrategySpec& strategy) {
+    const Plan before = drawn(strategy, 0), after = drawn(strategy, 1);
+    return transition_between(before, after, *whole_net(before)).total().bytes();
+  };
+  EXPECT_EQ(moved(testing::local(plain, 4)), moved(plain));
+  EXPECT_EQ(2 * moved(testing::local(plain, 4, OuterOptimizer{0.7, 0.9})), 4 * moved(plain));
+  EXPECT_EQ(2 * moved(testing::local(plain, 4, OuterOptimizer{0.7, 0})), 3 * moved(plain));
+}
+
 TEST(Transition, ToTheSameHoldersMovesNothing) {
   const Plan plan = drawn(testing::subnetwork({1, 2}), 0);
   EXPECT_TRUE(transition_between(plan, plan, *whole_net(plan)).moves.empty());

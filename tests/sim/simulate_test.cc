@@ -113,6 +113,24 @@ TEST(Simulate, SaysWhoWaitsForEver) {
   EXPECT_NE(text.find("rank 1 waits in"), std::string::npos) << text;
 }
 
+// Between synchronisations a step is its passes. The one that synchronises has a ring of 4 behind
+// them: 6 times a quarter of the 272,186 weights of 4 bytes, rounded up, at 1 MB/s.
+TEST(LocalSteps, SendWhenTheySynchronise) {
+  const auto broken_down = [](bool synchronises) {
+    const StrategySpec local = testing::local(testing::data_parallel("local", Bytes::mib(25)), 8,
+                                              OuterOptimizer{}, synchronises);
+    const Plan plan = plan_of(local, testing::resnet20(), 4);
+    const auto outcome = played(plan, gpus(4, 1e6), prices(plan, seconds(1), seconds(2)));
+    return break_down(plan, outcome.timeline, 1);
+  };
+  const Breakdown between = broken_down(false), last = broken_down(true);
+  EXPECT_NEAR(between.step_time.seconds(), 3, 1e-9);
+  EXPECT_NEAR(between.ranks[0].exposed_communication.seconds(), 0, 1e-9);
+  const double ring = 6 * 68'047 * 4 / 1e6;
+  EXPECT_NEAR(last.step_time.seconds(), 3 + ring, 1e-3);
+  EXPECT_NEAR(last.ranks[0].exposed_communication.seconds(), ring, 1e-3);
+}
+
 // A GB over links of 1 GB/s: two that leave one rank share its link, those of a chain do not.
 TEST(TransitionTime, IsThatOfTheBusiestLink) {
   const Cluster cluster = testing::built(gpus(3, 1e9));

@@ -117,7 +117,7 @@ TEST(SummarizeAssignment, ShowsSharesAndWhatIsParked) {
   EXPECT_EQ(keepers.count(0), 0u);
   EXPECT_FALSE(s.parked[1] || s.parked[2]);
   EXPECT_TRUE(s.connected) << "all hold unit 1";
-  EXPECT_EQ(s.groups, 1) << "unit 1 is held by all, as is what is in no unit";
+  EXPECT_EQ(s.groups, 1) << "unit 1 is held by all, like what is shared";
 }
 
 TEST(SummarizeAssignment, SaysWhatWasAskedForAndWhatCame) {

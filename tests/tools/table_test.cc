@@ -27,6 +27,16 @@ TEST(Table, OfStrategies) {
             "ms  25.0 %    NO\n");
 }
 
+TEST(Table, SaysWhatAPeriodIsMadeOf) {
+  Summary summary = testing::summary("predicted");
+  EXPECT_EQ(print_table(summary).find("synchronises"), std::string::npos);
+  summary.strategies[1].local_steps = {8, Seconds::microseconds(3000), Seconds::microseconds(4000)};
+  EXPECT_NE(print_table(summary).find("\npipe synchronises every 8 steps: that one takes 4.00 ms, "
+                                      "the others 3.00 ms.\n"),
+            std::string::npos)
+      << print_table(summary);
+}
+
 // A step of 60 ms for one of 100, but twice as many of them: 120 % of the time; 50 KiB for 201, so
 // half of the bytes. What has less of something is named.
 TEST(Table, OfSubnetworksShowsTheWholeRun) {

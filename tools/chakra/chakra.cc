@@ -146,10 +146,18 @@ class Trace {
         return set_compute(node, pass_work(compute_of(op), pass_of(program_, op)));
       case OpKind::accumulate:
         return set_compute(node, accumulate_work(plan_.training, op));
+      case OpKind::clear:
+        return set_compute(node, clear_work(plan_.training, op));
       case OpKind::sum_squares:
-        return set_compute(node, squares_work(plan_.training, elements_squared(program_)));
+        return set_compute(node, squares_work(plan_.training, elements_squared(plan_, program_)));
       case OpKind::optimizer_step:
         return set_compute(node, optimizer_work(plan_.training, elements_updated(program_, op)));
+      case OpKind::outer_gradient:
+        return set_compute(
+            node, outer_gradient_work(plan_.training, plan_.outer, elements_updated(program_, op)));
+      case OpKind::outer_step:
+        return set_compute(
+            node, outer_step_work(plan_.training, plan_.outer, elements_updated(program_, op)));
       case OpKind::send:
         return set_message(node, et::COMM_SEND_NODE, rank_, peer(op), transfer_of(op));
       case OpKind::receive:

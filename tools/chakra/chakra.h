@@ -3,6 +3,8 @@
 // An op is a node, its number the node's id:
 //
 //   passes, sum_squares, optimizer_step COMP_NODE        num_ops, tensor_size
+//   accumulate, outer_gradient,
+//   outer_step
 //   load_batch                          MEM_LOAD_NODE    tensor_size
 //   send, receive                       COMM_SEND_NODE,  comm_src, comm_dst, comm_tag, comm_size
 //                                       COMM_RECV_NODE

@@ -228,14 +228,23 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   const Distances distances(net, *samples, scenario);
   costs.transfer = distances.transfer();
   distances.add_exchanges(strategy.mesh, costs);
-  const auto build = [&](const std::optional<StageCut>& cut) {
+  const auto build_cut = [&](const std::optional<StageCut>& cut) {
     return build_plan(spec, scenario.model, scenario.training,
                       cluster.nodes * cluster.devices_per_node, costs, cut);
   };
+  // Both plans of a period are cut alike: the one that synchronises needs more.
+  if (spec.local_steps > 1 && !spec.synchronises) {
+    ScenarioStrategy last = strategy;
+    last.spec.synchronises = true;
+    const Result<Plan> larger = build(scenario, last);
+    if (!larger) return larger.errors();
+    const bool is_cut = !larger->stage_costs.forward.empty();
+    return build_cut(is_cut ? std::optional(cut_of(*larger, net)) : std::nullopt);
+  }
   const BlockMemory blocks =
       block_memory(net, spec.recomputation, *samples, scenario.training, spec.sharding,
-                   strategy.mesh.data * strategy.mesh.workers);
-  return fit_stages(build, blocks, cluster.device, cluster.devices_per_node);
+                   strategy.mesh.data * strategy.mesh.workers, spec.outer);
+  return fit_stages(build_cut, blocks, cluster.device, cluster.devices_per_node);
 }
 
 }  // namespace
@@ -247,8 +256,8 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
               StrategySummary& summary) {
   const StrategySpec& spec = strategy.spec;
   const Mesh& mesh = strategy.mesh;
-  const bool is_plain = mesh.pipeline == 1 && mesh.tensor == 1 && mesh.workers == 1 &&
-                        spec.sharding == Sharding::none &&
+  const bool is_plain = spec.local_steps == 1 && !spec.stochastic_depth && mesh.pipeline == 1 &&
+                        mesh.tensor == 1 && mesh.workers == 1 && spec.sharding == Sharding::none &&
                         spec.recomputation == Recomputation::none;
   summary.data_parallel = is_plain && mesh.data > 1;
   if (!spec.subnetwork) return;
@@ -316,7 +325,10 @@ Prices prices_of(const Scenario& scenario, const Plan& plan) {
   return make_prices(plan, *whole_net(plan), scenario.cluster.device);
 }
 
-Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+namespace {
+
+// Of the plan that the strategy names, of a period's the one.
+Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = plan_of(scenario, strategy);
   if (!plan) return plan.errors();
   const Net net = *whole_net(*plan);
@@ -333,7 +345,7 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
-  if (redraws) {
+  if (redraws && copies_agree(*plan)) {
     const auto redraw = redraw_of(scenario, strategy, *plan, net, *cluster);
     if (!redraw) return located(redraw.errors(), strategy);
     summary.subnetwork->redraw = *redraw;
@@ -345,6 +357,47 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
     add_bytes(summary, *plan, *cluster, *outcome);
   }
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
+}
+
+}  // namespace
+
+namespace {
+
+// Draws that means are taken over.
+constexpr std::int64_t kDepths = 16;
+
+// Means over draws, of which the first one names the plan; memory is that of a step that leaves
+// nothing out.
+Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy strategy) {
+  std::int64_t& draw = strategy.spec.stochastic_depth->draw;
+  draw = kNothingDropped;
+  const Result<Prediction> largest = predict_step(scenario, strategy);
+  if (!largest) return largest.errors();
+  std::vector<StrategySummary> summaries;
+  std::optional<Prediction> first;
+  for (draw = 0; draw < kDepths; ++draw) {
+    Result<Prediction> next = predict_step(scenario, strategy);
+    if (!next) return next.errors();
+    summaries.push_back(next->summary);
+    if (!first) first = std::move(next).value();
+  }
+  first->summary = mean_of(summaries);
+  take_memory_of(first->summary, largest->summary);
+  return std::move(*first);
+}
+
+}  // namespace
+
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
+  Result<Prediction> last = predict_step(scenario, strategy);
+  if (!last || !has_local_steps(last->plan)) return last;
+  ScenarioStrategy local = strategy;
+  local.spec.synchronises = false;
+  const Result<Prediction> between = predict_step(scenario, local);
+  if (!between) return between.errors();
+  last->summary = over_period(between->summary, last->summary, strategy.spec.local_steps);
+  return last;
 }
 
 }  // namespace rehearse

@@ -33,6 +33,8 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
 // What the plan's ops take on the scenario's device, or what the scenario states.
 Prices prices_of(const Scenario& scenario, const Plan& plan);
 
+// With local steps the plan and the timeline are those of the step that synchronises, the summary's
+// figures means over a period.
 struct Prediction {
   Plan plan;
   Timeline timeline;

@@ -38,6 +38,7 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
       return of_rank(prices.backward_weight, rank);
     case OpKind::load_batch:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::send:
     case OpKind::receive:
     case OpKind::all_reduce:
@@ -46,6 +47,8 @@ Seconds price_of(const StatedPrices& prices, OpKind kind, std::size_t rank) {
     case OpKind::broadcast:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return Seconds{};
   }
   REHEARSE_UNREACHABLE("op kind");

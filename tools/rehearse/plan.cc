@@ -22,6 +22,7 @@ Syntax syntax() {
             "text (the plan, default), grid (steps by ranks), csv (PyTorch's "
             "pipeline schedule) or chakra (traces, one file per rank)"},
            {"compute-only", "", "csv without messages"},
+           {"between", "", "with local steps: of a step between synchronisations"},
            kLostOption,
            {"profile", "FILE",
             "device profile instead of the scenario's: stages are cut by its prices"},
@@ -50,8 +51,14 @@ int run(const Arguments& arguments) {
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  const Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
+  Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());
+  if (arguments.has("between")) {
+    if (strategy->spec.local_steps == 1)
+      return fail(error(fmt::format("strategy '{}' has no local steps: all its steps are alike",
+                                    strategy->spec.name)));
+    strategy->spec.synchronises = false;
+  }
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
   const auto out = arguments.get("out");

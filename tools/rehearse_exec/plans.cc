@@ -31,6 +31,12 @@ Result<Plan> plan_from_text(const Arguments& arguments, const std::string& text,
   if (!parsed) return parsed.errors();
   const Status good = verify(parsed->plan, &parsed->places);
   if (!good) return good.errors();
+  if (has_local_steps(parsed->plan)) {
+    return error(
+        fmt::format("{} is the plan of one of every {} steps, which have two: train with the "
+                    "scenario that it was printed from",
+                    path, parsed->plan.local_steps));
+  }
   return std::move(parsed->plan);
 }
 
@@ -121,7 +127,7 @@ Result<Plan> TrainingPlans::build(std::int64_t step) const {
 }
 
 std::shared_ptr<const Plan> TrainingPlans::plan_at(std::int64_t step) {
-  if (!next_change_ || step < *next_change_) return plan_;
+  if (!changes_at(step)) return plan_;
   std::string text;
   if (origin_) {
     const Result<Plan> plan = build(step);

@@ -26,6 +26,9 @@ class TrainingPlans : public exec::PlanSource {
 
   // A plan that cannot be built ends the job.
   std::shared_ptr<const Plan> plan_at(std::int64_t step) override;
+  bool changes_at(std::int64_t step) const override {
+    return next_change_ && step >= *next_change_;
+  }
   Moments moments_at(std::int64_t step) override {
     return redraw_ && step % *redraw_ == 0 ? moments_ : Moments::keep;
   }

@@ -130,8 +130,7 @@ LinkSummary link_of(const Node& n) {
 }
 
 KindSummary kind_of(const Node& n) {
-  return {n.at("kind").named(OpKind::optimizer_step), n.at("ops").count(),
-          n.at("busy_s").seconds()};
+  return {n.at("kind").named(kLastOpKind), n.at("ops").count(), n.at("busy_s").seconds()};
 }
 
 AccuracyAt evaluation_of(const Node& n) {
@@ -141,7 +140,7 @@ AccuracyAt evaluation_of(const Node& n) {
 PictureSpan span_of(const Node& n) {
   return {n.at(0).count(),
           n.at(1).named(LaneKind::tensor),
-          n.at(2).named(OpKind::optimizer_step),
+          n.at(2).named(kLastOpKind),
           n.at(3).text(),
           n.at(4).seconds(),
           n.at(5).seconds()};
@@ -180,6 +179,11 @@ StrategySummary strategy_of(const Node& n) {
   if (n.has("largest")) {
     const Node it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
+  }
+  if (n.has("local_steps")) {
+    const Node it = n.at("local_steps");
+    s.local_steps = {it.at("steps").count(), it.at("local_step_time_s").seconds(),
+                     it.at("synchronising_step_time_s").seconds()};
   }
   if (n.has("transitions")) {
     const Node it = n.at("transitions");

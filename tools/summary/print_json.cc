@@ -111,6 +111,12 @@ Json json_of(const StrategySummary& s) {
     json["largest"] = {{"state_bytes", s.largest->state.bytes()},
                        {"activation_bytes", s.largest->activations.bytes()}};
   }
+  if (s.local_steps) {
+    json["local_steps"] = {
+        {"steps", s.local_steps->steps},
+        {"local_step_time_s", s.local_steps->local_step.seconds()},
+        {"synchronising_step_time_s", s.local_steps->synchronising_step.seconds()}};
+  }
   if (s.data_parallel) json["data_parallel"] = true;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
   if (s.transitions) {

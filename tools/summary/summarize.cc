@@ -37,6 +37,8 @@ std::string label_of(const RankProgram& program, const Op& op) {
       return pass_label("R", op);
     case OpKind::accumulate:
       return fmt::format("accumulate class {}", accumulate_of(op).parameter_class.value());
+    case OpKind::clear:
+      return fmt::format("clear class {}", clear_of(op).parameter_class.value());
     case OpKind::send:
       return fmt::format("send {}", transfer_of(op).tag);
     case OpKind::receive:
@@ -53,6 +55,10 @@ std::string label_of(const RankProgram& program, const Op& op) {
       return "sum squares";
     case OpKind::optimizer_step:
       return fmt::format("update class {}", optimize_of(op).parameter_class.value());
+    case OpKind::outer_gradient:
+      return fmt::format("outer gradient class {}", optimize_of(op).parameter_class.value());
+    case OpKind::outer_step:
+      return fmt::format("outer step class {}", optimize_of(op).parameter_class.value());
   }
   REHEARSE_UNREACHABLE("op kind");
 }

@@ -91,6 +91,15 @@ struct HolderCount {
 };
 HolderCount count_holders(const SubnetworkSummary& summary);
 
+// Where replicas train each for itself and then come together: a period of so many steps, of which
+// the last one synchronises. Figures are means over it, memory the larger, op counts and the
+// picture of the step that synchronises; the hash is that of the plan which a period, and a run,
+// begins with.
+struct LocalStepsSummary {
+  std::int64_t steps = 1;
+  Seconds local_step, synchronising_step;
+};
+
 // Changes of plans in which state moved, of a measured run.
 struct TransitionsSummary {
   std::int64_t count = 0;
@@ -107,6 +116,7 @@ struct LargestSummary {
 struct StrategySummary {
   std::string strategy, plan_hash;
   std::optional<SubnetworkSummary> subnetwork;
+  std::optional<LocalStepsSummary> local_steps;
   bool data_parallel = false;  // replicas and nothing else: what others are held against
   Seconds step_time;
   double samples_per_s = 0;
@@ -138,6 +148,14 @@ struct Summary {
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up);
+
+// Of a period of so many steps, by what one of its first ones and its last one take alone.
+StrategySummary over_period(const StrategySummary& local, const StrategySummary& synchronising,
+                            std::int64_t steps);
+// Of steps that differ by chance: means, and what has none is the first one's.
+StrategySummary mean_of(const std::vector<StrategySummary>& steps);
+// The memory of another step of the same strategy, instead of its own.
+void take_memory_of(StrategySummary& summary, const StrategySummary& other);
 
 // The largest of what the ranks have; none if none has any.
 void take_worst_memory(StrategySummary& summary);

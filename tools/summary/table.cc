@@ -44,7 +44,14 @@ std::string print_table(const Summary& summary) {
                     : *s.fits ? "yes"
                               : "NO"});
   }
-  return align_columns(rows) + print_subnetworks(summary);
+  std::string text = align_columns(rows);
+  for (const StrategySummary& s : summary.strategies) {
+    if (!s.local_steps) continue;
+    text += fmt::format("{} synchronises every {} steps: that one takes {}, the others {}.\n",
+                        s.strategy, s.local_steps->steps, human(s.local_steps->synchronising_step),
+                        human(s.local_steps->local_step));
+  }
+  return text + print_subnetworks(summary);
 }
 
 }  // namespace rehearse

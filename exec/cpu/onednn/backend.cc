@@ -106,6 +106,13 @@ class OnednnBackend : public Backend {
             const OptimizerState& state, std::int64_t n) override {
     onednn::step(session_->team, update, reals(parameters), reals(gradients), state, n);
   }
+  void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) override {
+    onednn::outer_gradient(session_->team, piece, reals(gradients), n);
+  }
+  void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
+                  const void* averages, std::int64_t n) override {
+    onednn::outer_step(session_->team, outer, piece, reals(averages), n);
+  }
   void store(void* into, const std::vector<double>& values) override {
     reference_->store(into, values);
   }

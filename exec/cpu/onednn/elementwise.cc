@@ -70,6 +70,19 @@ REHEARSE_VECTORS void step_vectors(const Update& update, Real* w, const Real* g,
   step_range(update, w, g, state, begin, n);
 }
 
+template <class Real>
+REHEARSE_VECTORS void outer_gradient_vectors(const OuterPiece& piece, Real* gradients,
+                                             std::int64_t begin, std::int64_t n) {
+  outer_gradient_range(piece, gradients, begin, n);
+}
+
+template <class Real>
+REHEARSE_VECTORS void outer_step_vectors(const std::optional<OuterOptimizer>& outer,
+                                         const OuterPiece& piece, const Real* averages,
+                                         std::int64_t begin, std::int64_t n) {
+  outer_step_range(outer, piece, averages, begin, n);
+}
+
 // Residual additions, ReLU, SwiGLU, sums and copies of tensors.
 template <class Real>
 REHEARSE_VECTORS void add_scaled(Real* y, const Real* branch, const Real* shortcut, float scale,
@@ -246,6 +259,21 @@ void step(const Team& team, const Update& update, Real* weights, const Real* gra
 }
 
 template <class Real>
+void outer_gradient(const Team& team, const OuterPiece& piece, Real* gradients, std::int64_t n) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    outer_gradient_vectors(piece, gradients, begin, end - begin);
+  });
+}
+
+template <class Real>
+void outer_step(const Team& team, const std::optional<OuterOptimizer>& outer,
+                const OuterPiece& piece, const Real* averages, std::int64_t n) {
+  team.share(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    outer_step_vectors(outer, piece, averages, begin, end - begin);
+  });
+}
+
+template <class Real>
 std::unique_ptr<Kernel> make_relu(const SharedSession& session, const KernelRequest& request) {
   if (request.kind == KernelKind::forward) {
     return elementwise(session, request, [](const KernelArguments& a, std::int64_t at, auto n) {
@@ -334,6 +362,12 @@ template void step(const Team&, const Update&, float*, const float*, const Optim
                    std::int64_t);
 template void step(const Team&, const Update&, BFloat16*, const BFloat16*, const OptimizerState&,
                    std::int64_t);
+template void outer_gradient(const Team&, const OuterPiece&, float*, std::int64_t);
+template void outer_gradient(const Team&, const OuterPiece&, BFloat16*, std::int64_t);
+template void outer_step(const Team&, const std::optional<OuterOptimizer>&, const OuterPiece&,
+                         const float*, std::int64_t);
+template void outer_step(const Team&, const std::optional<OuterOptimizer>&, const OuterPiece&,
+                         const BFloat16*, std::int64_t);
 template void convert_rows(float*, std::int64_t, const float*, std::int64_t, std::int64_t,
                            std::int64_t);
 template void convert_rows(float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t,

@@ -38,5 +38,11 @@ double sum_of_squares(const Team& team, const Real* values, std::int64_t n);
 template <class Real>
 void step(const Team& team, const Update& update, Real* weights, const Real* gradients,
           const OptimizerState& state, std::int64_t n);
+// Backend::outer_gradient and outer_step.
+template <class Real>
+void outer_gradient(const Team& team, const OuterPiece& piece, Real* gradients, std::int64_t n);
+template <class Real>
+void outer_step(const Team& team, const std::optional<OuterOptimizer>& outer,
+                const OuterPiece& piece, const Real* averages, std::int64_t n);
 
 }  // namespace rehearse::exec::onednn

@@ -118,6 +118,13 @@ class ReferenceBackend : public Backend {
     reference::step(update, static_cast<Real*>(parameters), static_cast<const Real*>(gradients),
                     state, n);
   }
+  void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) override {
+    reference::outer_gradient(piece, static_cast<Real*>(gradients), n);
+  }
+  void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
+                  const void* averages, std::int64_t n) override {
+    reference::outer_step(outer, piece, static_cast<const Real*>(averages), n);
+  }
 
   void store(void* into, const std::vector<double>& values) override {
     reference::store_rounded(values, static_cast<Real*>(into));

@@ -162,5 +162,11 @@ struct Kernels<SquaredError, Real> {
 template <class Real>
 void step(const Update& update, Real* weights, const Real* gradients, const OptimizerState& state,
           std::int64_t n);
+// What is averaged where holders come together, and how the weights follow from it.
+template <class Real>
+void outer_gradient(const OuterPiece& piece, Real* gradients, std::int64_t n);
+template <class Real>
+void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
+                const Real* averages, std::int64_t n);
 
 }  // namespace rehearse::exec::reference

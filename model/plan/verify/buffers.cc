@@ -206,6 +206,9 @@ class Operands {
         return flat(buffer, state_.gradient, Sharding::gradients);
       case BufferKind::optimizer_state:
         return flat(buffer, state_.optimizer, Sharding::optimizer_state);
+      case BufferKind::outer_state:
+        return flat(buffer, outer_state_bytes(report_.plan.training, report_.plan.outer),
+                    Sharding::optimizer_state);
       case BufferKind::gathered:
         return Bytes::bytes((buffer.end - buffer.begin) * state_.parameter);
       case BufferKind::unreduced:
@@ -250,10 +253,18 @@ class Operands {
         return compare(op, collective_needs(op));
       case OpKind::accumulate:
         return compare(op, accumulate_needs(op));
+      case OpKind::clear:
+        return compare(op, {{.kind = BufferKind::gradients,
+                             .access = Access::update,
+                             .parameter_class = clear_of(op).parameter_class}});
       case OpKind::sum_squares:
         return compare(op, squares_needs());
       case OpKind::optimizer_step:
         return compare(op, update_needs(op));
+      case OpKind::outer_gradient:
+        return compare(op, outer_gradient_needs(op));
+      case OpKind::outer_step:
+        return compare(op, outer_step_needs(op));
     }
   }
 
@@ -522,6 +533,36 @@ class Operands {
           {.kind = BufferKind::optimizer_state, .access = Access::update, .parameter_class = c});
     if (report_.plan.training.optimizer.clip)
       needs.push_back({.kind = BufferKind::squares, .access = Access::read});
+    return needs;
+  }
+
+  bool has_master() const { return state_.moment > state_.parameter; }
+
+  // Differences are those of the weights before they are rounded.
+  std::vector<Need> outer_gradient_needs(const Op& op) const {
+    const ParameterClassId c = optimize_of(op).parameter_class;
+    const BufferKind weights = has_master() ? BufferKind::optimizer_state : BufferKind::parameters;
+    std::vector<Need> needs = {
+        {.kind = weights, .access = Access::read, .parameter_class = c},
+        {.kind = BufferKind::gradients, .access = Access::write, .parameter_class = c}};
+    if (report_.plan.outer)
+      needs.push_back(
+          {.kind = BufferKind::outer_state, .access = Access::read, .parameter_class = c});
+    return needs;
+  }
+
+  // The optimizer's moments stay beside the master copy.
+  std::vector<Need> outer_step_needs(const Op& op) const {
+    const ParameterClassId c = optimize_of(op).parameter_class;
+    std::vector<Need> needs = {
+        {.kind = BufferKind::parameters, .access = Access::write, .parameter_class = c},
+        {.kind = BufferKind::gradients, .access = Access::read, .parameter_class = c}};
+    if (has_master())
+      needs.push_back(
+          {.kind = BufferKind::optimizer_state, .access = Access::update, .parameter_class = c});
+    if (report_.plan.outer)
+      needs.push_back(
+          {.kind = BufferKind::outer_state, .access = Access::update, .parameter_class = c});
     return needs;
   }
 

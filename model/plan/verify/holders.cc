@@ -113,6 +113,12 @@ class Holders {
     std::set<std::int64_t> replicas;
     for (const Holder& holder : holders)
       replicas.insert(plan_.ranks[holder.rank.index()].first_micro_batch);
+    if (has_local_steps(plan_) && replicas.size() != holders.size())
+      return report_.add_rank(
+          holders.front().rank.index(),
+          fmt::format("parameter {} has terms of its gradient on several ranks of a replica, which "
+                      "have to be summed in every step",
+                      key.first.value()));
     const auto group = group_of_holder(holders.front());
     // Members are distinct, and every holder that binds a group is one of them.
     const std::size_t members = group ? plan_.groups[group->index()].members.size() : 1;

@@ -35,6 +35,8 @@ class ProgramMeaning {
       check_class(ParameterClassId(c));
     check_accumulations(report_, number_, before_, micro_batches_);
     check_squares(report_, number_, before_);
+    if (report_.plan.survival) check_clears(report_, net_, number_, before_);
+    check_meetings(report_, number_, before_);
   }
 
  private:
@@ -59,6 +61,7 @@ class ProgramMeaning {
           return recompute;
         case OpKind::load_batch:
         case OpKind::accumulate:
+        case OpKind::clear:
         case OpKind::send:
         case OpKind::receive:
         case OpKind::all_reduce:
@@ -67,6 +70,8 @@ class ProgramMeaning {
         case OpKind::broadcast:
         case OpKind::sum_squares:
         case OpKind::optimizer_step:
+        case OpKind::outer_gradient:
+        case OpKind::outer_step:
           break;
       }
       REHEARSE_UNREACHABLE("no pass");
@@ -213,7 +218,8 @@ class ProgramMeaning {
                                         is_here ? "used here, but parked" : "in no class"));
       }
     }
-    if (classes.size() <= used.size() + parked) return;
+    // Under stochastic depth what does not run is there nonetheless: check_clears().
+    if (report_.plan.survival || classes.size() <= used.size() + parked) return;
     report_.add_program(number_, fmt::format("its classes hold {} parameters, its segments use {}",
                                              classes.size() - parked, used.size()));
   }
@@ -304,7 +310,9 @@ class ProgramMeaning {
 
   void check_reductions(ParameterClassId c, OpId update) {
     const ParameterClass& held = program_.parameter_classes[c.index()];
-    const bool sums = held.group && held.sharding == Sharding::none;
+    // Where steps are local, what is summed are the weights, when they come together.
+    const bool sums = held.group && held.sharding == Sharding::none &&
+                      (!has_local_steps(report_.plan) || report_.plan.synchronises);
     const bool scatters = held.sharding != Sharding::none;
     const auto all_reduces = ops_of_class(OpKind::all_reduce, c);
     const auto scattered = ops_of_class(OpKind::reduce_scatter, c);
@@ -327,6 +335,7 @@ class ProgramMeaning {
         follows(update, gather, "the weights it updates are gathered without waiting for it");
       }
     }
+    if (has_local_steps(report_.plan)) return check_backwards(c, {}, update);
     std::vector<OpId> reductions = all_reduces;
     reductions.insert(reductions.end(), scattered.begin(), scattered.end());
     for (const OpId reduction : reductions) {

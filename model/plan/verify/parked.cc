@@ -30,7 +30,7 @@ class Parked {
  private:
   using Key = std::pair<ParameterId, std::int64_t>;  // and slice
 
-  // Its weights, and at most its optimizer's state, all of them, which nobody uses.
+  // Its weights, and at most its optimizers' state, all of them, which nobody uses.
   void check_class(std::size_t p, ParameterClassId c) {
     const RankProgram& program = plan_.programs[p];
     const std::int64_t elements = program.parameter_classes[c.index()].elements;
@@ -38,14 +38,16 @@ class Parked {
     std::map<BufferKind, int> buffers;
     for (const Buffer& buffer : program.buffers) {
       if (buffer.parameter_class != c) continue;
-      const std::int64_t element =
-          buffer.kind == BufferKind::parameters ? sizes.parameter : sizes.optimizer;
+      const std::int64_t element = buffer.kind == BufferKind::parameters ? sizes.parameter
+                                   : buffer.kind == BufferKind::outer_state
+                                       ? outer_state_bytes(plan_.training, plan_.outer)
+                                       : sizes.optimizer;
       const Bytes whole = Bytes::bytes(elements * element);
       const bool is_persistent = ++buffers[buffer.kind] == 1 && !holds_range(buffer.kind);
       if (is_persistent && buffer.size == whole) continue;
       return report_.add_program(
           p, fmt::format("parked class {} has a buffer of {} with {} bytes: all of its weights are "
-                         "kept once, and of its optimizer's state",
+                         "kept once, and of its optimizers' state",
                          c.value(), to_string(buffer.kind), buffer.size.bytes()));
     }
     if (buffers.count(BufferKind::parameters) == 0)

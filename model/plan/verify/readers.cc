@@ -30,8 +30,9 @@ class Readers {
     const ParameterClass* parameter_class;
   };
 
-  // A rank holds the classes of its units, and those of no unit.
+  // A rank holds the classes of its units, and those of no unit; or all, where it may run any.
   void check_held(std::size_t p) {
+    if (plan_.survival) return;
     const RankProgram& program = plan_.programs[p];
     for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
       for (const ParameterId id : program.parameter_classes[c].parameters) {

@@ -23,6 +23,11 @@ std::string describe_op(const RankProgram& program, OpId id) {
       return fmt::format("op {} (accumulate, class {}, elements {}..{})", id.value(),
                          it.parameter_class.value(), it.begin, it.end);
     }
+    case OpKind::clear: {
+      const Clear& it = clear_of(op);
+      return fmt::format("op {} (clear, class {}, elements {}..{})", id.value(),
+                         it.parameter_class.value(), it.begin, it.end);
+    }
     case OpKind::send:
     case OpKind::receive:
       return fmt::format("op {} ({}, tag {})", id.value(), to_string(op.kind), transfer_of(op).tag);
@@ -41,7 +46,9 @@ std::string describe_op(const RankProgram& program, OpId id) {
     case OpKind::sum_squares:
       return fmt::format("op {} (sum_squares)", id.value());
     case OpKind::optimizer_step:
-      return fmt::format("op {} (optimizer_step, class {})", id.value(),
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
+      return fmt::format("op {} ({}, class {})", id.value(), to_string(op.kind),
                          optimize_of(op).parameter_class.value());
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -77,6 +84,10 @@ void Report::add_mesh(std::string message) {
 
 void Report::add_micro_batch(std::string message) {
   errors_.push_back({line(places_ == nullptr ? 0 : places_->micro_batch), std::move(message), {}});
+}
+
+void Report::add_local_steps(std::string message) {
+  errors_.push_back({line(places_ == nullptr ? 0 : places_->local_steps), std::move(message), {}});
 }
 
 void Report::add(const At& at, std::string message, std::vector<Note> notes) {

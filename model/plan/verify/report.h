@@ -31,6 +31,7 @@ class Report {
 
   void add_mesh(std::string message);
   void add_micro_batch(std::string message);
+  void add_local_steps(std::string message);
   void add(const At& at, std::string message, std::vector<Note> notes = {});
   void add_program(std::size_t program, std::string message);
   void add_rank(std::size_t rank, std::string message);
@@ -69,6 +70,15 @@ void check_accumulations(Report& report, std::size_t program, const HappensBefor
                          const std::vector<std::optional<MicroBatchId>>& micro_batches);
 // Of check_meaning: the norm of all gradients, where they are clipped.
 void check_squares(Report& report, std::size_t program, const HappensBefore& before);
+// Of check_meaning: how holders that train each for itself come together.
+void check_meetings(Report& report, std::size_t program, const HappensBefore& before);
+// Of check_structure: what has to be exchanged in every step, in a plan of local ones.
+void check_local_steps(Report& report);
+// Stochastic depth: of whole replicas that have everything.
+void check_depth(Report& report);
+// Its clear ops: each program clears exactly what it holds and does not run, before it is reduced
+// and updated.
+void check_clears(Report& report, const Net& net, std::size_t program, const HappensBefore& before);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
 

@@ -7,7 +7,8 @@ namespace rehearse::verifier {
 namespace {
 
 // One program: where gradients are clipped, their squares are summed once, when nobody changes them
-// any more; then over all ranks; then weights are updated.
+// any more; then over all ranks, or where steps are local over those of a replica; then weights are
+// updated.
 class Squares {
  public:
   Squares(Report& report, std::size_t number, const HappensBefore& before)
@@ -21,7 +22,7 @@ class Squares {
 
   void run() {
     const bool clips = report_.plan.training.optimizer.clip.has_value();
-    const bool shares = clips && report_.plan.ranks.size() > 1;
+    const bool shares = clips && shares_a_norm();
     if (!counts("squares of gradients are summed", own_, clips) ||
         !counts("sums of squares are added up over ranks", of_all_, shares) || !clips)
       return;
@@ -38,7 +39,28 @@ class Squares {
     return false;
   }
 
+  // Ranks that have a norm between them: all, or where steps are local those of one replica.
+  std::size_t sharers_with(std::size_t rank) const {
+    const auto& ranks = report_.plan.ranks;
+    return static_cast<std::size_t>(
+        std::count_if(ranks.begin(), ranks.end(), [&](const RankBinding& other) {
+          return !has_local_steps(report_.plan) ||
+                 other.first_micro_batch == ranks[rank].first_micro_batch;
+        }));
+  }
+
+  bool shares_a_norm() const {
+    for (std::size_t r = 0; r < report_.plan.ranks.size(); ++r) {
+      if (report_.plan.ranks[r].program.index() == number_ && sharers_with(r) > 1) return true;
+    }
+    return false;
+  }
+
+  // Before the update: an outer gradient, and its average, come after it (check_meetings).
   bool changes_gradients(const Op& op) const {
+    if (has_local_steps(report_.plan) &&
+        (op.kind == OpKind::outer_gradient || op.kind == OpKind::all_reduce))
+      return false;
     return std::any_of(op.operands.begin(), op.operands.end(), [&](const Operand& operand) {
       return operand.access != Access::read &&
              program_.buffers[operand.buffer.index()].kind == BufferKind::gradients;
@@ -70,10 +92,18 @@ class Squares {
     const auto& ranks = report_.plan.ranks;
     for (std::size_t r = 0; r < ranks.size(); ++r) {
       if (ranks[r].program.index() != number_) continue;
-      const std::size_t members = group_at(report_.plan, RankId(r), slot).members.size();
-      if (members == ranks.size()) continue;
-      return report_.add_rank(
-          r, fmt::format("it adds up squares over {} of {} ranks", members, ranks.size()));
+      const auto& members = group_at(report_.plan, RankId(r), slot).members;
+      const std::size_t sharers = sharers_with(r);
+      if (members.size() != sharers)
+        return report_.add_rank(
+            r, fmt::format("it adds up squares over {} of {} ranks", members.size(), sharers));
+      for (const RankId member : members) {
+        const bool shares = !has_local_steps(report_.plan) ||
+                            ranks[member.index()].first_micro_batch == ranks[r].first_micro_batch;
+        if (shares) continue;
+        return report_.add_rank(
+            r, fmt::format("it adds up squares with rank {}, of another replica", member.value()));
+      }
     }
   }
 

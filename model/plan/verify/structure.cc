@@ -21,8 +21,11 @@ bool stands_on(const RankProgram& program, const Op& op, LaneKind lane) {
     case OpKind::backward_weight:
     case OpKind::recompute:
     case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::sum_squares:
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return lane == LaneKind::compute;
     case OpKind::send:
       return lane == LaneKind::send_forward || lane == LaneKind::send_backward;
@@ -73,9 +76,13 @@ bool has_detail_of_kind(const Op& op) {
       return std::holds_alternative<Collective>(op.detail);
     case OpKind::accumulate:
       return std::holds_alternative<Accumulate>(op.detail);
+    case OpKind::clear:
+      return std::holds_alternative<Clear>(op.detail);
     case OpKind::sum_squares:
       return std::holds_alternative<SumSquares>(op.detail);
     case OpKind::optimizer_step:
+    case OpKind::outer_gradient:
+    case OpKind::outer_step:
       return std::holds_alternative<Optimize>(op.detail);
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -182,7 +189,8 @@ class ProgramStructure {
     }
     const auto& held = program_.parameter_classes[buffer.parameter_class->index()];
     const bool reads = buffer.kind == BufferKind::parameters || buffer.kind == BufferKind::gathered;
-    const bool waits = is_parked(held) && buffer.kind == BufferKind::optimizer_state;
+    const bool waits = is_parked(held) && (buffer.kind == BufferKind::optimizer_state ||
+                                           buffer.kind == BufferKind::outer_state);
     if (!reads && !waits && !held.is_held)
       report_.add_program(
           number_,
@@ -243,9 +251,13 @@ class ProgramStructure {
         return check_collective(id, op);
       case OpKind::accumulate:
         return check_accumulate(id, op);
+      case OpKind::clear:
+        return check_clear(id, clear_of(op));
       case OpKind::sum_squares:
         return;
       case OpKind::optimizer_step:
+      case OpKind::outer_gradient:
+      case OpKind::outer_step:
         return check_class(id, optimize_of(op).parameter_class);
     }
   }
@@ -282,6 +294,12 @@ class ProgramStructure {
     const Accumulate& it = accumulate_of(op);
     if (op.operands.size() != 2) report_.add({number_, id}, "it does not add one sum to another");
     if (it.divisor < 1) report_.add({number_, id}, "its divisor is below 1");
+    check_range(id, it.parameter_class, it.begin, it.end);
+  }
+
+  void check_clear(OpId id, const Clear& it) {
+    if (!report_.plan.survival)
+      report_.add({number_, id}, "everything runs in every step: there is nothing to clear");
     check_range(id, it.parameter_class, it.begin, it.end);
   }
 
@@ -455,6 +473,8 @@ void check_mesh(Report& report) {
 void check_structure(Report& report) {
   const Plan& plan = report.plan;
   check_mesh(report);
+  check_local_steps(report);
+  check_depth(report);
   if (plan.micro_batch_samples < 1 || plan.micro_batch_samples > plan.training.batch) {
     report.add_micro_batch(fmt::format("{} samples per micro-batch of a batch of {}",
                                        plan.micro_batch_samples, plan.training.batch));

@@ -109,6 +109,40 @@ TEST_P(EveryBackend, DecaysAdamByTheGradientOrApart) {
   }
 }
 
+// anchor 5, weights 2: d = 3. v = 4/2 + 3 = 5; anchor = 5 - 1/4 (3 + 5/2) = 3.625, the weights,
+// too.
+TEST_P(EveryBackend, MovesWeightsByAnOuterOptimizer) {
+  const Tensor weights = tensor({2}), gradient = tensor({7}), anchor = tensor({5});
+  const Tensor velocity = tensor({4});
+  const OuterPiece piece{weights.data(), nullptr, anchor.data(), velocity.data()};
+  backend->outer_gradient(piece, gradient.data(), 1);
+  EXPECT_THAT(load(gradient), ElementsAre(3));
+  EXPECT_THAT(load(weights), ElementsAre(2));
+  backend->outer_step(OuterOptimizer{0.25, 0.5}, piece, gradient.data(), 1);
+  EXPECT_THAT(load(velocity), ElementsAre(5));
+  EXPECT_THAT(load(anchor), ElementsAre(3.625));
+  EXPECT_THAT(load(weights), ElementsAre(3.625));
+}
+
+// Without momentum 5 - 1/4 3 = 4.25; without an outer optimizer the weights are what is averaged,
+// and become the average. Over more elements than threads take at once.
+TEST_P(EveryBackend, MovesWeightsByTheirMean) {
+  constexpr std::int64_t kCount = 10001;
+  const auto all = [&](double value) { return tensor(std::vector<double>(kCount, value)); };
+  const Tensor weights = all(2), gradient = all(7), anchor = all(5);
+  const OuterPiece anchored{weights.data(), nullptr, anchor.data(), nullptr};
+  backend->outer_gradient(anchored, gradient.data(), kCount);
+  backend->outer_step(OuterOptimizer{0.25, 0}, anchored, gradient.data(), kCount);
+  EXPECT_THAT(load(weights), testing::Each(4.25));
+  EXPECT_THAT(load(anchor), testing::Each(4.25));
+  const OuterPiece alone{weights.data(), nullptr, nullptr, nullptr};
+  backend->outer_gradient(alone, gradient.data(), kCount);
+  EXPECT_THAT(load(gradient), testing::Each(4.25));
+  const Tensor mean = all(1.5);
+  backend->outer_step(std::nullopt, alone, mean.data(), kCount);
+  EXPECT_THAT(load(weights), testing::Each(1.5));
+}
+
 TEST_P(EveryBackend, AccumulatesAndCopies) {
   const Tensor left = tensor({1, 2}), right = tensor({3, 4}), sum = tensor({0, 0});
   const auto prepare = [&](KernelKind kind) {

@@ -147,6 +147,22 @@ TEST_P(Bf16Backend, KeepsMomentsInFp32) {
   EXPECT_EQ(weight.load(*backend)[0], 2.25);
 }
 
+// The difference 2^-12 is a number of bf16, beside one it is none: of the master copy and the
+// anchor it is taken, and both have what follows from it, 1 - 2^-13, which the weight is rounded
+// from.
+TEST_P(Bf16Backend, TakesDifferencesOfTheMaster) {
+  const Tensor weight(*backend, {1}), gradient(*backend, {0});
+  const Tensor master = Tensor::of_statistics(*backend, {1 - 0x1p-12});
+  const Tensor anchor = Tensor::of_statistics(*backend, {1});
+  const OuterPiece piece{weight.data(), master.data(), anchor.data(), nullptr};
+  backend->outer_gradient(piece, gradient.data(), 1);
+  EXPECT_EQ(gradient.load(*backend)[0], 0x1p-12);
+  backend->outer_step(OuterOptimizer{0.5, 0}, piece, gradient.data(), 1);
+  EXPECT_EQ(anchor.load(*backend)[0], 1 - 0x1p-13);
+  EXPECT_EQ(master.load(*backend)[0], 1 - 0x1p-13);
+  EXPECT_EQ(weight.load(*backend)[0], 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Names, Bf16Backend, testing::ValuesIn(backends()),
                          [](const auto& info) { return std::string(info.param); });
 

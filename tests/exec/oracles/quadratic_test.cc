@@ -279,6 +279,45 @@ TEST_P(RedrawnCase, StepsAreThoseOfTheDrawsInTurn) {
   }
 }
 
+// ---- stochastic depth ---------------------------------------------------------------------------
+
+// Replicas that leave out what they draw hold all of it: with s_i the rows that replica i runs, the
+// gradient is mean over i of s_i o (L (s_i o X) - B), with zeros of those that leave a row out, and
+// the velocity moves every row in every step.
+TEST(StochasticDepth, StepsAreThoseOfTheMeanOverAllReplicas) {
+  constexpr double kRate = 0.05, kMomentum = 0.6;
+  constexpr int kSteps = 12;
+  const Quadratic problem(kSeven, kSamples);
+  for (const std::int64_t micro_batches : {1, 2}) {
+    StrategySpec strategy = testing::data_parallel("depth", Bytes::bytes(200));
+    strategy.micro_batches = micro_batches;
+    std::vector<Plan> plans;
+    for (int step = 0; step < kSteps; ++step)
+      plans.push_back(problem.plan(testing::with_depth(strategy, 0.3, step), 4, kSamples,
+                                   Optimizer{.rule = Sgd{kMomentum}, .lr = kRate}));
+    const exec::TrainingRun run =
+        problem.train([&] { return std::make_unique<testing::TurningPlans>(plans, 1); }, 4,
+                      problem.all_samples(plans.front()), kSteps);
+    EXPECT_EQ(exec::differing_copies(run.ranks), "");
+    EXPECT_EQ(run.transitions.count, 0) << "everybody has everything";
+    const MatrixXd hessian = problem.hessian(), linear = problem.linear();
+    MatrixXd weights = problem.matrix(run.first_step->weights);
+    MatrixXd velocity = MatrixXd::Zero(weights.rows(), weights.cols());
+    for (const Plan& plan : plans) {
+      const MatrixXd runs = problem.holding(plan);
+      MatrixXd gradient = MatrixXd::Zero(weights.rows(), weights.cols());
+      for (Eigen::Index r = 0; r < runs.rows(); ++r) {
+        const auto rows = runs.row(r).transpose().asDiagonal();
+        gradient += MatrixXd(rows * (hessian * (rows * weights) - linear)) /
+                    static_cast<double>(runs.rows());
+      }
+      velocity = kMomentum * velocity + gradient;
+      weights -= kRate * velocity;
+    }
+    EXPECT_LT(relative(problem.matrix(run.weights) - weights, weights), 1e-14);
+  }
+}
+
 // ---- alignment ---------------------------------------------------------------------------------
 
 // Cosine over the rows that `held` marks.

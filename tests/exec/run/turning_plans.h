@@ -19,6 +19,9 @@ class TurningPlans : public exec::PlanSource {
   std::shared_ptr<const Plan> plan_at(std::int64_t step) override {
     return plans_[static_cast<std::size_t>(step / every_) % plans_.size()];
   }
+  bool changes_at(std::int64_t step) const override {
+    return step % every_ == 0 && plans_.size() > 1;
+  }
   Moments moments_at(std::int64_t) override { return moments_; }
 
  private:
