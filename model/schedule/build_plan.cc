@@ -137,6 +137,25 @@ Result<Parking> without_lost(Parking parked, const Assignment& assignment, const
   return parked;
 }
 
+// Errors: units whose gradient nobody would divide by all, since one holder is left of several.
+Status check_averages(const Assignment& assignment, const Plan& frame, const Net& net,
+                      const Split& split) {
+  if (frame.averaging != Averaging::all || split.mesh.data * split.mesh.workers == 1)
+    return success();
+  for (std::size_t unit = 0; unit < net.units.size(); ++unit) {
+    const auto left =
+        std::count_if(split.workers.begin(), split.workers.end(), [&](std::int64_t worker) {
+          return assignment.holders[unit][static_cast<std::size_t>(worker)];
+        });
+    if (left * split.mesh.data != 1) continue;
+    return error(
+        fmt::format("unit '{}' is left with one holder, who has nobody to average over all "
+                    "with: 'averaging: holders' goes on",
+                    net.units[unit].name));
+  }
+  return success();
+}
+
 // What every replica runs in one step, drawn for each of them.
 std::vector<Subnetwork> depths_of(const StochasticDepth& depth, const Plan& frame, const Net& net,
                                   std::int64_t replicas) {
@@ -180,6 +199,8 @@ Result<Holding> holding_of(const StrategySpec& strategy, const Plan& frame, cons
   Result<Parking> left = without_lost(std::move(holding.parked), assignment, net, split);
   if (!left) return left.errors();
   holding.parked = std::move(left).value();
+  const Status averages = check_averages(assignment, frame, net, split);
+  if (!averages) return averages.errors();
   for (const std::int64_t worker : split.workers)
     holding.workers.push_back(subnetwork_of(assignment, worker));
   return holding;

@@ -417,6 +417,24 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
             "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
 }
 
+// A class of one holder has no sum that could be divided by all.
+TEST(Averaging, OverAllNeedsTwoHoldersThatAreLeft) {
+  StrategySpec strategy = testing::subnetwork({1, 2});
+  strategy.subnetwork->averaging = Averaging::all;
+  EXPECT_TRUE(testing::plan_of({"", strategy, testing::resnet20(), 4}).ok());
+  strategy.subnetwork->lost = {1};
+  const auto plan = testing::plan_of({"", strategy, testing::resnet20(), 4});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_NE(plan.errors().front().message.find("is left with one holder"), std::string::npos);
+  strategy.subnetwork->averaging = Averaging::holders;
+  Plan lonely = *testing::plan_of({"", strategy, testing::resnet20(), 4});
+  EXPECT_TRUE(verify(lonely).ok());
+  lonely.averaging = Averaging::all;
+  const Status good = verify(lonely);
+  ASSERT_FALSE(good.ok());
+  EXPECT_NE(format(good.errors()).find("divide"), std::string::npos) << format(good.errors());
+}
+
 // Who holds it after the next draw goes on with all of it.
 TEST(Parked, KeepsWhatBothOptimizersHave) {
   StrategySpec strategy = testing::redrawn(

@@ -132,6 +132,12 @@ class Holders {
     if (group && plan_.training.reduction == Reduction::exact) check_members(*group);
     const bool over_all =
         plan_.averaging == Averaging::all && net_.parameters[key.first.index()].unit;
+    if (over_all && !group && all_replicas() > 1)
+      return report_.add_rank(
+          holders.front().rank.index(),
+          fmt::format("parameter {} has one holder: nobody divides its gradient "
+                      "by all replicas",
+                      key.first.value()));
     for (const Holder& holder : holders)
       check_divisors(holder, over_all ? all_replicas() : replicas.size());
   }
