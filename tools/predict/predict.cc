@@ -247,10 +247,6 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   return fit_stages(build_cut, blocks, cluster.device, cluster.devices_per_node);
 }
 
-}  // namespace
-
-namespace {
-
 // What it is, among those that it is compared with.
 void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net,
               StrategySummary& summary) {
@@ -276,10 +272,6 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
   summary.subnetwork->step_multiplier = spec.subnetwork->step_multiplier.value_or(
       1 / (holders.mean / static_cast<double>(mesh.workers)));
 }
-
-}  // namespace
-
-namespace {
 
 // Draws after the first that means are taken over.
 constexpr std::int64_t kDraws = 4;
@@ -358,10 +350,6 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   }
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
 }
-
-}  // namespace
-
-namespace {
 
 // Draws that means are taken over.
 constexpr std::int64_t kDepths = 16;

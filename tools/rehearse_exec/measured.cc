@@ -26,48 +26,41 @@ std::int64_t warm_up_of(const exec::Stretch& stretch) {
   return std::max(known, std::min(left, stretch.timeline.steps - 1));
 }
 
-// Of the stretch of median step time; later ones count where the first is too short for a length.
-// synchronises: of those of such steps, if both kinds are there, or none where there is no such.
-std::optional<StrategySummary> typical_stretch(const Net& net, const exec::TrainingRun& run,
-                                               std::optional<bool> synchronises = std::nullopt) {
-  std::vector<StrategySummary> summaries;
-  for (const exec::Stretch& stretch : run.stretches) {
-    if (stretch.plan->synchronises != synchronises.value_or(stretch.plan->synchronises)) continue;
-    const std::int64_t warm_up = warm_up_of(stretch);
-    const bool is_warm = stretch.first_step + stretch.timeline.steps > kWarmUpSteps;
-    const bool may_skip = &stretch != &run.stretches.back() || !summaries.empty();
-    if (warm_up >= stretch.timeline.steps || (!is_warm && may_skip)) continue;
-    summaries.push_back(summarize(*stretch.plan, net, stretch.timeline, warm_up));
-  }
-  if (summaries.empty()) return std::nullopt;
-  const auto median = summaries.begin() + static_cast<std::ptrdiff_t>((summaries.size() - 1) / 2);
-  std::nth_element(
-      summaries.begin(), median, summaries.end(),
-      [](const StrategySummary& a, const StrategySummary& b) { return a.step_time < b.step_time; });
-  return std::move(*median);
-}
-
-// Of all stretches whose steps are known to begin, after the warm-up if anything comes after it.
-StrategySummary mean_stretch(const Net& net, const exec::TrainingRun& run) {
+// Of the stretches with a step that is known to begin: those after the warm-up, or all if nothing
+// comes after it. synchronises: only of those whose step does, or does not.
+std::vector<StrategySummary> stretches_of(const Net& net, const exec::TrainingRun& run,
+                                          std::optional<bool> synchronises = std::nullopt) {
   std::vector<StrategySummary> warm, cold;
   for (const exec::Stretch& stretch : run.stretches) {
     const std::int64_t warm_up = warm_up_of(stretch);
-    if (warm_up >= stretch.timeline.steps) continue;
+    const bool is_other = synchronises && stretch.plan->synchronises != *synchronises;
+    if (is_other || warm_up >= stretch.timeline.steps) continue;
     const bool is_warm = stretch.first_step + stretch.timeline.steps > kWarmUpSteps;
     (is_warm ? warm : cold).push_back(summarize(*stretch.plan, net, stretch.timeline, warm_up));
   }
-  return mean_of(warm.empty() ? cold : warm);
+  return warm.empty() ? cold : warm;
+}
+
+// The one of median step time.
+std::optional<StrategySummary> typical_of(std::vector<StrategySummary> stretches) {
+  if (stretches.empty()) return std::nullopt;
+  const auto median = stretches.begin() + static_cast<std::ptrdiff_t>((stretches.size() - 1) / 2);
+  std::nth_element(
+      stretches.begin(), median, stretches.end(),
+      [](const StrategySummary& a, const StrategySummary& b) { return a.step_time < b.step_time; });
+  return std::move(*median);
 }
 
 // With local steps of a period, where the run has steps of both kinds to measure.
 StrategySummary typical_steps(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
   // What chance leaves out of a step makes it no outlier.
-  if (plan.survival) return mean_stretch(net, run);
+  if (plan.survival) return mean_of(stretches_of(net, run));
   if (has_local_steps(plan)) {
-    const auto local = typical_stretch(net, run, false), last = typical_stretch(net, run, true);
+    const auto local = typical_of(stretches_of(net, run, false));
+    const auto last = typical_of(stretches_of(net, run, true));
     if (local && last) return over_period(*local, *last, plan.local_steps);
   }
-  return typical_stretch(net, run).value();
+  return typical_of(stretches_of(net, run)).value();
 }
 
 }  // namespace
