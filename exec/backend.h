@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "exec/kernel_device.h"
 #include "model/base/units.h"
 #include "model/net/lowering.h"
 #include "model/plan/training.h"
@@ -94,6 +95,9 @@ class Backend {
   virtual std::string_view name() const = 0;
   virtual DataType type() const = 0;  // of reals
   virtual ElementSizes sizes() const = 0;
+  // Whose memory all operands lie in, unless said otherwise, and whose queues all work goes
+  // through.
+  virtual KernelDevice& device() { return host_device(); }
 
   // Every kind of layer and step is served; where the library has none, by the reference.
   virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
@@ -101,7 +105,6 @@ class Backend {
   // Elementwise work on flat buffers of n elements of the real type.
   virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from
   virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
-  virtual void fill_zero(void* values, std::int64_t n) = 0;
   virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
   virtual double sum_of_squares(const void* values, std::int64_t n) = 0;  // in double
   // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along,
@@ -113,6 +116,10 @@ class Backend {
   virtual void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) = 0;
   virtual void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
                           const void* averages, std::int64_t n) = 0;
+  // Of rows of one number per channel: y = factors x + offsets, rounded once. What a norm with
+  // known statistics does.
+  virtual void scale_channels(void* y, const void* x, const std::vector<double>& factors,
+                              const std::vector<double>& offsets, std::int64_t rows) = 0;
   // Conversion between the real type and double, for initial weights, checkpoints and tests.
   virtual void store(void* into, const std::vector<double>& values) = 0;
   virtual std::vector<double> load(const void* from, std::int64_t n) = 0;

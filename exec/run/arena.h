@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "exec/kernel_device.h"
 #include "model/plan/layout.h"
 #include "model/plan/plan.h"
 
@@ -13,14 +14,15 @@ namespace rehearse::exec {
 
 class Arena {
  public:
-  // poison: fill freed buffers with NaNs, so that a use after free shows. Throws where the machine
-  // does not give the memory: that ends the job with the reason.
-  Arena(const RankProgram& program, bool poison);
+  // In the device's memory. poison: fill freed buffers with NaNs, so that a use after free shows.
+  // Throws where the machine does not give the memory: that ends the job with the reason.
+  Arena(const RankProgram& program, KernelDevice& device, bool poison);
   // Goes on with the memory of another, whose persistent buffers are the same (keeps_state()) and
   // stay as they are. The figures below go on, too.
   Arena(const RankProgram& program, bool poison, Arena&& before);
 
   std::span<std::byte> at(BufferId buffer) const;
+  KernelDevice& device() const { return device_; }
   const Layout& layout() const { return layout_; }
 
   // Bookkeeping of transient buffers as ops begin and end.
@@ -32,35 +34,13 @@ class Arena {
   Bytes live_peak() const { return live_peak_; }
 
  private:
-  const RankProgram& program_;
-  bool poison_;
-  Layout layout_;
-  // Pages, which can be added to without a copy.
-  class Memory {
-   public:
-    Memory() = default;
-    Memory(Memory&& other) noexcept { swap(other); }
-    Memory& operator=(Memory&& other) noexcept {
-      swap(other);
-      return *this;
-    }
-    ~Memory();
-    void grow(std::size_t size);
-    std::byte* data() const { return data_; }
-    std::size_t size() const { return size_; }
-
-   private:
-    void swap(Memory& other) noexcept {
-      std::swap(data_, other.data_);
-      std::swap(size_, other.size_);
-    }
-    std::byte* data_ = nullptr;
-    std::size_t size_ = 0;
-  };
-
   void touch(std::size_t begin);
 
-  Memory memory_;
+  const RankProgram& program_;
+  KernelDevice& device_;
+  bool poison_;
+  Layout layout_;
+  std::unique_ptr<DeviceMemory> memory_;
   Bytes extent_, live_, live_peak_;
 };
 

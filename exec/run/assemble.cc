@@ -29,15 +29,16 @@ std::map<ParameterId, Owner> owners_of(const Plan& plan) {
   return owners;
 }
 
-std::vector<std::byte> copy_of(const std::byte* begin, std::int64_t bytes) {
-  return {begin, begin + bytes};
+// This rank's, wherever it lies.
+std::vector<std::byte> copy_of(KernelDevice& device, const std::byte* begin, std::int64_t bytes) {
+  return read(device, {begin, static_cast<std::size_t>(bytes)});
 }
 
 // One rank's bytes, on every rank.
 std::vector<std::byte> share(RankId owner, const std::byte* own, std::int64_t bytes,
-                             Transport& transport) {
+                             KernelDevice& device, Transport& transport) {
   if (transport.rank() == owner) {
-    std::vector<std::byte> flat = copy_of(own, bytes);
+    std::vector<std::byte> flat = copy_of(device, own, bytes);
     for (std::size_t r = 0; r < transport.size(); ++r) {
       if (RankId(r) != owner) wait_for(transport, transport.send(RankId(r), kParameterTag, flat));
     }
@@ -79,13 +80,14 @@ const std::byte* own_flat(const Plan& plan, RankId rank, ParameterId first, cons
 // All of a class, put together from the shares of its holders.
 std::vector<std::byte> join_shares(const ParameterClass& held, const Content& content,
                                    const Group& group, const std::byte* own,
-                                   std::int64_t element_bytes, Transport& transport) {
+                                   std::int64_t element_bytes, KernelDevice& device,
+                                   Transport& transport) {
   std::vector<std::byte> flat(static_cast<std::size_t>(held.elements * element_bytes));
   const bool is_shard = content.is_shard(held);
   const std::int64_t elements = is_shard ? shard_elements(held) : held.elements;
   for (std::size_t m = 0; m < group.members.size(); ++m) {
     const std::vector<std::byte> part =
-        share(group.members[m], own, elements * element_bytes, transport);
+        share(group.members[m], own, elements * element_bytes, device, transport);
     std::int64_t begin = 0;
     for (const std::int64_t end : held.buckets) {
       const ElementRange chunk = chunk_of(begin, end, group.members.size(), m);
@@ -117,8 +119,8 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, const 
     const std::vector<std::byte> flat =
         content.is_shared_out(held)
             ? join_shares(held, content, group_at(plan, owner.rank, *held.group), mine,
-                          element_bytes, transport)
-            : share(owner.rank, mine, held.elements * element_bytes, transport);
+                          element_bytes, own.device(), transport)
+            : share(owner.rank, mine, held.elements * element_bytes, own.device(), transport);
     auto at = flat.begin();
     for (const ParameterId id : held.parameters) {
       const auto end = at + net.parameters[id.index()].shape.elements() * element_bytes;
@@ -149,9 +151,12 @@ std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own) {
     const ParameterClass& held = program.parameter_classes[c];
     const bool sharded = held.sharding == Sharding::parameters;
     const std::int64_t elements = sharded ? shard_elements(held) : held.elements;
-    const std::string_view text(
-        reinterpret_cast<const char*>(own.flat_weights(ParameterClassId(c))),
-        static_cast<std::size_t>(elements * element_bytes));
+    const Mirror weights =
+        Mirror::of_device(own.device(), {own.flat_weights(ParameterClassId(c)),
+                                         static_cast<std::size_t>(elements * element_bytes)});
+    weights.download();
+    const std::string_view text(reinterpret_cast<const char*>(weights.on_host()),
+                                weights.host_bytes().size());
     std::string name = std::to_string(held.parameters.front().value());
     // Between synchronisations every holder has weights of its own.
     const bool is_own = held.group && !copies_agree(plan);

@@ -1,7 +1,5 @@
 #include "exec/run/carried_state.h"
 
-#include <cstring>
-
 #include "exec/run/tags.h"
 #include "exec/run/wait.h"
 #include "model/base/check.h"
@@ -26,12 +24,13 @@ CarriedState::CarriedState(const Parameters& before) {
     const auto arrays = before.state_of(id).arrays();
     Copy& copy = copies_[id];
     for (std::size_t k = 0; k < arrays.size(); ++k)
-      copy[k].assign(arrays[k].begin(), arrays[k].end());
+      copy[k] = read(before.device(), arrays[k]);
   }
 }
 
 void CarriedState::hand_over(const Transition& transition, Moments moments, const Parameters& after,
                              Transport& transport) const {
+  KernelDevice& device = after.device();
   std::vector<Request> requests;
   for (const StateMove& move : transition.moves) {
     for (const ParameterId id : move.parameters) {
@@ -54,12 +53,13 @@ void CarriedState::hand_over(const Transition& transition, Moments moments, cons
     for (std::size_t k = 0; k < arrays.size(); ++k) {
       if (arrays[k].empty()) continue;
       if (is_moment(k) && moments == Moments::reset) {
-        std::memset(arrays[k].data(), 0, arrays[k].size());
+        device.fill(arrays[k].data(), std::byte{}, arrays[k].size());
       } else if (own != copies_.end() && !own->second[k].empty()) {
-        std::memcpy(arrays[k].data(), own->second[k].data(), arrays[k].size());
+        device.copy(arrays[k].data(), own->second[k].data(), arrays[k].size());
       }
     }
   }
+  device.wait();
   for (const Request request : requests)
     wait_for(transport, request);
 }

@@ -1,7 +1,6 @@
 #include "exec/run/collective.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "model/base/check.h"
 
@@ -10,10 +9,6 @@ namespace {
 
 Bytes size_of(std::span<const std::byte> range) {
   return Bytes::bytes(static_cast<std::int64_t>(range.size()));
-}
-
-void copy(std::span<std::byte> into, std::span<const std::byte> from) {
-  if (!from.empty()) std::memcpy(into.data(), from.data(), from.size());
 }
 
 }  // namespace
@@ -35,6 +30,10 @@ CollectiveRun::CollectiveRun(Transport& transport, Backend& backend, const Group
       steps_(steps_of(shape, member_, elements_)) {
   if (kind_ == CollectiveKind::all_gather && !memory_.shard.empty())
     copy(own_chunk(), memory_.shard.first(own_chunk().size()));
+}
+
+void CollectiveRun::copy(std::span<std::byte> into, std::span<const std::byte> from) {
+  backend_.device().copy(into.data(), from.data(), from.size());
 }
 
 std::span<std::byte> CollectiveRun::bytes(const ElementRange& range) const {

@@ -41,6 +41,7 @@ class CollectiveRun {
   std::span<std::byte> room_of_step() const;
   void add_up(const ElementRange& chunk);
   void finish();
+  void copy(std::span<std::byte> into, std::span<const std::byte> from);
   std::span<std::byte> own_chunk() const;
   std::span<std::byte> bytes(const ElementRange& range) const;
 

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <functional>
 #include <limits>
 #include <map>
 
 #include "exec/run/net_passes.h"
-#include "model/base/bfloat16.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kSamples = 50;            // of one forward pass
 constexpr std::int64_t kCalibrationPasses = 20;  // 1,000 samples
+constexpr std::int64_t kLogits = 1 << 20;        // looked at at a time
 constexpr double kEpsilon = 1e-5;                // of batch norm, as the kernels have it
 
 // A batch norm's statistics, summed over calibration passes.
@@ -29,42 +31,19 @@ struct Statistics {
   }
 };
 
-// y = (x - mean) / sqrt(variance + eps) * scale + shift, per channel; rounded once.
-template <class Real>
-void normalize(const Statistics& statistics, const KernelArguments& arguments, std::int64_t rows) {
-  const std::size_t channels = statistics.mean.size();
-  const auto* scale = static_cast<const Real*>(arguments.parameters[0]);
-  const auto* shift = static_cast<const Real*>(arguments.parameters[1]);
-  std::vector<Wide<Real>> factor(channels), offset(channels);
-  for (std::size_t c = 0; c < channels; ++c) {
+// y = (x - mean) / sqrt(variance + eps) * scale + shift, per channel.
+void normalize(Backend& backend, const Statistics& statistics, const KernelArguments& arguments,
+               std::int64_t rows) {
+  const auto channels = std::ssize(statistics.mean);
+  std::vector<double> factors = backend.load(arguments.parameters[0], channels);
+  std::vector<double> offsets = backend.load(arguments.parameters[1], channels);
+  for (std::size_t c = 0; c < factors.size(); ++c) {
     const double mean = statistics.mean[c] / statistics.passes;
     const double variance = statistics.variance[c] / statistics.passes;
-    factor[c] =
-        static_cast<Wide<Real>>(static_cast<double>(scale[c]) / std::sqrt(variance + kEpsilon));
-    offset[c] = static_cast<Wide<Real>>(static_cast<double>(shift[c]) -
-                                        mean * static_cast<double>(factor[c]));
+    factors[c] /= std::sqrt(variance + kEpsilon);
+    offsets[c] -= mean * factors[c];
   }
-  const auto* x = static_cast<const Real*>(arguments.inputs[0]);
-  auto* y = static_cast<Real*>(arguments.output);
-  for (std::int64_t r = 0; r < rows; ++r, x += channels, y += channels) {
-    for (std::size_t c = 0; c < channels; ++c)
-      y[c] = static_cast<Real>(x[c] * factor[c] + offset[c]);
-  }
-}
-
-void normalize(DataType type, const Statistics& statistics, const KernelArguments& arguments,
-               std::int64_t rows) {
-  switch (type) {
-    case DataType::bf16:
-      return normalize<BFloat16>(statistics, arguments, rows);
-    case DataType::fp32:
-      return normalize<float>(statistics, arguments, rows);
-    case DataType::fp64:
-      return normalize<double>(statistics, arguments, rows);
-    case DataType::fp16:
-      break;
-  }
-  REHEARSE_UNREACHABLE("no backend computes in fp16");
+  backend.scale_channels(arguments.output, arguments.inputs[0], factors, offsets, rows);
 }
 
 // A forward pass of the whole network.
@@ -80,10 +59,21 @@ class Forward {
     }
   }
 
-  void* input() { return passes_.at(net_.input); }
-  void* labels() { return passes_.at(net_.labels); }
+  // load(memory) fills them in.
+  void fill_input(const std::function<void(void*)>& load) { passes_.fill(net_.input, load); }
+  void fill_labels(const std::function<void(void*)>& load) { passes_.fill(net_.labels, load); }
+  std::int32_t label(std::int64_t number) {
+    std::int32_t label;
+    const auto size = static_cast<std::int64_t>(sizeof label);
+    std::memcpy(&label, passes_.on_host(net_.labels) + number * size, sizeof label);
+    return label;
+  }
   const void* losses() { return passes_.at(net_.loss); }
-  const void* logits() const { return logits_; }
+  // Of labels from `first` on.
+  std::vector<double> logits(std::int64_t first, std::int64_t labels) {
+    const std::int64_t skipped = first * classes_ * backend_.sizes().activation_bytes;
+    return backend_.load(static_cast<const std::byte*>(logits_) + skipped, labels * classes_);
+  }
   std::int64_t classes() const { return classes_; }
 
   // Batch norms use and collect the pass's own statistics ...
@@ -108,7 +98,7 @@ class Forward {
       const Layer& layer = layer_of(steps_[s]);
       const std::int64_t channels = layer.facts.parameters[0].shape.elements();
       const std::int64_t rows = kSamples * layer.facts.output.elements() / channels;
-      normalize(backend_.type(), statistics_.at(s), steps_[s].arguments, rows);
+      normalize(backend_, statistics_.at(s), steps_[s].arguments, rows);
     }
   }
 
@@ -135,13 +125,16 @@ struct Sums {
 // One pass's labels that count: the first `count` samples'.
 void score(Forward& forward, Backend& backend, std::int64_t labels, Sums& sums) {
   const auto losses = backend.load_statistics(forward.losses(), labels);
-  const auto logits = backend.load(forward.logits(), labels * forward.classes());
-  const auto* truth = static_cast<const std::int32_t*>(forward.labels());
-  for (std::int64_t l = 0; l < labels; ++l) {
-    const auto begin = logits.begin() + l * forward.classes();
-    const auto best = std::max_element(begin, begin + forward.classes()) - begin;
-    sums.right += best == truth[l] ? 1 : 0;
-    sums.loss += losses[static_cast<std::size_t>(l)];
+  const std::int64_t piece = std::max<std::int64_t>(1, kLogits / forward.classes());
+  for (std::int64_t begin = 0; begin < labels; begin += piece) {
+    const std::int64_t end = std::min(labels, begin + piece);
+    const auto logits = forward.logits(begin, end - begin);
+    auto row = logits.begin();
+    for (std::int64_t l = begin; l < end; ++l, row += forward.classes()) {
+      const auto best = std::max_element(row, row + forward.classes()) - row;
+      sums.right += best == forward.label(l) ? 1 : 0;
+      sums.loss += losses[static_cast<std::size_t>(l)];
+    }
   }
   sums.labels += labels;
 }
@@ -171,9 +164,10 @@ Sums add_up(const Sums& own, Transport& transport) {
 Evaluation evaluate(const Net& net, const Weights& weights, Backend& backend, Transport& transport,
                     EvaluationSource& source) {
   Forward forward(net, weights, backend);
-  source.load_test_labels(0, kSamples, forward.labels());
+  forward.fill_labels([&](void* into) { source.load_test_labels(0, kSamples, into); });
   for (std::int64_t pass = 0; pass < kCalibrationPasses; ++pass) {
-    source.load_training_input(pass * kSamples, kSamples, forward.input());
+    forward.fill_input(
+        [&](void* into) { source.load_training_input(pass * kSamples, kSamples, into); });
     forward.calibrate();
   }
   const auto ranks = static_cast<std::int64_t>(transport.size());
@@ -182,8 +176,8 @@ Evaluation evaluate(const Net& net, const Weights& weights, Backend& backend, Tr
   const std::int64_t end = samples * (rank + 1) / ranks;
   Sums sums;
   for (std::int64_t first = samples * rank / ranks; first < end; first += kSamples) {
-    source.load_test_input(first, kSamples, forward.input());
-    source.load_test_labels(first, kSamples, forward.labels());
+    forward.fill_input([&](void* into) { source.load_test_input(first, kSamples, into); });
+    forward.fill_labels([&](void* into) { source.load_test_labels(first, kSamples, into); });
     forward.infer();
     score(forward, backend, std::min(kSamples, end - first) * labels_per_sample(net), sums);
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <thread>
 
 #include "exec/run/tags.h"
 #include "model/base/check.h"
@@ -21,7 +22,8 @@ struct Executor::Running {
   std::optional<Request> message;
   std::optional<CollectiveRun> collective;
   std::size_t launched = 0;
-  bool moved = false;  // since it was last polled
+  std::optional<Mark> end;  // behind all of it, once it is queued
+  bool moved = false;       // since it was last polled
 };
 
 std::int64_t Executor::now_ns() {
@@ -37,7 +39,7 @@ Time Executor::now() const {
 Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
                    BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns)
     : Executor(plan, net, backend, transport, batches, options, origin_ns,
-               Arena(program_of(plan, transport.rank()), options.poison)) {
+               Arena(program_of(plan, transport.rank()), backend.device(), options.poison)) {
   if (options.initializes) parameters_.initialize(backend, plan.training.seed);
 }
 
@@ -55,6 +57,7 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
       rank_(transport.rank()),
       net_(net_of(plan, net, program_)),
       backend_(backend),
+      device_(backend.device()),
       transport_(transport),
       batches_(batches),
       options_(options),
@@ -83,7 +86,8 @@ double Executor::run_step(std::int64_t step) {
   std::int64_t idle_since = 0;
   while (ended_count_ < program_.ops.size()) {
     bool moved = false;
-    for (Lane& lane : lanes_)
+    waits_for_device_ = false;
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
       moved = poll(lane) || moved;
     if (moved) {
       transport_.reset_idle();
@@ -98,14 +102,24 @@ double Executor::run_step(std::int64_t step) {
 }
 
 // Issues, advances or ends the lane's op; whether anything happened.
-bool Executor::poll(Lane& lane) {
+bool Executor::poll(std::size_t number) {
+  Lane& lane = lanes_[number];
   if (lane.next == lane.ops.size()) return false;
   const OpId id = lane.ops[lane.next];
+  device_.select(number);
   if (!lane.running) {
     if (!is_ready(program_.ops[id.index()])) return false;
     issue(lane, id);
   }
-  if (!advance(*lane.running)) return lane.running->moved;
+  Running& running = *lane.running;
+  if (!running.end) {
+    if (!advance(running)) return running.moved;
+    running.end = device_.mark();
+  }
+  if (!device_.is_passed(*running.end)) {
+    waits_for_device_ = true;
+    return false;
+  }
   finish(lane);
   return true;
 }
@@ -148,7 +162,26 @@ void Executor::begin_collective(Running& running, const Op& op) {
   const Group& group = group_of(plan_, rank_, op);
   running.collective.emplace(transport_, of_squares ? *doubles_ : backend_, group,
                              shape_of(op, group.members.size()), collective_of(op),
-                             collective_tag(program_.lanes[op.lane.index()].kind), memory_of(op));
+                             collective_tag(program_.lanes[op.lane.index()].kind),
+                             of_squares ? squares_of(op) : memory_of(op));
+}
+
+CollectiveMemory Executor::squares_of(const Op& op) {
+  CollectiveMemory memory;
+  for (const Operand& operand : op.operands) {
+    const BufferKind kind = program_.buffers[operand.buffer.index()].kind;
+    if (kind == BufferKind::communication) memory.room = on_host(operand.buffer);
+    if (kind == BufferKind::squares) memory.values = on_host(operand.buffer);
+  }
+  return memory;
+}
+
+// Where the host works on a buffer that no kernel ever sees.
+std::span<std::byte> Executor::on_host(BufferId buffer) {
+  if (device_.shares_host_memory()) return arena_.at(buffer);
+  std::vector<std::byte>& bytes = host_buffers_[buffer];
+  bytes.resize(arena_.at(buffer).size());
+  return bytes;
 }
 
 CollectiveMemory Executor::memory_of(const Op& op) {
@@ -159,9 +192,8 @@ CollectiveMemory Executor::memory_of(const Op& op) {
     const std::span<std::byte> at = arena_.at(operand.buffer);
     if (buffer.kind == BufferKind::communication) memory.room = at;
     // Ranges of a class have a buffer of their own, or are a part of the flat one.
-    if (holds_range(buffer.kind) || buffer.kind == BufferKind::squares) memory.values = at;
+    if (holds_range(buffer.kind)) memory.values = at;
   }
-  if (is_of_squares(program_, op)) return memory;
   REHEARSE_CHECK(collective.parameter_class.has_value(), "a collective of a value");
   const ParameterClassId c = *collective.parameter_class;
   const bool of_weights = op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
@@ -182,7 +214,7 @@ CollectiveMemory Executor::memory_of(const Op& op) {
   return memory;
 }
 
-// Whether the op is finished.
+// Whether all of the op is queued, and its messages are done.
 bool Executor::advance(Running& running) {
   running.moved = false;
   const Op& op = program_.ops[running.op.index()];
@@ -203,7 +235,7 @@ bool Executor::advance(Running& running) {
     case OpKind::backward_input:
     case OpKind::backward_weight:
     case OpKind::recompute:
-      return advance_compute(running);
+      return launch_next(running);
     case OpKind::accumulate:
       accumulate(op);
       return true;
@@ -230,18 +262,14 @@ bool Executor::advance(Running& running) {
 }
 
 // One kernel at a time, so that messages are looked after in between.
-bool Executor::advance_compute(Running& running) {
+bool Executor::launch_next(Running& running) {
   const std::vector<Launch>& launches = compute_.launches(running.op);
   if (running.launched < launches.size()) {
     const Launch& launch = launches[running.launched++];
     launch.kernel->run(launch.arguments);
     running.moved = true;
   }
-  if (running.launched < launches.size()) return false;
-  check_finite(running.op);
-  if (const void* losses = compute_.losses(running.op); losses != nullptr)
-    note_loss(compute_of(program_.ops[running.op.index()]).micro_batch, losses);
-  return true;
+  return running.launched == launches.size();
 }
 
 // What passes hand on is little beside what they compute; what they keep to themselves shows in it.
@@ -308,13 +336,20 @@ void Executor::load(const Op& op) {
   const std::int64_t micro_batch = global_micro_batch(plan_, rank_, compute_of(op).micro_batch);
   for (const Operand& operand : op.operands) {
     const ValueId value = *program_.buffers[operand.buffer.index()].value;
-    void* into = arena_.at(operand.buffer).data();
+    const Mirror& mirror = mirror_of(operand.buffer);
     if (value == net_.input) {
-      batches_.load_input(step_, micro_batch, into);
+      batches_.load_input(step_, micro_batch, mirror.on_host());
     } else {
-      batches_.load_labels(step_, micro_batch, into);
+      batches_.load_labels(step_, micro_batch, mirror.on_host());
     }
+    mirror.upload();
   }
+}
+
+const Mirror& Executor::mirror_of(BufferId buffer) {
+  const auto known = mirrors_.find(buffer);
+  if (known != mirrors_.end()) return known->second;
+  return mirrors_.emplace(buffer, Mirror::of_device(device_, arena_.at(buffer))).first->second;
 }
 
 void Executor::accumulate(const Op& op) {
@@ -333,8 +368,8 @@ void Executor::clear(const Op& op) {
   const Clear& it = clear_of(op);
   const std::int64_t element = state_sizes(plan_.training).gradient;
   // All bits 0 are 0 in every type.
-  std::memset(arena_.at(op.operands[0].buffer).data() + it.begin * element, 0,
-              static_cast<std::size_t>((it.end - it.begin) * element));
+  device_.fill(arena_.at(op.operands[0].buffer).data() + it.begin * element, std::byte{},
+               static_cast<std::size_t>((it.end - it.begin) * element));
 }
 
 namespace {
@@ -367,13 +402,13 @@ void Executor::sum_squares(const Op& op) {
     }
   }
   const std::vector<double> numbers = is_exact ? exact.digits() : std::vector{fast};
-  std::memcpy(arena_.at(op.operands.front().buffer).data(), numbers.data(),
+  std::memcpy(on_host(op.operands.front().buffer).data(), numbers.data(),
               numbers.size() * sizeof(double));
 }
 
 // Of this rank's sum first, then of all.
 void Executor::note_norm(BufferId squares) {
-  const std::span<const std::byte> bytes = arena_.at(squares);
+  const std::span<const std::byte> bytes = on_host(squares);
   std::vector<double> numbers(bytes.size() / sizeof(double));
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
   const bool is_exact = plan_.training.reduction == Reduction::exact;
@@ -405,8 +440,7 @@ void Executor::step_outer(const Op& op) {
 void Executor::finish(Lane& lane) {
   const Running& running = *lane.running;
   const Op& op = program_.ops[running.op.index()];
-  if (op.kind == OpKind::sum_squares || is_of_squares(program_, op))
-    note_norm(op.operands.front().buffer);
+  note_results(running);
   for (const Operand& operand : op.operands) {
     if (operand.frees) arena_.free(operand.buffer);
   }
@@ -417,6 +451,17 @@ void Executor::finish(Lane& lane) {
   ++ended_count_;
   ++lane.next;
   lane.running.reset();
+}
+
+// Numbers that the host reads, now that they are there.
+void Executor::note_results(const Running& running) {
+  const Op& op = program_.ops[running.op.index()];
+  if (op.kind == OpKind::sum_squares || is_of_squares(program_, op))
+    note_norm(op.operands.front().buffer);
+  if (!is_pass(op.kind)) return;
+  check_finite(running.op);
+  if (const void* losses = compute_.losses(running.op); losses != nullptr)
+    note_loss(compute_of(op).micro_batch, losses);
 }
 
 void Executor::count(const Op& op, const CollectiveRun& collective) {
@@ -432,7 +477,12 @@ void Executor::wait(std::int64_t& idle_since) {
   if (idle_since == 0) idle_since = now;
   if (static_cast<double>(now - idle_since) * 1e-9 > options_.hang.seconds())
     transport_.abort(describe_wait());
-  transport_.idle();
+  // What a device does takes no core of this machine: there is little to gain by a longer nap.
+  if (waits_for_device_) {
+    std::this_thread::yield();
+  } else {
+    transport_.idle();
+  }
 }
 
 // "rank 3 made no progress for 300 s: it waits in op 17 (receive, tag 4)"

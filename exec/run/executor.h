@@ -2,9 +2,11 @@
 //
 // One thread per rank. Messages are non-blocking; between any two kernels the executor looks
 // whether a message has arrived and issues what has become ready, so that communication overlaps
-// compute as far as the plan lets it. All decisions are the plan's.
+// compute as far as the plan lets it. Every lane is a queue of the backend's device; an op has
+// ended when its queue has passed it. All decisions are the plan's.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -83,21 +85,25 @@ class Executor {
   Executor(const Plan& plan, const Net& net, Backend& backend, Transport& transport,
            BatchSource& batches, ExecutorOptions options, std::int64_t origin_ns, Arena&& arena);
 
-  bool poll(Lane& lane);
+  bool poll(std::size_t number);
   bool is_ready(const Op& op) const;
   void issue(Lane& lane, OpId id);
   bool advance(Running& running);
+  bool launch_next(Running& running);
   void finish(Lane& lane);
+  void note_results(const Running& running);
   void begin_transfer(Running& running, const Op& op);
   void begin_collective(Running& running, const Op& op);
   CollectiveMemory memory_of(const Op& op);
-  bool advance_compute(Running& running);
+  CollectiveMemory squares_of(const Op& op);
+  std::span<std::byte> on_host(BufferId buffer);
   void note_loss(MicroBatchId micro_batch, const void* losses);
   void check_finite(OpId op) const;
   std::optional<LayerId> first_infinite_layer(OpId op) const;
   bool is_finite(ValueId value, std::span<const std::byte> at) const;
   bool weights_are_finite() const;
   void load(const Op& op);
+  const Mirror& mirror_of(BufferId buffer);
   void accumulate(const Op& op);
   void clear(const Op& op);
   void sum_squares(const Op& op);
@@ -115,6 +121,7 @@ class Executor {
   const RankId rank_;
   const Net net_;
   Backend& backend_;
+  KernelDevice& device_;
   Transport& transport_;
   BatchSource& batches_;
   const ExecutorOptions options_;
@@ -130,6 +137,10 @@ class Executor {
   std::optional<double> gradient_norm_;
   // Adds sums of squares, which are doubles whatever the gradients are.
   std::unique_ptr<Backend> doubles_ = make_reference_backend(DataType::fp64);
+  // Of buffers that the host fills, and of sums of squares, with which it alone has to do.
+  std::map<BufferId, Mirror> mirrors_;
+  std::map<BufferId, std::vector<std::byte>> host_buffers_;
+  bool waits_for_device_ = false;
   std::vector<Span> spans_;
   Traffic traffic_;
 };

@@ -1,5 +1,7 @@
 #include "exec/run/global_gradient.h"
 
+#include <map>
+
 #include "exec/bind.h"
 #include "exec/run/net_passes.h"
 
@@ -24,8 +26,8 @@ class Gradient {
   }
 
   void add(BatchSource& batches, std::int64_t micro_batch) {
-    batches.load_input(step_, micro_batch, passes_.at(net_.input));
-    batches.load_labels(step_, micro_batch, passes_.at(net_.labels));
+    passes_.fill(net_.input, [&](void* into) { batches.load_input(step_, micro_batch, into); });
+    passes_.fill(net_.labels, [&](void* into) { batches.load_labels(step_, micro_batch, into); });
     for (BoundStep& step : steps_) {
       step.arguments.draws.first_sample = micro_batch * plan_.micro_batch_samples;
       step.run();
@@ -33,7 +35,11 @@ class Gradient {
     }
   }
 
-  Weights take() { return std::move(sum_); }
+  Weights take() {
+    for (const auto& [id, sum] : mirrors_)
+      sum.download();
+    return std::move(sum_);
+  }
 
  private:
   void complete(BoundStep& bound, Backend& backend) {
@@ -54,8 +60,9 @@ class Gradient {
         bound.arguments.adds_to_parameter_gradients = !sum.empty();
         sum.resize(static_cast<std::size_t>(net_.parameters[id.index()].shape.elements() *
                                             backend.sizes().activation_bytes));
+        mirrors_.try_emplace(id, Mirror::of_host(backend.device(), sum));
       }
-      bound.arguments.parameter_gradients.push_back(writes ? sum.data() : nullptr);
+      bound.arguments.parameter_gradients.push_back(writes ? mirrors_.at(id).on_device() : nullptr);
     }
   }
 
@@ -65,6 +72,7 @@ class Gradient {
   NetPasses passes_;
   std::vector<BoundStep> steps_;  // forward, then backward
   Weights sum_;
+  std::map<ParameterId, Mirror> mirrors_;  // of what is in it
 };
 
 }  // namespace

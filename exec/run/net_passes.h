@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -30,22 +30,27 @@ class NetPasses {
   // steps that it prepares.
   NetPasses(const Net& net, const Weights& weights, std::int64_t samples, Backend& backend);
 
-  // The network's input, labels or losses.
-  void* at(ValueId boundary) { return values_.at(boundary).data(); }
+  // The network's input, labels or losses, for kernels ...
+  std::byte* at(ValueId boundary) { return values_.at(boundary)->data(); }
+  // ... and for the host, which has load(memory) fill in input or labels and may read them again.
+  void fill(ValueId boundary, const std::function<void(void*)>& load);
+  const std::byte* on_host(ValueId boundary) { return mirrors_.at(boundary).on_host(); }
   // All steps of Pass::forward, or of Pass::backward, in the order they run.
   std::vector<BoundStep> prepare(Pass pass);
 
  private:
   Lowering lower_whole(Pass pass) const;
   std::byte* address(const Place& place, std::byte* scratch);
+  std::unique_ptr<DeviceMemory> room(Bytes size);
 
   const Net& net_;
-  const Weights& weights_;
   const std::int64_t samples_;
   Backend& backend_;
-  std::map<ValueId, std::vector<std::byte>> values_;
-  std::vector<std::byte> saved_;
-  std::deque<std::vector<std::byte>> scratch_;  // of every pass that was prepared
+  std::map<ParameterId, Mirror> weights_;
+  std::map<ValueId, std::unique_ptr<DeviceMemory>> values_;
+  std::map<ValueId, Mirror> mirrors_;  // of input and labels
+  std::unique_ptr<DeviceMemory> saved_;
+  std::vector<std::unique_ptr<DeviceMemory>> scratch_;  // of every pass that was prepared
 };
 
 }  // namespace rehearse::exec

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "model/base/check.h"
 #include "model/base/random.h"
@@ -14,6 +13,7 @@ Parameters::Parameters(const Plan& plan, RankId rank, const Net& net, const Aren
       rank_(rank),
       program_(program_of(plan, rank)),
       net_(net),
+      device_(arena.device()),
       sizes_(state_sizes(plan.training)),
       has_master_(sizes_.moment > sizes_.parameter),
       flat_(program_.parameter_classes.size()),
@@ -220,9 +220,9 @@ void Parameters::initialize(Backend& backend, std::uint64_t seed) const {
       keep(backend, place, begin, drawn);
     }
   }
-  reset_moments();
   for (std::size_t c = 0; c < flat_.size(); ++c)
     clear(flat_[c].outer_momentum, ParameterClassId(c));
+  reset_moments();
 }
 
 void Parameters::reset_moments() const {
@@ -230,6 +230,7 @@ void Parameters::reset_moments() const {
     for (void* moment : flat_[c].state.moments)
       clear(moment, ParameterClassId(c));
   }
+  device_.wait();
 }
 
 // Where there is such an array of the optimizers: also of what is parked, which nobody updates
@@ -238,7 +239,7 @@ void Parameters::clear(void* array, ParameterClassId c) const {
   if (array == nullptr) return;
   const ParameterClass& it = held(c);
   const std::int64_t elements = it.sharding == Sharding::none ? it.elements : shard_elements(it);
-  std::memset(array, 0, static_cast<std::size_t>(elements * sizes_.moment));
+  device_.fill(array, std::byte{}, static_cast<std::size_t>(elements * sizes_.moment));
 }
 
 void Parameters::keep(Backend& backend, const ParameterPlace& place, std::int64_t first,

@@ -40,6 +40,8 @@ class Parameters {
  public:
   Parameters(const Plan& plan, RankId rank, const Net& net, const Arena& arena);
 
+  // Whose memory it all lies in.
+  KernelDevice& device() const { return device_; }
   const std::map<ParameterId, ParameterPlace>& places() const { return places_; }
   // The persistent buffers: all of the class, or this rank's shard.
   std::byte* flat_weights(ParameterClassId c) const { return flat_[c.index()].weights; }
@@ -95,6 +97,7 @@ class Parameters {
   const RankId rank_;
   const RankProgram& program_;
   const Net& net_;
+  KernelDevice& device_;
   StateSizes sizes_;
   bool has_master_;
   std::map<ParameterId, ParameterPlace> places_;

@@ -67,7 +67,13 @@ std::uint64_t own_sum(const Plan& plan, const Net& net, RankId rank, const Param
   for (std::size_t c = 0; c < classes.size(); ++c) {
     const ParameterClass& held = classes[c];
     if (!held.is_held && !is_parked(held)) continue;
-    const std::byte* weights = own.flat_weights(ParameterClassId(c));
+    const std::int64_t elements =
+        held.sharding == Sharding::parameters ? shard_elements(held) : held.elements;
+    const Mirror mirror = Mirror::of_device(
+        own.device(),
+        {own.flat_weights(ParameterClassId(c)), static_cast<std::size_t>(elements * bytes)});
+    mirror.download();
+    const std::byte* const weights = mirror.on_host();
     if (!held.group) {
       sum += sum_of_range(net, held, 0, held.elements, weights, bytes);
       continue;

@@ -93,9 +93,6 @@ class OnednnBackend : public Backend {
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     onednn::divide(session_->team, reals(values), n, static_cast<float>(by));
   }
-  void fill_zero(void* values, std::int64_t n) override {
-    onednn::fill_zero(session_->team, reals(values), n);
-  }
   bool all_finite(const void* values, std::int64_t n) override {
     return reference_->all_finite(values, n);
   }
@@ -112,6 +109,10 @@ class OnednnBackend : public Backend {
   void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
                   const void* averages, std::int64_t n) override {
     onednn::outer_step(session_->team, outer, piece, reals(averages), n);
+  }
+  void scale_channels(void* y, const void* x, const std::vector<double>& factors,
+                      const std::vector<double>& offsets, std::int64_t rows) override {
+    reference_->scale_channels(y, x, factors, offsets, rows);
   }
   void store(void* into, const std::vector<double>& values) override {
     reference_->store(into, values);

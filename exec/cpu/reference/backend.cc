@@ -90,9 +90,6 @@ class ReferenceBackend : public Backend {
     for (std::int64_t i = 0; i < n; ++i)
       value[i] = static_cast<Real>(value[i] / static_cast<Wide<Real>>(by));
   }
-  void fill_zero(void* values, std::int64_t n) override {
-    std::fill_n(static_cast<Real*>(values), n, Real{});
-  }
 
   // 0 x is 0 for every finite x, and NaN for all others.
   bool all_finite(const void* values, std::int64_t n) override {
@@ -124,6 +121,12 @@ class ReferenceBackend : public Backend {
   void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
                   const void* averages, std::int64_t n) override {
     reference::outer_step(outer, piece, static_cast<const Real*>(averages), n);
+  }
+
+  void scale_channels(void* y, const void* x, const std::vector<double>& factors,
+                      const std::vector<double>& offsets, std::int64_t rows) override {
+    reference::scale_channels(static_cast<Real*>(y), static_cast<const Real*>(x), factors, offsets,
+                              rows);
   }
 
   void store(void* into, const std::vector<double>& values) override {

@@ -158,6 +158,10 @@ struct Kernels<SquaredError, Real> {
   static void backward(const SquaredError& loss, const Call<Real>& call);
 };
 
+// Rows of numbers per channel: y = factors x + offsets, in the type of statistics.
+template <class Real>
+void scale_channels(Real* y, const Real* x, const std::vector<double>& factors,
+                    const std::vector<double>& offsets, std::int64_t rows);
 // One step of the optimizer; its state is null where it keeps none.
 template <class Real>
 void step(const Update& update, Real* weights, const Real* gradients, const OptimizerState& state,

@@ -52,6 +52,24 @@ void Kernels<Bias, Real>::backward_weight(const Bias& bias, const Call<Real>& ca
   }
 }
 
+template <class Real>
+void scale_channels(Real* y, const Real* x, const std::vector<double>& factors,
+                    const std::vector<double>& offsets, std::int64_t rows) {
+  using Factor = Wide<Real>;
+  const std::vector<Factor> factor(factors.begin(), factors.end());
+  const std::vector<Factor> offset(offsets.begin(), offsets.end());
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::size_t c = 0; c < factor.size(); ++c)
+      *y++ = static_cast<Real>(*x++ * factor[c] + offset[c]);
+  }
+}
+template void scale_channels(float*, const float*, const std::vector<double>&,
+                             const std::vector<double>&, std::int64_t);
+template void scale_channels(double*, const double*, const std::vector<double>&,
+                             const std::vector<double>&, std::int64_t);
+template void scale_channels(BFloat16*, const BFloat16*, const std::vector<double>&,
+                             const std::vector<double>&, std::int64_t);
+
 template struct Kernels<Sum, float>;
 template struct Kernels<Sum, double>;
 template struct Kernels<Sum, BFloat16>;

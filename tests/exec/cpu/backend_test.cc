@@ -25,14 +25,18 @@ TEST_P(EveryBackend, HasItsName) {
   EXPECT_EQ(backend->name(), GetParam());
 }
 
-TEST_P(EveryBackend, AddsDividesAndClears) {
+TEST_P(EveryBackend, AddsAndDivides) {
   const Tensor sum = tensor({1, 2, 3}), term = tensor({5, 6, 7});
   backend->add(sum.data(), term.data(), 3);
   EXPECT_THAT(load(sum), ElementsAre(6, 8, 10));
   backend->divide(sum.data(), 3, 4);
   EXPECT_THAT(load(sum), ElementsAre(1.5, 2, 2.5));
-  backend->fill_zero(sum.data(), 2);
-  EXPECT_THAT(load(sum), ElementsAre(0, 0, 2.5));
+}
+
+TEST_P(EveryBackend, ScalesChannels) {
+  const Tensor x = tensor({1, 2, 3, 4}), y = tensor({0, 0, 0, 0});
+  backend->scale_channels(y.data(), x.data(), {2, 0.5}, {1, -1}, 2);
+  EXPECT_THAT(load(y), ElementsAre(3, 0, 7, 1));
 }
 
 Optimizer optimizer(std::variant<Sgd, Adam> rule, double weight_decay) {

@@ -17,7 +17,7 @@ TEST(Compute, RandomNumbersDependOnSeedStepLayerAndSample) {
   const RankProgram& program = program_of(plan, rank);
   const Net net = net_of(plan, *whole_net(plan), program);
   const auto backend = exec::make_reference_backend(DataType::fp64);
-  exec::Arena arena(program, false);
+  exec::Arena arena(program, exec::host_device(), false);
   const exec::Parameters parameters(plan, rank, net, arena);
   exec::ComputeProgram compute(plan, rank, net, *backend, arena, parameters);
   compute.begin_step(kStep);

@@ -395,7 +395,8 @@ TEST(LocalStepsOfSubnetworks, MoveTheirOuterStateWithTheUnits) {
     const auto backend = exec::make_reference_backend(DataType::fp64);
     const Net own = net_of(before, net, program_of(before, rank));
     const Net next = net_of(after, net, program_of(after, rank));
-    exec::Arena first(program_of(before, rank), true), second(program_of(after, rank), true);
+    exec::Arena first(program_of(before, rank), exec::host_device(), true);
+    exec::Arena second(program_of(after, rank), exec::host_device(), true);
     const exec::Parameters old(before, rank, own, first), got(after, rank, next, second);
     number_state(old, *backend);
     exec::CarriedState(old).hand_over(transition, Moments::keep, got, transport);
@@ -417,7 +418,7 @@ TEST(LocalStepsOfSubnetworks, KeepTheirVelocityWhereMomentsAreReset) {
   const Plan plan = executable(local(replicas(), 2, kOuter), 2, testing::mlp(), adamw());
   const Net net = *whole_net(plan);
   const auto backend = exec::make_reference_backend(DataType::fp64);
-  exec::Arena arena(program_of(plan, RankId(0)), true);
+  exec::Arena arena(program_of(plan, RankId(0)), exec::host_device(), true);
   const exec::Parameters parameters(plan, RankId(0), net, arena);
   number_state(parameters, *backend);
   parameters.reset_moments();

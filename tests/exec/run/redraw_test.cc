@@ -121,8 +121,8 @@ TEST_P(Redraw, LosesNothingOfTheState) {
   EXPECT_EQ(redrawn.evaluations.back().evaluation.loss, still.evaluations.back().evaluation.loss);
 }
 
-// What was parked is what it was when somebody holds it again: trained at no rate, weights are after
-// all draws what they were at first.
+// What was parked is what it was when somebody holds it again: trained at no rate, weights are
+// after all draws what they were at first.
 TEST_P(Redraw, BringsBackWhatWasParked) {
   if (GetParam().assignment == AssignmentKind::balanced) return;
   std::vector<Plan> draws = plans(Masking::forward);

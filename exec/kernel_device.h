@@ -1,0 +1,88 @@
+// Where kernels run: the memory that they work on and the queues that they stand in.
+//
+// What a backend or a device is told to do goes into the queue that was selected last and is done
+// in its order, perhaps after the call has returned; calls that return numbers wait for them.
+// Queues do not wait for one another: who needs in one queue what another brings waits for its mark
+// first. On the host everything is done when its call returns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace rehearse::exec {
+
+// A piece of memory, of the device or of the host for copies from and to it.
+class DeviceMemory {
+ public:
+  virtual ~DeviceMemory() = default;
+  virtual std::byte* data() const = 0;
+  virtual std::size_t size() const = 0;
+  // To so many bytes at least. Contents stay, addresses may change; nobody may be using it. Throws
+  // std::runtime_error where the machine does not give them.
+  virtual void grow(std::size_t size) = 0;
+};
+
+// A place in a queue: behind everything that stood there when it was asked for.
+struct Mark {
+  std::uint64_t id = 0;
+};
+
+class KernelDevice {
+ public:
+  virtual ~KernelDevice() = default;
+
+  // Whether the host may read and write this memory as its own.
+  virtual bool shares_host_memory() const = 0;
+  // Of undefined contents.
+  virtual std::unique_ptr<DeviceMemory> allocate(std::size_t bytes) = 0;
+  // The host's, such that copies from and to the device are fast and leave the host free meanwhile.
+  virtual std::unique_ptr<DeviceMemory> allocate_staging(std::size_t bytes) = 0;
+  // Whether the address lies in memory of this device that the host cannot touch.
+  virtual bool owns(const void* address) const = 0;
+
+  // Queued. One end or both may be the host's, which must stay as it is until the copy is done.
+  virtual void copy(void* into, const void* from, std::size_t bytes) = 0;
+  virtual void fill(void* into, std::byte value, std::size_t bytes) = 0;
+
+  // Queues are numbered from 0 and there when they are first selected.
+  virtual void select(std::size_t queue) = 0;
+  virtual Mark mark() = 0;
+  // A mark that was passed is forgotten.
+  virtual bool is_passed(Mark mark) = 0;
+  // Until everything in all queues is done.
+  virtual void wait() = 0;
+};
+
+KernelDevice& host_device();
+
+// Copies that are done when they return, after everything that is queued.
+void copy_now(KernelDevice& device, void* into, const void* from, std::size_t bytes);
+std::vector<std::byte> read(KernelDevice& device, std::span<const std::byte> from);
+
+// A piece of memory on both sides, host and device; one and the same where they share memory.
+class Mirror {
+ public:
+  // Beside a piece that is there already, on either side, and must stay there.
+  static Mirror of_device(KernelDevice& device, std::span<std::byte> piece);
+  static Mirror of_host(KernelDevice& device, std::span<std::byte> piece);
+
+  std::byte* on_host() const { return host_; }
+  std::byte* on_device() const { return at_device_; }
+  std::span<std::byte> host_bytes() const { return {host_, size_}; }
+
+  void upload() const;    // queued: host to device
+  void download() const;  // device to host, done on return
+
+ private:
+  Mirror(KernelDevice& device, std::size_t size) : device_(&device), size_(size) {}
+
+  KernelDevice* device_;
+  std::size_t size_;
+  std::byte *host_ = nullptr, *at_device_ = nullptr;
+  std::unique_ptr<DeviceMemory> own_;  // the side that was not there
+};
+
+}  // namespace rehearse::exec

@@ -1,0 +1,68 @@
+// A device as far away as an accelerator is, made of host memory: for tests of whoever runs
+// kernels.
+//
+// Its memory cannot be touched but by what it was told to do; that it does later, when somebody
+// asks how far it is, in the order of each queue and in any order among queues. Who looks at its
+// memory crashes, who does not wait gets wrong numbers.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "exec/backend.h"
+#include "model/base/random.h"
+
+namespace rehearse::testing {
+
+class FarDevice : public exec::KernelDevice {
+ public:
+  // seed: of the order among queues, and of how long it all takes.
+  explicit FarDevice(std::uint64_t seed);
+  ~FarDevice() override;
+
+  bool shares_host_memory() const override { return false; }
+  std::unique_ptr<exec::DeviceMemory> allocate(std::size_t bytes) override;
+  std::unique_ptr<exec::DeviceMemory> allocate_staging(std::size_t bytes) override;
+  bool owns(const void* address) const override;
+  void copy(void* into, const void* from, std::size_t bytes) override;
+  void fill(void* into, std::byte value, std::size_t bytes) override;
+  void select(std::size_t queue) override;
+  exec::Mark mark() override;
+  bool is_passed(exec::Mark mark) override;
+  void wait() override;
+
+  // Puts work into the selected queue.
+  void enqueue(std::function<void()> task) { queues_[selected_].push_back(std::move(task)); }
+  // Does what the selected queue has, then this.
+  void run_now(const std::function<void()>& task);
+
+ private:
+  class Region;
+  struct Place {
+    std::size_t queue;
+    std::size_t done;  // tasks of the queue that must be
+  };
+  std::byte* take(std::size_t bytes);
+  void give_back(std::byte* begin, std::size_t bytes);
+  template <class Work>
+  void touch(Work work);
+  void run_front(std::size_t queue);
+
+  std::byte* pages_ = nullptr;
+  std::size_t used_ = 0;  // bytes of them
+  std::vector<std::deque<std::function<void()>>> queues_ =
+      std::vector<std::deque<std::function<void()>>>(1);
+  std::vector<std::size_t> done_ = std::vector<std::size_t>(1);  // tasks, by queue
+  std::map<std::uint64_t, Place> marks_;
+  std::uint64_t last_mark_ = 0;
+  std::size_t selected_ = 0;
+  Random random_;
+};
+
+// The reference's kernels on a device that must outlive it.
+std::unique_ptr<exec::Backend> make_far_backend(DataType type, FarDevice& device);
+
+}  // namespace rehearse::testing
