@@ -20,6 +20,11 @@ class PlanSource {
   // Whether this step's plan is another than the last one's: the same answer on all ranks, without
   // messages.
   virtual bool changes_at(std::int64_t step) const = 0;
+  // Whether masks are drawn anew for it; the same in that.
+  virtual bool redraws_at(std::int64_t step) const {
+    (void)step;
+    return false;
+  }
   // What becomes of the optimizer's moments where this step's plan is another than the last one's.
   virtual Moments moments_at(std::int64_t step) {
     (void)step;

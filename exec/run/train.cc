@@ -140,6 +140,7 @@ class Training {
                                              options_.executor, common_origin(transport_));
     } else {
       end_stretch();
+      if (plans_.redraws_at(step)) ++run_.transitions.count;
       change_to(*next, plans_.moments_at(step));
       executor_->skip_ns(pause_since(begin));
     }
@@ -172,7 +173,6 @@ class Training {
     const std::int64_t begin = Executor::now_ns();
     carried.hand_over(transition, moments, executor_->parameters(), transport_);
     transport_.barrier();
-    ++run_.transitions.count;
     run_.transitions.received += transition.total();
     run_.transitions.time += Seconds::seconds(1e-9 * static_cast<double>(pause_since(begin)));
   }

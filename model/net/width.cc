@@ -397,6 +397,17 @@ std::string names_of(const std::vector<WidthAxis>& axes) {
   return names;
 }
 
+// Those with channels enough everywhere: "; 'axes: [hidden]' works".
+std::string other_axes(const std::vector<Width>& widths, std::int64_t units) {
+  std::vector<WidthAxis> good, bad;
+  for (const Width& width : widths)
+    (width.channels >= units ? good : bad).push_back(width.axis);
+  std::erase_if(good, [&](WidthAxis axis) { return std::count(bad.begin(), bad.end(), axis) > 0; });
+  std::sort(good.begin(), good.end());
+  good.erase(std::unique(good.begin(), good.end()), good.end());
+  return good.empty() ? "" : fmt::format("; 'axes: [{}]' works", names_of(good));
+}
+
 Result<Net> split_widths(const Net& full, const UnitRule& rule) {
   std::vector<Width> widths = Finder(full).run();
   if (widths.empty()) {
@@ -427,8 +438,8 @@ Result<Net> split_widths(const Net& full, const UnitRule& rule) {
     const Layer& first = full.layers[width.layers.front().index()];
     return error(
         fmt::format("{} has {} channels or groups of heads, fewer than the {} units that it "
-                    "is cut into",
-                    first.name, width.channels, rule.of_width));
+                    "is cut into{}",
+                    first.name, width.channels, rule.of_width, other_axes(widths, rule.of_width)));
   }
   return Splitter(full, std::move(widths), rule.of_width).run();
 }

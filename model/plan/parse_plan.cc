@@ -245,6 +245,11 @@ class Parser {
       const Word survival = line.field("survival");
       if (!(real(survival) > 0 && real(survival) <= 1)) expected("a probability above 0", survival);
       plan_.survival = real(survival);
+    } else if (keyword == "redraw") {
+      line.literal("redraw");
+      const Word every = line.field("every");
+      if (integer(every) < 1) expected("1 step or more", every);
+      plan_.redraw = integer(every);
     } else if (keyword == "local_steps") {
       read_local_steps(line);
     } else if (keyword == "outer") {

@@ -311,6 +311,9 @@ struct Plan {
   // in a step those that it has drawn, the last one with this probability (survival_of()); it adds
   // zeros to the gradients of the others. A plan is of one draw.
   std::optional<double> survival = std::nullopt;
+  // Steps after which another plan takes this one's place, of the same strategy with masks drawn
+  // anew; none: this one's stay.
+  std::optional<std::int64_t> redraw = std::nullopt;
   StageCosts stage_costs;  // as used; empty if they were not
   std::vector<Group> groups;
   std::vector<RankProgram> programs;

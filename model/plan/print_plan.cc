@@ -69,6 +69,7 @@ class Printer {
     units(plan.units);
     if (plan.masking != Masking::forward) line("masking {}", to_string(plan.masking));
     if (plan.averaging != Averaging::holders) line("averaging {}", to_string(plan.averaging));
+    if (plan.redraw) line("redraw every={}", *plan.redraw);
     local_steps(plan);
     if (plan.survival) line("stochastic_depth survival={}", exact(*plan.survival));
     line("micro_batch samples={}", plan.micro_batch_samples);

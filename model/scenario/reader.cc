@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <tuple>
 
 #include "model/base/text.h"
@@ -164,7 +165,8 @@ std::optional<std::int64_t> read_count(const Value& value, Problems& problems, R
 }
 
 std::optional<double> read_number(const Value& value, Problems& problems, double least) {
-  const std::string what = fmt::format("a number of at least {:g}", least);
+  const bool is_any = least == std::numeric_limits<double>::lowest();
+  const std::string what = is_any ? "a number" : fmt::format("a number of at least {:g}", least);
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
   const auto number =
       value.quoted || has_leading_zero(value.text) ? std::nullopt : parse_number(value.text);

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 
+#include "model/base/text.h"
 #include "model/scenario/sections.h"
 #include "model/schedule/pipeline.h"
 
@@ -20,7 +22,14 @@ std::optional<AxisSize> read_axis(const Value& value, Problems& problems) {
 std::optional<Fraction> read_fraction(const Value& value, Problems& problems) {
   const auto fraction = value.kind == Kind::scalar ? parse_fraction(value.text) : std::nullopt;
   if (fraction && fraction->denominator <= kMostDevices) return fraction;
-  expected("a fraction above 0 and up to 1, such as 0.5 or 2/3", value, problems);
+  const auto number = value.kind == Kind::scalar ? parse_number(value.text) : std::nullopt;
+  if (fraction || (number && *number > 0 && *number <= 1)) {
+    expected(
+        fmt::format("a share of up to {} workers exactly, such as 1/3 for 0.333...", kMostDevices),
+        value, problems);
+  } else {
+    expected("a fraction above 0 and up to 1, such as 0.5 or 2/3", value, problems);
+  }
   return std::nullopt;
 }
 
@@ -131,7 +140,7 @@ std::optional<double> read_share(const Value& value, Problems& problems) {
 }
 
 std::optional<double> read_above_zero(const Value& value, Problems& problems) {
-  const auto number = read_number(value, problems, 0.0);
+  const auto number = read_number(value, problems, std::numeric_limits<double>::lowest());
   if (!number || *number > 0) return number;
   expected("a number above 0", value, problems);
   return std::nullopt;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/pending/disjoint_sets.hpp>
 #include <cmath>
-#include <map>
 #include <numeric>
 #include <optional>
 
@@ -19,30 +18,60 @@ constexpr std::uint64_t kAssignmentStream = 0x61737369676e0000;
 // Beyond this many workers the spectral gap, O(N^3) for each of many moves, is not looked at.
 constexpr std::int64_t kLargestGap = 16;
 
-std::vector<std::size_t> starting_order(const Net& net, const std::vector<double>& loads,
-                                        std::uint64_t seed) {
+// A draw's random numbers.
+Random random_of(const AssignmentDraw& draw) {
+  return Random(draw.seed, kAssignmentStream + static_cast<std::uint64_t>(draw.number));
+}
+
+// Those with the same load and shape, which may stand for one another, largest loads first.
+std::vector<std::vector<std::size_t>> classes_of(const Net& net, const std::vector<double>& loads,
+                                                 Random& random) {
   std::vector<std::size_t> order(net.units.size());
   std::iota(order.begin(), order.end(), 0);
-  Random random(seed, kAssignmentStream);
   random.shuffle(std::span(order));
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     if (loads[a] != loads[b]) return loads[a] > loads[b];
     return net.units[a].shape_class < net.units[b].shape_class;
   });
-  return order;
+  std::vector<std::vector<std::size_t>> classes;
+  for (const std::size_t unit : order) {
+    const bool goes_on =
+        !classes.empty() && loads[classes.back().front()] == loads[unit] &&
+        net.units[classes.back().front()].shape_class == net.units[unit].shape_class;
+    if (!goes_on) classes.emplace_back();
+    classes.back().push_back(unit);
+  }
+  return classes;
 }
 
-Assignment cyclic_windows(const std::vector<std::size_t>& order, std::int64_t workers,
-                          std::int64_t holders) {
-  Assignment assignment{workers, {}};
-  assignment.holders.assign(order.size(), std::vector<bool>(static_cast<std::size_t>(workers)));
-  for (std::size_t q = 0; q < order.size(); ++q) {
-    for (std::int64_t k = 0; k < holders; ++k) {
-      const auto worker = (static_cast<std::int64_t>(q) + k) % workers;
-      assignment.holders[order[q]][static_cast<std::size_t>(worker)] = true;
+// Window after window, around the workers in this order. In later draws every class begins
+// anywhere: where each has one unit there would be nothing else to draw.
+Assignment cyclic_windows(const std::vector<std::vector<std::size_t>>& classes,
+                          const std::vector<std::size_t>& workers, std::int64_t holders,
+                          const AssignmentDraw& draw, Random& random) {
+  Assignment assignment{std::ssize(workers), {}};
+  std::size_t units = 0, start = 0;
+  for (const auto& units_of_class : classes)
+    units += units_of_class.size();
+  assignment.holders.assign(units, std::vector<bool>(workers.size()));
+  for (const auto& units_of_class : classes) {
+    if (draw.number > 0) start = random.below(workers.size());
+    for (const std::size_t unit : units_of_class) {
+      for (std::size_t k = 0; k < static_cast<std::size_t>(holders); ++k)
+        assignment.holders[unit][workers[(start + k) % workers.size()]] = true;
+      ++start;
     }
   }
   return assignment;
+}
+
+// In what order windows go around them: in later draws in any.
+std::vector<std::size_t> workers_in_turn(std::int64_t workers, const AssignmentDraw& draw,
+                                         Random& random) {
+  std::vector<std::size_t> order(static_cast<std::size_t>(workers));
+  std::iota(order.begin(), order.end(), 0);
+  if (draw.number > 0) random.shuffle(std::span(order));
+  return order;
 }
 
 // `given` goes from worker `from` to worker `to`; `taken`, if any, the other way.
@@ -211,6 +240,19 @@ double saved_bytes(const Net& net) {
       lower(net, SegmentId(0), end, Pass::forward, 1, ElementSizes{}).saved.bytes());
 }
 
+// shares: of the load, by worker, relative to one another.
+Assignment level_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
+                       std::int64_t holders, const AssignmentDraw& draw,
+                       const std::vector<double>& shares) {
+  REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders,
+                 workers);
+  Random random = random_of(draw);
+  const auto classes = classes_of(net, loads, random);
+  const auto turn = workers_in_turn(workers, draw, random);
+  Assignment start = cyclic_windows(classes, turn, holders, draw, random);
+  return Leveller(std::move(start), loads, shares).run();
+}
+
 }  // namespace
 
 std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking) {
@@ -235,23 +277,42 @@ std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking)
 }
 
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
-                        std::int64_t holders, std::uint64_t seed,
-                        const std::vector<double>& shares) {
-  REHEARSE_CHECK(holders >= 1 && holders <= workers, "{} holders among {} workers", holders,
-                 workers);
-  Assignment start = cyclic_windows(starting_order(net, loads, seed), workers, holders);
+                        std::int64_t holders, const AssignmentDraw& draw) {
   const std::vector<double> alike(static_cast<std::size_t>(workers), 1.0);
-  return Leveller(std::move(start), loads, shares.empty() ? alike : shares).run();
+  return level_units(net, loads, workers, holders, draw, alike);
+}
+
+Assignment assign_units(const Net& net, const std::vector<double>& loads,
+                        const std::vector<double>& coverages, const AssignmentDraw& draw) {
+  const double all = std::accumulate(coverages.begin(), coverages.end(), 0.0);
+  std::vector<std::size_t> partial;
+  std::vector<double> shares;
+  for (std::size_t worker = 0; worker < coverages.size(); ++worker) {
+    if (coverages[worker] == 1) continue;
+    partial.push_back(worker);
+    shares.push_back(coverages[worker]);
+  }
+  Assignment assignment{std::ssize(coverages), {}};
+  assignment.holders.assign(loads.size(), std::vector<bool>(coverages.size(), true));
+  if (partial.empty()) return assignment;
+  const std::int64_t holders = std::llround(all) - std::ssize(coverages) + std::ssize(partial);
+  const Assignment others = level_units(net, loads, std::ssize(partial), holders, draw, shares);
+  for (std::size_t unit = 0; unit < loads.size(); ++unit) {
+    for (std::size_t k = 0; k < partial.size(); ++k)
+      assignment.holders[unit][partial[k]] = others.holders[unit][k];
+  }
+  return assignment;
 }
 
 Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,
-                         std::uint64_t seed) {
+                         const AssignmentDraw& draw) {
   const auto all = static_cast<std::size_t>(workers);
   REHEARSE_CHECK(net.units.size() % all == 0, "{} units of widths for {} workers", net.units.size(),
                  workers);
   Assignment assignment{workers, {}};
   assignment.holders.assign(net.units.size(), std::vector<bool>(all));
-  Random random(seed, kAssignmentStream);
+  Random random = random_of(draw);
+  const auto turn = workers_in_turn(workers, draw, random);
   std::size_t start = 0;
   for (std::size_t first = 0; first < net.units.size(); first += all) {
     std::vector<std::size_t> order(all);
@@ -262,36 +323,13 @@ Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t hold
                      [&](std::size_t a, std::size_t b) { return channels(a) > channels(b); });
     for (std::size_t q = 0; q < all; ++q) {
       for (std::size_t k = 0; k < static_cast<std::size_t>(holders); ++k)
-        assignment.holders[order[q]][(start + q + k) % all] = true;
+        assignment.holders[order[q]][turn[(start + q + k) % all]] = true;
     }
     const auto smallest = channels(order.back());
     start += static_cast<std::size_t>(std::count_if(
         order.begin(), order.end(), [&](std::size_t unit) { return channels(unit) > smallest; }));
   }
   return assignment;
-}
-
-Assignment drawn_anew(const Assignment& assignment, const std::vector<double>& shares,
-                      std::uint64_t seed, std::int64_t draw) {
-  if (draw == 0) return assignment;
-  const auto all = static_cast<std::size_t>(assignment.workers);
-  std::map<double, std::vector<std::size_t>> alike;  // by share
-  for (std::size_t worker = 0; worker < all; ++worker)
-    alike[shares.empty() ? 1 : shares[worker]].push_back(worker);
-  std::vector<std::size_t> place(all);
-  Random random(seed, kAssignmentStream + static_cast<std::uint64_t>(draw));
-  for (const auto& [share, workers] : alike) {
-    std::vector<std::size_t> changed = workers;
-    random.shuffle(std::span(changed));
-    for (std::size_t k = 0; k < workers.size(); ++k)
-      place[workers[k]] = changed[k];
-  }
-  Assignment result = assignment;
-  for (std::size_t unit = 0; unit < assignment.holders.size(); ++unit) {
-    for (std::size_t worker = 0; worker < all; ++worker)
-      result.holders[unit][place[worker]] = assignment.holders[unit][worker];
-  }
-  return result;
 }
 
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker) {

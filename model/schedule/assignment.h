@@ -5,7 +5,8 @@
 // carried on from one class of equal shapes to the next and the order within a class drawn from the
 // seed; then single holders are moved, or two exchanged, while that lowers the largest load, and
 // after that while it widens the spectral gap and leaves the largest load within 5 % of the lowest
-// found.
+// found. Where masks are drawn anew, every draw after the first has orders and windows of its own,
+// so that parts of the network meet in other subnetworks, on other workers.
 #pragma once
 
 #include <cstdint>
@@ -24,22 +25,25 @@ struct Assignment {
 // The load of each unit, per sample: FLOPs, parameters or bytes kept for backward.
 std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking);
 
-// Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough. shares:
-// by worker, of the load, relative to the mean; empty: all alike.
+// Which of the assignments that a seed gives.
+struct AssignmentDraw {
+  std::uint64_t seed = 0;
+  std::int64_t number = 0;
+};
+
+// Exactly `holders` per unit; connected whenever holders >= 2 and there are units enough.
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,
-                        std::int64_t holders, std::uint64_t seed,
-                        const std::vector<double>& shares = {});
+                        std::int64_t holders, const AssignmentDraw& draw);
+// The same for workers that are to have different shares of the load; who is to have all of it
+// holds every unit. coverages: by worker; their sum is the number of holders.
+Assignment assign_units(const Net& net, const std::vector<double>& loads,
+                        const std::vector<double>& coverages, const AssignmentDraw& draw);
 
 // Of units of widths (model/net/width.h), as many in each width as there are workers: those of
 // every width go once around the workers, in windows of `holders`, so that each worker has the same
-// share of each. Larger units first, where the last width's ended; equal ones as the seed draws.
+// share of each. Larger units first, where the last width's ended; equal ones as is drawn.
 Assignment assign_widths(const Net& net, std::int64_t workers, std::int64_t holders,
-                         std::uint64_t seed);
-
-// The same with the workers changed about, as the seed draws for the n-th time (n = 0: not at all).
-// Those with equal shares of the load change among themselves; empty: all.
-Assignment drawn_anew(const Assignment& assignment, const std::vector<double>& shares,
-                      std::uint64_t seed, std::int64_t draw);
+                         const AssignmentDraw& draw);
 
 Subnetwork subnetwork_of(const Assignment& assignment, std::int64_t worker);
 // By worker.

@@ -5,7 +5,10 @@
 #include <boost/graph/sequential_vertex_coloring.hpp>
 #include <map>
 #include <numeric>
+#include <set>
 #include <tuple>
+
+#include "model/base/random.h"
 
 namespace rehearse {
 namespace {
@@ -64,23 +67,126 @@ std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, s
   return buckets;
 }
 
-// Buckets in order of readiness -> their colours.
-std::vector<std::size_t> colour(const std::vector<Bucket>& buckets,
-                                const std::vector<HolderClass>& classes) {
-  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::undirectedS>;
-  Graph graph(buckets.size());
-  for (std::size_t a = 0; a < buckets.size(); ++a) {
-    for (std::size_t b = a + 1; b < buckets.size(); ++b) {
-      if (conflict(classes[buckets[a].holder_class], classes[buckets[b].holder_class])) {
-        boost::add_edge(a, b, graph);
+// Colours buckets, which stand in order of readiness, so that those that conflict differ.
+class Colouring {
+ public:
+  Colouring(const std::vector<Bucket>& buckets, const std::vector<HolderClass>& classes)
+      : graph_(buckets.size()), colours_(buckets.size(), 0) {
+    for (std::size_t a = 0; a < buckets.size(); ++a) {
+      for (std::size_t b = a + 1; b < buckets.size(); ++b) {
+        if (conflict(classes[buckets[a].holder_class], classes[buckets[b].holder_class]))
+          boost::add_edge(a, b, graph_);
       }
     }
+    fewest_ = most_of_a_rank(buckets, classes);
   }
-  std::vector<std::size_t> colours(buckets.size(), 0);
-  boost::sequential_vertex_coloring(
-      graph, boost::make_iterator_property_map(colours.begin(), get(boost::vertex_index, graph)));
-  return colours;
-}
+
+  // First by readiness. Where that takes more colours than the busiest rank has buckets, by
+  // saturation (DSATUR: Brelaz, "New methods to color the vertices of a graph", CACM 22, 1979),
+  // which goes around a circle of windows; then by iterated greedy (Culberson, Luo, "Exploring the
+  // k-colorable landscape with iterated greedy", DIMACS 26, 1996): colour by colour in another
+  // order never takes more, and often fewer. Colours are numbered by the mean readiness of their
+  // buckets.
+  std::vector<std::size_t> run() {
+    std::vector<std::size_t> order(colours_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::size_t count = greedy(order);
+    if (count == fewest_) return colours_;
+    const std::vector<std::size_t> by_readiness = colours_;
+    const std::size_t saturated = greedy(order_of_saturation());
+    if (saturated >= count) colours_ = by_readiness;
+    count = std::min(count, saturated);
+    Random random(1, 0);
+    const std::size_t rounds = kEdges / (1 + boost::num_edges(graph_));
+    for (std::size_t round = 0; round < std::min(kRounds, rounds) && count > fewest_; ++round)
+      count = greedy(another_order(count, random));
+    number_by_readiness(count);
+    return colours_;
+  }
+
+ private:
+  using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::undirectedS>;
+  static constexpr std::size_t kRounds = 200, kEdges = 20'000'000;  // that are looked at in all
+
+  static std::size_t most_of_a_rank(const std::vector<Bucket>& buckets,
+                                    const std::vector<HolderClass>& classes) {
+    std::map<std::pair<std::size_t, std::size_t>, std::size_t> had;  // by worker and pipeline rank
+    std::size_t most = 0;
+    for (const Bucket& bucket : buckets) {
+      const HolderClass& it = classes[bucket.holder_class];
+      for (std::size_t w = 0; w < it.workers.size(); ++w) {
+        for (std::size_t p = 0; p < it.pipeline.size(); ++p) {
+          if (it.workers[w] && it.pipeline[p]) most = std::max(most, ++had[{w, p}]);
+        }
+      }
+    }
+    return most;
+  }
+
+  std::size_t greedy(const std::vector<std::size_t>& order) {
+    const auto index = get(boost::vertex_index, graph_);
+    return boost::sequential_vertex_coloring(
+        graph_, boost::make_iterator_property_map(order.begin(), index),
+        boost::make_iterator_property_map(colours_.begin(), index));
+  }
+
+  // Always the one whose neighbours have most colours, the first ready of several.
+  std::vector<std::size_t> order_of_saturation() const {
+    const std::size_t count = boost::num_vertices(graph_);
+    std::vector<std::set<std::size_t>> near(count);  // colours of neighbours
+    std::vector<bool> done(count, false);
+    std::vector<std::size_t> order;
+    while (order.size() < count) {
+      std::size_t next = count;
+      for (std::size_t v = 0; v < count; ++v) {
+        if (!done[v] && (next == count || near[v].size() > near[next].size())) next = v;
+      }
+      std::size_t colour = 0;
+      while (near[next].count(colour) > 0)
+        ++colour;
+      done[next] = true;
+      order.push_back(next);
+      for (const auto neighbour :
+           boost::make_iterator_range(boost::adjacent_vertices(next, graph_)))
+        near[neighbour].insert(colour);
+    }
+    return order;
+  }
+
+  // All of a colour together.
+  std::vector<std::size_t> another_order(std::size_t count, Random& random) const {
+    std::vector<std::size_t> place(count);
+    std::iota(place.begin(), place.end(), 0);
+    random.shuffle(std::span(place));
+    std::vector<std::size_t> order(colours_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return place[colours_[a]] < place[colours_[b]];
+    });
+    return order;
+  }
+
+  void number_by_readiness(std::size_t count) {
+    std::vector<double> sum(count, 0), buckets(count, 0);
+    for (std::size_t bucket = 0; bucket < colours_.size(); ++bucket) {
+      sum[colours_[bucket]] += static_cast<double>(bucket);
+      ++buckets[colours_[bucket]];
+    }
+    std::vector<std::size_t> by_readiness(count), number(count);
+    std::iota(by_readiness.begin(), by_readiness.end(), 0);
+    std::stable_sort(by_readiness.begin(), by_readiness.end(), [&](std::size_t a, std::size_t b) {
+      return sum[a] * buckets[b] < sum[b] * buckets[a];
+    });
+    for (std::size_t k = 0; k < count; ++k)
+      number[by_readiness[k]] = k;
+    for (std::size_t& colour : colours_)
+      colour = number[colour];
+  }
+
+  Graph graph_;
+  std::vector<std::size_t> colours_;
+  std::size_t fewest_ = 0;
+};
 
 }  // namespace
 
@@ -120,7 +226,7 @@ std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& 
   }
   std::stable_sort(buckets.begin(), buckets.end(),
                    [](const Bucket& a, const Bucket& b) { return a.first_use > b.first_use; });
-  const std::vector<std::size_t> colours = colour(buckets, classes);
+  const std::vector<std::size_t> colours = Colouring(buckets, classes).run();
   std::vector<std::size_t> order(buckets.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),

@@ -54,10 +54,9 @@ struct BucketRule {
 // DistributedDataParallel).
 //
 // The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
-// part in both; colouring the conflict graph greedily in the order of readiness lets buckets of one
-// colour run side by side, and numbers the colours by readiness. In plain index order, cyclic
-// windows of holders would wait for one another all around the circle. What is parked is in no
-// bucket.
+// part in both; colouring the conflict graph with few colours lets buckets of one colour run side
+// by side; colours are numbered by readiness. In plain index order, cyclic windows of holders would
+// wait for one another all around the circle. What is parked is in no bucket.
 std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes,
                                 const BucketRule& rule);
 

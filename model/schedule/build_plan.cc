@@ -99,14 +99,16 @@ struct Holding {
 // Where units have equally many holders.
 Assignment balanced_assignment(const SubnetworkSpec& spec, const Plan& frame, const Net& net,
                                std::int64_t workers) {
-  const std::uint64_t seed = frame.training.seed;
+  const AssignmentDraw draw{frame.training.seed, spec.draw};
   const std::int64_t holders = *holders_of(spec, workers);
-  const std::vector<double> shares = shares_of(spec);
-  const Assignment first = frame.units.of_width > 1
-                               ? assign_widths(net, workers, holders, seed)
-                               : assign_units(net, unit_loads(net, spec.balance, frame.masking),
-                                              workers, holders, seed, shares);
-  return drawn_anew(first, shares, seed, spec.draw);
+  if (frame.units.of_width > 1) return assign_widths(net, workers, holders, draw);
+  const std::vector<double> loads = unit_loads(net, spec.balance, frame.masking);
+  if (spec.holders || spec.coverages.empty())
+    return assign_units(net, loads, workers, holders, draw);
+  std::vector<double> coverages;
+  for (const Fraction& coverage : spec.coverages)
+    coverages.push_back(coverage.value());
+  return assign_units(net, loads, coverages, draw);
 }
 
 // The same replicas, numbered without the workers that are lost. Errors: a unit that is lost with
@@ -714,6 +716,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   frame.training = training;
   frame.sequence_parallel = strategy.tensor && strategy.tensor->sequence_parallel;
   frame.recomputation = strategy.recomputation;
+  if (strategy.subnetwork) frame.redraw = strategy.subnetwork->redraw;
   frame.local_steps = strategy.local_steps;
   frame.synchronises = strategy.synchronises || strategy.local_steps == 1;
   frame.outer = strategy.outer;

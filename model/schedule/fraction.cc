@@ -13,8 +13,7 @@ constexpr std::size_t kLongestDecimal = 9;  // times the workers still fits int6
 
 std::optional<Fraction> in_unit_interval(std::int64_t numerator, std::int64_t denominator) {
   if (numerator < 1 || denominator < 1 || numerator > denominator) return std::nullopt;
-  const std::int64_t common = std::gcd(numerator, denominator);
-  return Fraction{numerator / common, denominator / common};
+  return fraction_of(numerator, denominator);
 }
 
 bool is_digits(std::string_view text) {
@@ -40,8 +39,14 @@ std::optional<Fraction> parse_decimal(std::string_view text) {
 
 }  // namespace
 
+Fraction fraction_of(std::int64_t numerator, std::int64_t denominator) {
+  const std::int64_t common = std::gcd(numerator, denominator);
+  return {numerator / common, denominator / common};
+}
+
 std::string to_string(const Fraction& fraction) {
-  if (fraction.denominator == 1) return fmt::format("{}", fraction.numerator);
+  constexpr std::int64_t kDecimals = 10'000;
+  if (kDecimals % fraction.denominator == 0) return fmt::format("{:g}", fraction.value());
   return fmt::format("{}/{}", fraction.numerator, fraction.denominator);
 }
 
@@ -53,8 +58,7 @@ Fraction operator+(const Fraction& a, const Fraction& b) {
   const std::int64_t denominator = std::lcm(a.denominator, b.denominator);
   const std::int64_t numerator =
       denominator / a.denominator * a.numerator + denominator / b.denominator * b.numerator;
-  const std::int64_t common = std::gcd(numerator, denominator);
-  return {numerator / common, denominator / common};
+  return fraction_of(numerator, denominator);
 }
 
 std::optional<Fraction> parse_fraction(std::string_view text) {

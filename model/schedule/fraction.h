@@ -13,7 +13,10 @@ struct Fraction {  // in lowest terms
   double value() const { return static_cast<double>(numerator) / static_cast<double>(denominator); }
   friend bool operator==(const Fraction&, const Fraction&) = default;
 };
-std::string to_string(const Fraction& fraction);  // "1/2", "1"
+// As short as it is exact: "1", "0.375", "2/3".
+std::string to_string(const Fraction& fraction);
+// In lowest terms; both above 0.
+Fraction fraction_of(std::int64_t numerator, std::int64_t denominator);
 // The least integer that is no less than this share of n.
 std::int64_t ceiling_of(const Fraction& fraction, std::int64_t n);
 Fraction operator+(const Fraction& a, const Fraction& b);

@@ -236,8 +236,8 @@ namespace {
 // Whether there are parts of the network that some workers do not hold.
 bool leaves_out(const StrategySpec& strategy, const Mesh& mesh) {
   if (!strategy.subnetwork) return false;
-  const auto holders = holders_of(*strategy.subnetwork, mesh.workers);
-  return holders && *holders < mesh.workers;
+  const Result<bool> masked = masks(*strategy.subnetwork, mesh.workers);
+  return masked && *masked;
 }
 
 bool ends_on_one_rank(const StrategySpec& strategy, const Mesh& mesh) {
@@ -341,10 +341,15 @@ namespace {
 // Times another coverage's denominator it fits an int64.
 constexpr std::int64_t kLargestDenominator = 1'000'000'000;
 
+std::string wrong_number_of(const std::vector<Fraction>& coverages, std::int64_t workers) {
+  return fmt::format("{} coverages for {} workers, of whom each has its own", coverages.size(),
+                     workers);
+}
+
 Result<std::int64_t> sum_of_coverages(const std::vector<Fraction>& coverages,
                                       std::int64_t workers) {
   if (static_cast<std::int64_t>(coverages.size()) != workers)
-    return error(fmt::format("{} coverages for {} workers", coverages.size(), workers));
+    return error(wrong_number_of(coverages, workers));
   Fraction sum{0, 1};
   for (const Fraction& coverage : coverages) {
     sum = sum + coverage;
@@ -354,9 +359,8 @@ Result<std::int64_t> sum_of_coverages(const std::vector<Fraction>& coverages,
   if (sum.denominator == 1) return sum.numerator;
   const std::int64_t below = sum.numerator / sum.denominator;
   return error(fmt::format(
-      "the coverages add up to {} = {:.4g} holders of every unit, which must "
-      "be an integer: {}",
-      to_string(sum), sum.value(), below == 0 ? "1" : fmt::format("{} or {}", below, below + 1)));
+      "the coverages add up to {:.4g} holders of every unit, which must be an integer: {}",
+      sum.value(), below == 0 ? "1" : fmt::format("{} or {}", below, below + 1)));
 }
 
 }  // namespace
@@ -364,7 +368,8 @@ Result<std::int64_t> sum_of_coverages(const std::vector<Fraction>& coverages,
 Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t workers) {
   if (subnetwork.holders) {
     if (*subnetwork.holders <= workers) return *subnetwork.holders;
-    return error(fmt::format("{} holders, but only {} workers", *subnetwork.holders, workers));
+    return error(fmt::format("{} holders, but only {} workers, who can be holders once each",
+                             *subnetwork.holders, workers));
   }
   if (!subnetwork.coverages.empty()) return sum_of_coverages(subnetwork.coverages, workers);
   const Fraction& coverage = subnetwork.coverage;
@@ -372,9 +377,10 @@ Result<std::int64_t> holders_of(const SubnetworkSpec& subnetwork, std::int64_t w
     return coverage.numerator * workers / coverage.denominator;
   }
   const std::int64_t below = coverage.numerator * workers / coverage.denominator;
-  const std::string nearest = below == 0
-                                  ? fmt::format("at least 1/{}", workers)
-                                  : fmt::format("{0}/{2} or {1}/{2}", below, below + 1, workers);
+  const std::string above = to_string(fraction_of(below + 1, workers));
+  const std::string nearest =
+      below == 0 ? above + " works"
+                 : fmt::format("{} or {} work", to_string(fraction_of(below, workers)), above);
   return error(fmt::format(
       "coverage {} of {} workers is {:g} holders, which must be an integer: {}",
       to_string(coverage), workers, coverage.value() * static_cast<double>(workers), nearest));
@@ -384,7 +390,7 @@ Result<std::vector<Fraction>> coverages_of(const SubnetworkSpec& subnetwork, std
   if (subnetwork.coverages.empty())
     return std::vector<Fraction>(static_cast<std::size_t>(workers), subnetwork.coverage);
   if (std::ssize(subnetwork.coverages) == workers) return subnetwork.coverages;
-  return error(fmt::format("{} coverages for {} workers", subnetwork.coverages.size(), workers));
+  return error(wrong_number_of(subnetwork.coverages, workers));
 }
 
 Result<bool> masks(const SubnetworkSpec& subnetwork, std::int64_t workers) {
@@ -440,18 +446,6 @@ std::optional<StrategyProblem> check_dealing(const SubnetworkSpec& subnetwork, s
   return std::nullopt;
 }
 
-std::vector<double> shares_of(const SubnetworkSpec& subnetwork) {
-  std::vector<double> shares;
-  double sum = 0;
-  for (const Fraction& coverage : subnetwork.coverages) {
-    shares.push_back(coverage.value());
-    sum += coverage.value();
-  }
-  for (double& share : shares)
-    share *= static_cast<double>(shares.size()) / sum;
-  return shares;
-}
-
 Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork, const Net& net) {
   std::vector<BlockId> blocks;
   std::vector<std::string> names;
@@ -498,8 +492,12 @@ Result<UnitRule> unit_rule(const StrategySpec& strategy, const Mesh& mesh, const
 
 namespace {
 
-Status check_any(const Net& net) {
+Status check_any(const Net& net, const SubnetworkSpec& subnetwork) {
   if (!net.units.empty()) return success();
+  if (!subnetwork.always_held.empty())
+    return error(
+        "'always_held' leaves no unit that a worker could leave out: every worker would hold all "
+        "of the model");
   return error(
       "the model has no unit that a worker could leave out, such as a residual block with "
       "an identity skip: every worker would hold all of it");
@@ -510,7 +508,7 @@ Status check_any(const Net& net) {
 Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& net) {
   const SubnetworkSpec& subnetwork = *strategy.subnetwork;
   if (!*masks(subnetwork, mesh.workers)) return success();
-  if (subnetwork.assignment != AssignmentKind::balanced) return check_any(net);
+  if (subnetwork.assignment != AssignmentKind::balanced) return check_any(net, subnetwork);
   const std::int64_t holders = *holders_of(subnetwork, mesh.workers);
   if (subnetwork.averaging == Averaging::all && holders == 1)
     return error(
@@ -523,7 +521,7 @@ Status check_units(const StrategySpec& strategy, const Mesh& mesh, const Net& ne
                     "they do not go round {} workers",
                     net.units.size(), holders, mesh.workers));
   }
-  return check_any(net);
+  return check_any(net, subnetwork);
 }
 
 }  // namespace rehearse

@@ -174,8 +174,6 @@ Result<bool> masks(const SubnetworkSpec& subnetwork, std::int64_t workers);
 // have a single one, who adds up nothing. net: as the units are cut.
 std::optional<StrategyProblem> check_dealing(const SubnetworkSpec& subnetwork, std::int64_t workers,
                                              const Net& net);
-// Each worker's share of the units by its coverage, relative to the mean; empty: all alike.
-std::vector<double> shares_of(const SubnetworkSpec& subnetwork);
 // The blocks that a subnetwork's always_held names, ascending. Errors: there is no such block.
 Result<std::vector<BlockId>> always_held_blocks(const SubnetworkSpec& subnetwork, const Net& net);
 // Which parts of the network are units: none, where there are no subnetworks or everybody holds

@@ -7,6 +7,7 @@
 #include <map>
 #include <numbers>
 #include <numeric>
+#include <set>
 
 #include "model/net/width.h"
 #include "tests/schedule/plans.h"
@@ -35,7 +36,7 @@ TEST(Assignment, EveryUnitHasExactlyItsHolders) {
          holders = holders < 3 ? holders + 1 : holders * 2) {
       for (const Balance balance : {Balance::flops, Balance::parameters, Balance::saved}) {
         const auto assignment =
-            assign_units(net, unit_loads(net, balance, Masking::forward), workers, holders, 1);
+            assign_units(net, unit_loads(net, balance, Masking::forward), workers, holders, {1});
         ASSERT_EQ(assignment.holders.size(), net.units.size());
         expect_uniform(assignment, holders);
       }
@@ -48,7 +49,7 @@ TEST(Assignment, EveryWidthGoesRound) {
   for (const std::int64_t workers : {2, 3, 4, 5, 8}) {
     const Net net = *cut_units(net_of_kind(testing::resnet20()), {workers, {}, {}});
     for (std::int64_t holders = 1; holders <= workers; ++holders) {
-      const Assignment assignment = assign_widths(net, workers, holders, 1);
+      const Assignment assignment = assign_widths(net, workers, holders, {1});
       ASSERT_EQ(assignment.holders.size(), net.units.size());
       expect_uniform(assignment, holders);
       std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> held;  // by width and worker
@@ -71,8 +72,8 @@ TEST(Assignment, WorkersAreConnected) {
   for (const std::int64_t workers : {2, 4, 8, 10}) {
     for (const std::int64_t holders : {2L, workers / 2, workers}) {
       if (holders < 2) continue;
-      const auto assignment =
-          assign_units(net, unit_loads(net, Balance::flops, Masking::forward), workers, holders, 3);
+      const auto assignment = assign_units(net, unit_loads(net, Balance::flops, Masking::forward),
+                                           workers, holders, {3});
       EXPECT_TRUE(is_connected(assignment)) << workers << " workers, " << holders << " holders";
       EXPECT_GT(spectral_gap(assignment), 1e-6);
     }
@@ -90,7 +91,7 @@ TEST(Assignment, LevelsResnet18) {
             (std::vector<double>{73984, 73984, 221696, 295424, 885760, 1180672, 3540992, 4720640}));
   const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
   for (const std::uint64_t seed : {1u, 2u, 3u, 4u, 5u}) {
-    for (const double load : worker_loads(assign_units(net, loads, 8, 4, seed), loads)) {
+    for (const double load : worker_loads(assign_units(net, loads, 8, 4, {seed}), loads)) {
       EXPECT_GE(load / total, 0.45) << "seed " << seed;
       EXPECT_LE(load / total, 0.55) << "seed " << seed;
     }
@@ -103,12 +104,86 @@ TEST(Assignment, LevelsLoadsByShare) {
   const Net net = net_of_kind(testing::resnet20());
   const auto loads = unit_loads(net, Balance::parameters, Masking::forward);
   const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
-  const std::vector<double> shares = {1.5, 1.5, 0.5, 0.5};
-  const auto assignment = assign_units(net, loads, 4, 2, 1, shares);
+  const std::vector<double> coverages = {0.75, 0.75, 0.25, 0.25};
+  const auto assignment = assign_units(net, loads, coverages, {1});
   expect_uniform(assignment, 2);
   const auto got = worker_loads(assignment, loads);
-  for (std::size_t worker = 0; worker < shares.size(); ++worker)
-    EXPECT_NEAR(got[worker] / total, shares[worker] * 2 / 4, 0.06) << worker;
+  for (std::size_t worker = 0; worker < coverages.size(); ++worker)
+    EXPECT_NEAR(got[worker] / total, coverages[worker], 0.06) << worker;
+}
+
+// Who has room for all of it has all of it, whatever the others make of the rest.
+TEST(Assignment, FullCoverageIsEveryUnit) {
+  const Net net = net_of_kind(testing::resnet20());
+  const auto loads = unit_loads(net, Balance::saved, Masking::forward);
+  for (const std::int64_t draw : {0, 1, 2}) {
+    const auto assignment = assign_units(
+        net, loads, std::vector<double>{1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, {1, draw});
+    expect_uniform(assignment, 5);
+    for (const auto& holders : assignment.holders)
+      EXPECT_TRUE(holders[0] && holders[1]);
+  }
+}
+
+// What the workers hold, whoever holds it.
+std::set<std::vector<bool>> parts_of(const Assignment& assignment) {
+  std::set<std::vector<bool>> parts;
+  for (std::int64_t worker = 0; worker < assignment.workers; ++worker)
+    parts.insert(subnetwork_of(assignment, worker).holds);
+  return parts;
+}
+
+// A draw deals out other subnetworks, not the same ones to other workers.
+TEST(Assignment, DrawsHaveOtherSubnetworks) {
+  const Net blocks = net_of_kind(testing::resnet20());
+  const auto loads = unit_loads(blocks, Balance::parameters, Masking::forward);
+  const Net widths = *cut_units(blocks, {4, {}, {}});
+  for (const std::int64_t holders : {1, 2, 3}) {
+    std::set<std::set<std::vector<bool>>> of_blocks, of_widths;
+    for (std::int64_t draw = 0; draw < 6; ++draw) {
+      const Assignment block = assign_units(blocks, loads, 4, holders, {1, draw});
+      const Assignment width = assign_widths(widths, 4, holders, {1, draw});
+      expect_uniform(block, holders);
+      expect_uniform(width, holders);
+      of_blocks.insert(parts_of(block));
+      of_widths.insert(parts_of(width));
+    }
+    EXPECT_GE(of_blocks.size(), 3) << holders;
+    EXPECT_EQ(of_widths.size(), 6) << holders;
+  }
+}
+
+// Loads stay level from draw to draw, as near as in the first within a few per cent.
+TEST(Assignment, DrawsAreLevel) {
+  const Net net = net_of_kind(resnet18());
+  const auto loads = unit_loads(net, Balance::parameters, Masking::forward);
+  const double total = std::accumulate(loads.begin(), loads.end(), 0.0);
+  for (std::int64_t draw = 0; draw < 20; ++draw) {
+    for (const double load : worker_loads(assign_units(net, loads, 8, 4, {1, draw}), loads)) {
+      EXPECT_GE(load / total, 0.45) << draw;
+      EXPECT_LE(load / total, 0.55) << draw;
+    }
+  }
+}
+
+// Every unit gets to every worker, as often as to any other.
+TEST(Assignment, DrawsAreFair) {
+  const Net net = net_of_kind(testing::resnet20());
+  const auto loads = unit_loads(net, Balance::parameters, Masking::forward);
+  constexpr int kDraws = 400;
+  std::vector<std::vector<int>> held(net.units.size(), std::vector<int>(4, 0));
+  for (int draw = 1; draw <= kDraws; ++draw) {
+    const Assignment assignment = assign_units(net, loads, 4, 2, {7, draw});
+    for (std::size_t unit = 0; unit < held.size(); ++unit) {
+      for (std::size_t worker = 0; worker < 4; ++worker)
+        held[unit][worker] += assignment.holders[unit][worker] ? 1 : 0;
+    }
+  }
+  // Four standard deviations of 400 draws at 1/2.
+  for (const auto& by_worker : held) {
+    for (const int times : by_worker)
+      EXPECT_NEAR(times, kDraws / 2, 40);
+  }
 }
 
 // What dropping saves is what the unit costs: the sum of loads and of the rest is the whole.
@@ -153,7 +228,8 @@ TEST(SpectralGap, IsZeroWhereWorkersNeverMeet) {
 TEST(Assignment, IsAFunctionOfTheSeed) {
   const Net net = net_of_kind(testing::resnet20());
   const auto loads = unit_loads(net, Balance::flops, Masking::forward);
-  EXPECT_EQ(assign_units(net, loads, 8, 4, 5).holders, assign_units(net, loads, 8, 4, 5).holders);
+  EXPECT_EQ(assign_units(net, loads, 8, 4, {5}).holders,
+            assign_units(net, loads, 8, 4, {5}).holders);
 }
 
 }  // namespace

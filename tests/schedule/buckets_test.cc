@@ -4,10 +4,28 @@
 
 #include <algorithm>
 
+#include "model/net/width.h"
+#include "model/schedule/assignment.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
 namespace {
+
+// Rounds that reductions of one unit of time take when every rank does one at a time, in order.
+std::size_t rounds_of(const std::vector<HolderClass>& classes, const std::vector<Bucket>& buckets) {
+  std::vector<std::size_t> busy_until(classes.front().workers.size(), 0);
+  for (const Bucket& bucket : buckets) {
+    const auto& members = classes[bucket.holder_class].workers;
+    std::size_t start = 0;
+    for (std::size_t w = 0; w < members.size(); ++w) {
+      if (members[w]) start = std::max(start, busy_until[w]);
+    }
+    for (std::size_t w = 0; w < members.size(); ++w) {
+      if (members[w]) busy_until[w] = start + 1;
+    }
+  }
+  return *std::max_element(busy_until.begin(), busy_until.end());
+}
 
 // A chain of N equal hidden layers held in cyclic windows of c workers each: N groups around a
 // circle.
@@ -28,21 +46,7 @@ struct Circle {
     buckets = cut_buckets(net, classes, {Bytes::bytes(1), 4});
   }
 
-  // Rounds that reductions of one unit of time take when every rank does one at a time, in order.
-  std::size_t rounds() const {
-    std::vector<std::size_t> busy_until(classes.front().workers.size(), 0);
-    for (const Bucket& bucket : buckets) {
-      const auto& members = classes[bucket.holder_class].workers;
-      std::size_t start = 0;
-      for (std::size_t w = 0; w < members.size(); ++w) {
-        if (members[w]) start = std::max(start, busy_until[w]);
-      }
-      for (std::size_t w = 0; w < members.size(); ++w) {
-        if (members[w]) busy_until[w] = start + 1;
-      }
-    }
-    return *std::max_element(busy_until.begin(), busy_until.end());
-  }
+  std::size_t rounds() const { return rounds_of(classes, buckets); }
 };
 
 // subnetwork.md, section 2: coloured they take c rounds where c divides N, in index order N.
@@ -50,6 +54,24 @@ TEST(Buckets, GroupsAroundACircleRunSideBySide) {
   EXPECT_EQ(Circle(8, 2).rounds(), 2u);
   EXPECT_EQ(Circle(12, 4).rounds(), 4u);
   EXPECT_EQ(Circle(16, 2).rounds(), 2u);
+  EXPECT_EQ(Circle(64, 8).rounds(), 8u);
+}
+
+// The same of windows as they are dealt, in the order that the seed shuffles them into: one more
+// for what everybody holds.
+TEST(Buckets, GroupsOfWidthsRunSideBySide) {
+  const ModelSpec model{"mlp", {{"image", {28, 28, 1}}, {"hidden", {512}}, {"classes", {10}}}};
+  for (const auto& [workers, holders] : {std::pair(8, 2), {8, 4}, {16, 4}, {32, 4}, {64, 8}}) {
+    const Net net = *cut_units(*build_net(model), {workers, {}, {}});
+    const Assignment assignment = assign_widths(net, workers, holders, {1});
+    std::vector<Subnetwork> subnetworks;
+    for (std::int64_t worker = 0; worker < workers; ++worker)
+      subnetworks.push_back(subnetwork_of(assignment, worker));
+    const auto classes = holder_classes(net, subnetworks, {SegmentId(0), end_segment(net)}, {0});
+    const auto buckets = cut_buckets(net, classes, {Bytes::gib(1), 4});
+    EXPECT_EQ(rounds_of(classes, buckets), static_cast<std::size_t>(holders) + 1)
+        << workers << " workers";
+  }
 }
 
 TEST(Buckets, HoldWholeParametersUpToTheSize) {

@@ -414,7 +414,7 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
   EXPECT_EQ(message(testing::pipeline("zigzag", 4, 4), 256),
             "there is no pipeline schedule 'zigzag'");
   EXPECT_EQ(message(testing::subnetwork({1, 3}), 256),
-            "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 1/4 or 2/4");
+            "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 0.25 or 0.5 work");
 }
 
 // A class of one holder has no sum that could be divided by all.

@@ -33,7 +33,11 @@ TEST(Fraction, OfACountIsRoundedUp) {
 }
 
 TEST(Fraction, PrintsItself) {
-  EXPECT_EQ(to_string(Fraction{1, 2}), "1/2");
+  EXPECT_EQ(to_string(Fraction{1, 2}), "0.5");
+  EXPECT_EQ(to_string(Fraction{3, 8}), "0.375");
+  EXPECT_EQ(to_string(Fraction{1, 10'000}), "0.0001");
+  EXPECT_EQ(to_string(Fraction{1, 32}), "1/32") << "five digits";
+  EXPECT_EQ(to_string(Fraction{2, 3}), "2/3");
   EXPECT_EQ(to_string(Fraction{1, 1}), "1");
 }
 

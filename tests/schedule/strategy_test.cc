@@ -46,23 +46,22 @@ TEST(Strategy, HoldersAreAnExactProduct) {
   subnetwork.coverage = {2, 3};
   EXPECT_EQ(*holders_of(subnetwork, 9), 6);
   EXPECT_EQ(message(holders_of(subnetwork, 4)),
-            "coverage 2/3 of 4 workers is 2.66667 holders, which must be an integer: 2/4 or 3/4");
+            "coverage 2/3 of 4 workers is 2.66667 holders, which must be an integer: 0.5 or 0.75 work");
   subnetwork.coverage = {1, 8};
   EXPECT_EQ(message(holders_of(subnetwork, 4)),
-            "coverage 1/8 of 4 workers is 0.5 holders, which must be an integer: at least 1/4");
+            "coverage 0.125 of 4 workers is 0.5 holders, which must be an integer: 0.25 works");
   subnetwork.coverages = {{3, 4}, {3, 4}, {1, 4}, {1, 4}};
   EXPECT_EQ(*holders_of(subnetwork, 4), 2);
-  EXPECT_EQ(shares_of(subnetwork), (std::vector<double>{1.5, 1.5, 0.5, 0.5}));
-  EXPECT_EQ(message(holders_of(subnetwork, 3)), "4 coverages for 3 workers");
+  EXPECT_EQ(message(holders_of(subnetwork, 3)), "4 coverages for 3 workers, of whom each has its own");
   subnetwork.coverages[3] = {1, 3};
   EXPECT_EQ(message(holders_of(subnetwork, 4)),
-            "the coverages add up to 25/12 = 2.083 holders of every unit, which must be an "
+            "the coverages add up to 2.083 holders of every unit, which must be an "
             "integer: 2 or 3");
   subnetwork.coverages = {{999'983, 999'984}, {999'978, 999'979}};
   EXPECT_EQ(message(holders_of(subnetwork, 2)),
             "the coverages have no common denominator below 10^9");
   subnetwork.holders = 5;
-  EXPECT_EQ(message(holders_of(subnetwork, 4)), "5 holders, but only 4 workers");
+  EXPECT_EQ(message(holders_of(subnetwork, 4)), "5 holders, but only 4 workers, who can be holders once each");
 }
 
 // Units of the 9 blocks that somebody holds and nobody else does have no sum to divide; those that

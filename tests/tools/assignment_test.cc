@@ -126,8 +126,10 @@ TEST(SummarizeAssignment, SaysWhatWasAskedForAndWhatCame) {
   s.coverages = coverages_asked(strategy, {.workers = 4});
   const std::string text = print_table(s);
   for (const char* line :
-       {"workers  coverage  share of the units\n", "0             0.5                 0.5\n",
-        "1            0.25                0.25\n", "2-3           0.2                0.25\n",
+       {"workers  coverage  share of the units  of the parameters\n",
+        "0             0.5                 0.5             0.5029\n",
+        "1            0.25                0.25             0.2543\n",
+        "2-3           0.2                0.25             0.2543\n",
         "units are held by 0 to 4 of 4 workers, 1.25 on average\n",
         "2 units are held by nobody: parked with the worker that is marked 'o', and untrained\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << "in\n" << text;

@@ -53,7 +53,7 @@ TEST(Table, OfSubnetworksShowsTheWholeRun) {
       "sub               0.5   1 of 2  3.00 MiB, 50 %  6.00 MiB, 75 %  50.0 KiB, 25 %    x 2  "
       "    50 %     120 %\n"
       "Shares are of ddp's; sent/step is of all workers together.\n"
-      "Less state than any of these: pipe (1.00 MiB).\n"
+      "Less state: pipe (1.00 MiB) than any of these.\n"
       "The fastest run is ddp's.\n");
   // A second every hundred steps is 10 ms a step, and 50 KiB to each of two ranks 1 KiB.
   summary.strategies[2].subnetwork->redraw = {100, Bytes::kib(50), Seconds::seconds(1)};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <numeric>
 
 #include "cost/collective_cost.h"
 #include "cost/cost_model.h"
@@ -260,9 +261,11 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
   summary.subnetwork.emplace();
   summary.subnetwork->workers = summary.subnetwork->holders = mesh.workers;
   const Assignment assignment = assignment_of(plan, net);
+  const auto parked = parked_units(plan, net);
   for (std::size_t u = 0; u < net.units.size(); ++u) {
     auto& unit = summary.subnetwork->units.emplace_back();
     unit.name = net.units[u].name;
+    unit.parked = parked[u];
     for (std::int64_t worker = 0; worker < mesh.workers; ++worker) {
       if (assignment.holders[u][static_cast<std::size_t>(worker)]) unit.workers.push_back(worker);
     }
@@ -271,32 +274,6 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
   summary.subnetwork->holders = holders.least;
   summary.subnetwork->step_multiplier = spec.subnetwork->step_multiplier.value_or(
       1 / (holders.mean / static_cast<double>(mesh.workers)));
-}
-
-// Draws after the first that means are taken over.
-constexpr std::int64_t kDraws = 4;
-
-Result<SubnetworkSummary::Redraw> redraw_of(const Scenario& scenario,
-                                            const ScenarioStrategy& strategy, const Plan& first,
-                                            const Net& net, const Cluster& cluster) {
-  SubnetworkSummary::Redraw redraw{*strategy.spec.subnetwork->redraw, {}, {}};
-  Plan before = first;
-  Bytes received;
-  for (std::int64_t draw = 1; draw <= kDraws; ++draw) {
-    ScenarioStrategy next = strategy;
-    next.spec.subnetwork->draw = draw;
-    Result<Plan> after = plan_of(scenario, next);
-    if (!after) return after.errors();
-    const Transition transition =
-        transition_between(before, *after, net, strategy.spec.subnetwork->moments);
-    const Result<Seconds> time = sim::simulate(transition, cluster, cluster.device().messaging);
-    if (!time) return time.errors();
-    redraw.time += *time / static_cast<double>(kDraws);
-    received += transition.total();
-    before = std::move(after).value();
-  }
-  redraw.received = received / (kDraws * static_cast<std::int64_t>(first.ranks.size()));
-  return redraw;
 }
 
 }  // namespace
@@ -337,11 +314,6 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
-  if (redraws && copies_agree(*plan)) {
-    const auto redraw = redraw_of(scenario, strategy, *plan, net, *cluster);
-    if (!redraw) return located(redraw.errors(), strategy);
-    summary.subnetwork->redraw = *redraw;
-  }
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, device, summary.step_time);
@@ -354,6 +326,15 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
 // Draws that means are taken over.
 constexpr std::int64_t kDepths = 16;
 
+// Mean over the replicas of what they execute.
+Flops flops_of_a_sample(const Plan& plan) {
+  const Net net = *whole_net(plan);
+  Flops sum;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+    sum += flops_of(net_of(plan, net, program_of(plan, RankId(r))), 1).total();
+  return sum / static_cast<double>(plan.ranks.size());
+}
+
 // Means over draws, of which the first one names the plan; memory is that of a step that leaves
 // nothing out.
 Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy strategy) {
@@ -363,21 +344,23 @@ Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy str
   if (!largest) return largest.errors();
   std::vector<StrategySummary> summaries;
   std::optional<Prediction> first;
+  Flops flops;
   for (draw = 0; draw < kDepths; ++draw) {
     Result<Prediction> next = predict_step(scenario, strategy);
     if (!next) return next.errors();
+    flops += flops_of_a_sample(next->plan);
     summaries.push_back(next->summary);
     if (!first) first = std::move(next).value();
   }
   first->summary = mean_of(summaries);
+  first->summary.step_multiplier =
+      static_cast<double>(kDepths) * flops_of_a_sample(largest->plan).flops() / flops.flops();
   take_memory_of(first->summary, largest->summary);
   return std::move(*first);
 }
 
-}  // namespace
-
-Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
+// Of one draw: means over a period of local steps, if there is more than one.
+Result<Prediction> predict_period(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Prediction> last = predict_step(scenario, strategy);
   if (!last || !has_local_steps(last->plan)) return last;
   ScenarioStrategy local = strategy;
@@ -386,6 +369,79 @@ Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& str
   if (!between) return between.errors();
   last->summary = over_period(between->summary, last->summary, strategy.spec.local_steps);
   return last;
+}
+
+// Draws of masks that means are taken over; fewer where a training has fewer.
+constexpr std::int64_t kDraws = 8;
+
+// What moves as masks are drawn anew: means over one draw to the next.
+class RedrawMeans {
+ public:
+  RedrawMeans(const ScenarioStrategy& strategy, const Cluster& cluster)
+      : spec_(*strategy.spec.subnetwork), cluster_(cluster) {}
+
+  Status add(const Plan& before, const Plan& after) {
+    const Net net = *whole_net(after);
+    const Transition transition = transition_between(before, after, net, spec_.moments);
+    const Result<Seconds> time = sim::simulate(transition, cluster_, cluster_.device().messaging);
+    if (!time) return time.errors();
+    time_ += *time;
+    received_.push_back(transition.total());
+    ranks_ = std::ssize(after.ranks);
+    return success();
+  }
+
+  SubnetworkSummary::Redraw mean() const {
+    const Bytes sum = std::accumulate(received_.begin(), received_.end(), Bytes{});
+    return {*spec_.redraw, sum / (std::ssize(received_) * ranks_),
+            time_ / static_cast<double>(received_.size()), received_};
+  }
+
+ private:
+  const SubnetworkSpec& spec_;
+  const Cluster& cluster_;
+  Seconds time_;
+  std::vector<Bytes> received_;  // by all ranks, by redraw
+  std::int64_t ranks_ = 1;
+};
+
+// Means over the first draws, of which the first one names the plan; memory is the largest.
+Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy strategy) {
+  SubnetworkSpec& spec = *strategy.spec.subnetwork;
+  const std::int64_t all = (scenario.training.steps + *spec.redraw - 1) / *spec.redraw;
+  std::vector<StrategySummary> summaries;
+  std::optional<Prediction> first;
+  std::optional<Cluster> cluster;
+  std::optional<RedrawMeans> moved;
+  std::optional<Plan> before;
+  // Two draws at least, one redraw.
+  for (spec.draw = 0; spec.draw < std::clamp<std::int64_t>(all, 2, kDraws); ++spec.draw) {
+    Result<Prediction> next = predict_period(scenario, strategy);
+    if (!next) return next.errors();
+    summaries.push_back(next->summary);
+    if (!moved) {
+      cluster = *Cluster::build(scenario.prices ? stated_cluster(*scenario.prices, next->plan)
+                                                : scenario.cluster);
+      moved.emplace(strategy, *cluster);
+    } else {
+      const Status added = moved->add(*before, next->plan);
+      if (!added) return located(added.errors(), strategy);
+    }
+    before = next->plan;
+    if (!first) first = std::move(next).value();
+  }
+  first->summary = mean_of(summaries);
+  first->summary.subnetwork->redraw = moved->mean();
+  return std::move(*first);
+}
+
+}  // namespace
+
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
+  const auto& subnetwork = strategy.spec.subnetwork;
+  return subnetwork && subnetwork->redraw ? predict_draws(scenario, strategy)
+                                          : predict_period(scenario, strategy);
 }
 
 }  // namespace rehearse

@@ -34,7 +34,8 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
 Prices prices_of(const Scenario& scenario, const Plan& plan);
 
 // With local steps the plan and the timeline are those of the step that synchronises, the summary's
-// figures means over a period.
+// figures means over a period; where plans are drawn, they are of the first draw, the figures means
+// over several and memory that of the largest.
 struct Prediction {
   Plan plan;
   Timeline timeline;

@@ -2,13 +2,16 @@
 
 #include <iostream>
 
+#include "model/base/text.h"
 #include "model/plan/plan_text.h"
+#include "model/plan/transition.h"
 #include "model/schedule/plan_actions.h"
 #include "tools/chakra/chakra.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/lost.h"
 #include "tools/summary/grid.h"
+#include "tools/summary/table.h"
 
 namespace rehearse::cli {
 namespace {
@@ -23,6 +26,8 @@ Syntax syntax() {
             "pipeline schedule) or chakra (traces, one file per rank)"},
            {"compute-only", "", "csv without messages"},
            {"between", "", "with local steps: of a step between synchronisations"},
+           {"draw", "N", "masks that are redrawn: the N-th draw after the first"},
+           {"redraw", "N", "instead: what moves when masks are drawn for the N-th time"},
            kLostOption,
            {"profile", "FILE",
             "device profile instead of the scenario's: stages are cut by its prices"},
@@ -35,6 +40,60 @@ std::string formatted(const Plan& plan, const std::string& format, bool compute_
   if (format == "grid") return print_grid(plan);
   const ScheduleTable table = schedule_of(plan);
   return print_schedule_csv(compute_only ? without_messages(table) : table);
+}
+
+// "weights, moments"
+std::string print_content(const StateContent& content) {
+  std::vector<std::string> parts;
+  for (const auto& [moves, name] :
+       {std::pair(content.weights, "weights"), std::pair(content.master, "masters"),
+        std::pair(content.moments, "moments"), std::pair(content.outer, "outer state")}) {
+    if (moves) parts.push_back(name);
+  }
+  return join(parts, ", ");
+}
+
+// One row per message.
+std::string print_moves(const Transition& transition, const Net& net, std::int64_t number) {
+  std::vector<std::vector<std::string>> rows = {{"from", "to", "size", "of", "parameters"}};
+  for (const StateMove& move : transition.moves) {
+    std::vector<std::string> names;
+    for (const ParameterId id : move.parameters)
+      names.push_back(net.parameters[id.index()].name);
+    rows.push_back({std::to_string(move.from.value()), std::to_string(move.to.value()),
+                    human(move.size), print_content(move.content), join(names, " ")});
+  }
+  return fmt::format("redraw {}: {} messages, {}\n{}", number, transition.moves.size(),
+                     human(transition.total()),
+                     transition.moves.empty() ? "" : align_columns(rows));
+}
+
+// What the options say of draws: which one the strategy is of, and the redraw that is asked for.
+// Errors: where masks are drawn once.
+Result<std::int64_t> set_draw(const Arguments& arguments, ScenarioStrategy& strategy) {
+  const Result<std::int64_t> draw = arguments.count("draw", 0, 0);
+  if (!draw) return draw.errors();
+  const Result<std::int64_t> redraw = arguments.count("redraw", 0, 1);
+  if (!redraw) return redraw.errors();
+  if (*draw == 0 && *redraw == 0) return 0;
+  if (!strategy.spec.subnetwork || !strategy.spec.subnetwork->redraw) {
+    return error_at(strategy.where, fmt::format("strategy '{}' draws no masks anew: there is no "
+                                                "'redraw' for --{}",
+                                                strategy.spec.name, *draw > 0 ? "draw" : "redraw"));
+  }
+  strategy.spec.subnetwork->draw = *redraw > 0 ? *redraw : *draw;
+  return *redraw;
+}
+
+int print_redraw(const Scenario& scenario, ScenarioStrategy strategy, std::int64_t number) {
+  const Result<Plan> after = plan_of(scenario, strategy);
+  --strategy.spec.subnetwork->draw;
+  const Result<Plan> before = plan_of(scenario, strategy);
+  if (!before || !after) return fail(before ? after.errors() : before.errors());
+  const Net net = *whole_net(*after);
+  const Transition moved =
+      transition_between(*before, *after, net, strategy.spec.subnetwork->moments);
+  return std::cout << print_moves(moved, net, number), kDone;
 }
 
 int run(const Arguments& arguments) {
@@ -59,6 +118,9 @@ int run(const Arguments& arguments) {
                                     strategy->spec.name)));
     strategy->spec.synchronises = false;
   }
+  const Result<std::int64_t> redraw = set_draw(arguments, *strategy);
+  if (!redraw) return fail(redraw.errors());
+  if (*redraw > 0) return print_redraw(*scenario, *strategy, *redraw);
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
   const auto out = arguments.get("out");

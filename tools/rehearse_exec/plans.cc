@@ -37,6 +37,14 @@ Result<Plan> plan_from_text(const Arguments& arguments, const std::string& text,
                     "scenario that it was printed from",
                     path, parsed->plan.local_steps));
   }
+  const auto& [every, survival] = std::pair(parsed->plan.redraw, parsed->plan.survival);
+  if (every || survival) {
+    return error(
+        fmt::format("{} is the plan of one draw of {}, there is another one {}: train with the "
+                    "scenario that it was printed from",
+                    path, every ? "its masks" : "what runs in a step",
+                    every ? fmt::format("after {} steps", *every) : "for every step"));
+  }
   return std::move(parsed->plan);
 }
 

@@ -29,8 +29,11 @@ class TrainingPlans : public exec::PlanSource {
   bool changes_at(std::int64_t step) const override {
     return next_change_ && step >= *next_change_;
   }
+  bool redraws_at(std::int64_t step) const override {
+    return step > 0 && redraw_ && step % *redraw_ == 0;
+  }
   Moments moments_at(std::int64_t step) override {
-    return redraw_ && step % *redraw_ == 0 ? moments_ : Moments::keep;
+    return redraws_at(step) ? moments_ : Moments::keep;
   }
 
  private:

@@ -52,10 +52,14 @@ WorkerLoad load_of(const Plan& plan, const Net& net, std::int64_t worker) {
   const RankProgram& first = program_of(plan, ranks.front());
   load.units = std::count(first.subnetwork.holds.begin(), first.subnetwork.holds.end(), true);
   load.share = static_cast<double>(load.units) / static_cast<double>(net.units.size());
-  const Net own = net_of(plan, net, first);
-  load.flops = flops_of(own, 1).total();
-  for (const ParameterId id : parameters_of(own, SegmentId(0), end_segment(own))) {
-    const Parameter& parameter = own.parameters[id.index()];
+  // Stages of a pipeline have the net in common, slices of tensor parallelism are of one each.
+  std::set<std::int64_t> slices;
+  for (const RankId rank : ranks) {
+    if (!slices.insert(coordinate(plan.mesh, rank.value(), Axis::tensor)).second) continue;
+    load.flops += flops_of(net_of(plan, net, program_of(plan, rank)), 1).total();
+  }
+  for (const ParameterId id : parameters_of(net, SegmentId(0), end_segment(net))) {
+    const Parameter& parameter = net.parameters[id.index()];
     const bool is_held = !parameter.unit || first.subnetwork.holds[parameter.unit->index()];
     if (is_held) load.parameters += parameter.shape.elements();
   }
@@ -190,14 +194,23 @@ std::string print_holders(const AssignmentSummary& s) {
 
 // Neighbours with the same numbers in one row.
 std::string print_coverages(const AssignmentSummary& s) {
-  std::vector<std::vector<std::string>> rows = {{"workers", "coverage", "share of the units"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"workers", "coverage", "share of the units", "of the parameters"}};
+  const auto numbers = [&](std::size_t worker) {
+    return std::vector<std::string>{
+        fmt::format("{:.4g}", s.coverages[worker].value()),
+        fmt::format("{:.4g}", s.loads[worker].share),
+        fmt::format("{:.4g}", static_cast<double>(s.loads[worker].parameters) /
+                                  static_cast<double>(s.parameters))};
+  };
   for (std::size_t first = 0; first < s.coverages.size();) {
     std::size_t last = first;
-    while (last + 1 < s.coverages.size() && s.coverages[last + 1] == s.coverages[first])
+    while (last + 1 < s.coverages.size() && numbers(last + 1) == numbers(first))
       ++last;
-    rows.push_back({first == last ? std::to_string(first) : fmt::format("{}-{}", first, last),
-                    fmt::format("{:.4g}", s.coverages[first].value()),
-                    fmt::format("{:.4g}", s.loads[first].share)});
+    std::vector<std::string> row = numbers(first);
+    row.insert(row.begin(),
+               first == last ? std::to_string(first) : fmt::format("{}-{}", first, last));
+    rows.push_back(std::move(row));
     first = last + 1;
   }
   return align_columns(rows);
@@ -212,7 +225,8 @@ std::string print_parked(const AssignmentSummary& s) {
       parked == 1 ? "1 unit is" : fmt::format("{} units are", parked));
 }
 
-// By unit.
+}  // namespace
+
 std::vector<std::optional<std::int64_t>> parked_units(const Plan& plan, const Net& net) {
   std::vector<std::optional<std::int64_t>> parked(net.units.size());
   for (std::int64_t r = 0; r < plan.mesh.ranks(); ++r) {
@@ -226,11 +240,9 @@ std::vector<std::optional<std::int64_t>> parked_units(const Plan& plan, const Ne
   return parked;
 }
 
-}  // namespace
-
 std::vector<Fraction> coverages_asked(const StrategySpec& strategy, const Mesh& mesh) {
   const SubnetworkSpec& spec = *strategy.subnetwork;
-  if (spec.assignment == AssignmentKind::balanced) return {};
+  if (spec.assignment == AssignmentKind::balanced && spec.coverages.empty()) return {};
   std::vector<Fraction> left;
   const std::vector<Fraction> all = coverages_of(spec, mesh.workers).value();
   for (std::int64_t worker = 0; worker < mesh.workers; ++worker) {
@@ -260,6 +272,8 @@ AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
   summary.parked = parked_units(plan, net);
   for (const Unit& unit : net.units)
     summary.units.push_back(unit.name);
+  for (const ParameterId id : parameters_of(net, SegmentId(0), end_segment(net)))
+    summary.parameters += net.parameters[id.index()].shape.elements();
   for (std::int64_t worker = 0; worker < plan.mesh.workers; ++worker)
     summary.loads.push_back(load_of(plan, net, worker));
   summary.spectral_gap = spectral_gap(summary.assignment);
@@ -297,8 +311,11 @@ std::string print_table(const AssignmentSummary& s) {
   text += "\n" + print_holders(s) + "\n" + print_parked(s);
   text += fmt::format("spectral gap {:.4f}{}\n", s.spectral_gap,
                       s.connected ? "" : ": the workers fall into parts that share no unit");
-  text += fmt::format("{} sums of gradients in {} groups, in {} rounds\n", s.collectives, s.groups,
-                      s.rounds);
+  const auto counted = [](std::int64_t n, std::string_view what) {
+    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+  };
+  text += fmt::format("{} of gradients in {}, in {}\n", counted(s.collectives, "sum"),
+                      counted(s.groups, "group"), counted(s.rounds, "round"));
   return text;
 }
 

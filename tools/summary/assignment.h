@@ -30,7 +30,8 @@ struct AssignmentSummary {
   // By unit that nobody holds: the worker whose replica keeps it.
   std::vector<std::optional<std::int64_t>> parked;
   std::vector<WorkerLoad> loads;    // by worker
-  std::vector<Fraction> coverages;  // asked for, where units are dealt by them; by worker
+  std::int64_t parameters = 0;      // of the network
+  std::vector<Fraction> coverages;  // asked for, where workers have their own; by worker
   double spectral_gap = 0;          // assignment.h
   bool connected = false;
   // Groups in which gradients are summed, the sums of a step, and the rounds they take at least, if
@@ -38,9 +39,11 @@ struct AssignmentSummary {
   std::int64_t groups = 0, collectives = 0, rounds = 0;
 };
 
-// By worker that is left: the coverage that a strategy asks for; empty where units have equally
-// many holders.
+// By worker that is left: the coverage that a strategy asks for; empty where all are alike.
 std::vector<Fraction> coverages_asked(const StrategySpec& strategy, const Mesh& mesh);
+
+// By unit that nobody holds: the worker whose replica keeps it.
+std::vector<std::optional<std::int64_t>> parked_units(const Plan& plan, const Net& net);
 
 // Who holds which unit of whole_net(plan).
 Assignment assignment_of(const Plan& plan, const Net& net);

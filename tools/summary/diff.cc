@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "model/base/text.h"
 #include "tools/summary/table.h"
@@ -71,6 +72,14 @@ std::string differing_ranks(const StrategySummary& p, const StrategySummary& m) 
                        : fmt::format("bytes differ on ranks {}\n", join(ranks, ", "));
 }
 
+// By a rank in one of so many redraws: what is predicted of just these, or of those that are known.
+Bytes received_in(const SubnetworkSummary::Redraw& redraw, std::int64_t count, std::size_t ranks) {
+  if (count > std::ssize(redraw.by_redraw)) return redraw.received;
+  const auto end = redraw.by_redraw.begin() + count;
+  return std::accumulate(redraw.by_redraw.begin(), end, Bytes{}) /
+         (count * static_cast<std::int64_t>(ranks));
+}
+
 std::string compare(const StrategySummary& p, const StrategySummary& m) {
   std::vector<Row> rows = {{m.strategy, "predicted", "measured", "off by"}};
   rows.push_back(row("step time", p.step_time, m.step_time));
@@ -85,8 +94,9 @@ std::string compare(const StrategySummary& p, const StrategySummary& m) {
       row("peak memory", memory_of(p, &MemorySummary::peak), memory_of(m, &MemorySummary::peak)));
   const bool redraws = p.subnetwork && p.subnetwork->redraw;
   if (redraws && m.transitions) {
-    rows.push_back(
-        row("redraw, bytes to a rank", p.subnetwork->redraw->received, m.transitions->received));
+    rows.push_back(row("redraw, bytes to a rank",
+                       received_in(*p.subnetwork->redraw, m.transitions->count, m.ranks.size()),
+                       m.transitions->received));
     rows.push_back(row("redraw, time", p.subnetwork->redraw->time, m.transitions->time));
   }
   // Every draw deals the parts out anew: what one rank sends in the first another sends in the

@@ -148,7 +148,8 @@ PictureSpan span_of(const Node& n) {
 
 SubnetworkSummary::UnitHolders unit_of(const Node& n) {
   return {n.at("name").text(),
-          n.at("holders").list<std::int64_t>([](const Node& worker) { return worker.count(); })};
+          n.at("holders").list<std::int64_t>([](const Node& worker) { return worker.count(); }),
+          n.has("parked") ? std::optional(n.at("parked").count()) : std::nullopt};
 }
 
 StrategySummary strategy_of(const Node& n) {
@@ -176,6 +177,7 @@ StrategySummary strategy_of(const Node& n) {
       n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
   s.data_parallel = n.has("data_parallel");
+  if (n.has("step_multiplier")) s.step_multiplier = n.at("step_multiplier").number();
   if (n.has("largest")) {
     const Node it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
@@ -199,8 +201,12 @@ StrategySummary strategy_of(const Node& n) {
                     {}};
     if (it.has("redraw")) {
       const Node redraw = it.at("redraw");
-      s.subnetwork->redraw = {redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
-                              redraw.at("time_s").seconds()};
+      s.subnetwork->redraw = {
+          redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
+          redraw.at("time_s").seconds(),
+          redraw.at("bytes_received_by_redraw").list<Bytes>([](const Node& bytes) {
+            return bytes.bytes();
+          })};
     }
   }
   return s;

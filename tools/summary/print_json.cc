@@ -48,7 +48,9 @@ Json json_of(const SubnetworkSummary& s) {
                {"step_multiplier", s.step_multiplier},
                {"units", array_of<SubnetworkSummary::UnitHolders>(
                              s.units, [](const SubnetworkSummary::UnitHolders& unit) {
-                               return Json{{"name", unit.name}, {"holders", unit.workers}};
+                               Json json = {{"name", unit.name}, {"holders", unit.workers}};
+                               if (unit.parked) json["parked"] = *unit.parked;
+                               return json;
                              })}};
   const HolderCount holders = count_holders(s);
   if (!holders.is_same()) {
@@ -56,9 +58,13 @@ Json json_of(const SubnetworkSummary& s) {
     json["holders_most"] = holders.most;
   }
   if (s.redraw) {
-    json["redraw"] = {{"every_steps", s.redraw->every},
-                      {"bytes_received", s.redraw->received.bytes()},
-                      {"time_s", s.redraw->time.seconds()}};
+    json["redraw"] = {
+        {"every_steps", s.redraw->every},
+        {"bytes_received", s.redraw->received.bytes()},
+        {"time_s", s.redraw->time.seconds()},
+        {"bytes_received_by_redraw", array_of<Bytes>(s.redraw->by_redraw, [](const Bytes& bytes) {
+           return Json(bytes.bytes());
+         })}};
   }
   return json;
 }
@@ -118,6 +124,7 @@ Json json_of(const StrategySummary& s) {
         {"synchronising_step_time_s", s.local_steps->synchronising_step.seconds()}};
   }
   if (s.data_parallel) json["data_parallel"] = true;
+  if (s.step_multiplier) json["step_multiplier"] = *s.step_multiplier;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
   if (s.transitions) {
     json["transitions"] = {{"count", s.transitions->count},

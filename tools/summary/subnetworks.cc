@@ -39,7 +39,7 @@ double sent_by_all(const StrategySummary& s) {
 }
 
 double steps(const StrategySummary& s) {
-  return s.subnetwork ? s.subnetwork->step_multiplier : 1;
+  return s.subnetwork ? s.subnetwork->step_multiplier : s.step_multiplier.value_or(1);
 }
 
 std::string percent(double of, double whole) {
@@ -80,28 +80,32 @@ std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary*
           run_time};
 }
 
-// The strategies without subnetworks that have less of something than every one with, as "zero3
-// (12 MiB)".
-std::string better(const Summary& summary,
-                   const std::function<Bytes(const StrategySummary&)>& get) {
-  std::optional<Bytes> least;
+// What strategies without subnetworks have less of: "Less state: zero3 (12 MiB) than a and b.\n"
+std::string print_less(std::string_view what, const Summary& summary,
+                       const std::function<Bytes(const StrategySummary&)>& get) {
+  std::vector<std::string> parts;
   for (const StrategySummary& s : summary.strategies) {
-    if (s.subnetwork) least = least ? std::min(*least, get(s)) : get(s);
+    if (s.subnetwork || s.data_parallel) continue;
+    std::vector<std::string> more;
+    std::size_t rows = 0;
+    for (const StrategySummary& row : summary.strategies) {
+      rows += row.subnetwork ? 1 : 0;
+      if (row.subnetwork && get(s) < get(row)) more.push_back(row.strategy);
+    }
+    if (more.empty()) continue;
+    const bool all = more.size() == rows;
+    parts.push_back(fmt::format("{} ({}) than {}", s.strategy, human(get(s)),
+                                all ? "any of these" : join(more, ", ")));
   }
-  std::vector<std::string> names;
-  for (const StrategySummary& s : summary.strategies) {
-    if (!s.subnetwork && get(s) < *least)
-      names.push_back(fmt::format("{} ({})", s.strategy, human(get(s))));
-  }
-  return join(names, ", ");
+  return parts.empty() ? "" : fmt::format("Less {}: {}.\n", what, join(parts, "; "));
 }
 
-// By time of the run, that of a subnetwork with its steps.
+// By time of the run, with its steps and redraws.
 const StrategySummary& fastest_run(const Summary& summary) {
   return *std::min_element(summary.strategies.begin(), summary.strategies.end(),
                            [](const StrategySummary& a, const StrategySummary& b) {
-                             return steps(a) * a.step_time.seconds() <
-                                    steps(b) * b.step_time.seconds();
+                             return steps(a) * step_time(a).seconds() <
+                                    steps(b) * step_time(b).seconds();
                            });
 }
 
@@ -150,11 +154,12 @@ std::string print_subnetworks(const Summary& summary) {
     text += fmt::format("{} redraws its masks every {} steps: {} to a rank, in {}.\n", s.strategy,
                         redraw.every, human(redraw.received), human(redraw.time));
   }
-  const std::string less_state = better(summary, state), fewer = better(summary, activations);
-  if (!less_state.empty()) text += fmt::format("Less state than any of these: {}.\n", less_state);
-  if (!fewer.empty()) text += fmt::format("Fewer activations: {}.\n", fewer);
+  text += print_less("state", summary, state) + print_less("activations", summary, activations);
   const StrategySummary& fastest = fastest_run(summary);
-  text += fmt::format("The fastest run is {}'s.\n", fastest.strategy);
+  text += fmt::format("The fastest run is {}'s{}.\n", fastest.strategy,
+                      fastest.step_multiplier ? fmt::format(" (of {:.4g} times as many steps)",
+                                                            *fastest.step_multiplier)
+                                              : "");
   return text;
 }
 

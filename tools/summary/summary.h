@@ -70,7 +70,8 @@ struct SubnetworkSummary {
   double step_multiplier = 1;             // steps of its run for one of data parallelism's
   struct UnitHolders {
     std::string name;
-    std::vector<std::int64_t> workers;  // that hold it, ascending
+    std::vector<std::int64_t> workers;                  // that hold it, ascending
+    std::optional<std::int64_t> parked = std::nullopt;  // the worker that keeps it if nobody does
   };
   std::vector<UnitHolders> units;
   // Where masks are redrawn: after so many steps; what a rank receives then, and how long it takes:
@@ -79,6 +80,7 @@ struct SubnetworkSummary {
     std::int64_t every = 1;
     Bytes received;
     Seconds time;
+    std::vector<Bytes> by_redraw = {};  // by all ranks together, in each of the first
   };
   std::optional<Redraw> redraw;
 };
@@ -118,6 +120,8 @@ struct StrategySummary {
   std::optional<SubnetworkSummary> subnetwork;
   std::optional<LocalStepsSummary> local_steps;
   bool data_parallel = false;  // replicas and nothing else: what others are held against
+  // Stochastic depth: steps of a run of as many FLOPs as one that leaves nothing out.
+  std::optional<double> step_multiplier = std::nullopt;
   Seconds step_time;
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;

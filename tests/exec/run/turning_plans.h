@@ -22,6 +22,9 @@ class TurningPlans : public exec::PlanSource {
   bool changes_at(std::int64_t step) const override {
     return step % every_ == 0 && plans_.size() > 1;
   }
+  bool redraws_at(std::int64_t step) const override {
+    return changes_at(step) && plans_.front()->redraw;
+  }
   Moments moments_at(std::int64_t) override { return moments_; }
 
  private:
