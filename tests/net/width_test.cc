@@ -203,7 +203,7 @@ TEST(CutUnits, HalfOfTheUnitsIsHalfOfTheirParameters) {
 TEST(CutUnits, SaysWhatItCannotCut) {
   EXPECT_EQ(error_of(gpt(), 8),
             "decoder1.qkv has 6 channels or groups of heads, fewer than the 8 units that it is "
-            "cut into");
+            "cut into; 'axes: [hidden]' works");
   const Net net = resnet("resnet20");
   const Net bare = restrict(net, {std::vector<bool>(net.units.size(), false)});
   EXPECT_EQ(error_of(bare, 2),
