@@ -11,20 +11,21 @@
 #include <cstdint>
 
 #include "exec/backend.h"
+#include "model/base/philox.h"
 
 namespace rehearse::exec {
 
 inline constexpr std::int64_t kMaskLanes = 16, kMaskWords = 4;
 inline constexpr std::int64_t kMaskGroup = kMaskLanes * kMaskWords;
 
-inline std::array<std::uint32_t, 2> mask_key(const Draws& draws) {
+constexpr std::array<std::uint32_t, 2> mask_key(const Draws& draws) {
   return {static_cast<std::uint32_t>(draws.seed), static_cast<std::uint32_t>(draws.seed >> 32)};
 }
 
 // Counter 0 of a group of a sample of the micro-batch; the next ones have first words one higher.
 // The highest bit keeps masks apart from all streams of Random.
-inline std::array<std::uint32_t, 4> mask_counter(const Draws& draws, std::int64_t sample,
-                                                 std::int64_t group) {
+constexpr std::array<std::uint32_t, 4> mask_counter(const Draws& draws, std::int64_t sample,
+                                                    std::int64_t group) {
   return {static_cast<std::uint32_t>(group * kMaskLanes),
           static_cast<std::uint32_t>(draws.first_sample + sample),
           static_cast<std::uint32_t>(draws.step), draws.layer.value() | 0x80000000U};
@@ -33,6 +34,14 @@ inline std::array<std::uint32_t, 4> mask_counter(const Draws& draws, std::int64_
 // Words below it drop their elements.
 inline std::uint32_t mask_bound(const Dropout& dropout) {
   return static_cast<std::uint32_t>(std::llround(dropout.rate * 0x1p32));
+}
+
+constexpr bool keeps_element(const Draws& draws, std::uint32_t bound, std::int64_t sample,
+                             std::int64_t element) {
+  auto counter = mask_counter(draws, sample, element / kMaskGroup);
+  counter[0] += static_cast<std::uint32_t>(element % kMaskLanes);
+  const auto word = static_cast<std::size_t>(element % kMaskGroup / kMaskLanes);
+  return philox_block(counter, mask_key(draws))[word] >= bound;
 }
 
 }  // namespace rehearse::exec

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "model/base/check.h"
+#include "model/base/philox.h"
 
 namespace rehearse {
 namespace {
@@ -19,14 +20,7 @@ constexpr std::uint32_t high(std::uint64_t x) {
 
 std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                     std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57} * counter[2];
-    counter = {high(b) ^ counter[1] ^ key[0], low(b), high(a) ^ counter[3] ^ key[1], low(a)};
-    key[0] += 0x9E3779B9;  // the golden ratio
-    key[1] += 0xBB67AE85;  // sqrt(3) - 1
-  }
-  return counter;
+  return philox_block(counter, key);
 }
 
 Random::Random(std::uint64_t seed, std::uint64_t stream)

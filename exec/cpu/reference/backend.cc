@@ -8,7 +8,6 @@
 namespace rehearse::exec {
 namespace {
 
-using reference::Call;
 using reference::Kernels;
 
 template <class Real>

@@ -1,17 +1,9 @@
 // Dropout, element by element; it may write where it reads.
 #include "exec/cpu/dropout_mask.h"
 #include "exec/cpu/reference/kernels.h"
-#include "model/base/random.h"
 
 namespace rehearse::exec::reference {
 namespace {
-
-bool keeps(const Draws& draws, std::uint32_t bound, std::int64_t sample, std::int64_t element) {
-  auto counter = mask_counter(draws, sample, element / kMaskGroup);
-  counter[0] += static_cast<std::uint32_t>(element % kMaskLanes);
-  const auto word = static_cast<std::size_t>(element % kMaskGroup / kMaskLanes);
-  return philox(counter, mask_key(draws))[word] >= bound;
-}
 
 // y = x / (1 - rate) where the mask keeps, 0 elsewhere; and likewise dx of dy.
 template <class Real>
@@ -21,8 +13,8 @@ void drop(const Dropout& dropout, const Call<Real>& call, const Real* from, Real
   const std::int64_t elements = call.request.output.elements();
   for (std::int64_t s = 0; s < call.samples(); ++s, from += elements, to += elements) {
     for (std::int64_t e = 0; e < elements; ++e)
-      to[e] =
-          keeps(call.arguments.draws, bound, s, e) ? static_cast<Real>(from[e] * factor) : Real{};
+      to[e] = keeps_element(call.arguments.draws, bound, s, e) ? static_cast<Real>(from[e] * factor)
+                                                               : Real{};
   }
 }
 

@@ -1,0 +1,46 @@
+// Matrix products and convolutions as ops ask for them.
+#pragma once
+
+#include <cstdint>
+
+#include "model/net/layer.h"
+
+namespace rehearse::exec::cuda {
+
+// What elements are stored in; products are summed in fp32 (of fp64 in fp64).
+enum class Element { bf16, fp32, fp64 };
+
+// C = alpha op(A) op(B) + beta C, row by row, `batch` times: op(A) is m x k, op(B) k x n, C m x n;
+// transposed operands are stored n by m. `row` is the distance of two rows as they are stored,
+// `next` that of two matrices of the batch (0: all the same), in elements.
+struct Product {
+  std::int64_t m = 0, n = 0, k = 0;
+  struct Operand {
+    const void* at = nullptr;
+    std::int64_t row = 0, next = 0;
+    bool transposed = false;
+  };
+  Operand a, b;
+  void* c = nullptr;
+  std::int64_t c_row = 0, c_next = 0;
+  std::int64_t batch = 1;
+  double alpha = 1, beta = 0;
+  Element in = Element::fp32, out = Element::fp32;  // of A and B, of C
+  const void* bias = nullptr;                       // of `in`, added to every row of C
+};
+
+// One of a convolution's three: y of x and w, dx of dy and w, dw of x and dy; channels last.
+enum class ConvolutionPass { forward, backward_input, backward_weight };
+struct Convolution {
+  ConvolutionPass pass = ConvolutionPass::forward;
+  Conv2d shape{};
+  std::int64_t samples = 0;
+  std::int64_t height = 0, width = 0;              // of x
+  std::int64_t out_height = 0, out_width = 0;      // of y
+  const void *first = nullptr, *second = nullptr;  // x w, dy w, x dy
+  void* result = nullptr;
+  bool adds = false;  // to the result, or overwrites it
+  Element element = Element::fp32;
+};
+
+}  // namespace rehearse::exec::cuda

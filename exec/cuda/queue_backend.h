@@ -1,0 +1,175 @@
+// A backend whose kernels are the ops of exec/cuda/ops, in the queues of a device.
+//
+// Queues: a KernelDevice, with current(), the selected queue (ops/op.h says what that has), and
+// scratch_bytes(), what all of them have taken for scratch memory and libraries.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exec/cuda/ops/attention.h"
+#include "exec/cuda/ops/batch_norm.h"
+#include "exec/cuda/ops/elementwise.h"
+#include "exec/cuda/ops/embedding.h"
+#include "exec/cuda/ops/flat.h"
+#include "exec/cuda/ops/losses.h"
+#include "exec/cuda/ops/pooling.h"
+#include "exec/cuda/ops/products.h"
+#include "exec/cuda/ops/row_norms.h"
+#include "model/base/check.h"
+
+namespace rehearse::exec::cuda {
+
+template <class Real, class Queues>
+class QueueKernel : public Kernel {
+ public:
+  QueueKernel(KernelRequest request, Queues& queues)
+      : request_(std::move(request)), queues_(queues) {}
+
+  void run(const KernelArguments& arguments) override {
+    auto& queue = queues_.current();
+    auto* const sum = static_cast<Real*>(arguments.sum);
+    const auto* left = static_cast<const Real*>(arguments.left);
+    if (request_.kind == KernelKind::accumulate)
+      return Flat<Real>::add(queue, sum, left, static_cast<const Real*>(arguments.right),
+                             request_.elements);
+    if (request_.kind == KernelKind::copy)
+      return queue.copy(sum, left, static_cast<std::size_t>(request_.elements) * sizeof(Real));
+    run_layer(Call<Real>{request_, arguments}, queue);
+  }
+
+ private:
+  template <class Queue>
+  static void run_layer(const Call<Real>& call, Queue& queue) {
+    std::visit(
+        [&]<class Layer>(const Layer& layer) {
+          using O = Op<Layer, Real>;
+          const KernelKind kind = call.request.kind;
+          // The layers without ops are collectives of a plan.
+          if constexpr (requires { O::forward(layer, call, queue); }) {
+            if (kind == KernelKind::forward) return O::forward(layer, call, queue);
+          }
+          if constexpr (requires { O::backward(layer, call, queue); }) {
+            if (kind == KernelKind::backward) return O::backward(layer, call, queue);
+          }
+          if constexpr (requires { O::backward_input(layer, call, queue); }) {
+            if (kind == KernelKind::backward_input) return O::backward_input(layer, call, queue);
+          }
+          if constexpr (requires { O::backward_weight(layer, call, queue); }) {
+            if (kind == KernelKind::backward_weight) return O::backward_weight(layer, call, queue);
+          }
+          REHEARSE_UNREACHABLE(
+              fmt::format("no kernel for {} of {}", to_string(kind), kind_name(layer)));
+        },
+        call.request.layer);
+  }
+
+  KernelRequest request_;
+  Queues& queues_;
+};
+
+template <class Real, class Queues>
+class QueueBackend : public Backend {
+ public:
+  QueueBackend(std::string_view name, DataType type, std::unique_ptr<Queues> queues)
+      : name_(name),
+        type_(type),
+        queues_(std::move(queues)),
+        number_(queues_->allocate(sizeof(double))) {}
+
+  std::string_view name() const override { return name_; }
+  DataType type() const override { return type_; }
+  ElementSizes sizes() const override { return {sizeof(Real), sizeof(W)}; }
+  KernelDevice& device() override { return *queues_; }
+
+  std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
+    return std::make_unique<QueueKernel<Real, Queues>>(request, *queues_);
+  }
+
+  void add(void* into, const void* from, std::int64_t n) override {
+    Flat<Real>::add(queue(), reals(into), reals(into), reals(from), n);
+  }
+  void divide(void* values, std::int64_t n, std::int64_t by) override {
+    Flat<Real>::divide(queue(), reals(values), n, by);
+  }
+  bool all_finite(const void* values, std::int64_t n) override {
+    Flat<Real>::sum_of_zeros(queue(), reals(values), n, number());
+    return read_number() == 0;
+  }
+  double sum_of_squares(const void* values, std::int64_t n) override {
+    Flat<Real>::sum_of_squares(queue(), reals(values), n, number());
+    return read_number();
+  }
+  void step(const Update& update, void* parameters, const void* gradients,
+            const OptimizerState& state, std::int64_t n) override {
+    Flat<Real>::step(queue(), update, reals(parameters), reals(gradients), state, n);
+  }
+  void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) override {
+    Flat<Real>::outer_gradient(queue(), piece, reals(gradients), n);
+  }
+  void outer_step(const std::optional<OuterOptimizer>& outer, const OuterPiece& piece,
+                  const void* averages, std::int64_t n) override {
+    Flat<Real>::outer_step(queue(), outer, piece, reals(averages), n);
+  }
+  void scale_channels(void* y, const void* x, const std::vector<double>& factors,
+                      const std::vector<double>& offsets, std::int64_t rows) override {
+    std::vector<W> numbers(factors.begin(), factors.end());
+    numbers.insert(numbers.end(), offsets.begin(), offsets.end());
+    auto* const on_device = reinterpret_cast<W*>(queue().scratch(numbers.size() * sizeof(W)));
+    copy_now(*queues_, on_device, numbers.data(), numbers.size() * sizeof(W));
+    Flat<Real>::scale_channels(queue(), reals(y), reals(x), on_device, std::ssize(factors), rows);
+  }
+
+  void store(void* into, const std::vector<double>& values) override {
+    store_as<Real>(into, values);
+  }
+  std::vector<double> load(const void* from, std::int64_t n) override {
+    return load_as<Real>(from, n);
+  }
+  void store_statistics(void* into, const std::vector<double>& values) override {
+    store_as<W>(into, values);
+  }
+  std::vector<double> load_statistics(const void* from, std::int64_t n) override {
+    return load_as<W>(from, n);
+  }
+
+  Bytes workspace() const override {
+    return Bytes::bytes(static_cast<std::int64_t>(queues_->scratch_bytes()));
+  }
+
+ private:
+  using W = Wide<Real>;
+  static Real* reals(void* data) { return static_cast<Real*>(data); }
+  static const Real* reals(const void* data) { return static_cast<const Real*>(data); }
+  auto& queue() { return queues_->current(); }
+
+  double* number() { return reinterpret_cast<double*>(number_->data()); }
+  double read_number() {
+    double number = 0;
+    copy_now(*queues_, &number, number_->data(), sizeof number);
+    return number;
+  }
+
+  template <class Number>
+  void store_as(void* into, const std::vector<double>& values) {
+    std::vector<Number> rounded;
+    rounded.reserve(values.size());
+    for (const double value : values)
+      rounded.push_back(static_cast<Number>(value));
+    copy_now(*queues_, into, rounded.data(), rounded.size() * sizeof(Number));
+  }
+  template <class Number>
+  std::vector<double> load_as(const void* from, std::int64_t n) {
+    std::vector<Number> numbers(static_cast<std::size_t>(n));
+    copy_now(*queues_, numbers.data(), from, numbers.size() * sizeof(Number));
+    return {numbers.begin(), numbers.end()};
+  }
+
+  std::string_view name_;
+  DataType type_;
+  std::unique_ptr<Queues> queues_;
+  std::unique_ptr<DeviceMemory> number_;  // where a sum comes to
+};
+
+}  // namespace rehearse::exec::cuda

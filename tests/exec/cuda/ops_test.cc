@@ -1,0 +1,217 @@
+// The device's kernels, run on the host: every kind of layer, every pass of networks and the flat
+// work against the reference, by teams of one thread and of three that wait for one another.
+//
+// Sums are fp32 and in other orders than the reference's: sum_error() of the largest element is
+// allowed (closeness.h), in bf16 a rounding of what is stored besides.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "exec/cuda/queue_backend.h"
+#include "model/base/random.h"
+#include "tests/exec/cpu/closeness.h"
+#include "tests/exec/cpu/layer_runner.h"
+#include "tests/exec/cpu/net_runner.h"
+#include "tests/exec/cuda/host_queues.h"
+
+namespace rehearse::exec::cuda {
+namespace {
+
+template <class Real>
+std::unique_ptr<Backend> on_host(DataType type, int team) {
+  return std::make_unique<QueueBackend<Real, HostQueues>>("cuda", type,
+                                                          std::make_unique<HostQueues>(team));
+}
+std::unique_ptr<Backend> single(int team) {
+  return on_host<float>(DataType::fp32, team);
+}
+
+class DeviceLayer : public testing::TestWithParam<LayerCase> {
+ protected:
+  std::unique_ptr<Backend> reference = make_reference_backend(DataType::fp32);
+  LayerData data = draw(GetParam(), 1);
+
+  void expect_like_reference(const LayerOptions& options) {
+    const double error = sum_error(longest_sum(GetParam()));
+    const LayerOutcome expected = run_layer(*reference, GetParam(), data, options);
+    for (const int team : {1, 3})
+      expect_within(error, expected, run_layer(*single(team), GetParam(), data, options));
+  }
+};
+
+TEST_P(DeviceLayer, AgreesWithTheReference) {
+  expect_like_reference({});
+  expect_like_reference({.in_place = true});
+}
+
+TEST_P(DeviceLayer, AddsToParameterGradients) {
+  expect_like_reference({.gradients = data.parameters});
+}
+
+TEST_P(DeviceLayer, MayLeaveOutInputGradients) {
+  if (!facts_of(GetParam()).parameters.empty())
+    expect_like_reference({.wants_input_gradients = false});
+}
+
+TEST_P(DeviceLayer, MayBeFrozen) {
+  expect_like_reference({.frozen = true});
+}
+
+// In double the same text has the roundings of double.
+TEST_P(DeviceLayer, IsExactInDouble) {
+  const auto exact = make_reference_backend(DataType::fp64);
+  expect_within(1e-9, run_layer(*exact, GetParam(), data),
+                run_layer(*on_host<double>(DataType::fp64, 3), GetParam(), data));
+}
+
+// As the other backends in bf16 (bf16_test.cc), whose roundings these are.
+TEST_P(DeviceLayer, RoundsToBf16) {
+  const auto round = [](std::vector<double>& values) {
+    for (double& value : values)
+      value = static_cast<double>(BFloat16(value));
+  };
+  std::for_each(data.inputs.begin(), data.inputs.end(), round);
+  std::for_each(data.parameters.begin(), data.parameters.end(), round);
+  round(data.output_gradient);
+  const auto exact = make_reference_backend(DataType::fp64);
+  const bool is_attention = std::holds_alternative<Attention>(GetParam().layer);
+  const double error = sum_error(longest_sum(GetParam())) + (is_attention ? 8 : 1) * 0x1p-8;
+  for (const bool in_place : {false, true}) {
+    const LayerOptions options{.in_place = in_place};
+    expect_within(error, run_layer(*exact, GetParam(), data, options),
+                  run_layer(*on_host<BFloat16>(DataType::bf16, 3), GetParam(), data, options));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, DeviceLayer, testing::ValuesIn(training_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+class DeviceNet : public testing::TestWithParam<NetCase> {};
+
+TEST_P(DeviceNet, HasTheGradientsOfTheReference) {
+  const auto& [name, net, samples] = GetParam();
+  const auto reference = make_reference_backend(DataType::fp64);
+  const NetData data = draw(net, samples, 3);
+  const NetOutcome expected = run_net(*reference, net, data, samples, Cuts::none, Pass::backward);
+  const NetOutcome actual = run_net(*single(1), net, data, samples, Cuts::none, Pass::backward);
+  expect_within(sum_error(1e4), expected.losses, actual.losses, "losses");
+  for (std::size_t p = 0; p < expected.gradients.size(); ++p)
+    expect_within(sum_error(1e4), expected.gradients[p], actual.gradients[p],
+                  net.parameters[p].name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, DeviceNet, testing::ValuesIn(net_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+// ---- flat buffers -------------------------------------------------------------------------------
+
+class DeviceFlat : public testing::Test {
+ protected:
+  static constexpr std::int64_t kCount = 1000;
+  std::unique_ptr<Backend> reference = make_reference_backend(DataType::fp32), device = single(3);
+
+  static std::vector<double> numbers(std::uint64_t stream) {
+    Random random(5, stream);
+    std::vector<double> values(kCount);
+    std::generate(values.begin(), values.end(), [&] { return random.normal(); });
+    return values;
+  }
+  Tensor tensor(std::uint64_t stream) { return {*reference, numbers(stream)}; }
+  std::vector<double> load(const Tensor& tensor) { return tensor.load(*reference); }
+
+  // The same on both, to the last roundings; `run` gets a backend and three tensors of its own.
+  template <class Run>
+  void expect_same(Run run) {
+    std::vector<std::vector<double>> results[2];
+    for (int k = 0; k < 2; ++k) {
+      const Tensor a = tensor(1), b = tensor(2), c = tensor(3);
+      run(k == 0 ? *reference : *device, a, b, c);
+      results[k] = {load(a), load(b), load(c)};
+    }
+    for (std::size_t t = 0; t < 3; ++t)
+      expect_within(1e-6, results[0][t], results[1][t], "tensor " + std::to_string(t));
+  }
+};
+
+TEST_F(DeviceFlat, AddsAndDivides) {
+  expect_same([](Backend& on, const Tensor& a, const Tensor& b, const Tensor& c) {
+    on.add(a.data(), b.data(), kCount);
+    on.divide(c.data(), kCount, 3);
+  });
+}
+
+TEST_F(DeviceFlat, StepsOptimizers) {
+  Optimizer optimizer;
+  optimizer.weight_decay = 0.1;
+  Adam decoupled, coupled;
+  coupled.decoupled = false, decoupled.decoupled = true;
+  for (const std::variant<Sgd, Adam>& rule :
+       {std::variant<Sgd, Adam>(Sgd{0.9}), {Sgd{0}}, {decoupled}, {coupled}}) {
+    optimizer.rule = rule;
+    for (const bool decays : {false, true}) {
+      expect_same([&](Backend& on, const Tensor& w, const Tensor& g, const Tensor& m) {
+        const Tensor v = Tensor::of_statistics(*reference, std::vector<double>(kCount, 0.5));
+        const std::int64_t kept = moments_of(optimizer);
+        const OptimizerState state{{kept > 0 ? m.data() : nullptr, kept > 1 ? v.data() : nullptr}};
+        on.step({optimizer, 0.01, 3, decays, 0.7}, w.data(), g.data(), state, kCount);
+      });
+    }
+  }
+}
+
+TEST_F(DeviceFlat, BringsHoldersTogether) {
+  const OuterOptimizer outer{0.7, 0.9};
+  expect_same([&](Backend& on, const Tensor& w, const Tensor& g, const Tensor& anchor) {
+    const Tensor v = Tensor::of_statistics(*reference, std::vector<double>(kCount, 0.5));
+    const OuterPiece piece{w.data(), nullptr, anchor.data(), v.data()};
+    on.outer_gradient(piece, g.data(), kCount);
+    on.outer_step(outer, piece, g.data(), kCount);
+  });
+  expect_same([&](Backend& on, const Tensor& w, const Tensor& g, const Tensor&) {
+    const OuterPiece piece{w.data(), nullptr, nullptr, nullptr};
+    on.outer_gradient(piece, g.data(), kCount);
+    on.divide(g.data(), kCount, 2);
+    on.outer_step(std::nullopt, piece, g.data(), kCount);
+  });
+}
+
+TEST_F(DeviceFlat, ScalesChannels) {
+  expect_same([](Backend& on, const Tensor& y, const Tensor& x, const Tensor&) {
+    on.scale_channels(y.data(), x.data(), {2, 0.5, -1, 3}, {1, -1, 0, 2}, kCount / 4);
+  });
+}
+
+TEST_F(DeviceFlat, SumsSquaresAndSeesWhatIsNotFinite) {
+  const Tensor a = tensor(1);
+  EXPECT_NEAR(device->sum_of_squares(a.data(), kCount), reference->sum_of_squares(a.data(), kCount),
+              1e-9);
+  EXPECT_TRUE(device->all_finite(a.data(), kCount));
+  for (const double bad : {std::numeric_limits<double>::infinity(), std::nan("")}) {
+    std::vector<double> values = numbers(1);
+    values[777] = bad;
+    EXPECT_FALSE(device->all_finite(Tensor(*reference, values).data(), kCount));
+  }
+}
+
+// Weights are rounded from the master copy, which keeps what a bf16 number would lose.
+TEST(DeviceMaster, IsSteppedInFp32) {
+  const auto reference = make_reference_backend(DataType::bf16);
+  const auto device = on_host<BFloat16>(DataType::bf16, 1);
+  Optimizer optimizer;
+  optimizer.rule = Sgd{0};
+  std::vector<std::vector<double>> masters, weights;
+  for (Backend* on : {reference.get(), device.get()}) {
+    const Tensor w(*reference, {1}), g(*reference, {1});
+    const Tensor master = Tensor::of_statistics(*reference, {1});
+    OptimizerState state;
+    state.master = master.data();
+    for (std::int64_t step = 0; step < 3; ++step)
+      on->step({optimizer, 1e-3, step, false, 1}, w.data(), g.data(), state, 1);
+    masters.push_back(master.load(*reference));
+    weights.push_back(w.load(*reference));
+  }
+  EXPECT_EQ(masters[0], masters[1]);
+  EXPECT_EQ(weights[0], weights[1]);
+}
+
+}  // namespace
+}  // namespace rehearse::exec::cuda
