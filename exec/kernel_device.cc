@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -12,33 +14,61 @@
 namespace rehearse::exec {
 namespace {
 
-// Pages, which can be added to without a copy.
-class Pages : public DeviceMemory {
+[[noreturn]] void fail_on(std::size_t size) {
+  throw std::runtime_error(fmt::format("this machine has no memory for tensors of {}",
+                                       human(Bytes::bytes(static_cast<std::int64_t>(size)))));
+}
+
+// Pages of its own, which can be added to without a copy; of little a part of the heap.
+class HostMemory : public DeviceMemory {
  public:
-  explicit Pages(std::size_t size) { grow(size); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  ~Pages() override {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
+  explicit HostMemory(std::size_t size) { grow(std::max<std::size_t>(size, 1)); }
+  HostMemory(const HostMemory&) = delete;
+  HostMemory& operator=(const HostMemory&) = delete;
+  ~HostMemory() override { give_back(); }
 
   std::byte* data() const override { return data_; }
   std::size_t size() const override { return size_; }
 
   void grow(std::size_t size) override {
     if (size <= size_) return;
-    void* const memory = data_ == nullptr ? ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-                                          : ::mremap(data_, size_, size, MREMAP_MAYMOVE);
-    if (memory == MAP_FAILED) {
-      throw std::runtime_error(fmt::format("this machine has no memory for tensors of {}",
-                                           human(Bytes::bytes(static_cast<std::int64_t>(size)))));
+    if (has_pages()) {
+      void* const moved = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
+      if (moved == MAP_FAILED) fail_on(size);
+      data_ = static_cast<std::byte*>(moved);
+    } else {
+      std::byte* const larger = size < kLittle ? from_heap(size) : from_pages(size);
+      if (data_ != nullptr) std::memcpy(larger, data_, size_);
+      give_back();
+      data_ = larger;
     }
-    data_ = static_cast<std::byte*>(memory);
     size_ = size;
   }
 
  private:
+  static constexpr std::size_t kLittle = std::size_t{256} << 10, kAlignment = 256;
+
+  bool has_pages() const { return size_ >= kLittle; }
+  static std::byte* from_heap(std::size_t size) {
+    void* const memory =
+        std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment);
+    if (memory == nullptr) fail_on(size);
+    return static_cast<std::byte*>(memory);
+  }
+  static std::byte* from_pages(std::size_t size) {
+    void* const memory =
+        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) fail_on(size);
+    return static_cast<std::byte*>(memory);
+  }
+  void give_back() {
+    if (has_pages()) {
+      ::munmap(data_, size_);
+    } else {
+      std::free(data_);
+    }
+  }
+
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
@@ -47,10 +77,10 @@ class Host : public KernelDevice {
  public:
   bool shares_host_memory() const override { return true; }
   std::unique_ptr<DeviceMemory> allocate(std::size_t bytes) override {
-    return std::make_unique<Pages>(bytes);
+    return std::make_unique<HostMemory>(bytes);
   }
   std::unique_ptr<DeviceMemory> allocate_staging(std::size_t bytes) override {
-    return std::make_unique<Pages>(bytes);
+    return std::make_unique<HostMemory>(bytes);
   }
   bool owns(const void*) const override { return false; }
   void copy(void* into, const void* from, std::size_t bytes) override {

@@ -4,12 +4,15 @@
 #   The house's warnings, as errors.
 # rehearse_optional(PACKAGE OPTION ...)
 #   Looks for a package as OPTION says (AUTO, ON, OFF) and sets REHEARSE_HAVE_<PACKAGE>.
+# rehearse_optional_cuda()
+#   The same of nvcc 13 or later with cuBLASLt and cuDNN, as REHEARSE_WITH_CUDA says.
 
 function(rehearse_warnings target)
   # Contraction would let two compilers disagree about the last bit of a price.
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Werror -ffp-contract=off
+  set(options -Wall -Wextra -Wconversion -Werror -ffp-contract=off
     # GCC 12 sees overlaps inside std::string that are not there (GCC bug 105651).
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${options}>)
 endfunction()
 
 function(rehearse_library name)
@@ -35,5 +38,25 @@ macro(rehearse_optional package option)
   endif()
   if(NOT "${${option}}" STREQUAL "OFF" AND ${package}_FOUND)
     set(REHEARSE_HAVE_${package} ON)
+  endif()
+endmacro()
+
+macro(rehearse_optional_cuda)
+  set(REHEARSE_HAVE_CUDA OFF)
+  if(NOT "${REHEARSE_WITH_CUDA}" STREQUAL "OFF")
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+      # Machine code for Ampere and Hopper, what later ones compile themselves.
+      set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "GPUs to compile for")
+      enable_language(CUDA)
+      find_package(CUDAToolkit 13.0 QUIET)
+      find_package(cuDNN QUIET)
+    endif()
+    if(CUDAToolkit_FOUND AND cuDNN_FOUND)
+      set(REHEARSE_HAVE_CUDA ON)
+    elseif("${REHEARSE_WITH_CUDA}" STREQUAL "ON")
+      message(FATAL_ERROR "REHEARSE_WITH_CUDA is ON: it needs nvcc 13 or later, and cuDNN")
+    endif()
   endif()
 endmacro()

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tools/predict/predict.h"
+#include "tools/rehearse_exec/backends.h"
 #include "tools/rehearse_exec/commands.h"
 #include "tools/rehearse_exec/ranks.h"
 
@@ -63,8 +64,9 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
     return can ? Result<std::string>(std::string()) : can.errors();
   };
   if (!from_rank_0(transport, writable)) return kWrongInput;
-  const auto backend =
-      exec::make_backend(choice->name, DataType::fp32, {.threads = choice->threads});
+  if (choice->name == "cuda")
+    return fail_once(transport, error("GPUs are not measured yet: kernels of the cpu are"));
+  const auto backend = make_backend(*choice, DataType::fp32, Reduction::fast, transport.rank());
   const Samples samples = exec::measure(transport, *backend, *options);
   if (transport.rank() != RankId(0)) return kDone;
   const Status written = write_file(out, print(samples));

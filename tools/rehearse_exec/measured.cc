@@ -127,25 +127,25 @@ std::optional<std::string> first_unsupported(const Plan& plan) {
   return std::nullopt;
 }
 
-bool computes_in(std::string_view backend, DataType type) {
-  const std::vector<DataType>& types = exec::backend_types(backend);
+bool computes_in(const cli::BackendChoice& backend, DataType type) {
+  const std::vector<DataType>& types = cli::types_of(backend);
   return std::find(types.begin(), types.end(), type) != types.end();
 }
 
 }  // namespace
 
-Status check_runs(const Plan& plan, const std::string& backend) {
+Status check_runs(const Plan& plan, const cli::BackendChoice& backend) {
   if (const auto refused = first_unsupported(plan)) return error(*refused);
   const DataType type = plan.training.dtype;
   if (computes_in(backend, type)) return success();
   std::vector<std::string> names;
-  for (const DataType known : exec::backend_types(backend))
+  for (const DataType known : cli::types_of(backend))
     names.emplace_back(to_string(known));
   std::string message =
       fmt::format("the plan trains in {}, on this machine the backend '{}' computes in {}",
-                  to_string(type), backend, join(names, " and "));
+                  to_string(type), backend.name, join(names, " and "));
   for (const std::string_view other : exec::backend_names()) {
-    if (computes_in(other, type))
+    if (computes_in(cli::BackendChoice{std::string(other)}, type))
       message += fmt::format("; '--backend {}' has {}", other, to_string(type));
   }
   return error(std::move(message));

@@ -5,6 +5,7 @@
 
 #include "exec/run/train.h"
 #include "model/base/diagnostic.h"
+#include "tools/rehearse_exec/backends.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -18,6 +19,6 @@ StrategySummary summarize_run(const Plan& first, const Net& net, const exec::Tra
 std::string last_steps_trace(const exec::TrainingRun& run);
 
 // Whether the backend computes in the plan's data type.
-Status check_runs(const Plan& plan, const std::string& backend);
+Status check_runs(const Plan& plan, const cli::BackendChoice& backend);
 
 }  // namespace rehearse

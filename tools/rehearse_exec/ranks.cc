@@ -2,21 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <atomic>
 #include <iostream>
 
-#include "exec/backend.h"
-#include "model/base/text.h"
+#include "tools/rehearse_exec/backends.h"
 #ifdef REHEARSE_HAVE_MPI
 #include "exec/mpi/mpi_transport.h"
 #endif
 
 namespace rehearse::cli {
 namespace {
-
-// Far more than a machine has cores, far fewer than the threads that a process can have.
-constexpr std::int64_t kMostThreads = 1024;
 
 int run_on_threads(std::size_t ranks, const std::function<int(exec::Transport&)>& body) {
   std::atomic<int> code{kDone};
@@ -51,8 +46,8 @@ int run_on_processes(const std::function<int(exec::Transport&)>& body) {
 std::vector<Option> rank_options() {
   return {{"local", "N", "N ranks as threads of this process, without MPI"},
           {"device", "KIND", "cpu (default) or cuda"},
-          {"backend", "NAME", "kernels: onednn (default) or reference"},
-          {"threads", "N", "threads of every rank's kernels (default: 1)"}};
+          {"backend", "NAME", "kernels of the cpu: onednn (default) or reference"},
+          {"threads", "N", "threads of every rank's kernels on the cpu (default: 1)"}};
 }
 
 int run_ranks(const Arguments& arguments, const std::function<int(exec::Transport&)>& body) {
@@ -64,24 +59,6 @@ int run_ranks(const Arguments& arguments, const std::function<int(exec::Transpor
         error(fmt::format("--local expects at most {} ranks, got {}", kMostThreads, *ranks)));
   }
   return run_on_threads(static_cast<std::size_t>(*ranks), body);
-}
-
-Result<BackendChoice> backend_of(const Arguments& arguments) {
-  const std::string device = arguments.get("device").value_or("cpu");
-  if (device == "cuda") return error("this build has no CUDA backend");
-  if (device != "cpu") return error(fmt::format("--device expects cpu or cuda, got '{}'", device));
-  const std::string name = arguments.get("backend").value_or("onednn");
-  std::vector<std::string> names;
-  for (const std::string_view known : exec::backend_names())
-    names.emplace_back(known);
-  if (std::find(names.begin(), names.end(), name) == names.end())
-    return error(fmt::format("--backend expects {}, got '{}'", join(names, " or "), name));
-  const Result<std::int64_t> threads = arguments.count("threads", 1, 1);
-  if (!threads) return threads.errors();
-  if (*threads > kMostThreads)
-    return error(fmt::format("--threads expects at most {}, got {}", kMostThreads, *threads));
-  if (name == "reference" && *threads > 1) return error("the reference kernels run on one thread");
-  return BackendChoice{name, static_cast<int>(*threads)};
 }
 
 int fail_once(exec::Transport& transport, const Diagnostics& errors) {

@@ -16,13 +16,6 @@ std::vector<Option> rank_options();
 // Returns the largest exit code of the ranks of this process.
 int run_ranks(const Arguments& arguments, const std::function<int(exec::Transport&)>& body);
 
-// The backend that --device, --backend and --threads name, or why there is none.
-struct BackendChoice {
-  std::string name;
-  int threads = 1;  // of every rank
-};
-Result<BackendChoice> backend_of(const Arguments& arguments);
-
 // What every rank finds wrong, said by rank 0; kWrongInput.
 int fail_once(exec::Transport& transport, const Diagnostics& errors);
 

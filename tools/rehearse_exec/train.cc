@@ -10,6 +10,7 @@
 #include "model/base/text.h"
 #include "model/plan/plan_text.h"
 #include "tools/rehearse_exec/alignment.h"
+#include "tools/rehearse_exec/backends.h"
 #include "tools/rehearse_exec/commands.h"
 #include "tools/rehearse_exec/first_step.h"
 #include "tools/rehearse_exec/measured.h"
@@ -145,7 +146,7 @@ Status check_training(const Arguments& arguments, const Settings& settings, cons
                     "say how many with --steps",
                     steps, kFewestSteps));
   }
-  const Status fits = check_runs(plan, settings.backend.name);
+  const Status fits = check_runs(plan, settings.backend);
   if (!fits) return fits;
   const Status evaluates = check_evaluations(settings, plan);
   if (!evaluates) return evaluates;
@@ -226,8 +227,9 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   }
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
-  const auto backend = exec::make_backend(settings.backend.name, plan.training.dtype,
-                                          {settings.backend.threads, plan.training.reduction});
+  const auto backend = make_backend(settings.backend, plan.training.dtype, plan.training.reduction,
+                                    transport.rank());
+  const auto staged = staged_for(*backend, transport);
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->type(),
                             plan.training.augmentation);
@@ -240,7 +242,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps, transport.rank());
   const exec::TrainingRun run =
-      exec::train(*plans, net, *backend, transport, batches, &batches, options);
+      exec::train(*plans, net, *backend, staged ? *staged : transport, batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
   if (const auto path = arguments.get("first-step")) {
     const Status written = write_first_step(*path, plan, net, run, batches, *backend);

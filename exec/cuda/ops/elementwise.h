@@ -117,6 +117,9 @@ template <class Real>
 struct Op<Sum, Real> {
   using W = Wide<Real>;
   static constexpr std::size_t kMost = 8;  // terms that one pass adds up
+  struct Terms {
+    const Real* at[kMost] = {};
+  };
 
   template <class Queue>
   static void forward(const Sum& sum, const Call<Real>& call, Queue& queue) {
@@ -124,9 +127,7 @@ struct Op<Sum, Real> {
     Real* y = call.output();
     for (std::size_t first = 0; first < terms; first += kMost) {
       const std::size_t count = std::min(kMost, terms - first);
-      struct Terms {
-        const Real* at[kMost] = {};
-      } x;
+      Terms x;
       for (std::size_t k = 0; k < count; ++k)
         x.at[k] = call.input(first + k);
       const bool goes_on = first > 0, ends = first + count == terms;

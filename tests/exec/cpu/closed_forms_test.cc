@@ -42,7 +42,7 @@ TEST(ReluForward, KeepsWhatIsNotANumber) {
 // Without an output gradient the loss is scaled by loss_scale: both calls ask for 1/4 of each.
 TEST(CrossEntropyBackward, TakesTheLossScaleWithoutOutputGradient) {
   const auto backend = make_reference_backend(DataType::fp64);
-  const Tensor logits(*backend, {0.5, -1.0, 2.0}), labels = Tensor::of_indices({1});
+  const Tensor logits(*backend, {0.5, -1.0, 2.0}), labels = Tensor::of_indices(*backend, {1});
   const Tensor log_sum_exp(*backend, {std::log(std::exp(0.5) + std::exp(-1.0) + std::exp(2.0))});
   const Tensor given(*backend, {0.25});
   const auto kernel = backend->prepare({.kind = KernelKind::backward,

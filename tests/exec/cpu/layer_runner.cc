@@ -1,15 +1,12 @@
 #include "tests/exec/cpu/layer_runner.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "model/base/random.h"
 
 namespace rehearse::exec {
 namespace {
-
-constexpr std::size_t kAlignment = 256;
 
 class Runner {
  public:
@@ -18,7 +15,7 @@ class Runner {
       : backend_(backend), layer_(layer), options_(options), facts_(facts_of(layer)) {
     if (options.frozen) facts_ = without_weight_gradients(std::move(facts_));
     for (std::size_t i = 0; i < data.inputs.size(); ++i) {
-      inputs_.push_back(is_index(layer.layer, i) ? Tensor::of_indices(data.inputs[i])
+      inputs_.push_back(is_index(layer.layer, i) ? Tensor::of_indices(backend, data.inputs[i])
                                                  : Tensor(backend, data.inputs[i]));
     }
     for (const auto& values : data.parameters)
@@ -148,11 +145,14 @@ class Runner {
 
 }  // namespace
 
-Tensor::Tensor(std::size_t bytes) : bytes_(bytes + kAlignment) {}
+Tensor::Tensor(Backend& backend, Bytes size)
+    : memory_(backend.device().allocate(static_cast<std::size_t>(size.bytes()) + 1)) {
+  backend.device().fill(memory_->data(), std::byte{0xff}, memory_->size());
+  backend.device().wait();
+}
 
 Tensor::Tensor(Backend& backend, const std::vector<double>& values)
-    : Tensor(values.size() * static_cast<std::size_t>(backend.sizes().activation_bytes)) {
-  size_ = static_cast<std::int64_t>(values.size());
+    : Tensor(poisoned(backend, static_cast<std::int64_t>(values.size()))) {
   backend.store(data(), values);
 }
 
@@ -162,38 +162,35 @@ Tensor Tensor::of_statistics(Backend& backend, const std::vector<double>& values
   return tensor;
 }
 
-Tensor Tensor::of_indices(const std::vector<double>& values) {
+Tensor Tensor::of_indices(Backend& backend, const std::vector<double>& values) {
   std::vector<std::int32_t> indices;
   for (const double value : values)
     indices.push_back(static_cast<std::int32_t>(value));
-  Tensor tensor(indices.size() * sizeof(std::int32_t));
-  std::memcpy(tensor.data(), indices.data(), indices.size() * sizeof(std::int32_t));
+  const auto bytes = static_cast<std::int64_t>(indices.size() * sizeof(std::int32_t));
+  const Tensor tensor(backend, Bytes::bytes(bytes));
+  copy_now(backend.device(), tensor.data(), indices.data(), indices.size() * sizeof(std::int32_t));
   return tensor;
 }
 
 Tensor Tensor::poisoned(Backend& backend, std::int64_t n) {
-  Tensor tensor = poisoned(Bytes::bytes(n * backend.sizes().activation_bytes));
+  Tensor tensor = poisoned(backend, Bytes::bytes(n * backend.sizes().activation_bytes));
   tensor.size_ = n;
   return tensor;
 }
 
 Tensor Tensor::poisoned_statistics(Backend& backend, std::int64_t n) {
-  Tensor tensor = poisoned(Bytes::bytes(n * backend.sizes().statistic_bytes));
+  Tensor tensor = poisoned(backend, Bytes::bytes(n * backend.sizes().statistic_bytes));
   tensor.size_ = n;
   tensor.has_statistics_ = true;
   return tensor;
 }
 
-Tensor Tensor::poisoned(Bytes size) {
-  Tensor tensor(static_cast<std::size_t>(size.bytes()));
-  std::fill(tensor.bytes_.begin(), tensor.bytes_.end(), std::byte{0xff});
-  return tensor;
+Tensor Tensor::poisoned(Backend& backend, Bytes size) {
+  return {backend, size};
 }
 
 std::byte* Tensor::data() const {
-  void* start = const_cast<std::byte*>(bytes_.data());
-  std::size_t space = bytes_.size();
-  return static_cast<std::byte*>(std::align(kAlignment, 0, start, space));
+  return memory_ ? memory_->data() : nullptr;
 }
 
 std::vector<double> Tensor::load(Backend& backend) const {

@@ -2,6 +2,7 @@
 // facts say is kept, everything else is null.
 #pragma once
 
+#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -10,25 +11,25 @@
 
 namespace rehearse::exec {
 
-// Memory of reals (of the backend's type), statistics or indices, aligned as the arena's tensors
-// are.
+// Memory of the backend's device, of reals (of its type), statistics or indices, aligned as the
+// arena's tensors are.
 class Tensor {
  public:
   Tensor() = default;
   Tensor(Backend& backend, const std::vector<double>& values);
   static Tensor of_statistics(Backend& backend, const std::vector<double>& values);
-  static Tensor of_indices(const std::vector<double>& values);
+  static Tensor of_indices(Backend& backend, const std::vector<double>& values);
   // n reals; all bits set, which are NaNs: what is read before it is written shows.
   static Tensor poisoned(Backend& backend, std::int64_t n);
   static Tensor poisoned_statistics(Backend& backend, std::int64_t n);
-  static Tensor poisoned(Bytes size);
+  static Tensor poisoned(Backend& backend, Bytes size);
 
   std::byte* data() const;
   std::vector<double> load(Backend& backend) const;
 
  private:
-  explicit Tensor(std::size_t bytes);
-  std::vector<std::byte> bytes_;
+  Tensor(Backend& backend, Bytes size);
+  std::shared_ptr<DeviceMemory> memory_;
   std::int64_t size_ = 0;  // in reals or statistics, where they are
   bool has_statistics_ = false;
 };

@@ -23,9 +23,10 @@ class Runner {
  public:
   Runner(Backend& backend, const Net& net, const NetData& data, std::int64_t samples)
       : backend_(backend), net_(net), samples_(samples), touched_(net.parameters.size(), false) {
-    values_[net.input] = type_of(net.input) == ValueType::index ? Tensor::of_indices(data.input)
-                                                                : Tensor(backend, data.input);
-    values_[net.labels] = Tensor::of_indices(data.labels);
+    values_[net.input] = type_of(net.input) == ValueType::index
+                             ? Tensor::of_indices(backend, data.input)
+                             : Tensor(backend, data.input);
+    values_[net.labels] = Tensor::of_indices(backend, data.labels);
     for (const auto& values : data.parameters) {
       parameters_.emplace_back(backend, values);
       gradients_of_parameters_.push_back(
@@ -72,13 +73,14 @@ class Runner {
   void run(Range& range, Pass pass) {
     const Lowering lowering = lower(net_, range.begin, range.end, pass, samples_, backend_.sizes());
     if (pass == Pass::forward || pass == Pass::split_forward) {
-      range.saved = Tensor::poisoned(lowering.saved);
-      range.kept = Tensor::poisoned(lowering.kept);
+      range.saved = Tensor::poisoned(backend_, lowering.saved);
+      range.kept = Tensor::poisoned(backend_, lowering.kept);
     }
-    if (pass == Pass::backward_input) range.deferred = Tensor::poisoned(lowering.deferred);
+    if (pass == Pass::backward_input)
+      range.deferred = Tensor::poisoned(backend_, lowering.deferred);
     // The weight pass finds nothing of what only the input pass may read.
-    if (pass == Pass::backward_weight) range.saved = Tensor::poisoned(lowering.saved);
-    scratch_ = Tensor::poisoned(lowering.scratch);
+    if (pass == Pass::backward_weight) range.saved = Tensor::poisoned(backend_, lowering.saved);
+    scratch_ = Tensor::poisoned(backend_, lowering.scratch);
     for (const ValueId value : lowering.writes_values) {
       values_[value] = value == net_.loss ? Tensor::poisoned_statistics(backend_, elements(value))
                                           : Tensor::poisoned(backend_, elements(value));

@@ -1,0 +1,13 @@
+// One file of kernels for each type: nvcc takes its time for each.
+#pragma once
+
+#include <memory>
+
+#include "exec/backend.h"
+
+namespace rehearse::exec::cuda {
+
+std::unique_ptr<Backend> make_bf16_backend(int gpu);
+std::unique_ptr<Backend> make_fp32_backend(int gpu);
+
+}  // namespace rehearse::exec::cuda

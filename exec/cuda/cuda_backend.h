@@ -1,0 +1,19 @@
+// The backend of NVIDIA GPUs.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "exec/backend.h"
+#include "model/base/diagnostic.h"
+
+namespace rehearse::exec {
+
+// GPUs of this machine that can be used. Errors: why there are none, in the driver's words.
+Result<int> count_gpus();
+
+const std::vector<DataType>& cuda_types();  // bf16, fp32
+// On one of them. Throws std::runtime_error where it fails.
+std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu);
+
+}  // namespace rehearse::exec

@@ -1,0 +1,180 @@
+#include "exec/cuda/matrix_products.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+
+#include "exec/cuda/check.h"
+#include "model/base/check.h"
+#include "model/base/text.h"
+
+namespace rehearse::exec::cuda {
+namespace {
+
+cudaDataType_t type_of(Element element) {
+  switch (element) {
+    case Element::bf16:
+      return CUDA_R_16BF;
+    case Element::fp32:
+      return CUDA_R_32F;
+    case Element::fp64:
+      return CUDA_R_64F;
+  }
+  REHEARSE_UNREACHABLE("element");
+}
+
+// The largest power of two that an address is a multiple of, up to the 256 that the library takes
+// for granted.
+std::uint32_t alignment_of(const void* address) {
+  const auto number = reinterpret_cast<std::uintptr_t>(address);
+  return static_cast<std::uint32_t>(std::min<std::uintptr_t>(256, number & (~number + 1)));
+}
+
+// A matrix as the library sees it, column by column: rows of ours are its columns.
+class Layout {
+ public:
+  Layout(Element element, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+         std::int64_t batch, std::int64_t next) {
+    REHEARSE_BLAS(cublasLtMatrixLayoutCreate, &layout_, type_of(element),
+                  static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), stride);
+    if (batch == 1) return;
+    const auto count = static_cast<std::int32_t>(batch);
+    set(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, count);
+    set(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, next);
+  }
+  Layout(const Layout&) = delete;
+  Layout& operator=(const Layout&) = delete;
+  ~Layout() { REHEARSE_LAZY(kBlas, cublasLtMatrixLayoutDestroy)(layout_); }
+  cublasLtMatrixLayout_t get() const { return layout_; }
+
+ private:
+  template <class Value>
+  void set(cublasLtMatrixLayoutAttribute_t attribute, const Value& value) {
+    REHEARSE_BLAS(cublasLtMatrixLayoutSetAttribute, layout_, attribute, &value, sizeof value);
+  }
+  cublasLtMatrixLayout_t layout_ = nullptr;
+};
+
+// Ours is m x k by k x n, row by row; the library's, column by column, is C^T = op(B)^T op(A)^T.
+Layout stored(Element element, const Product::Operand& operand, std::int64_t rows,
+              std::int64_t columns, std::int64_t batch) {
+  if (operand.transposed) std::swap(rows, columns);
+  return {element, columns, rows, operand.row, batch, operand.next};
+}
+
+}  // namespace
+
+class MatrixProducts::Prepared {
+ public:
+  Prepared(cublasLtHandle_t handle, const Product& p, std::size_t workspace)
+      : handle_(handle),
+        b_(stored(p.in, p.b, p.k, p.n, p.batch)),
+        a_(stored(p.in, p.a, p.m, p.k, p.batch)),
+        c_(p.out, p.n, p.m, p.c_row, p.batch, p.c_next) {
+    const bool is_double = p.in == Element::fp64;
+    REHEARSE_BLAS(cublasLtMatmulDescCreate, &operation_,
+                  is_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
+                  is_double ? CUDA_R_64F : CUDA_R_32F);
+    set(CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (p.bias != nullptr) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.in));
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    }
+    choose(p, workspace);
+  }
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  ~Prepared() { REHEARSE_LAZY(kBlas, cublasLtMatmulDescDestroy)(operation_); }
+
+  void run(const Product& p, void* workspace, std::size_t bytes, cudaStream_t stream) {
+    if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
+    const bool is_double = p.in == Element::fp64;
+    const void* const scale_alpha = is_double ? static_cast<const void*>(&p.alpha) : &alpha;
+    const void* const scale_beta = is_double ? static_cast<const void*>(&p.beta) : &beta;
+    REHEARSE_BLAS(cublasLtMatmul, handle_, operation_, scale_alpha, p.b.at, b_.get(), p.a.at,
+                  a_.get(), scale_beta, p.c, c_.get(), p.c, c_.get(), &algorithm_, workspace, bytes,
+                  stream);
+  }
+
+ private:
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) {
+    REHEARSE_BLAS(cublasLtMatmulDescSetAttribute, operation_, attribute, &value, sizeof value);
+  }
+
+  // The library's first choice, for operands as aligned as these.
+  void choose(const Product& p, std::size_t workspace) {
+    cublasLtMatmulPreference_t preference = nullptr;
+    REHEARSE_BLAS(cublasLtMatmulPreferenceCreate, &preference);
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
+      REHEARSE_BLAS(cublasLtMatmulPreferenceSetAttribute, preference, attribute, &value,
+                    sizeof value);
+    };
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p.b.at));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p.a.at));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(p.c));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.c));
+    cublasLtMatmulHeuristicResult_t result{};
+    int found = 0;
+    const cublasStatus_t status = REHEARSE_LAZY(kBlas, cublasLtMatmulAlgoGetHeuristic)(
+        handle_, operation_, b_.get(), a_.get(), c_.get(), c_.get(), preference, 1, &result,
+        &found);
+    REHEARSE_LAZY(kBlas, cublasLtMatmulPreferenceDestroy)(preference);
+    check(status, "cublasLtMatmulAlgoGetHeuristic");
+    if (found == 0) {
+      throw std::runtime_error(
+          fmt::format("cuBLASLt has no product of {} x {} by {} x {}", p.m, p.k, p.k, p.n));
+    }
+    algorithm_ = result.algo;
+  }
+
+  cublasLtHandle_t handle_;
+  Layout b_, a_, c_;
+  cublasLtMatmulDesc_t operation_ = nullptr;
+  cublasLtMatmulAlgo_t algorithm_{};
+};
+
+MatrixProducts::MatrixProducts() {
+  REHEARSE_BLAS(cublasLtCreate, &handle_);
+}
+
+MatrixProducts::~MatrixProducts() {
+  prepared_.clear();
+  REHEARSE_LAZY(kBlas, cublasLtDestroy)(handle_);
+}
+
+// All that the library's choice depends on.
+MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
+  const auto operand = [](const Product::Operand& it) {
+    return Key{it.row, it.next, it.transposed ? 1 : 0, alignment_of(it.at)};
+  };
+  Key key{p.m,
+          p.n,
+          p.k,
+          p.c_row,
+          p.c_next,
+          p.batch,
+          static_cast<std::int64_t>(p.in),
+          static_cast<std::int64_t>(p.out),
+          p.bias != nullptr ? 1 : 0,
+          alignment_of(p.c)};
+  for (const Product::Operand& it : {p.a, p.b}) {
+    const Key part = operand(it);
+    key.insert(key.end(), part.begin(), part.end());
+  }
+  return key;
+}
+
+void MatrixProducts::run(const Product& product, void* workspace, std::size_t bytes,
+                         cudaStream_t stream) {
+  if (product.m == 0 || product.n == 0) return;
+  std::unique_ptr<Prepared>& it = prepared_[key_of(product)];
+  if (!it) it = std::make_unique<Prepared>(handle_, product, bytes);
+  it->run(product, workspace, bytes, stream);
+}
+
+}  // namespace rehearse::exec::cuda

@@ -1,0 +1,37 @@
+// Matrix products by cuBLASLt.
+#pragma once
+
+#include <cublasLt.h>
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "exec/cuda/products.h"
+
+namespace rehearse::exec::cuda {
+
+// The library's choices are kept by shape and alignment: it is asked once for each. Sums are fp32,
+// of fp32 without its tf32 mode.
+class MatrixProducts {
+ public:
+  MatrixProducts();
+  MatrixProducts(const MatrixProducts&) = delete;
+  MatrixProducts& operator=(const MatrixProducts&) = delete;
+  ~MatrixProducts();
+
+  // What the library may use for one product.
+  std::size_t workspace_bytes() const { return std::size_t{32} << 20; }
+  void run(const Product& product, void* workspace, std::size_t bytes, cudaStream_t stream);
+
+ private:
+  class Prepared;
+  using Key = std::vector<std::int64_t>;
+  static Key key_of(const Product& product);
+
+  cublasLtHandle_t handle_ = nullptr;
+  std::map<Key, std::unique_ptr<Prepared>> prepared_;
+};
+
+}  // namespace rehearse::exec::cuda

@@ -1,0 +1,217 @@
+#include "exec/cuda/queues.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "exec/cuda/check.h"
+#include "model/base/check.h"
+#include "model/base/text.h"
+#include "model/base/units.h"
+
+namespace rehearse::exec::cuda {
+namespace {
+
+std::byte* take(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    throw std::runtime_error(fmt::format("this GPU has no memory for tensors of {}",
+                                         human(Bytes::bytes(static_cast<std::int64_t>(bytes)))));
+  }
+  check(error, "cudaMalloc");
+  return static_cast<std::byte*>(memory);
+}
+
+}  // namespace
+
+// ---- queues -------------------------------------------------------------------------------------
+
+CudaQueue::CudaQueue(MatrixProducts& products, Convolutions& convolutions)
+    : products_(products), convolutions_(convolutions) {
+  REHEARSE_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+}
+
+// Errors of a device that is being left are nobody's.
+CudaQueue::~CudaQueue() {
+  cudaStreamSynchronize(stream_);
+  for (const Slot& slot : slots_)
+    cudaFree(slot.memory);
+  cudaStreamDestroy(stream_);
+}
+
+void CudaQueue::copy(void* into, const void* from, std::size_t bytes) {
+  if (bytes > 0) REHEARSE_CUDA(cudaMemcpyAsync(into, from, bytes, cudaMemcpyDefault, stream_));
+}
+
+void CudaQueue::fill(void* into, std::byte value, std::size_t bytes) {
+  if (bytes > 0) REHEARSE_CUDA(cudaMemsetAsync(into, std::to_integer<int>(value), bytes, stream_));
+}
+
+std::byte* CudaQueue::scratch(std::size_t bytes, std::size_t slot) {
+  if (slot >= slots_.size()) slots_.resize(slot + 1);
+  Slot& it = slots_[slot];
+  if (bytes > it.size) {
+    REHEARSE_CUDA(cudaStreamSynchronize(stream_));
+    REHEARSE_CUDA(cudaFree(it.memory));
+    it = {take(bytes), bytes};
+  }
+  return it.memory;
+}
+
+std::size_t CudaQueue::scratch_bytes() const {
+  std::size_t sum = 0;
+  for (const Slot& slot : slots_)
+    sum += slot.size;
+  return sum;
+}
+
+void CudaQueue::convolve(const Convolution& convolution) {
+  const std::size_t bytes = convolutions_.workspace_bytes(convolution);
+  convolutions_.run(convolution, scratch(bytes, kConvolutionSlot), bytes, stream_);
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+class CudaQueues::Memory : public DeviceMemory {
+ public:
+  Memory(CudaQueues& queues, std::size_t size) : queues_(queues), data_(take(size)), size_(size) {
+    queues_.pieces_[data_] = size_;
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() override { give_back(); }
+
+  std::byte* data() const override { return data_; }
+  std::size_t size() const override { return size_; }
+  void grow(std::size_t size) override {
+    if (size <= size_) return;
+    std::byte* const larger = take(size);
+    copy_now(queues_, larger, data_, size_);
+    give_back();
+    data_ = larger;
+    size_ = size;
+    queues_.pieces_[data_] = size_;
+  }
+
+ private:
+  void give_back() {
+    queues_.pieces_.erase(data_);
+    cudaFree(data_);  // waits for whoever uses it
+  }
+
+  CudaQueues& queues_;
+  std::byte* data_;
+  std::size_t size_;
+};
+
+class CudaQueues::PinnedMemory : public DeviceMemory {
+ public:
+  explicit PinnedMemory(std::size_t size) { take_pinned(size); }
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
+  ~PinnedMemory() override { cudaFreeHost(data_); }
+
+  std::byte* data() const override { return data_; }
+  std::size_t size() const override { return size_; }
+  void grow(std::size_t size) override {
+    if (size <= size_) return;
+    std::byte* const before = data_;
+    const std::size_t had = size_;
+    take_pinned(size);
+    std::copy_n(before, had, data_);
+    REHEARSE_CUDA(cudaFreeHost(before));
+  }
+
+ private:
+  void take_pinned(std::size_t size) {
+    void* memory = nullptr;
+    REHEARSE_CUDA(cudaMallocHost(&memory, std::max<std::size_t>(size, 1)));
+    data_ = static_cast<std::byte*>(memory);
+    size_ = size;
+  }
+
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// ---- the device ---------------------------------------------------------------------------------
+
+CudaQueues::CudaQueues(int gpu) {
+  REHEARSE_CUDA(cudaSetDevice(gpu));
+  select(0);
+}
+
+CudaQueues::~CudaQueues() {
+  for (const auto& [id, event] : marks_)
+    cudaEventDestroy(event);
+  for (const cudaEvent_t event : idle_events_)
+    cudaEventDestroy(event);
+}
+
+std::size_t CudaQueues::scratch_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& queue : queues_)
+    sum += queue->scratch_bytes();
+  return sum;
+}
+
+std::unique_ptr<DeviceMemory> CudaQueues::allocate(std::size_t bytes) {
+  return std::make_unique<Memory>(*this, std::max<std::size_t>(bytes, 1));
+}
+
+std::unique_ptr<DeviceMemory> CudaQueues::allocate_staging(std::size_t bytes) {
+  return std::make_unique<PinnedMemory>(bytes);
+}
+
+bool CudaQueues::owns(const void* address) const {
+  const auto* const at = static_cast<const std::byte*>(address);
+  const auto next = pieces_.upper_bound(at);
+  if (next == pieces_.begin()) return false;
+  const auto& [begin, size] = *std::prev(next);
+  return at < begin + size;
+}
+
+void CudaQueues::copy(void* into, const void* from, std::size_t bytes) {
+  current().copy(into, from, bytes);
+}
+
+void CudaQueues::fill(void* into, std::byte value, std::size_t bytes) {
+  current().fill(into, value, bytes);
+}
+
+void CudaQueues::select(std::size_t queue) {
+  while (queue >= queues_.size())
+    queues_.push_back(std::make_unique<CudaQueue>(products_, convolutions_));
+  selected_ = queue;
+}
+
+Mark CudaQueues::mark() {
+  if (idle_events_.empty()) {
+    cudaEvent_t event = nullptr;
+    REHEARSE_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    idle_events_.push_back(event);
+  }
+  const cudaEvent_t event = idle_events_.back();
+  idle_events_.pop_back();
+  REHEARSE_CUDA(cudaEventRecord(event, current().stream()));
+  marks_[++last_mark_] = event;
+  return {last_mark_};
+}
+
+bool CudaQueues::is_passed(Mark mark) {
+  const auto found = marks_.find(mark.id);
+  REHEARSE_CHECK(found != marks_.end(), "no mark {}", mark.id);
+  const cudaError_t state = cudaEventQuery(found->second);
+  if (state == cudaErrorNotReady) return false;
+  check(state, "cudaEventQuery");
+  idle_events_.push_back(found->second);
+  marks_.erase(found);
+  return true;
+}
+
+void CudaQueues::wait() {
+  for (const auto& queue : queues_)
+    REHEARSE_CUDA(cudaStreamSynchronize(queue->stream()));
+}
+
+}  // namespace rehearse::exec::cuda

@@ -1,0 +1,163 @@
+// Kernels on a GPU against the reference, layer by layer, over networks and in training by several
+// ranks. Skipped where there is no GPU.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "exec/cuda/cuda_backend.h"
+#include "exec/staged_transport.h"
+#include "tests/exec/cpu/closeness.h"
+#include "tests/exec/cpu/layer_runner.h"
+#include "tests/exec/cpu/net_runner.h"
+#include "tests/exec/run/runs.h"
+
+namespace rehearse::exec {
+namespace {
+
+#define REHEARSE_NEEDS_GPU()                                     \
+  if (const auto gpus = count_gpus(); !gpus) {                   \
+    GTEST_SKIP() << "no GPU: " << gpus.errors().front().message; \
+  }
+
+class GpuLayer : public ::testing::TestWithParam<LayerCase> {
+ protected:
+  void SetUp() override { REHEARSE_NEEDS_GPU(); }
+
+  void expect_like_reference(const LayerOptions& options) {
+    const auto reference = make_reference_backend(DataType::fp32);
+    const auto gpu = make_cuda_backend(DataType::fp32, 0);
+    const LayerData data = draw(GetParam(), 1);
+    expect_within(sum_error(longest_sum(GetParam())),
+                  run_layer(*reference, GetParam(), data, options),
+                  run_layer(*gpu, GetParam(), data, options));
+  }
+};
+
+TEST_P(GpuLayer, AgreesWithTheReference) {
+  expect_like_reference({});
+  expect_like_reference({.in_place = true});
+}
+
+TEST_P(GpuLayer, AddsToParameterGradients) {
+  expect_like_reference({.gradients = draw(GetParam(), 1).parameters});
+}
+
+TEST_P(GpuLayer, MayLeaveOutInputGradients) {
+  if (!facts_of(GetParam()).parameters.empty())
+    expect_like_reference({.wants_input_gradients = false});
+}
+
+TEST_P(GpuLayer, MayBeFrozen) {
+  expect_like_reference({.frozen = true});
+}
+
+// As the other backends in bf16 (bf16_test.cc), whose roundings these are.
+TEST_P(GpuLayer, RoundsToBf16) {
+  LayerData data = draw(GetParam(), 1);
+  const auto round = [](std::vector<double>& values) {
+    for (double& value : values)
+      value = static_cast<double>(BFloat16(value));
+  };
+  std::for_each(data.inputs.begin(), data.inputs.end(), round);
+  std::for_each(data.parameters.begin(), data.parameters.end(), round);
+  round(data.output_gradient);
+  const bool is_attention = std::holds_alternative<Attention>(GetParam().layer);
+  const bool is_linear = std::holds_alternative<Linear>(GetParam().layer);
+  const double roundings = is_attention ? 8 : is_linear ? 3 : 1;
+  expect_within(sum_error(longest_sum(GetParam())) + roundings * 0x1p-8,
+                run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
+                run_layer(*make_cuda_backend(DataType::bf16, 0), GetParam(), data));
+}
+
+TEST_P(GpuLayer, GivesTheSameBitsTwice) {
+  const auto gpu = make_cuda_backend(DataType::fp32, 0);
+  const LayerData data = draw(GetParam(), 1);
+  const LayerOutcome first = run_layer(*gpu, GetParam(), data);
+  const LayerOutcome second = run_layer(*gpu, GetParam(), data);
+  EXPECT_EQ(first.output, second.output);
+  EXPECT_EQ(first.auxiliaries, second.auxiliaries);
+  EXPECT_EQ(first.input_gradients, second.input_gradients);
+  EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, GpuLayer, ::testing::ValuesIn(training_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+class GpuNet : public ::testing::TestWithParam<NetCase> {};
+
+TEST_P(GpuNet, HasTheGradientsOfTheReference) {
+  REHEARSE_NEEDS_GPU();
+  const auto& [name, net, samples] = GetParam();
+  const NetData data = draw(net, samples, 3);
+  const auto run = [&](Backend& on) {
+    return run_net(on, net, data, samples, Cuts::none, Pass::backward);
+  };
+  const NetOutcome expected = run(*make_reference_backend(DataType::fp64));
+  const NetOutcome actual = run(*make_cuda_backend(DataType::fp32, 0));
+  expect_within(sum_error(1e4), expected.losses, actual.losses, "losses");
+  for (std::size_t p = 0; p < expected.gradients.size(); ++p)
+    expect_within(sum_error(1e4), expected.gradients[p], actual.gradients[p],
+                  net.parameters[p].name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, GpuNet, ::testing::ValuesIn(net_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+// ---- training -----------------------------------------------------------------------------------
+
+struct Way {
+  std::string name;
+  StrategySpec strategy;
+  friend void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
+};
+
+class GpuTraining : public ::testing::TestWithParam<Way> {};
+
+// Four ranks share the GPU, each with an arena and queues of its own, and send through the host.
+TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
+  REHEARSE_NEEDS_GPU();
+  Training training = rehearse::testing::training(16);
+  training.dtype = DataType::fp32;
+  const Plan plan = rehearse::testing::executable(GetParam().strategy, 4,
+                                                  rehearse::testing::small_resnet(), training);
+  const Net net = *whole_net(plan);
+  TrainOptions options = rehearse::testing::options_of(3);
+  options.evaluate_every = 3;
+  const TrainingRun expected = rehearse::testing::train_locally(plan, options);
+  TrainingRun actual;
+  run_local(4, [&](Transport& carrier) {
+    const auto gpu = make_cuda_backend(DataType::fp32, 0);
+    StagedTransport transport(carrier, gpu->device());
+    rehearse::testing::Batches<float> batches(net, plan.micro_batch_samples);
+    TrainingRun run = train(plan, net, *gpu, transport, batches, &batches, options);
+    if (transport.rank() == RankId(0)) actual = std::move(run);
+  });
+  ASSERT_EQ(actual.losses.size(), expected.losses.size());
+  for (std::size_t step = 0; step < expected.losses.size(); ++step)
+    EXPECT_NEAR(actual.losses[step], expected.losses[step], 1e-3) << "step " << step;
+  EXPECT_EQ(differing_copies(actual.ranks), "");
+  EXPECT_NEAR(actual.evaluations.back().evaluation.loss,
+              expected.evaluations.back().evaluation.loss, 1e-2);
+  for (std::size_t r = 0; r < 4; ++r) {
+    EXPECT_EQ(actual.ranks[r].traffic.sent, expected.ranks[r].traffic.sent);
+    EXPECT_EQ(actual.ranks[r].arena_extent, expected.ranks[r].arena_extent);
+  }
+}
+
+StrategySpec zero3() {
+  StrategySpec strategy = rehearse::testing::data_parallel("zero3", Bytes::kib(64));
+  strategy.sharding = Sharding::parameters;
+  strategy.micro_batches = 2;
+  return strategy;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, GpuTraining,
+    ::testing::Values(Way{"data", rehearse::testing::data_parallel("data", Bytes::kib(64))},
+                      Way{"zero3", zero3()},
+                      Way{"pipeline", rehearse::testing::pipeline("1f1b", 4, 8)},
+                      Way{"subnetwork", rehearse::testing::subnetwork({1, 1})}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace rehearse::exec

@@ -1,0 +1,37 @@
+// Which kernels a rank runs, and where.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "exec/backend.h"
+#include "exec/transport.h"
+#include "tools/cli/cli.h"
+
+namespace rehearse::cli {
+
+// Far more than a machine has cores, far fewer than the threads that a process can have.
+inline constexpr std::int64_t kMostThreads = 1024;
+
+// What --device, --backend and --threads name.
+struct BackendChoice {
+  std::string name;  // of a backend of the CPU, or "cuda"
+  int threads = 1;   // of every rank
+  int gpus = 0;      // of this machine, which its ranks share out
+};
+// Errors: why there is no such thing here.
+Result<BackendChoice> backend_of(const Arguments& arguments);
+
+// The types that it computes in on this machine.
+const std::vector<DataType>& types_of(const BackendChoice& choice);
+
+// A rank's own. Throws std::runtime_error where the device fails.
+std::unique_ptr<exec::Backend> make_backend(const BackendChoice& choice, DataType type,
+                                            Reduction reduction, RankId rank);
+
+// What carries messages from and to the backend's memory; none: the transport itself does, since
+// that is the host's.
+std::unique_ptr<exec::Transport> staged_for(exec::Backend& backend, exec::Transport& transport);
+
+}  // namespace rehearse::cli
