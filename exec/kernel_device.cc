@@ -92,6 +92,7 @@ class Host : public KernelDevice {
   void select(std::size_t) override {}
   Mark mark() override { return {}; }
   bool is_passed(Mark) override { return true; }
+  void finish() override {}
   void wait() override {}
 };
 
@@ -102,10 +103,14 @@ KernelDevice& host_device() {
   return host;
 }
 
+void copy_in_turn(KernelDevice& device, void* into, const void* from, std::size_t bytes) {
+  device.copy(into, from, bytes);
+  device.finish();
+}
+
 void copy_now(KernelDevice& device, void* into, const void* from, std::size_t bytes) {
   device.wait();
-  device.copy(into, from, bytes);
-  device.wait();
+  copy_in_turn(device, into, from, bytes);
 }
 
 std::vector<std::byte> read(KernelDevice& device, std::span<const std::byte> from) {

@@ -52,13 +52,16 @@ class KernelDevice {
   virtual Mark mark() = 0;
   // A mark that was passed is forgotten.
   virtual bool is_passed(Mark mark) = 0;
-  // Until everything in all queues is done.
+  // Until everything in the selected queue is done, and in all of them.
+  virtual void finish() = 0;
   virtual void wait() = 0;
 };
 
 KernelDevice& host_device();
 
-// Copies that are done when they return, after everything that is queued.
+// A copy that is done when it returns, after everything in the selected queue ...
+void copy_in_turn(KernelDevice& device, void* into, const void* from, std::size_t bytes);
+// ... and copies after everything in all queues.
 void copy_now(KernelDevice& device, void* into, const void* from, std::size_t bytes);
 std::vector<std::byte> read(KernelDevice& device, std::span<const std::byte> from);
 

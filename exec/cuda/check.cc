@@ -17,8 +17,11 @@ namespace {
 
 void* symbol_of(const Library& library, const char* function) {
   void* opened = ::dlopen(library.name, RTLD_NOW | RTLD_GLOBAL);
-  if (opened == nullptr) opened = ::dlopen(library.built_with, RTLD_NOW | RTLD_GLOBAL);
-  if (opened == nullptr) fail(library.name, ::dlerror());
+  if (opened == nullptr) {
+    const std::string why = ::dlerror();
+    opened = ::dlopen(library.built_with, RTLD_NOW | RTLD_GLOBAL);
+    if (opened == nullptr) fail(library.name, (why + "; " + ::dlerror()).c_str());
+  }
   // Never closed: the same library is counted, not loaded, again.
   void* const found = ::dlsym(opened, function);
   if (found == nullptr) fail(function, ::dlerror());

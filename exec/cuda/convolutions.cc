@@ -1,7 +1,7 @@
 #include "exec/cuda/convolutions.h"
 
-#include <array>
 #include <stdexcept>
+#include <string>
 
 #include "exec/cuda/check.h"
 #include "model/base/check.h"
@@ -29,16 +29,24 @@ int number(std::int64_t n) {
 // What the library may use for one convolution.
 constexpr std::size_t kMostWorkspace = std::size_t{256} << 20;
 
-// The first choice that works, always gives the same bits, and has room enough.
+std::string describe(const Convolution& c) {
+  return fmt::format("{} x {} x {} x {} to {} channels by {} x {} kernels, {} apart", c.samples,
+                     c.height, c.width, c.shape.in_channels, c.shape.out_channels, c.shape.kernel,
+                     c.shape.kernel, c.shape.stride);
+}
+
+// The first choice that works, always gives the same bits, has room enough, and does not round
+// operands to tf32.
 template <class Choice>
-Choice best_of(const std::array<Choice, 8>& choices, int found) {
-  for (int k = 0; k < found; ++k) {
-    const Choice& choice = choices[static_cast<std::size_t>(k)];
+const Choice& best_of(const std::vector<Choice>& choices, const Convolution& c) {
+  for (const Choice& choice : choices) {
+    const bool is_narrower = c.element != Element::bf16 && choice.mathType != CUDNN_FMA_MATH &&
+                             choice.mathType != CUDNN_DEFAULT_MATH;
     if (choice.status == CUDNN_STATUS_SUCCESS && choice.determinism == CUDNN_DETERMINISTIC &&
-        choice.memory <= kMostWorkspace)
+        choice.memory <= kMostWorkspace && !is_narrower)
       return choice;
   }
-  throw std::runtime_error("cuDNN has no deterministic convolution for a layer of the network");
+  throw std::runtime_error("cuDNN has no deterministic convolution of " + describe(c));
 }
 
 }  // namespace
@@ -64,7 +72,7 @@ class Convolutions::Prepared {
                  c.element == Element::fp64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT);
     REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_,
                  c.element == Element::bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
-    choose();
+    choose(c);
   }
   Prepared(const Prepared&) = delete;
   Prepared& operator=(const Prepared&) = delete;
@@ -100,37 +108,43 @@ class Convolutions::Prepared {
   }
 
  private:
-  void choose() {
-    int found = 0;
+  void choose(const Convolution& c) {
+    int most = 0, found = 0;
     switch (pass_) {
       case ConvolutionPass::forward: {
-        std::array<cudnnConvolutionFwdAlgoPerf_t, 8> choices{};
-        REHEARSE_DNN(cudnnGetConvolutionForwardAlgorithm_v7, handle_, x_, w_, convolution_, y_, 8,
-                     &found, choices.data());
-        keep(best_of(choices, found), forward_);
+        REHEARSE_DNN(cudnnGetConvolutionForwardAlgorithmMaxCount, handle_, &most);
+        std::vector<cudnnConvolutionFwdAlgoPerf_t> choices(static_cast<std::size_t>(most));
+        REHEARSE_DNN(cudnnGetConvolutionForwardAlgorithm_v7, handle_, x_, w_, convolution_, y_,
+                     most, &found, choices.data());
+        keep(choices, found, c, forward_);
         return;
       }
       case ConvolutionPass::backward_input: {
-        std::array<cudnnConvolutionBwdDataAlgoPerf_t, 8> choices{};
+        REHEARSE_DNN(cudnnGetConvolutionBackwardDataAlgorithmMaxCount, handle_, &most);
+        std::vector<cudnnConvolutionBwdDataAlgoPerf_t> choices(static_cast<std::size_t>(most));
         REHEARSE_DNN(cudnnGetConvolutionBackwardDataAlgorithm_v7, handle_, w_, y_, convolution_, x_,
-                     8, &found, choices.data());
-        keep(best_of(choices, found), input_);
+                     most, &found, choices.data());
+        keep(choices, found, c, input_);
         return;
       }
       case ConvolutionPass::backward_weight: {
-        std::array<cudnnConvolutionBwdFilterAlgoPerf_t, 8> choices{};
+        REHEARSE_DNN(cudnnGetConvolutionBackwardFilterAlgorithmMaxCount, handle_, &most);
+        std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> choices(static_cast<std::size_t>(most));
         REHEARSE_DNN(cudnnGetConvolutionBackwardFilterAlgorithm_v7, handle_, x_, y_, convolution_,
-                     w_, 8, &found, choices.data());
-        keep(best_of(choices, found), weight_);
+                     w_, most, &found, choices.data());
+        keep(choices, found, c, weight_);
         return;
       }
     }
   }
   template <class Choice, class Algorithm>
-  void keep(const Choice& choice, Algorithm& algorithm) {
-    algorithm = choice.algo;
-    workspace_ = choice.memory;
-    REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_, choice.mathType);
+  void keep(std::vector<Choice>& choices, int found, const Convolution& c, Algorithm& algorithm) {
+    choices.resize(static_cast<std::size_t>(found));
+    const Choice& best = best_of(choices, c);
+    algorithm = best.algo;
+    workspace_ = best.memory;
+    REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_,
+                 c.element == Element::bf16 ? best.mathType : CUDNN_FMA_MATH);
   }
 
   cudnnHandle_t handle_;

@@ -23,11 +23,30 @@ cudaDataType_t type_of(Element element) {
   REHEARSE_UNREACHABLE("element");
 }
 
-// The largest power of two that an address is a multiple of, up to the 256 that the library takes
-// for granted.
-std::uint32_t alignment_of(const void* address) {
-  const auto number = reinterpret_cast<std::uintptr_t>(address);
-  return static_cast<std::uint32_t>(std::min<std::uintptr_t>(256, number & (~number + 1)));
+std::int64_t bytes_of(Element element) {
+  switch (element) {
+    case Element::bf16:
+      return 2;
+    case Element::fp32:
+      return 4;
+    case Element::fp64:
+      return 8;
+  }
+  REHEARSE_UNREACHABLE("element");
+}
+
+// The largest power of two that the addresses of all matrices of a batch are multiples of, up to
+// the 256 that the library takes for granted. next: from one matrix to the next, in bytes.
+std::uint32_t alignment_of(const void* address, std::int64_t batch, std::int64_t next) {
+  const auto step = static_cast<std::uintptr_t>(batch > 1 ? next : 0);
+  const std::uintptr_t bits = reinterpret_cast<std::uintptr_t>(address) | step | 256;
+  return static_cast<std::uint32_t>(bits & (~bits + 1));
+}
+std::uint32_t alignment_of(const Product& p, const Product::Operand& operand) {
+  return alignment_of(operand.at, p.batch, operand.next * bytes_of(p.in));
+}
+std::uint32_t alignment_of_result(const Product& p) {
+  return alignment_of(p.c, p.batch, p.c_next * bytes_of(p.out));
 }
 
 // A matrix as the library sees it, column by column: rows of ours are its columns.
@@ -88,6 +107,8 @@ class MatrixProducts::Prepared {
   Prepared& operator=(const Prepared&) = delete;
   ~Prepared() { REHEARSE_LAZY(kBlas, cublasLtMatmulDescDestroy)(operation_); }
 
+  bool is_possible() const { return is_possible_; }
+
   void run(const Product& p, void* workspace, std::size_t bytes, cudaStream_t stream) {
     if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
     const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
@@ -114,21 +135,23 @@ class MatrixProducts::Prepared {
                     sizeof value);
     };
     prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p.b.at));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p.a.at));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(p.c));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(p.c));
+    // Parts of a sum come together in the type that it is computed in, not in that of the result.
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+           static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(p, p.b));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(p, p.a));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of_result(p));
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of_result(p));
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = REHEARSE_LAZY(kBlas, cublasLtMatmulAlgoGetHeuristic)(
         handle_, operation_, b_.get(), a_.get(), c_.get(), c_.get(), preference, 1, &result,
         &found);
     REHEARSE_LAZY(kBlas, cublasLtMatmulPreferenceDestroy)(preference);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0))
+      return;
     check(status, "cublasLtMatmulAlgoGetHeuristic");
-    if (found == 0) {
-      throw std::runtime_error(
-          fmt::format("cuBLASLt has no product of {} x {} by {} x {}", p.m, p.k, p.k, p.n));
-    }
+    is_possible_ = true;
     algorithm_ = result.algo;
   }
 
@@ -136,6 +159,7 @@ class MatrixProducts::Prepared {
   Layout b_, a_, c_;
   cublasLtMatmulDesc_t operation_ = nullptr;
   cublasLtMatmulAlgo_t algorithm_{};
+  bool is_possible_ = false;
 };
 
 MatrixProducts::MatrixProducts() {
@@ -149,8 +173,8 @@ MatrixProducts::~MatrixProducts() {
 
 // All that the library's choice depends on.
 MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
-  const auto operand = [](const Product::Operand& it) {
-    return Key{it.row, it.next, it.transposed ? 1 : 0, alignment_of(it.at)};
+  const auto operand = [&](const Product::Operand& it) {
+    return Key{it.row, it.next, it.transposed ? 1 : 0, alignment_of(p, it)};
   };
   Key key{p.m,
           p.n,
@@ -160,8 +184,8 @@ MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
           p.batch,
           static_cast<std::int64_t>(p.in),
           static_cast<std::int64_t>(p.out),
-          p.bias != nullptr ? 1 : 0,
-          alignment_of(p.c)};
+          p.bias == nullptr ? 0 : alignment_of(p.bias, 1, 0),
+          alignment_of_result(p)};
   for (const Product::Operand& it : {p.a, p.b}) {
     const Key part = operand(it);
     key.insert(key.end(), part.begin(), part.end());
@@ -169,12 +193,26 @@ MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
   return key;
 }
 
-void MatrixProducts::run(const Product& product, void* workspace, std::size_t bytes,
-                         cudaStream_t stream) {
-  if (product.m == 0 || product.n == 0) return;
+MatrixProducts::Prepared& MatrixProducts::prepared(const Product& product) {
   std::unique_ptr<Prepared>& it = prepared_[key_of(product)];
-  if (!it) it = std::make_unique<Prepared>(handle_, product, bytes);
-  it->run(product, workspace, bytes, stream);
+  if (!it) it = std::make_unique<Prepared>(handle_, product, workspace_bytes());
+  return *it;
+}
+
+bool MatrixProducts::is_possible(const Product& product) {
+  return prepared(product).is_possible();
+}
+
+void MatrixProducts::run(const Product& p, void* workspace, cudaStream_t stream) {
+  if (p.m == 0 || p.n == 0) return;
+  Prepared& it = prepared(p);
+  if (!it.is_possible()) {
+    throw std::runtime_error(
+        fmt::format("cuBLASLt has no product of {} x {} by {} x {}, rows {}, {} and {} apart, {} "
+                    "times",
+                    p.m, p.k, p.k, p.n, p.a.row, p.b.row, p.c_row, p.batch));
+  }
+  it.run(p, workspace, workspace_bytes(), stream);
 }
 
 }  // namespace rehearse::exec::cuda

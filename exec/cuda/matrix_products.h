@@ -23,12 +23,15 @@ class MatrixProducts {
 
   // What the library may use for one product.
   std::size_t workspace_bytes() const { return std::size_t{32} << 20; }
-  void run(const Product& product, void* workspace, std::size_t bytes, cudaStream_t stream);
+  // Whether the library has it.
+  bool is_possible(const Product& product);
+  void run(const Product& product, void* workspace, cudaStream_t stream);
 
  private:
   class Prepared;
   using Key = std::vector<std::int64_t>;
   static Key key_of(const Product& product);
+  Prepared& prepared(const Product& product);
 
   cublasLtHandle_t handle_ = nullptr;
   std::map<Key, std::unique_ptr<Prepared>> prepared_;

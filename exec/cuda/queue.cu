@@ -29,13 +29,13 @@ void add_bias(CudaQueue& queue, const Product& product) {
 
 // A bias that the library cannot add comes after: in bf16 to what was rounded.
 void CudaQueue::product(const Product& product) {
-  const std::size_t bytes = products_.workspace_bytes();
-  std::byte* const workspace = scratch(bytes, kProductSlot);
-  if (product.bias == nullptr || is_aligned(product.bias))
-    return products_.run(product, workspace, bytes, stream_);
+  std::byte* const workspace = scratch(products_.workspace_bytes(), kProductSlot);
+  const bool is_one =
+      product.bias == nullptr || (is_aligned(product.bias) && products_.is_possible(product));
+  if (is_one) return products_.run(product, workspace, stream_);
   Product plain = product;
   plain.bias = nullptr;
-  products_.run(plain, workspace, bytes, stream_);
+  products_.run(plain, workspace, stream_);
   if (product.out == Element::bf16) return add_bias<BFloat16>(*this, product);
   if (product.out == Element::fp64) return add_bias<double>(*this, product);
   add_bias<float>(*this, product);

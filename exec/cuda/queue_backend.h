@@ -117,7 +117,7 @@ class QueueBackend : public Backend {
     std::vector<W> numbers(factors.begin(), factors.end());
     numbers.insert(numbers.end(), offsets.begin(), offsets.end());
     auto* const on_device = reinterpret_cast<W*>(queue().scratch(numbers.size() * sizeof(W)));
-    copy_now(*queues_, on_device, numbers.data(), numbers.size() * sizeof(W));
+    copy_in_turn(*queues_, on_device, numbers.data(), numbers.size() * sizeof(W));
     Flat<Real>::scale_channels(queue(), reals(y), reals(x), on_device, std::ssize(factors), rows);
   }
 
@@ -147,7 +147,7 @@ class QueueBackend : public Backend {
   double* number() { return reinterpret_cast<double*>(number_->data()); }
   double read_number() {
     double number = 0;
-    copy_now(*queues_, &number, number_->data(), sizeof number);
+    copy_in_turn(*queues_, &number, number_->data(), sizeof number);
     return number;
   }
 
@@ -157,12 +157,12 @@ class QueueBackend : public Backend {
     rounded.reserve(values.size());
     for (const double value : values)
       rounded.push_back(static_cast<Number>(value));
-    copy_now(*queues_, into, rounded.data(), rounded.size() * sizeof(Number));
+    copy_in_turn(*queues_, into, rounded.data(), rounded.size() * sizeof(Number));
   }
   template <class Number>
   std::vector<double> load_as(const void* from, std::int64_t n) {
     std::vector<Number> numbers(static_cast<std::size_t>(n));
-    copy_now(*queues_, numbers.data(), from, numbers.size() * sizeof(Number));
+    copy_in_turn(*queues_, numbers.data(), from, numbers.size() * sizeof(Number));
     return {numbers.begin(), numbers.end()};
   }
 

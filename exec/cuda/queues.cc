@@ -15,6 +15,7 @@ std::byte* take(std::size_t bytes) {
   void* memory = nullptr;
   const cudaError_t error = cudaMalloc(&memory, bytes);
   if (error == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());  // or the next launch would be told of it
     throw std::runtime_error(fmt::format("this GPU has no memory for tensors of {}",
                                          human(Bytes::bytes(static_cast<std::int64_t>(bytes)))));
   }
@@ -136,8 +137,11 @@ class CudaQueues::PinnedMemory : public DeviceMemory {
 
 // ---- the device ---------------------------------------------------------------------------------
 
-CudaQueues::CudaQueues(int gpu) {
+CudaQueues::ChosenGpu::ChosenGpu(int gpu) {
   REHEARSE_CUDA(cudaSetDevice(gpu));
+}
+
+CudaQueues::CudaQueues(int gpu) : gpu_(gpu) {
   select(0);
 }
 
@@ -202,11 +206,18 @@ bool CudaQueues::is_passed(Mark mark) {
   const auto found = marks_.find(mark.id);
   REHEARSE_CHECK(found != marks_.end(), "no mark {}", mark.id);
   const cudaError_t state = cudaEventQuery(found->second);
-  if (state == cudaErrorNotReady) return false;
+  if (state == cudaErrorNotReady) {
+    static_cast<void>(cudaGetLastError());
+    return false;
+  }
   check(state, "cudaEventQuery");
   idle_events_.push_back(found->second);
   marks_.erase(found);
   return true;
+}
+
+void CudaQueues::finish() {
+  REHEARSE_CUDA(cudaStreamSynchronize(current().stream()));
 }
 
 void CudaQueues::wait() {

@@ -78,12 +78,18 @@ class CudaQueues : public KernelDevice {
   void select(std::size_t queue) override;
   Mark mark() override;
   bool is_passed(Mark mark) override;
+  void finish() override;
   void wait() override;
 
  private:
   class Memory;
   class PinnedMemory;
+  // First: the libraries take the device that is set when they begin.
+  struct ChosenGpu {
+    explicit ChosenGpu(int gpu);
+  };
 
+  ChosenGpu gpu_;
   MatrixProducts products_;
   Convolutions convolutions_;
   std::vector<std::unique_ptr<CudaQueue>> queues_;

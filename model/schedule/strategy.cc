@@ -119,9 +119,12 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
   const std::int64_t replicas = mesh.data * mesh.workers;
   const std::int64_t parts = replicas * micro_batches_of(strategy);
   if (batch % parts == 0) return batch / parts;
+  const std::int64_t below = batch / parts * parts;
   return error(fmt::format(
-      "a batch of {} does not divide into {} micro-batches ({} {} with {} each)", batch, parts,
-      replicas, strategy.subnetwork ? "workers" : "replicas", micro_batches_of(strategy)));
+      "a batch of {} does not divide into {} micro-batches ({} {} with {} each): {}", batch, parts,
+      replicas, strategy.subnetwork ? "workers" : "replicas", micro_batches_of(strategy),
+      below == 0 ? fmt::format("{} does", parts)
+                 : fmt::format("{} and {} do", below, below + parts)));
 }
 
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh) {

@@ -124,6 +124,10 @@ bool FarDevice::is_passed(Mark mark) {
   return true;
 }
 
+void FarDevice::finish() {
+  run_now([] {});
+}
+
 void FarDevice::wait() {
   const auto has_work = [](const auto& queue) { return !queue.empty(); };
   if (std::none_of(queues_.begin(), queues_.end(), has_work)) return;

@@ -32,6 +32,7 @@ class FarDevice : public exec::KernelDevice {
   void select(std::size_t queue) override;
   exec::Mark mark() override;
   bool is_passed(exec::Mark mark) override;
+  void finish() override;
   void wait() override;
 
   // Puts work into the selected queue.

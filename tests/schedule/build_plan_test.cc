@@ -410,11 +410,13 @@ TEST(BuildPlan, SaysWhatIsImpossible) {
     return plan.ok() ? "" : plan.errors().front().message;
   };
   EXPECT_EQ(message(testing::data_parallel(), 255),
-            "a batch of 255 does not divide into 4 micro-batches (4 replicas with 1 each)");
+            "a batch of 255 does not divide into 4 micro-batches (4 replicas with 1 each): 252 and "
+            "256 do");
   EXPECT_EQ(message(testing::pipeline("zigzag", 4, 4), 256),
             "there is no pipeline schedule 'zigzag'");
-  EXPECT_EQ(message(testing::subnetwork({1, 3}), 256),
-            "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 0.25 or 0.5 work");
+  EXPECT_EQ(
+      message(testing::subnetwork({1, 3}), 256),
+      "coverage 1/3 of 4 workers is 1.33333 holders, which must be an integer: 0.25 or 0.5 work");
 }
 
 // A class of one holder has no sum that could be divided by all.

@@ -32,9 +32,11 @@ TEST(Strategy, SaysWhatDoesNotFit) {
   strategy.pipeline->stages = std::nullopt;
   EXPECT_EQ(message(resolve_mesh(strategy, 8)),
             "both data and pipeline stages are auto: at most one axis can be");
-  EXPECT_EQ(message(micro_batch_samples(testing::pipeline("1f1b", 4, 3), {.data = 2, .pipeline = 4},
-                                        256)),
-            "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each)");
+  EXPECT_EQ(
+      message(
+          micro_batch_samples(testing::pipeline("1f1b", 4, 3), {.data = 2, .pipeline = 4}, 256)),
+      "a batch of 256 does not divide into 6 micro-batches (2 replicas with 3 each): 252 and 258 "
+      "do");
   EXPECT_EQ(check_pipeline(testing::pipeline("1f1b", 12, 1), {.pipeline = 12}, 11)->message,
             "12 stages, but the model has only 11 blocks");
 }
@@ -45,14 +47,16 @@ TEST(Strategy, HoldersAreAnExactProduct) {
   EXPECT_EQ(*holders_of(subnetwork, 4), 2);
   subnetwork.coverage = {2, 3};
   EXPECT_EQ(*holders_of(subnetwork, 9), 6);
-  EXPECT_EQ(message(holders_of(subnetwork, 4)),
-            "coverage 2/3 of 4 workers is 2.66667 holders, which must be an integer: 0.5 or 0.75 work");
+  EXPECT_EQ(
+      message(holders_of(subnetwork, 4)),
+      "coverage 2/3 of 4 workers is 2.66667 holders, which must be an integer: 0.5 or 0.75 work");
   subnetwork.coverage = {1, 8};
   EXPECT_EQ(message(holders_of(subnetwork, 4)),
             "coverage 0.125 of 4 workers is 0.5 holders, which must be an integer: 0.25 works");
   subnetwork.coverages = {{3, 4}, {3, 4}, {1, 4}, {1, 4}};
   EXPECT_EQ(*holders_of(subnetwork, 4), 2);
-  EXPECT_EQ(message(holders_of(subnetwork, 3)), "4 coverages for 3 workers, of whom each has its own");
+  EXPECT_EQ(message(holders_of(subnetwork, 3)),
+            "4 coverages for 3 workers, of whom each has its own");
   subnetwork.coverages[3] = {1, 3};
   EXPECT_EQ(message(holders_of(subnetwork, 4)),
             "the coverages add up to 2.083 holders of every unit, which must be an "
@@ -61,7 +65,8 @@ TEST(Strategy, HoldersAreAnExactProduct) {
   EXPECT_EQ(message(holders_of(subnetwork, 2)),
             "the coverages have no common denominator below 10^9");
   subnetwork.holders = 5;
-  EXPECT_EQ(message(holders_of(subnetwork, 4)), "5 holders, but only 4 workers, who can be holders once each");
+  EXPECT_EQ(message(holders_of(subnetwork, 4)),
+            "5 holders, but only 4 workers, who can be holders once each");
 }
 
 // Units of the 9 blocks that somebody holds and nobody else does have no sum to divide; those that

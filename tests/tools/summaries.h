@@ -35,7 +35,7 @@ inline StrategySummary strategy_summary(std::string name, double step_ms) {
 // A strategy with two workers that hold one unit each, beside data parallelism.
 inline StrategySummary subnetwork_summary(std::string name, double step_ms) {
   StrategySummary s = strategy_summary(std::move(name), step_ms);
-  s.subnetwork = {2, 1, 2.0, {{"block1", {0}}, {"block2", {1}}}, std::nullopt};
+  s.subnetwork = {2, 1, 2.0, std::nullopt, {{"block1", {0}}, {"block2", {1}}}, std::nullopt};
   s.largest = {Bytes::mib(3), Bytes::mib(6)};
   for (RankSummary& rank : s.ranks)
     rank.traffic->sent = rank.traffic->received = Bytes::kib(25);

@@ -248,6 +248,15 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   return fit_stages(build_cut, blocks, cluster.device, cluster.devices_per_node);
 }
 
+// Mean over the replicas of what they execute.
+Flops flops_of_a_sample(const Plan& plan) {
+  const Net net = *whole_net(plan);
+  Flops sum;
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+    sum += flops_of(net_of(plan, net, program_of(plan, RankId(r))), 1).total();
+  return sum / static_cast<double>(plan.ranks.size());
+}
+
 // What it is, among those that it is compared with.
 void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net,
               StrategySummary& summary) {
@@ -274,6 +283,8 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
   summary.subnetwork->holders = holders.least;
   summary.subnetwork->step_multiplier = spec.subnetwork->step_multiplier.value_or(
       1 / (holders.mean / static_cast<double>(mesh.workers)));
+  if (mesh.tensor == 1)
+    summary.subnetwork->equal_flops = flops_of(net, 1).total() / flops_of_a_sample(plan);
 }
 
 }  // namespace
@@ -325,15 +336,6 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
 
 // Draws that means are taken over.
 constexpr std::int64_t kDepths = 16;
-
-// Mean over the replicas of what they execute.
-Flops flops_of_a_sample(const Plan& plan) {
-  const Net net = *whole_net(plan);
-  Flops sum;
-  for (std::size_t r = 0; r < plan.ranks.size(); ++r)
-    sum += flops_of(net_of(plan, net, program_of(plan, RankId(r))), 1).total();
-  return sum / static_cast<double>(plan.ranks.size());
-}
 
 // Means over draws, of which the first one names the plan; memory is that of a step that leaves
 // nothing out.

@@ -38,7 +38,8 @@ Syntax syntax() {
                             "safetensors"});
   syntax.options.push_back(
       {"hash-weights", "",
-       "say after every step which weights there are: equal hashes, same bits"});
+       "note after every step which weights there are (measured.json), and print the last: equal "
+       "hashes, same bits"});
   syntax.options.push_back(
       {"out", "DIR",
        "write plan.txt, measured.json, trace.json and, if asked for, alignment.json there"});

@@ -197,6 +197,9 @@ StrategySummary strategy_of(const Node& n) {
     s.subnetwork = {it.at("workers").count(),
                     it.at("holders").count(),
                     it.at("step_multiplier").number(),
+                    it.has("equal_flops_multiplier")
+                        ? std::optional(it.at("equal_flops_multiplier").number())
+                        : std::nullopt,
                     it.at("units").list(unit_of),
                     {}};
     if (it.has("redraw")) {

@@ -52,6 +52,7 @@ Json json_of(const SubnetworkSummary& s) {
                                if (unit.parked) json["parked"] = *unit.parked;
                                return json;
                              })}};
+  if (s.equal_flops) json["equal_flops_multiplier"] = *s.equal_flops;
   const HolderCount holders = count_holders(s);
   if (!holders.is_same()) {
     json["holders_mean"] = holders.mean;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "model/base/text.h"
@@ -100,6 +101,18 @@ std::string print_less(std::string_view what, const Summary& summary,
   return parts.empty() ? "" : fmt::format("Less {}: {}.\n", what, join(parts, "; "));
 }
 
+// Where runs of as many steps as are counted here execute other FLOPs by more than a twentieth.
+std::string print_equal_flops(const Summary& summary) {
+  std::vector<std::string> parts;
+  for (const StrategySummary& s : summary.strategies) {
+    if (!s.subnetwork || !s.subnetwork->equal_flops) continue;
+    const double equal = *s.subnetwork->equal_flops;
+    if (std::abs(equal / s.subnetwork->step_multiplier - 1) > 0.05)
+      parts.push_back(fmt::format("{} x {:.3g}", s.strategy, equal));
+  }
+  return parts.empty() ? "" : fmt::format("Equal FLOPs are other steps: {}.\n", join(parts, ", "));
+}
+
 // By time of the run, with its steps and redraws.
 const StrategySummary& fastest_run(const Summary& summary) {
   return *std::min_element(summary.strategies.begin(), summary.strategies.end(),
@@ -148,6 +161,7 @@ std::string print_subnetworks(const Summary& summary) {
         return s.subnetwork && !count_holders(*s.subnetwork).is_same();
       }))
     text += "Holders of units that have not equally many: fewest / mean / most.\n";
+  text += print_equal_flops(summary);
   for (const StrategySummary& s : all) {
     if (!s.subnetwork || !s.subnetwork->redraw) continue;
     const SubnetworkSummary::Redraw& redraw = *s.subnetwork->redraw;

@@ -68,6 +68,7 @@ struct AccuracyAt {
 struct SubnetworkSummary {
   std::int64_t workers = 1, holders = 1;  // holders: of a unit, or the fewest
   double step_multiplier = 1;             // steps of its run for one of data parallelism's
+  std::optional<double> equal_flops = std::nullopt;  // the same, of runs that execute as many FLOPs
   struct UnitHolders {
     std::string name;
     std::vector<std::int64_t> workers;                  // that hold it, ascending

@@ -27,6 +27,7 @@ REHEARSE_PORTABLE W log_sum_exp(const Real* x, std::int64_t n, Team& team) {
   W largest = -INFINITY, sum = 0;
   for (std::int64_t i = team.rank(); i < n; i += team.size()) {
     const W v = x[i];
+    if (v == -INFINITY) continue;  // adds nothing
     if (v > largest) {
       sum = sum * std::exp(largest - v) + 1;
       largest = v;
@@ -35,8 +36,9 @@ REHEARSE_PORTABLE W log_sum_exp(const Real* x, std::int64_t n, Team& team) {
     }
   }
   const W all = team.max(largest);
-  // A thread without elements adds nothing.
-  return all + std::log(team.sum(largest == -INFINITY ? W(0) : sum * std::exp(largest - all)));
+  // A thread without elements adds nothing; with none but NaNs, a NaN.
+  const W own = largest == -INFINITY ? sum : sum * std::exp(largest - all);
+  return all + std::log(team.sum(own));
 }
 
 template <class Real>
