@@ -27,18 +27,6 @@ std::vector<std::string_view> backends() {
   return list;
 }
 
-void round(std::vector<double>& values) {
-  for (double& value : values)
-    value = double{BFloat16(value)};
-}
-
-LayerData rounded(LayerData data) {
-  for (auto* lists : {&data.inputs, &data.parameters})
-    std::for_each(lists->begin(), lists->end(), round);
-  round(data.output_gradient);
-  return data;
-}
-
 // A bias is added to what was rounded. Attention multiplies rounded probabilities and gradients of
 // scores, whose error in the sums is that of their largest term, and the reference projects on the
 // rounded output: up to four times the largest element of the result here.
@@ -194,8 +182,8 @@ class Bf16Net : public testing::TestWithParam<NetParameter> {};
 TEST_P(Bf16Net, HasTheGradientsOfDouble) {
   const auto& [backend, it] = GetParam();
   NetData data = draw(it.net, it.samples, 3);
-  if (it.net.values[it.net.input.index()].type == ValueType::real) round(data.input);
-  std::for_each(data.parameters.begin(), data.parameters.end(), round);
+  if (it.net.values[it.net.input.index()].type == ValueType::real) round_to_bf16(data.input);
+  std::for_each(data.parameters.begin(), data.parameters.end(), round_to_bf16);
   const auto run = [&](const std::unique_ptr<Backend>& on) {
     return run_net(*on, it.net, data, it.samples, Cuts::none, Pass::backward);
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "model/base/bfloat16.h"
 #include "model/base/random.h"
 
 namespace rehearse::exec {
@@ -195,6 +196,18 @@ std::byte* Tensor::data() const {
 
 std::vector<double> Tensor::load(Backend& backend) const {
   return has_statistics_ ? backend.load_statistics(data(), size_) : backend.load(data(), size_);
+}
+
+void round_to_bf16(std::vector<double>& values) {
+  for (double& value : values)
+    value = double{BFloat16(value)};
+}
+
+LayerData rounded(LayerData data) {
+  for (auto* lists : {&data.inputs, &data.parameters})
+    std::for_each(lists->begin(), lists->end(), round_to_bf16);
+  round_to_bf16(data.output_gradient);
+  return data;
 }
 
 LayerFacts facts_of(const LayerCase& layer) {

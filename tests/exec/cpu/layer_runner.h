@@ -53,6 +53,9 @@ struct LayerData {
   std::vector<double> output_gradient;
 };
 LayerData draw(const LayerCase& layer, std::uint64_t seed);
+// The same, and such a list, in numbers that bf16 has.
+LayerData rounded(LayerData data);
+void round_to_bf16(std::vector<double>& values);
 // Whether input i holds token numbers or labels.
 bool is_index(const LayerSpec& layer, std::size_t input);
 LayerFacts facts_of(const LayerCase& layer);

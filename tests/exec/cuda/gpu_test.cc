@@ -53,14 +53,7 @@ TEST_P(GpuLayer, MayBeFrozen) {
 
 // As the other backends in bf16 (bf16_test.cc), whose roundings these are.
 TEST_P(GpuLayer, RoundsToBf16) {
-  LayerData data = draw(GetParam(), 1);
-  const auto round = [](std::vector<double>& values) {
-    for (double& value : values)
-      value = static_cast<double>(BFloat16(value));
-  };
-  std::for_each(data.inputs.begin(), data.inputs.end(), round);
-  std::for_each(data.parameters.begin(), data.parameters.end(), round);
-  round(data.output_gradient);
+  const LayerData data = rounded(draw(GetParam(), 1));
   const bool is_attention = std::holds_alternative<Attention>(GetParam().layer);
   const bool is_linear = std::holds_alternative<Linear>(GetParam().layer);
   const double roundings = is_attention ? 8 : is_linear ? 3 : 1;

@@ -65,13 +65,7 @@ TEST_P(DeviceLayer, IsExactInDouble) {
 
 // As the other backends in bf16 (bf16_test.cc), whose roundings these are.
 TEST_P(DeviceLayer, RoundsToBf16) {
-  const auto round = [](std::vector<double>& values) {
-    for (double& value : values)
-      value = static_cast<double>(BFloat16(value));
-  };
-  std::for_each(data.inputs.begin(), data.inputs.end(), round);
-  std::for_each(data.parameters.begin(), data.parameters.end(), round);
-  round(data.output_gradient);
+  data = rounded(std::move(data));
   const auto exact = make_reference_backend(DataType::fp64);
   const bool is_attention = std::holds_alternative<Attention>(GetParam().layer);
   const double error = sum_error(longest_sum(GetParam())) + (is_attention ? 8 : 1) * 0x1p-8;
