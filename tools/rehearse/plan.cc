@@ -68,32 +68,53 @@ std::string print_moves(const Transition& transition, const Net& net, std::int64
                      transition.moves.empty() ? "" : align_columns(rows));
 }
 
-// What the options say of draws: which one the strategy is of, and the redraw that is asked for.
-// Errors: where masks are drawn once.
-Result<std::int64_t> set_draw(const Arguments& arguments, ScenarioStrategy& strategy) {
+// What --draw and --redraw say; 0: nothing.
+struct DrawOptions {
+  std::int64_t draw = 0, redraw = 0;
+};
+Result<DrawOptions> draw_options(const Arguments& arguments) {
   const Result<std::int64_t> draw = arguments.count("draw", 0, 0);
   if (!draw) return draw.errors();
   const Result<std::int64_t> redraw = arguments.count("redraw", 0, 1);
   if (!redraw) return redraw.errors();
-  if (*draw == 0 && *redraw == 0) return 0;
-  if (!strategy.spec.subnetwork || !strategy.spec.subnetwork->redraw) {
-    return error_at(strategy.where, fmt::format("strategy '{}' draws no masks anew: there is no "
-                                                "'redraw' for --{}",
-                                                strategy.spec.name, *draw > 0 ? "draw" : "redraw"));
+  for (const char* other : {"draw", "format", "compute-only", "between"}) {
+    if (*redraw > 0 && arguments.has(other))
+      return error(
+          fmt::format("--redraw prints what moves, no plan: --{} does not go with it", other));
   }
-  strategy.spec.subnetwork->draw = *redraw > 0 ? *redraw : *draw;
-  return *redraw;
+  return DrawOptions{*draw, *redraw};
 }
 
-int print_redraw(const Scenario& scenario, ScenarioStrategy strategy, std::int64_t number) {
+// Errors: masks are drawn once.
+Status set_draw(const DrawOptions& options, ScenarioStrategy& strategy) {
+  if (options.draw == 0 && options.redraw == 0) return success();
+  if (!strategy.spec.subnetwork || !strategy.spec.subnetwork->redraw) {
+    return error_at(strategy.where,
+                    fmt::format("strategy '{}' draws no masks anew: there is no 'redraw' for --{}",
+                                strategy.spec.name, options.draw > 0 ? "draw" : "redraw"));
+  }
+  strategy.spec.subnetwork->draw = options.redraw > 0 ? options.redraw : options.draw;
+  return success();
+}
+
+Result<std::string> print_redraw(const Scenario& scenario, ScenarioStrategy strategy,
+                                 std::int64_t number) {
   const Result<Plan> after = plan_of(scenario, strategy);
+  if (!after) return after.errors();
   --strategy.spec.subnetwork->draw;
   const Result<Plan> before = plan_of(scenario, strategy);
-  if (!before || !after) return fail(before ? after.errors() : before.errors());
+  if (!before) return before.errors();
   const Net net = *whole_net(*after);
-  const Transition moved =
-      transition_between(*before, *after, net, strategy.spec.subnetwork->moments);
-  return std::cout << print_moves(moved, net, number), kDone;
+  return print_moves(transition_between(*before, *after, net, strategy.spec.subnetwork->moments),
+                     net, number);
+}
+
+// On stdout, or in the file that --out names.
+int put_out(const Arguments& arguments, const std::string& text) {
+  const auto out = arguments.get("out");
+  if (!out) return std::cout << text, kDone;
+  const Status written = write_file(*out, text);
+  return written ? kDone : fail(written.errors());
 }
 
 int run(const Arguments& arguments) {
@@ -107,6 +128,8 @@ int run(const Arguments& arguments) {
     fail(error("--compute-only is for --format csv"));
     return kWrongCommandLine;
   }
+  const Result<DrawOptions> draws = draw_options(arguments);
+  if (!draws) return fail(draws.errors()), kWrongCommandLine;
   const Result<Scenario> scenario =
       read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
@@ -118,9 +141,12 @@ int run(const Arguments& arguments) {
                                     strategy->spec.name)));
     strategy->spec.synchronises = false;
   }
-  const Result<std::int64_t> redraw = set_draw(arguments, *strategy);
-  if (!redraw) return fail(redraw.errors());
-  if (*redraw > 0) return print_redraw(*scenario, *strategy, *redraw);
+  const Status drawn = set_draw(*draws, *strategy);
+  if (!drawn) return fail(drawn.errors());
+  if (draws->redraw > 0) {
+    const Result<std::string> moves = print_redraw(*scenario, *strategy, draws->redraw);
+    return moves ? put_out(arguments, *moves) : fail(moves.errors());
+  }
   const Result<Plan> plan = plan_of(*scenario, *strategy);
   if (!plan) return fail(plan.errors());
   const auto out = arguments.get("out");
@@ -130,10 +156,7 @@ int run(const Arguments& arguments) {
     const Status written = write_chakra(*plan, *out, &prices);
     return written ? kDone : fail(written.errors());
   }
-  const std::string text = formatted(*plan, format, arguments.has("compute-only"));
-  if (!out) return std::cout << text, kDone;
-  const Status written = write_file(*out, text);
-  return written ? kDone : fail(written.errors());
+  return put_out(arguments, formatted(*plan, format, arguments.has("compute-only")));
 }
 
 }  // namespace

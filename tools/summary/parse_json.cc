@@ -204,12 +204,13 @@ StrategySummary strategy_of(const Node& n) {
                     {}};
     if (it.has("redraw")) {
       const Node redraw = it.at("redraw");
-      s.subnetwork->redraw = {
-          redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
-          redraw.at("time_s").seconds(),
-          redraw.at("bytes_received_by_redraw").list<Bytes>([](const Node& bytes) {
-            return bytes.bytes();
-          })};
+      s.subnetwork->redraw = {redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
+                              redraw.at("time_s").seconds()};
+      if (redraw.has("bytes_received_by_redraw"))
+        s.subnetwork->redraw->by_redraw =
+            redraw.at("bytes_received_by_redraw").list<Bytes>([](const Node& bytes) {
+              return bytes.bytes();
+            });
     }
   }
   return s;

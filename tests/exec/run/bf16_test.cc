@@ -12,6 +12,7 @@ namespace rehearse {
 namespace {
 
 using testing::executable;
+using testing::narrow_gpt;
 using testing::train_locally;
 
 constexpr std::int64_t kSteps = 4;
@@ -20,17 +21,6 @@ const Optimizer kAdamW{
     .lr = 0.01,
     .weight_decay = 0.1,
     .schedule = {}};
-
-ModelSpec small_gpt() {
-  return {"gpt",
-          {{"layers", {4}},
-           {"width", {16}},
-           {"heads", {2}},
-           {"vocabulary", {20}},
-           {"sequence", {6}},
-           {"positions", {6}},
-           {"tied", {0}}}};
-}
 
 // Batch norm magnifies rounding from step to step, the more the fewer values it is over: small
 // steps with micro-batches of eight samples, where others have two.
@@ -42,7 +32,7 @@ struct Subject {
 std::vector<Subject> subjects() {
   Optimizer small = testing::training(16).optimizer;
   small.lr = 0.003;
-  return {{small_gpt(), 8, testing::training(16).optimizer}, {testing::small_resnet(), 2, small}};
+  return {{narrow_gpt(), 8, testing::training(16).optimizer}, {testing::small_resnet(), 2, small}};
 }
 
 Training training_in(DataType type, const Optimizer& optimizer,

@@ -14,6 +14,7 @@ using testing::Batches;
 using testing::executable;
 using testing::FarDevice;
 using testing::make_far_backend;
+using testing::narrow_gpt;
 using testing::TurningPlans;
 
 struct Case {
@@ -53,17 +54,6 @@ exec::TrainingRun train_far(const std::vector<Plan>& plans) {
   return result;
 }
 
-ModelSpec small_gpt() {
-  return {"gpt",
-          {{"layers", {4}},
-           {"width", {16}},
-           {"heads", {2}},
-           {"vocabulary", {20}},
-           {"sequence", {6}},
-           {"positions", {6}},
-           {"tied", {1}}}};
-}
-
 StrategySpec micro_batched(StrategySpec strategy, std::int64_t micro_batches) {
   strategy.micro_batches = micro_batches;
   return strategy;
@@ -78,14 +68,14 @@ StrategySpec sharded(Sharding sharding) {
 Plan clipped(Reduction reduction) {
   Optimizer optimizer = testing::training(16).optimizer;
   optimizer.clip = 0.1;
-  return executable(testing::data_parallel("clipped", Bytes::kib(64)), 4, small_gpt(),
+  return executable(testing::data_parallel("clipped", Bytes::kib(64)), 4, narrow_gpt(true),
                     optimizer, reduction);
 }
 
 Plan in_bf16(StrategySpec strategy) {
   Training training = testing::training(16);
   training.dtype = DataType::bf16;
-  return executable(strategy, 4, small_gpt(), training);
+  return executable(strategy, 4, narrow_gpt(true), training);
 }
 
 StrategySpec subnetwork_of(std::int64_t draw) {
@@ -96,17 +86,17 @@ std::vector<Case> cases() {
   return {
       {"data",
        {executable(testing::data_parallel("data", Bytes::kib(64)), 2, testing::small_resnet())}},
-      {"zero1", {executable(sharded(Sharding::optimizer_state), 4, small_gpt())}},
-      {"zero2", {executable(sharded(Sharding::gradients), 4, small_gpt())}},
-      {"zero3", {executable(sharded(Sharding::parameters), 4, small_gpt())}},
-      {"pipeline", {executable(testing::pipeline("1f1b", 4, 8), 4, small_gpt())}},
-      {"zero_bubble", {executable(testing::pipeline("zb-v", 2, 8), 2, small_gpt())}},
+      {"zero1", {executable(sharded(Sharding::optimizer_state), 4, narrow_gpt(true))}},
+      {"zero2", {executable(sharded(Sharding::gradients), 4, narrow_gpt(true))}},
+      {"zero3", {executable(sharded(Sharding::parameters), 4, narrow_gpt(true))}},
+      {"pipeline", {executable(testing::pipeline("1f1b", 4, 8), 4, narrow_gpt(true))}},
+      {"zero_bubble", {executable(testing::pipeline("zb-v", 2, 8), 2, narrow_gpt(true))}},
       {"clipped", {clipped(Reduction::fast)}},
       {"clipped_exactly", {clipped(Reduction::exact)}},
-      {"subnetwork", {executable(subnetwork_of(0), 4, small_gpt())}},
+      {"subnetwork", {executable(subnetwork_of(0), 4, narrow_gpt(true))}},
       {"redrawn",
-       {executable(subnetwork_of(0), 4, small_gpt()),
-        executable(subnetwork_of(1), 4, small_gpt())}},
+       {executable(subnetwork_of(0), 4, narrow_gpt(true)),
+        executable(subnetwork_of(1), 4, narrow_gpt(true))}},
       {"bf16", {in_bf16(subnetwork_of(0))}},
   };
 }

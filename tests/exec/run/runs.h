@@ -169,6 +169,17 @@ inline ModelSpec small_resnet() {
   return {"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
 }
 
+inline ModelSpec narrow_gpt(bool tied = false) {
+  return {"gpt",
+          {{"layers", {4}},
+           {"width", {16}},
+           {"heads", {2}},
+           {"vocabulary", {20}},
+           {"sequence", {6}},
+           {"positions", {6}},
+           {"tied", {tied ? 1 : 0}}}};
+}
+
 // The same model with dropout of 0.3.
 inline ModelSpec with_dropout(ModelSpec model) {
   model.fields["dropout"] = {300'000};
