@@ -51,17 +51,17 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
 void Machine::compute(RankId rank, const OpPrice& price, Done done) {
   if (price.seconds <= Seconds{}) return done();
   if (!is_cpu()) return later(price.seconds, std::move(done));
-  std::vector<Use> uses;
-  use_thread(uses, rank, 1);
+  uses_.clear();
+  use_thread(rank, 1);
   const double traffic =
       static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
-  if (traffic > 0) uses.push_back({memories_[cluster_.node_of(rank).index()], traffic});
+  if (traffic > 0) uses_.push_back({memories_[cluster_.node_of(rank).index()], traffic});
   Computing& computing = computing_[rank.index()];
   const auto finished = [&computing, done = std::move(done)] {
     computing.price = nullptr;
     done();
   };
-  computing = {begin(price.seconds.seconds(), std::move(uses), 1, 1, {rank}, finished), &price};
+  computing = {begin(price.seconds.seconds(), 1, 1, {{rank}, 1}, finished), &price};
 }
 
 void Machine::attend(RankId rank, Done done) {
@@ -87,9 +87,9 @@ void Machine::reduce(RankId rank, Bytes bytes, Done done) {
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
   if (seconds <= Seconds{}) return done();
   if (!is_cpu()) return later(seconds, std::move(done));
-  std::vector<Use> uses;
-  use_thread(uses, rank, 1);
-  begin(seconds.seconds(), std::move(uses), 1, 1, {rank}, std::move(done));
+  uses_.clear();
+  use_thread(rank, 1);
+  begin(seconds.seconds(), 1, 1, {{rank}, 1}, std::move(done));
 }
 
 void Machine::later(Seconds wait, Done done) {
@@ -112,7 +112,7 @@ void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
   }
   const std::uint32_t message = free_messages_.back();
   free_messages_.pop_back();
-  messages_[message] = {from, to, bytes, 2, std::move(done)};
+  messages_[message] = {from, to, bytes, &route(from, to), 2, std::move(done)};
   thread_work(from, messaging_.per_message, [this, message] { prepared(message); });
   thread_work(to, messaging_.per_message, [this, message] { prepared(message); });
 }
@@ -121,45 +121,47 @@ void Machine::prepared(std::uint32_t slot) {
   Message& message = messages_[slot];
   if (--message.unprepared > 0) return;
   Seconds latency = messaging_.latency;
-  for (const LinkId link : route(message.from, message.to)) {
+  for (const LinkId link : *message.route) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
   }
-  later(latency, [this, slot] {
-    free_messages_.push_back(slot);
-    carry(std::move(messages_[slot]));
-  });
+  // Without latency it goes at once, unless nothing holds it up at all: then whatever follows would
+  // be called from within, and so on.
+  if (latency <= Seconds{} && !message.route->empty() && message.bytes > Bytes{})
+    return carry(slot);
+  later(latency, [this, slot] { carry(slot); });
 }
 
-void Machine::carry(Message message) {
-  const auto [from, to] = std::pair(message.from, message.to);
-  std::vector<Use> uses;
-  for (const LinkId link : route(from, to))
-    uses.push_back({links_[link.index()], 1});
+void Machine::carry(std::uint32_t slot) {
+  free_messages_.push_back(slot);
+  Message& message = messages_[slot];
+  uses_.clear();
+  for (const LinkId link : *message.route)
+    uses_.push_back({links_[link.index()], 1});
   const double sending = messaging_.send_per_byte.seconds(),
                receiving = messaging_.receive_per_byte.seconds();
-  std::vector<RankId> busy;
+  BusyRanks busy;
   double weight = 1;
   if (is_cpu()) {
-    if (sending > 0) use_thread(uses, from, sending), busy.push_back(from);
-    if (receiving > 0) use_thread(uses, to, receiving), busy.push_back(to);
+    if (sending > 0) use_thread(message.from, sending), busy.add(message.from);
+    if (receiving > 0) use_thread(message.to, receiving), busy.add(message.to);
     // Shares of a thread are compared as shares of time.
     if (std::max(sending, receiving) > 0) weight = 1 / std::max(sending, receiving);
   }
-  if (uses.empty() || message.bytes == Bytes{}) return message.done();
-  begin(static_cast<double>(message.bytes.bytes()), std::move(uses), weight, FairShare::kUnbounded,
-        std::move(busy), std::move(message.done));
+  if (uses_.empty() || message.bytes == Bytes{}) return std::exchange(message.done, nullptr)();
+  begin(static_cast<double>(message.bytes.bytes()), weight, FairShare::kUnbounded, busy,
+        std::move(message.done));
 }
 
 // A rank's thread and its node's cores; two uses of one resource by one flow become one.
-void Machine::use_thread(std::vector<Use>& uses, RankId rank, double amount) const {
+void Machine::use_thread(RankId rank, double amount) {
   const auto add = [&](ResourceId resource) {
-    const auto known = std::find_if(uses.begin(), uses.end(),
+    const auto known = std::find_if(uses_.begin(), uses_.end(),
                                     [&](const Use& use) { return use.resource == resource; });
-    if (known != uses.end()) {
+    if (known != uses_.end()) {
       known->amount += amount;
     } else {
-      uses.push_back({resource, amount});
+      uses_.push_back({resource, amount});
     }
   };
   add(threads_[rank.index()]);
@@ -174,14 +176,18 @@ const Route& Machine::route(RankId from, RankId to) {
 
 // ---- activities --------------------------------------------------------------------------------
 
-FlowId Machine::begin(double work, std::vector<Use> uses, double weight, double bound,
-                      std::vector<RankId> busy, Done done) {
-  for (const RankId rank : busy)
-    set_busy(rank, +1);
-  const FlowId flow = shares_.add_flow(std::move(uses), weight, bound);
+FlowId Machine::begin(double work, double weight, double bound, const BusyRanks& busy, Done done) {
+  for (std::size_t i = 0; i < busy.count; ++i)
+    set_busy(busy.ranks[i], +1);
+  const FlowId flow = shares_.add_flow(uses_, weight, bound);
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
-  activity = {flow, work, 0, engine_.now(), std::nullopt, std::move(busy), std::move(done), {}};
+  activity.flow = flow;
+  activity.left = work;
+  activity.rate = 0;
+  activity.since = engine_.now();
+  activity.busy = busy;
+  activity.done = std::move(done);
   return flow;
 }
 
@@ -198,33 +204,40 @@ void Machine::set_busy(RankId rank, int change) {
 void Machine::settle() {
   for (const FlowId flow : shares_.solve()) {
     Activity& activity = activities_[flow.index()];
-    const double rate = shares_.rate(flow);
-    if (rate == activity.rate) continue;
     bring_up_to_now(activity);
-    activity.rate = rate;
+    activity.rate = shares_.rate(flow);
     plan_next(activity);
   }
 }
 
 void Machine::bring_up_to_now(Activity& activity) {
+  if (activity.since == engine_.now()) return;
   const double seconds = (engine_.now() - activity.since).seconds().seconds();
   activity.left = std::max(0.0, activity.left - seconds * activity.rate);
   activity.since = engine_.now();
 }
 
-// Its end, or the point that somebody waits for before it.
+// Its end, or the point that somebody waits for before it. An event that comes too early looks
+// again: nothing is moved but forwards.
 void Machine::plan_next(Activity& activity) {
   const double until = activity.watchers.empty() ? 0 : activity.watchers.back().left;
   const Seconds away = Seconds::seconds(std::max(0.0, activity.left - until) / activity.rate);
-  const Time time = after(away);
-  if (activity.planned) return engine_.reschedule(*activity.planned, time);
+  activity.next = after(away);
+  if (activity.planned && activity.looks <= activity.next) return;
+  activity.looks = activity.next;
+  if (activity.planned) return engine_.reschedule(*activity.planned, activity.looks);
   activity.planned =
-      engine_.schedule(time, [this, slot = activity.flow.value()] { reach_next(slot); });
+      engine_.schedule(activity.looks, [this, slot = activity.flow.value()] { look(slot); });
 }
 
-void Machine::reach_next(std::uint32_t slot) {
+void Machine::look(std::uint32_t slot) {
   Activity& activity = activities_[slot];
   activity.planned.reset();
+  if (activity.next > engine_.now()) {
+    activity.looks = activity.next;
+    activity.planned = engine_.schedule(activity.looks, [this, slot] { look(slot); });
+    return;
+  }
   if (activity.watchers.empty()) return end(slot);
   activity.left = activity.watchers.back().left;
   activity.since = engine_.now();
@@ -237,9 +250,9 @@ void Machine::reach_next(std::uint32_t slot) {
 void Machine::end(std::uint32_t slot) {
   Activity& activity = activities_[slot];
   shares_.remove_flow(activity.flow);
-  for (const RankId rank : activity.busy)
-    set_busy(rank, -1);
-  const Done done = std::move(activity.done);
+  for (std::size_t i = 0; i < activity.busy.count; ++i)
+    set_busy(activity.busy.ranks[i], -1);
+  const Done done = std::exchange(activity.done, nullptr);
   done();
 }
 

@@ -6,6 +6,7 @@
 // system with the links, so that a rank that waits gives its core away.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -51,13 +52,22 @@ class Machine {
     double left = 0;
     Done done;
   };
+  // Ranks whose thread an activity keeps busy: of a computation one, of a message up to two.
+  struct BusyRanks {
+    std::array<RankId, 2> ranks;
+    std::size_t count = 0;
+    void add(RankId rank) { ranks[count++] = rank; }
+  };
   // Work under way: `left` of it at the time `since`, done at `rate` per second.
   struct Activity {
     FlowId flow;
     double left = 0, rate = 0;
     Time since;
-    std::optional<EventId> planned;  // once it has a rate: its end, or the next watcher's moment
-    std::vector<RankId> busy;        // ranks whose thread it keeps busy
+    // Once it has a rate: its end, or the next watcher's moment; and an event at this time or
+    // before it, since rates fall and rise far more often than work ends.
+    Time next, looks;
+    std::optional<EventId> planned;
+    BusyRanks busy;
     Done done;
     std::vector<Watcher> watchers;  // the next one last
   };
@@ -71,24 +81,25 @@ class Machine {
   struct Message {
     RankId from, to;
     Bytes bytes;
+    const Route* route = nullptr;
     int unprepared = 2;  // threads that still work on it
     Done done;
   };
 
   bool is_cpu() const { return cluster_.device().kind == DeviceKind::cpu; }
-  FlowId begin(double work, std::vector<Use> uses, double weight, double bound,
-               std::vector<RankId> busy, Done done);
+  // Of work that uses what is in uses_.
+  FlowId begin(double work, double weight, double bound, const BusyRanks& busy, Done done);
   void later(Seconds wait, Done done);
   Time after(Seconds wait) const;
   void thread_work(RankId rank, Seconds seconds, Done done);
   void prepared(std::uint32_t message);
-  void carry(Message message);
+  void carry(std::uint32_t message);
   void bring_up_to_now(Activity& activity);
   void plan_next(Activity& activity);
-  void reach_next(std::uint32_t slot);
+  void look(std::uint32_t slot);
   void end(std::uint32_t slot);
   void set_busy(RankId rank, int change);
-  void use_thread(std::vector<Use>& uses, RankId rank, double amount) const;
+  void use_thread(RankId rank, double amount);
   const Route& route(RankId from, RankId to);
 
   const Cluster& cluster_;
@@ -96,6 +107,7 @@ class Machine {
   Engine& engine_;
   FairShare shares_;
   std::vector<ResourceId> links_, threads_, cores_, memories_;
+  std::vector<Use> uses_;  // of the activity that begins
   std::vector<int> activities_of_rank_, busy_ranks_of_node_;
   std::vector<Activity> activities_;  // by flow
   std::vector<Computing> computing_;  // by rank
