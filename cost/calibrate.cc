@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "cost/least_squares.h"
 #include "model/base/check.h"
@@ -82,10 +83,16 @@ std::vector<KernelSample> samples_of(const Samples& samples, KernelClass kernel)
   return own;
 }
 
+double intensity(const KernelSample& sample) {
+  const auto bytes = static_cast<double>(sample.traffic.bytes());
+  return bytes > 0 ? sample.flops.flops() / bytes : std::numeric_limits<double>::infinity();
+}
+
 // Seconds per FLOP, per byte and per call below which no class goes.
 using Floor = std::array<double, 3>;
 
-Floor floor_of(const std::vector<KernelSample>& samples) {
+// call: a kernel's that does next to nothing.
+Floor floor_of(const std::vector<KernelSample>& samples, Seconds call) {
   double flops = 0, bytes = 0;  // per second, of the fastest kernels
   for (const KernelSample& sample : samples) {
     flops = std::max(flops, (sample.flops / sample.best).flops_per_second());
@@ -94,17 +101,23 @@ Floor floor_of(const std::vector<KernelSample>& samples) {
   const auto least_seconds = [](double fastest) {
     return 1 / (fastest > 0 ? kHeadroom * fastest : kFastest);
   };
-  return {least_seconds(flops), least_seconds(bytes), 0};
+  return {least_seconds(flops), least_seconds(bytes), call.seconds()};
 }
 
+// Least squares with coefficients for the terms that each sample has.
 class RateFit {
  public:
   RateFit(const std::vector<KernelSample>& samples, const Floor& floor) : floor_(floor) {
+    for (const KernelSample& sample : samples)
+      add(sample, sample.flops.flops(), static_cast<double>(sample.traffic.bytes()));
+  }
+  // Kernels above the ridge, in FLOPs per byte, have no bytes, and the others no FLOPs.
+  RateFit(const std::vector<KernelSample>& samples, const Floor& floor, double ridge)
+      : floor_(floor) {
     for (const KernelSample& sample : samples) {
-      const auto bytes = static_cast<double>(sample.traffic.bytes());
-      terms_.push_back({sample.flops.flops(), bytes, 1});
-      measured_.push_back(sample.seconds.seconds());
-      calls_.push_back(static_cast<double>(sample.calls));
+      const bool computes = intensity(sample) > ridge;
+      add(sample, computes ? sample.flops.flops() : 0,
+          computes ? 0 : static_cast<double>(sample.traffic.bytes()));
     }
   }
 
@@ -124,6 +137,12 @@ class RateFit {
   }
 
  private:
+  void add(const KernelSample& sample, double flops, double bytes) {
+    terms_.push_back({flops, bytes, 1});
+    measured_.push_back(sample.seconds.seconds());
+    calls_.push_back(static_cast<double>(sample.calls));
+  }
+
   void improve() {
     // A kernel priced at next to nothing would weigh without bound.
     constexpr double kLeastPrice = 0.01;
@@ -162,6 +181,53 @@ class RateFit {
   Eigen::VectorXd above_;  // coefficients less their floors
 };
 
+// The sum of calls (measured - priced)^2 / measured.
+double distance(const Device& device, const std::vector<KernelSample>& samples) {
+  double sum = 0;
+  for (const KernelSample& s : samples) {
+    const double missing =
+        s.seconds.seconds() - price(device, s.kernel, s.flops, s.traffic).seconds();
+    sum += static_cast<double>(s.calls) * missing * missing / s.seconds.seconds();
+  }
+  return sum;
+}
+
+// Below the least intensity, between any two, and above the largest.
+std::vector<double> ridges(const std::vector<KernelSample>& samples) {
+  std::vector<double> all = {-1};
+  for (const KernelSample& sample : samples)
+    all.push_back(intensity(sample));
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+KernelRate fit_roofline(const std::vector<KernelSample>& samples, const Floor& floor) {
+  Device device;
+  device.combine = Combine::roofline;
+  KernelRate& rate = device.kernels[static_cast<std::size_t>(samples.front().kernel)];
+  std::optional<KernelRate> best;
+  double least = 0;
+  for (const double ridge : ridges(samples)) {
+    rate = RateFit(samples, floor, ridge).run();
+    const double found = distance(device, samples);
+    if (best && found >= least) continue;
+    best = rate;
+    least = found;
+  }
+  return *best;
+}
+
+KernelRate fit_rate(const std::vector<KernelSample>& samples, const Floor& floor, Combine combine) {
+  switch (combine) {
+    case Combine::roofline:
+      return fit_roofline(samples, floor);
+    case Combine::additive:
+      return RateFit(samples, floor).run();
+  }
+  REHEARSE_UNREACHABLE("combine");
+}
+
 ClassFit judge(const Device& device, KernelClass kernel, const std::vector<KernelSample>& samples) {
   std::vector<double> errors;
   for (const KernelSample& sample : samples) {
@@ -189,7 +255,8 @@ std::optional<KernelClass> lender(const Samples& samples, KernelClass kernel) {
 }
 
 Status fit_kernels(const Samples& samples, Calibration& calibration) {
-  const Floor floor = floor_of(samples.kernels);
+  const Seconds call = samples.launch ? samples.launch->device : Seconds{};
+  const Floor floor = floor_of(samples.kernels, call);
   for (int k = 0; k < kKernelClassCount; ++k) {
     const auto kernel = static_cast<KernelClass>(k);
     const auto own = samples_of(samples, kernel);
@@ -198,12 +265,27 @@ Status fit_kernels(const Samples& samples, Calibration& calibration) {
       borrowed = lender(samples, kernel);
       if (!borrowed) return error(fmt::format("no kernel class has {} samples", kFewestSamples));
     }
-    calibration.device.kernels[static_cast<std::size_t>(k)] =
-        RateFit(borrowed ? samples_of(samples, *borrowed) : own, floor).run();
-    calibration.classes.push_back(judge(calibration.device, kernel, own));
+    Device& device = calibration.device;
+    device.kernels[static_cast<std::size_t>(k)] =
+        fit_rate(borrowed ? samples_of(samples, *borrowed) : own, floor, device.combine);
+    calibration.classes.push_back(judge(device, kernel, own));
     calibration.classes.back().borrowed_from = borrowed;
   }
   return success();
+}
+
+// Of the ways of a GPU the one that is nearer; of equals the first.
+Result<Calibration> fit_nearest(const Samples& samples, const Calibration& base) {
+  std::optional<Calibration> best;
+  for (const Combine combine : {Combine::roofline, Combine::additive}) {
+    Calibration fitted = base;
+    fitted.device.combine = combine;
+    const Status status = fit_kernels(samples, fitted);
+    if (!status) return status.errors();
+    if (!best || distance(fitted.device, samples.kernels) < distance(best->device, samples.kernels))
+      best = std::move(fitted);
+  }
+  return std::move(*best);
 }
 
 // ---- messages --------------------------------------------------------------------------------
@@ -265,10 +347,12 @@ Seconds fit_reduction(const std::vector<ReduceSample>& samples) {
 
 // ---- the node --------------------------------------------------------------------------------
 
-BytesPerSecond node_bandwidth(const std::vector<CopySample>& copies) {
+BytesPerSecond memory_bandwidth(const std::vector<CopySample>& copies) {
   BytesPerSecond most;
-  for (const CopySample& copy : copies)
-    most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
+  for (const CopySample& copy : copies) {
+    if (copy.way == CopyWay::within)
+      most = std::max(most, 2 * copy.ranks * copy.bytes / copy.seconds);
+  }
   return most;
 }
 
@@ -296,28 +380,56 @@ FlopsPerSecond fastest(const std::vector<KernelSample>& kernels) {
   return most;
 }
 
+std::string source_of(const Samples& samples) {
+  const Host& host = samples.host;
+  const std::string when = samples.date.empty() ? "" : fmt::format(", {}", samples.date);
+  if (samples.gpu) {
+    return fmt::format("rehearse-exec measure on {}, driver {}{}", samples.gpu->name,
+                       samples.gpu->driver, when);
+  }
+  return fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}{}", host.processor,
+                     host.cores, host.ranks, host.backend, when);
+}
+
+// The host's ranks share its memory and cores, and their threads move messages.
+Result<Calibration> calibrate_host(const Samples& samples, Calibration calibration) {
+  Device& device = calibration.device;
+  device.kind = DeviceKind::cpu;
+  device.launch = {};
+  device.combine = Combine::additive;
+  device.memory = samples.host.memory;
+  device.capacity = capacity_of(samples.capacity);
+  const Status fitted = fit_kernels(samples, calibration);
+  if (!fitted) return fitted.errors();
+  fit_messages(samples, calibration);
+  device.messaging.reduce_per_byte = fit_reduction(samples.reductions);
+  return calibration;
+}
+
+Result<Calibration> calibrate_gpu(const Samples& samples, Calibration calibration) {
+  Device& device = calibration.device;
+  device.kind = DeviceKind::gpu;
+  device.memory = samples.gpu->memory;
+  device.capacity = {};
+  device.messaging = {};
+  device.launch = samples.launch ? samples.launch->host : Seconds{};
+  return fit_nearest(samples, calibration);
+}
+
 }  // namespace
 
 Result<Calibration> calibrate(const Samples& samples, Device base) {
   Calibration calibration;
   calibration.device = std::move(base);
   Device& device = calibration.device;
-  device.source =
-      fmt::format("rehearse-exec measure on {} ({} cores), {} ranks, {}", samples.host.processor,
-                  samples.host.cores, samples.host.ranks, samples.host.backend);
+  device.source = source_of(samples);
   device.provenance = Provenance::measured;
-  device.combine = Combine::additive;
-  device.memory = samples.host.memory;
   device.workspace = samples.workspace;
-  device.memory_bandwidth = node_bandwidth(samples.copies);
-  device.capacity = capacity_of(samples.capacity);
+  device.memory_bandwidth = memory_bandwidth(samples.copies);
   device.rates_for = samples.dtype;
   device.peak.try_emplace(samples.dtype, fastest(samples.kernels));
-  const Status fitted = fit_kernels(samples, calibration);
-  if (!fitted) return fitted.errors();
-  fit_messages(samples, calibration);
-  device.messaging.reduce_per_byte = fit_reduction(samples.reductions);
-  return calibration;
+  return samples.gpu ? calibrate_gpu(samples, std::move(calibration))
+                     : calibrate_host(samples, std::move(calibration));
 }
 
 }  // namespace rehearse

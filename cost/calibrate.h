@@ -42,6 +42,15 @@ struct Calibration {
 // fall short of it. Capacity: how the most compute-bound class measured scales with busy ranks.
 // Memory bandwidth: the fastest copying, read and written. Peak, unless base has it: the fastest
 // kernel. Errors: no class has kFewestSamples samples.
+//
+// A GPU's kernels overlap arithmetic with memory traffic or do not, so its rows are fitted both
+// ways,
+//   seconds = max(F / compute, B / memory) + overhead, or the sum as above,
+// and all classes are of the way that is nearer: with the smaller sum of calls (measured -
+// priced)^2 / measured. With the max a kernel is bound by its FLOPs where F / B is above the ridge,
+// compute / memory, and else by its bytes; the ridge lies between two of the kernels, so every such
+// place is tried, with the coefficients as above for kernels divided there. Messages are no matter
+// of its ranks' threads, and each has a device of its own: neither capacity nor messaging.
 Result<Calibration> calibrate(const Samples& samples, Device base);
 
 inline constexpr double kHeadroom = 2;

@@ -1,5 +1,6 @@
 #include "cost/cost_model.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -86,6 +87,7 @@ OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, st
     sum.memory_traffic += work.traffic;
     sum.kernels.push_back(seconds);
   }
+  sum.seconds = std::max(sum.seconds, device.launch * static_cast<double>(sum.kernels.size()));
   return sum;
 }
 

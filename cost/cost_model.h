@@ -10,9 +10,10 @@
 namespace rehearse {
 
 // Forward and backward ops cost the sum of the kernels they are lowered to, on the network of their
-// program; the others what model/plan/op_work.h says. full: the
-// network of plan.model. Equal ranges of equal networks are lowered once, so that a plan of 10^6
-// ops is priced in about a second.
+// program, but no less than it takes the host to queue them: within an op the host may run ahead of
+// the device, and what counts is who needs longer for all of it; the others what
+// model/plan/op_work.h says. full: the network of plan.model. Equal ranges of equal networks are
+// lowered once, so that a plan of 10^6 ops is priced in about a second.
 Prices make_prices(const Plan& plan, const Net& full, const Device& device);
 
 // The price of the kernels of segments [begin, end).

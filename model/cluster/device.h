@@ -55,6 +55,9 @@ struct Device {
   // The type that the kernels' rates are for; none: whatever is trained in.
   std::optional<DataType> rates_for;
   std::array<KernelRate, kKernelClassCount> kernels{};
+  // The host's time to queue a kernel, where the device works behind it: a long row of small
+  // kernels takes no less. Zero: the host runs them itself, or it is not known.
+  Seconds launch;
   Messaging messaging;
   // CPUs: capacity[k-1] is how much work k busy ranks of one node do together, in units of what one
   // does alone (measured); beyond the last entry it stays. Empty: every rank has a device of its

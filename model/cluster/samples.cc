@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "model/base/check.h"
 #include "model/base/text.h"
 
 namespace rehearse {
@@ -27,7 +28,10 @@ Json to_json(const KernelSample& s) {
 }
 
 Json to_json(const CopySample& s) {
-  return {{"bytes", s.bytes.bytes()}, {"median_s", s.seconds.seconds()}, {"ranks", s.ranks}};
+  return {{"bytes", s.bytes.bytes()},
+          {"median_s", s.seconds.seconds()},
+          {"ranks", s.ranks},
+          {"way", to_string(s.way)}};
 }
 
 Json to_json(const MessageSample& s) {
@@ -46,6 +50,22 @@ Json to_json(const CapacitySample& s) {
   return {{"class", to_string(s.kernel)}, {"busy_ranks", s.busy}, {"work", s.work}};
 }
 
+Json to_json(const Host& host) {
+  return {{"processor", host.processor},
+          {"cores", host.cores},
+          {"memory_bytes", host.memory.bytes()},
+          {"ranks", host.ranks},
+          {"backend", host.backend}};
+}
+
+Json to_json(const Gpu& gpu) {
+  return {{"name", gpu.name}, {"driver", gpu.driver}, {"memory_bytes", gpu.memory.bytes()}};
+}
+
+Json to_json(const LaunchSample& s) {
+  return {{"host_s", s.host.seconds()}, {"device_s", s.device.seconds()}};
+}
+
 template <class Sample>
 Json list(const std::vector<Sample>& samples) {
   Json array = Json::array();
@@ -62,6 +82,8 @@ std::optional<KernelClass> parse_kernel_class(std::string_view name) {
   }
   return std::nullopt;
 }
+
+constexpr CopyWay kCopyWays[] = {CopyWay::within, CopyWay::to_device, CopyWay::to_host};
 
 // Reads fields of objects and notes what is wrong with them; a field that is wrong reads as a
 // default, which nobody sees since the whole file is refused.
@@ -136,6 +158,23 @@ class Reader {
     return parsed.value_or(KernelClass::elementwise);
   }
 
+  CopyWay way(const Json& object, const std::string& pointer) {
+    const std::string name = text(object, pointer, "way");
+    for (const CopyWay way : kCopyWays) {
+      if (to_string(way) == name) return way;
+    }
+    fail(pointer + "/way", fmt::format("no way of copying is called '{}'", name));
+    return CopyWay::within;
+  }
+
+  // What may be missing.
+  template <class Part>
+  std::optional<Part> part(const Json& root, const char* key,
+                           Part (Reader::*read)(const Json&, const std::string&)) {
+    if (!root.contains(key)) return std::nullopt;
+    return (this->*read)(root[key], fmt::format("/{}", key));
+  }
+
   template <class Sample>
   std::vector<Sample> list(const Json& root, const char* key,
                            Sample (Reader::*read)(const Json&, const std::string&)) {
@@ -156,6 +195,13 @@ class Reader {
     return {text(o, at, "processor"), count(o, at, "cores", 1), bytes(o, at, "memory_bytes"),
             count(o, at, "ranks", 1), text(o, at, "backend")};
   }
+  Gpu gpu(const Json& o, const std::string& at) {
+    return {text(o, at, "name"), text(o, at, "driver"),
+            Bytes::bytes(count(o, at, "memory_bytes", 1))};
+  }
+  LaunchSample launch(const Json& o, const std::string& at) {
+    return {seconds(o, at, "host_s"), seconds(o, at, "device_s")};
+  }
   KernelSample kernel_sample(const Json& o, const std::string& at) {
     return {kernel(o, at),
             text(o, at, "what"),
@@ -167,7 +213,9 @@ class Reader {
             count(o, at, "calls", 1)};
   }
   CopySample copy_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "median_s"), count(o, at, "ranks", 1)};
+    const bool has_way = o.is_object() && o.contains("way");  // since version 2
+    return {bytes(o, at, "bytes"), seconds(o, at, "median_s"), count(o, at, "ranks", 1),
+            has_way ? way(o, at) : CopyWay::within};
   }
   MessageSample message_sample(const Json& o, const std::string& at) {
     return {bytes(o, at, "bytes"), seconds(o, at, "round_trip_s"),
@@ -203,16 +251,23 @@ Result<Json> parse_json(const std::string& text, const std::string& name) {
 
 }  // namespace
 
+std::string_view to_string(CopyWay way) {
+  switch (way) {
+    case CopyWay::within:
+      return "within";
+    case CopyWay::to_device:
+      return "to-device";
+    case CopyWay::to_host:
+      return "to-host";
+  }
+  REHEARSE_UNREACHABLE("way of copying");
+}
+
 std::string print(const Samples& samples) {
-  const Host& host = samples.host;
-  const Json root = {
+  Json root = {
       {"version", Samples::kVersion},
-      {"host",
-       {{"processor", host.processor},
-        {"cores", host.cores},
-        {"memory_bytes", host.memory.bytes()},
-        {"ranks", host.ranks},
-        {"backend", host.backend}}},
+      {"date", samples.date},
+      {"host", to_json(samples.host)},
       {"dtype", to_string(samples.dtype)},
       {"workspace_bytes", samples.workspace.bytes()},
       {"kernels", list(samples.kernels)},
@@ -221,6 +276,8 @@ std::string print(const Samples& samples) {
       {"reductions", list(samples.reductions)},
       {"capacity", list(samples.capacity)},
   };
+  if (samples.gpu) root["gpu"] = to_json(*samples.gpu);
+  if (samples.launch) root["launch"] = to_json(*samples.launch);
   return root.dump(1) + "\n";
 }
 
@@ -229,12 +286,13 @@ Result<Samples> parse_samples(const std::string& text, const std::string& name) 
   if (!root) return root.errors();
   Reader reader(name);
   const std::int64_t version = reader.count(*root, "", "version", 1);
-  if (version != Samples::kVersion) {
-    reader.fail("/version", fmt::format("expected {}, got {}", Samples::kVersion, version));
+  if (version > Samples::kVersion) {
+    reader.fail("/version", fmt::format("expected at most {}, got {}", Samples::kVersion, version));
   }
   if (!reader.errors().empty()) return reader.errors();
 
   Samples samples;
+  if (version >= 2) samples.date = reader.text(*root, "", "date");
   if (const Json* host = reader.find(*root, "", "host")) samples.host = reader.host(*host, "/host");
   const std::string dtype = reader.text(*root, "", "dtype");
   if (const auto parsed = parse_data_type(dtype)) {
@@ -248,6 +306,8 @@ Result<Samples> parse_samples(const std::string& text, const std::string& name) 
   samples.messages = reader.list(*root, "messages", &Reader::message_sample);
   samples.reductions = reader.list(*root, "reductions", &Reader::reduce_sample);
   samples.capacity = reader.list(*root, "capacity", &Reader::capacity_sample);
+  samples.gpu = reader.part(*root, "gpu", &Reader::gpu);
+  samples.launch = reader.part(*root, "launch", &Reader::launch);
   if (!reader.errors().empty()) return reader.errors();
   return samples;
 }

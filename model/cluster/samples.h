@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct Host {
   std::string backend;
 };
 
+// Whose kernels were measured, where that is not the host itself.
+struct Gpu {
+  std::string name;    // "NVIDIA H200"
+  std::string driver;  // "580.65.06"
+  Bytes memory;
+};
+
 // One kernel of a training step, run by one rank while the others rest.
 struct KernelSample {
   KernelClass kernel = KernelClass::elementwise;
@@ -37,11 +45,22 @@ struct KernelSample {
   std::int64_t calls = 1;  // of one training step
 };
 
+// From where to where, seen from the device: the host's own copies are within.
+enum class CopyWay { within, to_device, to_host };
+std::string_view to_string(CopyWay way);  // "within", "to-device", "to-host"
+
 // Bytes copied from one place to another by each of so many ranks at once.
 struct CopySample {
   Bytes bytes;
   Seconds seconds;
   std::int64_t ranks = 1;
+  CopyWay way = CopyWay::within;
+};
+
+// A kernel that does next to nothing, one of many in a queue: the host's time to queue it, and the
+// device's from one to the next.
+struct LaunchSample {
+  Seconds host, device;
 };
 
 // A message there and one of equal size back.
@@ -66,8 +85,11 @@ struct CapacitySample {
 };
 
 struct Samples {
-  static constexpr int kVersion = 1;
+  // Version 1 knew neither dates nor GPUs.
+  static constexpr int kVersion = 2;
+  std::string date;  // "2026-11-30", UTC; empty: not known
   Host host;
+  std::optional<Gpu> gpu;
   DataType dtype = DataType::fp32;
   Bytes workspace;  // of the backend's libraries, per rank
   std::vector<KernelSample> kernels;
@@ -75,6 +97,7 @@ struct Samples {
   std::vector<MessageSample> messages;
   std::vector<ReduceSample> reductions;
   std::vector<CapacitySample> capacity;
+  std::optional<LaunchSample> launch;  // of a GPU
 };
 
 // parse_samples(print(s), name) is s again.

@@ -82,6 +82,10 @@ std::string kernels(const Device& device) {
   return text;
 }
 
+std::string launch(const Device& device) {
+  return device.launch > Seconds{} ? fmt::format("launch: {}\n", text_of(device.launch)) : "";
+}
+
 std::string messaging(const Messaging& m) {
   return fmt::format(
       "messaging:\n  latency: {}\n  per_message: {}\n  send_per_byte: {}\n  receive_per_byte: {}\n"
@@ -106,7 +110,7 @@ std::string print_device(const Device& device) {
          fmt::format("memory: {}\nmemory_bandwidth: {}\n", text_of(device.memory),
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
-         kernels(device) + messaging(device.messaging) + capacity(device) +
+         kernels(device) + launch(device) + messaging(device.messaging) + capacity(device) +
          fmt::format("workspace: {}\n", text_of(device.workspace));
 }
 

@@ -120,6 +120,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
     yaml::read(map, "dtype", device.rates_for.emplace(), read_data_type);
   yaml::read(map, "combine", device.combine, read_combine);
   read_kernels(map, device);
+  yaml::read(map, "launch", device.launch, yaml::read_seconds);
   read_messaging(map, device.messaging);
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);

@@ -185,6 +185,84 @@ TEST(Calibrate, LetsThreadsWorkSideBySide) {
   EXPECT_NEAR(m.receive_per_byte.seconds(), 1.5e-10, 1e-16);
 }
 
+Samples gpu_samples_on(const Device& device, double noise = 0) {
+  Samples samples = samples_on(device, noise);
+  samples.date = "2026-11-30";
+  samples.gpu = {"NVIDIA H200", "580.65.06", Bytes::gib(140)};
+  samples.dtype = DataType::bf16;
+  return samples;
+}
+
+class CalibrateGpu : public ::testing::TestWithParam<Combine> {};
+
+TEST_P(CalibrateGpu, RecoversTheRatesAndTheWay) {
+  const Device device = simple_device(GetParam());
+  const Calibration calibration = calibrate(gpu_samples_on(device), {}).value();
+  EXPECT_EQ(calibration.device.combine, GetParam());
+  expect_near(calibration.device, device, 1e-9);
+  for (const ClassFit& fit : calibration.classes)
+    EXPECT_LT(fit.worst_error, 1e-9);
+}
+
+// A fit of least squares is no farther from the samples than the truth is; so, in the norm that it
+// makes least, it is no farther from the truth than twice that. Its weights are 1 / priced, here
+// the truth's: where noise is small those differ by the noise of a price, 3 deviations at the most,
+// each of which the norm has the root of.
+TEST_P(CalibrateGpu, IsAsNearToTheTruthAsTheNoiseLets) {
+  const Device device = simple_device(GetParam());
+  constexpr double kNoise = 0.03;
+  const Samples samples = gpu_samples_on(device, kNoise);
+  const Device fitted = calibrate(samples, {}).value().device;
+  EXPECT_EQ(fitted.combine, GetParam());
+  std::array<double, kKernelClassCount> to_samples{}, to_truth{};
+  for (const KernelSample& s : samples.kernels) {
+    const auto k = static_cast<std::size_t>(s.kernel);
+    const double truth = price(device, s.kernel, s.flops, s.traffic).seconds();
+    const double priced = price(fitted, s.kernel, s.flops, s.traffic).seconds();
+    to_samples[k] += std::pow(s.seconds.seconds() - truth, 2) / truth;
+    to_truth[k] += std::pow(priced - truth, 2) / truth;
+  }
+  const double weights = std::sqrt((1 + 3 * kNoise) / (1 - 3 * kNoise));
+  for (std::size_t k = 0; k < to_truth.size(); ++k)
+    EXPECT_LT(std::sqrt(to_truth[k]), (1 + weights) * std::sqrt(to_samples[k])) << k;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, CalibrateGpu,
+                         ::testing::Values(Combine::roofline, Combine::additive),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(Calibrate, KnowsTheGpu) {
+  Samples samples = gpu_samples_on(simple_device(Combine::roofline));
+  samples.copies = {{Bytes::mib(8), Seconds::seconds(1e-3), 1},
+                    {Bytes::mib(8), Seconds::seconds(1e-6), 1, CopyWay::to_device}};
+  samples.launch = {Seconds::microseconds(3), Seconds::microseconds(2)};
+  Device base;
+  base.peak[DataType::bf16] = FlopsPerSecond::teraflops_per_second(989.4);
+  const Device device = calibrate(samples, base).value().device;
+  EXPECT_EQ(device.kind, DeviceKind::gpu);
+  EXPECT_EQ(device.source, "rehearse-exec measure on NVIDIA H200, driver 580.65.06, 2026-11-30");
+  EXPECT_EQ(device.provenance, Provenance::measured);
+  EXPECT_EQ(device.memory, Bytes::gib(140));
+  EXPECT_EQ(device.rates_for, DataType::bf16);
+  EXPECT_EQ(device.peak.at(DataType::bf16), base.peak.at(DataType::bf16));
+  EXPECT_TRUE(device.capacity.empty());
+  EXPECT_EQ(device.launch, samples.launch->host);
+  // What comes from the host does not count.
+  EXPECT_NEAR(device.memory_bandwidth.bytes_per_second(), 2 * 8 * 1048576 / 1e-3, 1);
+}
+
+// Kernels that take long do not tell what a short one costs: it is a launch at least.
+TEST(Calibrate, NoKernelOfAGpuIsShorterThanALaunch) {
+  Device device = simple_device(Combine::roofline);
+  for (KernelRate& rate : device.kernels)
+    rate.overhead = {};
+  Samples samples = gpu_samples_on(device);
+  samples.launch = {Seconds::microseconds(3), Seconds::microseconds(2)};
+  const Device fitted = calibrate(samples, {}).value().device;
+  for (const KernelRate& rate : fitted.kernels)
+    EXPECT_GE(rate.overhead, samples.launch->device);
+}
+
 TEST(Calibrate, KnowsTheNode) {
   Samples samples = samples_on(simple_device());
   samples.copies = {{Bytes::mib(8), Seconds::seconds(1e-3), 1},

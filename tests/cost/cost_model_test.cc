@@ -69,6 +69,22 @@ TEST(PricePass, IsTheHandSumOfASegment) {
             static_cast<std::int64_t>((in + out + weights + 3 * out + 2 * out) * 4));
 }
 
+// The kernels of a forward pass are queued one after another: where that takes longer than all of
+// them do, it is what the pass takes; where it does not, the host is ahead.
+TEST(PricePass, TakesNoLessThanItsLaunches) {
+  const Net net = build_net(testing::resnet20()).value();
+  Device device = simple_device();
+  const auto forward = [&] {
+    return price_pass(net, SegmentId(0), end_segment(net), Pass::forward, 4, {}, device);
+  };
+  const OpPrice queued_for_nothing = forward();
+  const auto count = static_cast<double>(queued_for_nothing.kernels.size());
+  device.launch = queued_for_nothing.seconds * (0.5 / count);
+  EXPECT_EQ(forward().seconds, queued_for_nothing.seconds);
+  device.launch = queued_for_nothing.seconds * (2 / count);
+  EXPECT_NEAR(forward().seconds / queued_for_nothing.seconds, 2, 1e-12);
+}
+
 TEST(PricePass, OfNothingIsNothing) {
   const Net net = build_net(testing::resnet20()).value();
   const OpPrice price =

@@ -30,6 +30,7 @@ void expect_equal(const Device& a, const Device& b) {
     EXPECT_EQ(a.kernels[k].memory, b.kernels[k].memory);
     EXPECT_EQ(a.kernels[k].overhead, b.kernels[k].overhead);
   }
+  EXPECT_EQ(a.launch, b.launch);
   EXPECT_EQ(a.messaging.latency, b.messaging.latency);
   EXPECT_EQ(a.messaging.per_message, b.messaging.per_message);
   EXPECT_EQ(a.messaging.send_per_byte, b.messaging.send_per_byte);
@@ -64,6 +65,7 @@ Device odd_device() {
   device.combine = Combine::additive;
   for (KernelRate& rate : device.kernels)
     rate = {flops(), bytes(), seconds(1e-9)};
+  device.launch = seconds(1e-6);
   device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12)};
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
