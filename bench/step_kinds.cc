@@ -44,7 +44,8 @@ class SquareProduct {
                                 .wants_input_gradient = {true}};
     kernel_ = backend.prepare(request);
     for (int matrix = 0; matrix < 3; ++matrix)
-      matrices_.emplace_back(Bytes::bytes(n * n * backend.sizes().activation_bytes));
+      matrices_.emplace_back(backend.device(),
+                             Bytes::bytes(n * n * backend.sizes().activation_bytes));
     arguments_.inputs = {matrices_[0].data()};
     arguments_.parameters = {matrices_[1].data()};
     arguments_.output = matrices_[2].data();
@@ -67,7 +68,10 @@ class SquareProduct {
 class Streams {
  public:
   explicit Streams(Backend& backend)
-      : backend_(backend), elements_(kSize / backend.sizes().activation_bytes) {
+      : backend_(backend),
+        elements_(kSize / backend.sizes().activation_bytes),
+        from_(backend.device(), Bytes::bytes(kSize)),
+        to_(backend.device(), Bytes::bytes(kSize)) {
     KernelRequest request{};
     request.kind = KernelKind::copy;
     request.elements = elements_;
@@ -87,7 +91,7 @@ class Streams {
   Backend& backend_;
   std::int64_t elements_;
   std::unique_ptr<exec::Kernel> copy_;
-  Slab from_{Bytes::bytes(kSize)}, to_{Bytes::bytes(kSize)};
+  Slab from_, to_;
   KernelArguments arguments_;
 };
 

@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "model/base/units.h"
+
 namespace rehearse::exec {
 
 // A piece of memory, of the device or of the host for copies from and to it.
@@ -52,6 +54,11 @@ class KernelDevice {
   virtual Mark mark() = 0;
   // A mark that was passed is forgotten.
   virtual bool is_passed(Mark mark) = 0;
+  // A mark that keeps when its queue came to it, by the device's own clock: for times_between only.
+  virtual Mark timed_mark() = 0;
+  // From each of these to the next, where they stand in one queue in this order. Waits for the last
+  // and forgets all.
+  virtual std::vector<Seconds> times_between(std::span<const Mark> marks) = 0;
   // Until everything in the selected queue is done, and in all of them.
   virtual void finish() = 0;
   virtual void wait() = 0;

@@ -6,11 +6,15 @@
 
 #include "exec/backend.h"
 #include "model/base/diagnostic.h"
+#include "model/cluster/samples.h"
 
 namespace rehearse::exec {
 
 // GPUs of this machine that can be used. Errors: why there are none, in the driver's words.
 Result<int> count_gpus();
+
+// What it is, in the driver's words. Throws std::runtime_error where they cannot be had.
+Gpu describe_gpu(int gpu);
 
 const std::vector<DataType>& cuda_types();  // bf16, fp32
 // On one of them. Throws std::runtime_error where it fails.

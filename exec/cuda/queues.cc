@@ -23,6 +23,18 @@ std::byte* take(std::size_t bytes) {
   return static_cast<std::byte*>(memory);
 }
 
+// One that nobody waits for now, or a new one.
+cudaEvent_t event_of(std::vector<cudaEvent_t>& idle, unsigned flags) {
+  cudaEvent_t event = nullptr;
+  if (idle.empty()) {
+    REHEARSE_CUDA(cudaEventCreateWithFlags(&event, flags));
+    return event;
+  }
+  event = idle.back();
+  idle.pop_back();
+  return event;
+}
+
 }  // namespace
 
 // ---- queues -------------------------------------------------------------------------------------
@@ -146,10 +158,14 @@ CudaQueues::CudaQueues(int gpu) : gpu_(gpu) {
 }
 
 CudaQueues::~CudaQueues() {
-  for (const auto& [id, event] : marks_)
-    cudaEventDestroy(event);
-  for (const cudaEvent_t event : idle_events_)
-    cudaEventDestroy(event);
+  for (const auto* marks : {&marks_, &timed_marks_}) {
+    for (const auto& [id, event] : *marks)
+      cudaEventDestroy(event);
+  }
+  for (const auto* idle : {&idle_events_, &idle_timed_events_}) {
+    for (const cudaEvent_t event : *idle)
+      cudaEventDestroy(event);
+  }
 }
 
 std::size_t CudaQueues::scratch_bytes() const {
@@ -190,13 +206,7 @@ void CudaQueues::select(std::size_t queue) {
 }
 
 Mark CudaQueues::mark() {
-  if (idle_events_.empty()) {
-    cudaEvent_t event = nullptr;
-    REHEARSE_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
-    idle_events_.push_back(event);
-  }
-  const cudaEvent_t event = idle_events_.back();
-  idle_events_.pop_back();
+  const cudaEvent_t event = event_of(idle_events_, cudaEventDisableTiming);
   REHEARSE_CUDA(cudaEventRecord(event, current().stream()));
   marks_[++last_mark_] = event;
   return {last_mark_};
@@ -214,6 +224,29 @@ bool CudaQueues::is_passed(Mark mark) {
   idle_events_.push_back(found->second);
   marks_.erase(found);
   return true;
+}
+
+Mark CudaQueues::timed_mark() {
+  const cudaEvent_t event = event_of(idle_timed_events_, cudaEventDefault);
+  REHEARSE_CUDA(cudaEventRecord(event, current().stream()));
+  timed_marks_[++last_mark_] = event;
+  return {last_mark_};
+}
+
+std::vector<Seconds> CudaQueues::times_between(std::span<const Mark> marks) {
+  if (marks.empty()) return {};
+  REHEARSE_CUDA(cudaEventSynchronize(timed_marks_.at(marks.back().id)));
+  std::vector<Seconds> times;
+  for (std::size_t m = 1; m < marks.size(); ++m) {
+    float milliseconds = 0;
+    REHEARSE_CUDA(cudaEventElapsedTime(&milliseconds, timed_marks_.at(marks[m - 1].id),
+                                       timed_marks_.at(marks[m].id)));
+    times.push_back(Seconds::seconds(static_cast<double>(milliseconds) * 1e-3));
+  }
+  for (const Mark mark : marks) {
+    idle_timed_events_.push_back(timed_marks_.extract(mark.id).mapped());
+  }
+  return times;
 }
 
 void CudaQueues::finish() {

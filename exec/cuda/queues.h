@@ -78,6 +78,8 @@ class CudaQueues : public KernelDevice {
   void select(std::size_t queue) override;
   Mark mark() override;
   bool is_passed(Mark mark) override;
+  Mark timed_mark() override;
+  std::vector<Seconds> times_between(std::span<const Mark> marks) override;
   void finish() override;
   void wait() override;
 
@@ -95,8 +97,8 @@ class CudaQueues : public KernelDevice {
   std::vector<std::unique_ptr<CudaQueue>> queues_;
   std::size_t selected_ = 0;
   std::map<const std::byte*, std::size_t> pieces_;  // of the device's memory: their sizes
-  std::map<std::uint64_t, cudaEvent_t> marks_;
-  std::vector<cudaEvent_t> idle_events_;
+  std::map<std::uint64_t, cudaEvent_t> marks_, timed_marks_;
+  std::vector<cudaEvent_t> idle_events_, idle_timed_events_;
   std::uint64_t last_mark_ = 0;
 };
 

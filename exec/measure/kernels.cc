@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
+#include "exec/measure/device_clock.h"
 #include "exec/measure/net_walk.h"
 #include "exec/measure/phases.h"
 #include "exec/measure/timing.h"
@@ -11,9 +13,17 @@ namespace rehearse::exec {
 namespace {
 
 constexpr std::size_t kLeastRuns = 3;
-// More than the private caches of today's cores; what last-level caches hold, training finds there
-// as well.
+// More than the private caches of today's cores, and than those of GPUs; what last-level caches
+// hold, training finds there as well.
 constexpr Bytes kWorkingSet = Bytes::mib(64);
+
+Bytes size_of(Backend& backend, std::int64_t elements) {
+  return Bytes::bytes(elements * backend.sizes().activation_bytes);
+}
+
+Bytes largest(const std::vector<std::int64_t>& elements, Backend& backend) {
+  return size_of(backend, *std::max_element(elements.begin(), elements.end()));
+}
 
 KernelSample sample_of(const std::string& what, const StepWork& work,
                        const std::vector<Seconds>& times, std::int64_t calls) {
@@ -27,27 +37,30 @@ KernelSample sample_of(const std::string& what, const StepWork& work,
           calls};
 }
 
-KernelSample measure_optimizer(Backend& backend, RotatingMemory& memory, std::int64_t n,
-                               Seconds budget) {
-  const Training training = usual_training();
-  const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
-  const auto times = repeat(budget, kLeastRuns, [&] {
+KernelSample measure_optimizer(Backend& backend, DeviceClock& clock, RotatingMemory& memory,
+                               std::int64_t n, Seconds budget) {
+  const Training training = usual_training(backend.type());
+  const StateSizes state = state_sizes(training);
+  const Bytes size = size_of(backend, n), moment = Bytes::bytes(n * state.moment);
+  const bool has_master = state.optimizer > moments_of(training.optimizer) * state.moment;
+  const auto times = clock.repeat(budget, kLeastRuns, [&] {
     std::byte* weights = memory.take(size);
     const std::byte* gradients = memory.take(size);
-    backend.step({training.optimizer, training.optimizer.lr, 0, true}, weights, gradients,
-                 {memory.take(size), nullptr}, n);
+    OptimizerState kept{{memory.take(moment)}};
+    if (has_master) kept.master = memory.take(moment);
+    backend.step({training.optimizer, training.optimizer.lr, 0, true}, weights, gradients, kept, n);
   });
   return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
 }
 
-KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t n,
-                          Seconds budget) {
+KernelSample measure_copy(Backend& backend, DeviceClock& clock, RotatingMemory& memory,
+                          std::int64_t n, Seconds budget) {
   KernelRequest request{};
   request.kind = KernelKind::copy;
   request.elements = n;
   const auto kernel = backend.prepare(request);
-  const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
-  const auto times = repeat(budget, kLeastRuns, [&] {
+  const Bytes size = size_of(backend, n);
+  const auto times = clock.repeat(budget, kLeastRuns, [&] {
     KernelArguments arguments;
     arguments.left = memory.take(size);
     arguments.sum = memory.take(size);
@@ -59,32 +72,31 @@ KernelSample measure_copy(Backend& backend, RotatingMemory& memory, std::int64_t
 }  // namespace
 
 std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
-                                          Seconds budget) {
+                                          DeviceClock& clock, Seconds budget) {
   struct Kernel {
     StepWork work;
     std::vector<Seconds> times;
   };
   const NetWalk walk(measured, backend);
   std::map<std::string, Kernel> kernels;
-  const auto time = [&](const std::string& what, const StepWork& work, const auto& run) {
-    const Stopwatch watch;
-    run();
-    const Seconds elapsed = watch.elapsed();
-    Kernel& kernel = kernels[what];
-    kernel.work = work;
-    kernel.times.push_back(elapsed);
+  std::vector<Kernel*> in_order;
+  DeviceSeries step;
+  const auto add = [&](const std::string& what, const StepWork& work, DeviceWork run) {
+    in_order.push_back(&kernels[what]);
+    in_order.back()->work = work;
+    step.works.push_back(std::move(run));
   };
-  const auto step = [&] {
-    for (const NetWalk::Step& step : walk.steps())
-      time(step.what, step.work, [&] { step.run(); });
-    time("optimizer_step of " + measured.net.name, walk.update_work(), [&] { walk.update(); });
-  };
-  step();
-  kernels.clear();  // the first step warmed up
+  for (const NetWalk::Step& kernel : walk.steps())
+    add(kernel.what, kernel.work, [&kernel] { kernel.run(); });
+  add("optimizer_step of " + measured.net.name, walk.update_work(), [&walk] { walk.update(); });
+  clock.each(step);  // warms up
   const Stopwatch all;
   std::size_t steps = 0;
-  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps)
-    step();
+  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) {
+    const std::vector<Seconds> times = clock.each(step);
+    for (std::size_t k = 0; k < times.size(); ++k)
+      in_order[k]->times.push_back(times[k]);
+  }
   std::vector<KernelSample> samples;
   for (const auto& [what, kernel] : kernels) {
     samples.push_back(sample_of(what, kernel.work, kernel.times,
@@ -93,14 +105,21 @@ std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& 
   return samples;
 }
 
-std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget) {
-  constexpr std::int64_t kElements[] = {1 << 10, 1 << 13, 1 << 16, 1 << 18, 1 << 20};
-  const Seconds share = budget * (0.5 / static_cast<double>(std::size(kElements)));
-  RotatingMemory memory(kWorkingSet);
+std::vector<std::int64_t> default_streams(const KernelDevice& device) {
+  if (device.shares_host_memory()) return {1 << 10, 1 << 13, 1 << 16, 1 << 18, 1 << 20};
+  return {1 << 10, 1 << 14, 1 << 17, 1 << 20, 1 << 22, 1 << 24, 1 << 26};
+}
+
+std::vector<KernelSample> measure_streams(Backend& backend, DeviceClock& clock,
+                                          const std::vector<std::int64_t>& elements,
+                                          Seconds budget) {
+  const Seconds share = budget * (0.5 / static_cast<double>(elements.size()));
+  // The largest step's operands, in fp32 at most, fit twice.
+  RotatingMemory memory(backend.device(), std::max(kWorkingSet, 16 * largest(elements, backend)));
   std::vector<KernelSample> samples;
-  for (const std::int64_t n : kElements) {
-    samples.push_back(measure_optimizer(backend, memory, n, share));
-    samples.push_back(measure_copy(backend, memory, n, share));
+  for (const std::int64_t n : elements) {
+    samples.push_back(measure_optimizer(backend, clock, memory, n, share));
+    samples.push_back(measure_copy(backend, clock, memory, n, share));
   }
   return samples;
 }
@@ -108,15 +127,39 @@ std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget) {
 // What was received lies in the cache; one's own chunk was left there long ago.
 std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget) {
   constexpr std::int64_t kElements[] = {1 << 12, 1 << 14, 1 << 16, 1 << 18};
-  RotatingMemory memory(kWorkingSet);
+  RotatingMemory memory(backend.device(), kWorkingSet);
   std::vector<ReduceSample> samples;
   for (const std::int64_t n : kElements) {
-    const Bytes size = Bytes::bytes(n * backend.sizes().activation_bytes);
-    const Slab received(size);
+    const Bytes size = size_of(backend, n);
+    const Slab received(backend.device(), size);
     const Seconds share = budget * (1.0 / static_cast<double>(std::size(kElements)));
     const auto times =
         repeat(share, kLeastRuns, [&] { backend.add(memory.take(size), received.data(), n); });
     samples.push_back({size, quiet_median(times)});
+  }
+  return samples;
+}
+
+std::vector<CopySample> measure_device_copies(Backend& backend, DeviceClock& clock,
+                                              const std::vector<std::int64_t>& elements,
+                                              Seconds budget) {
+  KernelDevice& device = backend.device();
+  const Bytes most = largest(elements, backend);
+  RotatingMemory memory(device, std::max(kWorkingSet, 4 * most));
+  const auto host = device.allocate_staging(static_cast<std::size_t>(most.bytes()));
+  constexpr CopyWay kWays[] = {CopyWay::within, CopyWay::to_device, CopyWay::to_host};
+  const Seconds share = budget * (1.0 / static_cast<double>(elements.size() * std::size(kWays)));
+  std::vector<CopySample> samples;
+  for (const CopyWay way : kWays) {
+    for (const std::int64_t n : elements) {
+      const Bytes size = size_of(backend, n);
+      const auto times = clock.repeat(share, kLeastRuns, [&] {
+        const void* from = way == CopyWay::to_device ? host->data() : memory.take(size);
+        void* into = way == CopyWay::to_host ? host->data() : memory.take(size);
+        device.copy(into, from, static_cast<std::size_t>(size.bytes()));
+      });
+      samples.push_back({size, quiet_median(times), 1, way});
+    }
   }
   return samples;
 }

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
+#include "exec/measure/device_clock.h"
+#include "exec/measure/net_walk.h"
 #include "exec/measure/phases.h"
-#include "exec/measure/timing.h"
 #include "model/base/check.h"
 #include "model/net/model_spec.h"
 
@@ -39,6 +40,68 @@ std::vector<KernelSample> of_thin_classes(const std::vector<KernelSample>& candi
 constexpr double kNetworksShare = 0.5, kOthersShare = 0.05, kStreamsShare = 0.08,
                  kReductionsShare = 0.02, kCopiesShare = 0.05, kCapacityShare = 0.25;
 
+// What rank 0 measures while the others rest.
+class Alone {
+ public:
+  Alone(Backend& backend, const MeasureOptions& options)
+      : backend_(backend),
+        options_(options),
+        clock_(backend),
+        streams_(options.streams.empty() ? default_streams(backend.device()) : options.streams) {}
+
+  void measure(Samples& samples) {
+    for (const MeasuredNet& measured : options_.networks) {
+      append(samples.kernels, network(measured, kNetworksShare / count(options_.networks)));
+    }
+    samples.workspace = backend_.workspace();  // of these networks: training takes no other
+    std::vector<KernelSample> others;
+    for (const MeasuredNet& measured : options_.others)
+      append(others, network(measured, kOthersShare / count(options_.others)));
+    append(samples.kernels, of_thin_classes(others, samples.kernels));
+    say("optimizer, copies, reductions");
+    append(samples.kernels,
+           measure_streams(backend_, clock_, streams_, options_.budget * kStreamsShare));
+    const Seconds reductions = options_.budget * kReductionsShare;
+    if (backend_.device().shares_host_memory()) {
+      samples.reductions = measure_reductions(backend_, reductions);
+    } else {
+      say("copies and launches");
+      samples.copies =
+          measure_device_copies(backend_, clock_, streams_, options_.budget * kCopiesShare);
+      samples.launch = clock_.launch();
+    }
+  }
+
+ private:
+  static double count(const std::vector<MeasuredNet>& networks) {
+    return static_cast<double>(networks.size());
+  }
+  void say(const std::string& line) const {
+    if (options_.progress) options_.progress(line);
+  }
+  std::vector<KernelSample> network(const MeasuredNet& measured, double share) {
+    const std::string name = fmt::format("{}, {} samples", measured.net.name, measured.samples);
+    if (!fits(measured)) {
+      say("left out, too large for this GPU: " + name);
+      return {};
+    }
+    say("kernels of " + name);
+    return measure_network(measured, backend_, clock_, options_.budget * share);
+  }
+  bool fits(const MeasuredNet& measured) const {
+    // What libraries and scratch memory need beside the walk is not known before it runs.
+    constexpr double kShareOfWalk = 0.7;
+    if (!options_.gpu) return true;
+    const Bytes needed = bytes_of_walk(measured, backend_.sizes(), usual_training(backend_.type()));
+    return needed / options_.gpu->memory < kShareOfWalk;
+  }
+
+  Backend& backend_;
+  const MeasureOptions& options_;
+  DeviceClock clock_;
+  std::vector<std::int64_t> streams_;
+};
+
 }  // namespace
 
 std::vector<MeasuredNet> default_networks() {
@@ -56,41 +119,52 @@ std::vector<MeasuredNet> default_networks() {
           build(mlp, 256),   build(gpt, 2),    build(gpt, 8)};
 }
 
+std::vector<MeasuredNet> default_gpu_networks() {
+  const auto gpt = [](std::int64_t layers, std::int64_t width, std::int64_t heads,
+                      std::int64_t vocabulary, std::int64_t sequence) {
+    return ModelSpec{"gpt",
+                     {{"layers", {layers}},
+                      {"width", {width}},
+                      {"heads", {heads}},
+                      {"vocabulary", {vocabulary}},
+                      {"sequence", {sequence}},
+                      {"positions", {sequence}},
+                      {"tied", {1}}}};
+  };
+  const ModelSpec gpt2 = gpt(12, 768, 12, 50257, 1024), small = gpt(4, 256, 8, 512, 128);
+  const ModelSpec resnet50{"resnet50", {{"image", {224, 224, 3}}, {"classes", {1000}}}};
+  const ModelSpec resnet18{"resnet18", {{"image", {32, 32, 3}}, {"classes", {10}}}};
+  const ModelSpec mlp{"mlp",
+                      {{"image", {32, 32, 3}}, {"hidden", {4096, 4096, 4096}}, {"classes", {10}}}};
+  return {build(gpt2, 4),      build(gpt2, 16),     build(small, 4),     build(small, 16),
+          build(resnet50, 16), build(resnet50, 64), build(resnet18, 32), build(resnet18, 256),
+          build(mlp, 256),     build(mlp, 4096)};
+}
+
 Samples measure(Transport& transport, Backend& backend, const MeasureOptions& options) {
   REHEARSE_CHECK(!options.networks.empty(), "nothing to measure");
   const bool is_first = transport.rank().index() == 0;
   const auto say = [&](const std::string& line) {
     if (is_first && options.progress) options.progress(line);
   };
-  const auto share = [&](double part) { return options.budget * part; };
-
   Samples samples;
+  samples.dtype = backend.type();
+  samples.gpu = options.gpu;
   if (is_first) {
     samples.host = describe_host(transport, backend);
-    const Seconds each = share(kNetworksShare / static_cast<double>(options.networks.size()));
-    for (const MeasuredNet& measured : options.networks) {
-      say(fmt::format("kernels of {}, {} samples", measured.net.name, measured.samples));
-      append(samples.kernels, measure_network(measured, backend, each));
-    }
-    samples.workspace = backend.workspace();  // of these networks: training takes no other
-    std::vector<KernelSample> others;
-    for (const MeasuredNet& measured : options.others) {
-      const double part = kOthersShare / static_cast<double>(options.others.size());
-      append(others, measure_network(measured, backend, share(part)));
-    }
-    append(samples.kernels, of_thin_classes(others, samples.kernels));
-    say("optimizer, copies, reductions");
-    append(samples.kernels, measure_streams(backend, share(kStreamsShare)));
-    samples.reductions = measure_reductions(backend, share(kReductionsShare));
+    Alone(backend, options).measure(samples);
   }
   transport.barrier();
-  say("messages");
-  samples.messages = measure_messages(transport);
-  say("copies on all ranks");
-  samples.copies = measure_copies(transport, share(kCopiesShare));
-  say(fmt::format("capacity of 1 to {} ranks", transport.size()));
-  samples.capacity =
-      measure_capacity(options.networks.front(), transport, backend, share(kCapacityShare));
+  // Ranks with a device each share neither cores nor memory.
+  if (backend.device().shares_host_memory()) {
+    say("messages");
+    samples.messages = measure_messages(transport);
+    say("copies on all ranks");
+    samples.copies = measure_copies(transport, options.budget * kCopiesShare);
+    say(fmt::format("capacity of 1 to {} ranks", transport.size()));
+    samples.capacity = measure_capacity(options.networks.front(), transport, backend,
+                                        options.budget * kCapacityShare);
+  }
   return is_first ? samples : Samples{};
 }
 

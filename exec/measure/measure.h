@@ -1,14 +1,17 @@
-// Measures the machine it runs on, through the very backend and transport that training uses.
+// Measures the machine it runs on, CPU or GPU, through the very backend and transport that training
+// uses.
 //
 // Kernels are those of a network's training step, run one after another in the step's order on
 // operands that lie as in training: each finds in the caches what its predecessors left there. (The
 // same kernel in a loop would find its operands in cache, and promise more than training keeps.)
-// Rank 0 measures alone while the others rest; then 1, 2, ... all ranks work at once. Only kernels
-// measured here go into the samples; training runs never do.
+// Rank 0 measures alone while the others rest; then 1, 2, ... all ranks work at once, where they
+// share their machine's cores: ranks with a device each do not, nor do their threads move messages.
+// Only kernels measured here go into the samples; training runs never do.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +31,8 @@ struct MeasuredNet {
 // Small networks that between them have every kernel class: for a profile that is not for one
 // network.
 std::vector<MeasuredNet> default_networks();
+// For GPUs: GPT-2 124M and ResNets from few samples to many, and products of large matrices.
+std::vector<MeasuredNet> default_gpu_networks();
 
 struct MeasureOptions {
   Seconds budget =
@@ -37,6 +42,11 @@ struct MeasureOptions {
   // absurd for other networks.
   std::vector<MeasuredNet> others;
   std::function<void(const std::string&)> progress;  // called on rank 0
+  // The backend's, where it is one: networks that its memory does not hold are left out.
+  std::optional<Gpu> gpu = std::nullopt;
+  // Elements of what is copied, and of the weights that optimizers step; none: several, up to what
+  // the device's caches do not hold.
+  std::vector<std::int64_t> streams = {};
 };
 
 // Everybody calls this with equal options. The samples on rank 0; empty elsewhere.

@@ -1,19 +1,17 @@
 #include "exec/measure/memory.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "model/base/check.h"
 #include "model/net/pack.h"
 
 namespace rehearse::exec {
 
-Slab::Slab(Bytes size)
-    : size_(static_cast<std::size_t>(std::max(align_up(size, kAlignment), kAlignment).bytes())) {
-  const auto alignment = static_cast<std::size_t>(kAlignment.bytes());
-  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, size_)));
-  REHEARSE_CHECK(memory_ != nullptr, "no memory for {} bytes", size_);
-  std::memset(memory_.get(), 0, size_);
+Slab::Slab(KernelDevice& device, Bytes size)
+    : memory_(device.allocate(
+          static_cast<std::size_t>(std::max(align_up(size, kAlignment), kAlignment).bytes()))) {
+  device.fill(memory_->data(), std::byte{0}, memory_->size());
+  device.finish();
 }
 
 std::byte* RotatingMemory::take(Bytes size) {

@@ -99,7 +99,7 @@ std::vector<MessageSample> play(Transport& transport, std::int64_t pairs) {
   std::vector<MessageSample> samples;
   const std::size_t rank = transport.rank().index();
   const RankId peer(rank ^ 1u);
-  const Slab out(Bytes::mib(4)), in(Bytes::mib(4));
+  const Slab out(host_device(), Bytes::mib(4)), in(host_device(), Bytes::mib(4));
   for (const Bytes size : kSizes) {
     transport.barrier();
     if (rank >= static_cast<std::size_t>(2 * pairs)) continue;

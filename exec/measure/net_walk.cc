@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "exec/bind.h"
 #include "model/base/check.h"
@@ -22,6 +21,10 @@ Bytes scratch_of(const MeasuredNet& measured, const ElementSizes& sizes) {
     return lower_whole(measured.net, pass, measured.samples, sizes).scratch;
   };
   return std::max(of(Pass::forward), of(Pass::backward));
+}
+
+Bytes saved_of(const MeasuredNet& measured, const ElementSizes& sizes) {
+  return lower_whole(measured.net, Pass::forward, measured.samples, sizes).saved;
 }
 
 Bytes parameter_bytes(const Net& net, const ElementSizes& sizes) {
@@ -69,8 +72,9 @@ std::string details(const LayerSpec& spec) {
 
 }  // namespace
 
-Training usual_training() {
+Training usual_training(DataType type) {
   Training training;
+  training.dtype = type;
   training.optimizer.rule = Sgd{0.9};
   training.optimizer.lr = 1e-9;
   return training;
@@ -87,22 +91,30 @@ std::string kernel_text(const KernelRequest& request) {
                      inputs, to_string(request.output), request.samples, to_string(request.kind));
 }
 
+Bytes bytes_of_walk(const MeasuredNet& measured, const ElementSizes& sizes,
+                    const Training& training) {
+  const std::int64_t parameters = parameter_count(measured.net);
+  return 2 * parameter_bytes(measured.net, sizes) +
+         Bytes::bytes(parameters * state_sizes(training).optimizer) + saved_of(measured, sizes) +
+         scratch_of(measured, sizes);
+}
+
 NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend, const Training& training)
     : net_(measured.net),
       samples_(measured.samples),
       backend_(backend),
       training_(of_type(training, backend.type())),
       offsets_(net_.parameters.size()),
-      weights_(parameter_bytes(net_, backend.sizes())),
-      weight_gradients_(parameter_bytes(net_, backend.sizes())),
-      saved_(lower_whole(net_, Pass::forward, samples_, backend.sizes()).saved),
-      scratch_(scratch_of(measured, backend.sizes())) {
+      weights_(backend.device(), parameter_bytes(net_, backend.sizes())),
+      weight_gradients_(backend.device(), parameter_bytes(net_, backend.sizes())),
+      saved_(backend.device(), saved_of(measured, backend.sizes())),
+      scratch_(backend.device(), scratch_of(measured, backend.sizes())) {
   const StateSizes state = state_sizes(training_);
   const Bytes statistics = Bytes::bytes(parameter_count(net_) * state.moment);
   const std::int64_t moments = moments_of(training_.optimizer);
   for (std::int64_t m = 0; m < moments; ++m)
-    moments_.emplace_back(statistics);
-  if (state.optimizer > moments * state.moment) master_.emplace_back(statistics);
+    moments_.emplace_back(backend.device(), statistics);
+  if (state.optimizer > moments * state.moment) master_.emplace_back(backend.device(), statistics);
   std::int64_t end = 0;
   for (std::size_t p = net_.parameters.size(); p-- > 0;) {
     const std::int64_t n = net_.parameters[p].shape.elements();
@@ -114,7 +126,7 @@ NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend, const Training& 
       backend.store_statistics(master, values);
   }
   for (const ValueId value : {net_.input, net_.labels, net_.loss}) {
-    values_.emplace(value, size_of(net_, value, samples_, backend.sizes()));
+    values_.try_emplace(value, backend.device(), size_of(net_, value, samples_, backend.sizes()));
   }
   fill_loaded_values();
   add_pass(Pass::forward);
@@ -165,10 +177,10 @@ void NetWalk::fill_loaded_values() {
     }
     Random random(1, id.value());
     const auto bound = static_cast<std::uint64_t>(bound_of(net_, id));
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto number = static_cast<std::int32_t>(random.below(bound));
-      std::memcpy(memory + i * kIndexBytes, &number, sizeof number);
-    }
+    std::vector<std::int32_t> numbers(static_cast<std::size_t>(n));
+    for (std::int32_t& number : numbers)
+      number = static_cast<std::int32_t>(random.below(bound));
+    copy_in_turn(backend_.device(), memory, numbers.data(), numbers.size() * sizeof numbers[0]);
   }
 }
 

@@ -16,7 +16,7 @@
 namespace rehearse::exec {
 
 // With momentum, and a rate so small that the weights stay near what they were.
-Training usual_training();
+Training usual_training(DataType type = DataType::fp32);
 
 class NetWalk {
  public:
@@ -65,6 +65,10 @@ class NetWalk {
   std::vector<Step> steps_;
   std::set<ParameterId> has_gradient_;
 };
+
+// Of the memory that a walk takes, all but the network's inputs and what libraries need.
+Bytes bytes_of_walk(const MeasuredNet& measured, const ElementSizes& sizes,
+                    const Training& training);
 
 // "conv2d k3 s1 28x28x16 -> 28x28x16 n64 backward_input"
 std::string kernel_text(const KernelRequest& request);

@@ -54,7 +54,7 @@ const NetWalk::Step& largest(const NetWalk& walk, Measure measure) {
 
 std::vector<CopySample> measure_copies(Transport& transport, Seconds budget) {
   constexpr Bytes kSize = Bytes::mib(8);
-  RotatingMemory memory(8 * kSize);
+  RotatingMemory memory(host_device(), 8 * kSize);
   const auto copy = [&] {
     std::memcpy(memory.take(kSize), memory.take(kSize), static_cast<std::size_t>(kSize.bytes()));
   };

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "exec/measure/device_clock.h"
 #include "exec/measure/measure.h"
 
 namespace rehearse::exec {
@@ -12,10 +13,17 @@ Host describe_host(const Transport& transport, const Backend& backend);
 
 // The kernels of one training step of the network.
 std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
+                                          DeviceClock& clock, Seconds budget);
+// Optimizer steps and copies (as a batch is loaded) of so many elements.
+std::vector<KernelSample> measure_streams(Backend& backend, DeviceClock& clock,
+                                          const std::vector<std::int64_t>& elements,
                                           Seconds budget);
-// Optimizer steps and copies (as a batch is loaded) of several sizes.
-std::vector<KernelSample> measure_streams(Backend& backend, Seconds budget);
+std::vector<std::int64_t> default_streams(const KernelDevice& device);
 std::vector<ReduceSample> measure_reductions(Backend& backend, Seconds budget);
+// Within the device's memory, to it and from it, of so many elements each.
+std::vector<CopySample> measure_device_copies(Backend& backend, DeviceClock& clock,
+                                              const std::vector<std::int64_t>& elements,
+                                              Seconds budget);
 
 // Ranks 0 and 1 play ping-pong; then all pairs (0, 1), (2, 3), ... at once. Nothing on one rank.
 std::vector<MessageSample> measure_messages(Transport& transport);

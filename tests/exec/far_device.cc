@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "model/base/check.h"
+#include "model/plan/op_work.h"
 
 namespace rehearse::testing {
 
@@ -82,15 +83,18 @@ bool FarDevice::owns(const void* address) const {
 }
 
 void FarDevice::copy(void* into, const void* from, std::size_t bytes) {
-  enqueue([=] {
+  const double share = owns(into) && owns(from) ? 1 : kShareOfHost;
+  const auto task = [=] {
     if (bytes > 0) std::memcpy(into, from, bytes);
-  });
+  };
+  enqueue(task, Bytes::bytes(static_cast<std::int64_t>(bytes)) / (kBandwidth * share));
 }
 
 void FarDevice::fill(void* into, std::byte value, std::size_t bytes) {
-  enqueue([=] {
+  const auto task = [=] {
     if (bytes > 0) std::memset(into, std::to_integer<int>(value), bytes);
-  });
+  };
+  enqueue(task, Bytes::bytes(static_cast<std::int64_t>(bytes)) / kBandwidth);
 }
 
 void FarDevice::select(std::size_t queue) {
@@ -122,6 +126,22 @@ bool FarDevice::is_passed(Mark mark) {
   if (done_[found->second.queue] < found->second.done) return false;
   marks_.erase(found);
   return true;
+}
+
+Mark FarDevice::timed_mark() {
+  const std::uint64_t id = ++last_mark_;
+  enqueue([this, id] { times_[id] = clock_; }, kTimeOfMark);
+  return {id};
+}
+
+std::vector<Seconds> FarDevice::times_between(std::span<const Mark> marks) {
+  finish();
+  std::vector<Seconds> times;
+  for (std::size_t m = 1; m < marks.size(); ++m)
+    times.push_back(times_.at(marks[m].id) - times_.at(marks[m - 1].id));
+  for (const Mark mark : marks)
+    times_.erase(mark.id);
+  return times;
 }
 
 void FarDevice::finish() {
@@ -161,23 +181,42 @@ void FarDevice::run_front(std::size_t queue) {
 
 namespace {
 
+// As model/net/lowering.h counts it.
+StepWork work_of(const KernelRequest& request, const ElementSizes& sizes) {
+  const auto flat = [&](KernelClass kernel, double flops, std::int64_t tensors) {
+    return StepWork{kernel, Flops::flops(flops * static_cast<double>(request.elements)),
+                    Bytes::bytes(tensors * request.elements * sizes.activation_bytes)};
+  };
+  if (request.kind == KernelKind::accumulate) return flat(KernelClass::elementwise, 1, 3);
+  if (request.kind == KernelKind::copy) return flat(KernelClass::copy, 0, 2);
+  const LayerFacts facts = describe(request.layer, request.inputs);
+  Work work = facts.forward;
+  if (request.kind == KernelKind::backward) work = facts.backward_input + facts.backward_weight;
+  if (request.kind == KernelKind::backward_input) work = facts.backward_input;
+  if (request.kind == KernelKind::backward_weight) work = facts.backward_weight;
+  const std::int64_t elements = work.elements_per_sample * request.samples + work.elements_per_call;
+  return {facts.kernel, work.per_sample * static_cast<double>(request.samples) + work.per_call,
+          Bytes::bytes(elements * sizes.activation_bytes)};
+}
+
 class FarKernel : public Kernel {
  public:
-  FarKernel(FarDevice& device, std::unique_ptr<Kernel> kernel)
-      : device_(device), kernel_(std::move(kernel)) {}
+  FarKernel(FarDevice& device, std::unique_ptr<Kernel> kernel, Seconds takes)
+      : device_(device), kernel_(std::move(kernel)), takes_(takes) {}
   void run(const KernelArguments& arguments) override {
-    device_.enqueue([this, arguments] { kernel_->run(arguments); });
+    device_.enqueue([this, arguments] { kernel_->run(arguments); }, takes_);
   }
 
  private:
   FarDevice& device_;
   std::unique_ptr<Kernel> kernel_;
+  Seconds takes_;
 };
 
 class FarBackend : public Backend {
   template <class Work>
-  void later(Work work) {
-    device_.enqueue([this, work] { work(*near_); });
+  void later(Work work, Seconds takes = {}) {
+    device_.enqueue([this, work] { work(*near_); }, takes);
   }
   template <class Work>
   auto now(Work work) {
@@ -187,19 +226,23 @@ class FarBackend : public Backend {
   }
 
  public:
-  FarBackend(DataType type, FarDevice& device)
-      : near_(make_reference_backend(type)), device_(device) {}
+  FarBackend(DataType type, FarDevice& device, FarTimes times)
+      : near_(make_reference_backend(type)), device_(device), times_(std::move(times)) {}
 
   std::string_view name() const override { return "far"; }
   DataType type() const override { return near_->type(); }
   ElementSizes sizes() const override { return near_->sizes(); }
   KernelDevice& device() override { return device_; }
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
-    return std::make_unique<FarKernel>(device_, near_->prepare(request));
+    return std::make_unique<FarKernel>(device_, near_->prepare(request),
+                                       times_(work_of(request, sizes())));
   }
 
   void add(void* into, const void* from, std::int64_t n) override {
-    later([=](Backend& near) { near.add(into, from, n); });
+    KernelRequest request{};
+    request.kind = KernelKind::accumulate;
+    request.elements = n;
+    later([=](Backend& near) { near.add(into, from, n); }, times_(work_of(request, sizes())));
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     later([=](Backend& near) { near.divide(values, n, by); });
@@ -212,7 +255,11 @@ class FarBackend : public Backend {
   }
   void step(const Update& update, void* parameters, const void* gradients,
             const OptimizerState& state, std::int64_t n) override {
-    later([=](Backend& near) { near.step(update, parameters, gradients, state, n); });
+    Training training;
+    training.optimizer = update.optimizer;
+    training.dtype = type();
+    later([=](Backend& near) { near.step(update, parameters, gradients, state, n); },
+          times_(optimizer_work(training, n)));
   }
   void outer_gradient(const OuterPiece& piece, void* gradients, std::int64_t n) override {
     later([=](Backend& near) { near.outer_gradient(piece, gradients, n); });
@@ -242,12 +289,13 @@ class FarBackend : public Backend {
  private:
   std::unique_ptr<Backend> near_;
   FarDevice& device_;
+  FarTimes times_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_far_backend(DataType type, FarDevice& device) {
-  return std::make_unique<FarBackend>(type, device);
+std::unique_ptr<Backend> make_far_backend(DataType type, FarDevice& device, FarTimes times) {
+  return std::make_unique<FarBackend>(type, device, std::move(times));
 }
 
 }  // namespace rehearse::testing

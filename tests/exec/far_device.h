@@ -4,6 +4,9 @@
 // Its memory cannot be touched but by what it was told to do; that it does later, when somebody
 // asks how far it is, in the order of each queue and in any order among queues. Who looks at its
 // memory crashes, who does not wait gets wrong numbers.
+//
+// Its clock shows what it says its tasks take, whatever the host takes for them and whenever it
+// does them.
 #pragma once
 
 #include <deque>
@@ -34,9 +37,21 @@ class FarDevice : public exec::KernelDevice {
   bool is_passed(exec::Mark mark) override;
   void finish() override;
   void wait() override;
+  exec::Mark timed_mark() override;
+  std::vector<Seconds> times_between(std::span<const exec::Mark> marks) override;
 
-  // Puts work into the selected queue.
-  void enqueue(std::function<void()> task) { queues_[selected_].push_back(std::move(task)); }
+  static constexpr Seconds kTimeOfMark = Seconds::microseconds(3);
+  // Of copies and fills; to the host and from it at this share of it.
+  static constexpr BytesPerSecond kBandwidth = BytesPerSecond::gigabytes_per_second(1);
+  static constexpr double kShareOfHost = 0.25;
+
+  // Puts work into the selected queue, and says how long it would take.
+  void enqueue(std::function<void()> task, Seconds takes = {}) {
+    queues_[selected_].push_back([this, task = std::move(task), takes] {
+      task();
+      clock_ += takes;
+    });
+  }
   // Does what the selected queue has, then this.
   void run_now(const std::function<void()>& task);
 
@@ -60,10 +75,18 @@ class FarDevice : public exec::KernelDevice {
   std::map<std::uint64_t, Place> marks_;
   std::uint64_t last_mark_ = 0;
   std::size_t selected_ = 0;
+  Seconds clock_;
+  std::map<std::uint64_t, Seconds> times_;  // of timed marks that were passed
   Random random_;
 };
 
+// What a kernel takes by the device's clock.
+using FarTimes = std::function<Seconds(const StepWork&)>;
+inline Seconds no_time(const StepWork&) {
+  return {};
+}
 // The reference's kernels on a device that must outlive it.
-std::unique_ptr<exec::Backend> make_far_backend(DataType type, FarDevice& device);
+std::unique_ptr<exec::Backend> make_far_backend(DataType type, FarDevice& device,
+                                                FarTimes times = no_time);
 
 }  // namespace rehearse::testing

@@ -59,6 +59,14 @@ Result<BackendChoice> backend_of(const Arguments& arguments) {
   return BackendChoice{name, static_cast<int>(*threads)};
 }
 
+std::optional<Gpu> gpu_of([[maybe_unused]] const BackendChoice& choice,
+                          [[maybe_unused]] RankId rank) {
+#ifdef REHEARSE_HAVE_CUDA
+  if (choice.name == "cuda") return exec::describe_gpu(number_on_machine(rank) % choice.gpus);
+#endif
+  return std::nullopt;
+}
+
 const std::vector<DataType>& types_of(const BackendChoice& choice) {
 #ifdef REHEARSE_HAVE_CUDA
   if (choice.name == "cuda") return exec::cuda_types();

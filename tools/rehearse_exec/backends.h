@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "exec/backend.h"
 #include "exec/transport.h"
+#include "model/cluster/samples.h"
 #include "tools/cli/cli.h"
 
 namespace rehearse::cli {
@@ -22,6 +24,9 @@ struct BackendChoice {
 };
 // Errors: why there is no such thing here.
 Result<BackendChoice> backend_of(const Arguments& arguments);
+
+// A rank's own, if it has one. Throws std::runtime_error where the device fails.
+std::optional<Gpu> gpu_of(const BackendChoice& choice, RankId rank);
 
 // The types that it computes in on this machine.
 const std::vector<DataType>& types_of(const BackendChoice& choice);

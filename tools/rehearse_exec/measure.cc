@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <iostream>
 #include <set>
 
+#include "model/base/text.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse_exec/backends.h"
 #include "tools/rehearse_exec/commands.h"
@@ -17,6 +19,7 @@ Syntax syntax() {
   Syntax syntax{{}, rank_options()};
   syntax.options.push_back({"scenario", "SCENARIO",
                             "measure the kernels of this scenario's model (default: a mixture)"});
+  syntax.options.push_back({"dtype", "TYPE", "type to compute in (default: fp32; bf16 on GPUs)"});
   syntax.options.push_back({"budget", "SECONDS", "time to take (default 15)"});
   syntax.options.push_back({"out", "SAMPLES", "file for the samples (default: samples.json)"});
   return syntax;
@@ -36,13 +39,36 @@ Result<std::vector<exec::MeasuredNet>> networks_of(const std::string& path) {
   return networks;
 }
 
-Result<exec::MeasureOptions> options_of(const Arguments& arguments) {
+Result<DataType> type_of(const Arguments& arguments, const BackendChoice& choice) {
+  const bool is_gpu = choice.name == "cuda";
+  const std::string name = arguments.get("dtype").value_or(is_gpu ? "bf16" : "fp32");
+  const std::vector<DataType>& types = types_of(choice);
+  std::vector<std::string> names;
+  for (const DataType type : types) {
+    names.emplace_back(to_string(type));
+    if (names.back() == name) return type;
+  }
+  return error(fmt::format("--dtype expects {} with the backend '{}' on this machine, got '{}'",
+                           join(names, " or "), choice.name, name));
+}
+
+// Of now, in UTC.
+std::string today() {
+  const auto now = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const std::chrono::year_month_day date{now};
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
+Result<exec::MeasureOptions> options_of(const Arguments& arguments, const BackendChoice& choice,
+                                        RankId rank) {
   const Result<std::int64_t> budget = arguments.count("budget", 15, 1);
   if (!budget) return budget.errors();
   exec::MeasureOptions options;
   options.budget = Seconds::seconds(static_cast<double>(*budget));
   options.progress = [](const std::string& text) { std::cerr << text << std::endl; };
-  options.networks = exec::default_networks();
+  options.gpu = gpu_of(choice, rank);
+  options.networks = options.gpu ? exec::default_gpu_networks() : exec::default_networks();
   if (const auto scenario = arguments.get("scenario")) {
     auto networks = networks_of(*scenario);
     if (!networks) return networks.errors();
@@ -55,7 +81,9 @@ Result<exec::MeasureOptions> options_of(const Arguments& arguments) {
 int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const Result<BackendChoice> choice = backend_of(arguments);
   if (!choice) return fail_once(transport, choice.errors());
-  const Result<exec::MeasureOptions> options = options_of(arguments);
+  const Result<DataType> type = type_of(arguments, *choice);
+  if (!type) return fail_once(transport, type.errors());
+  const Result<exec::MeasureOptions> options = options_of(arguments, *choice, transport.rank());
   if (!options) return fail_once(transport, options.errors());
   const std::string out = arguments.get("out").value_or("samples.json");
   // Only rank 0 writes, so only it can tell whether it could.
@@ -64,17 +92,16 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
     return can ? Result<std::string>(std::string()) : can.errors();
   };
   if (!from_rank_0(transport, writable)) return kWrongInput;
-  if (choice->name == "cuda")
-    return fail_once(transport, error("GPUs are not measured yet: kernels of the cpu are"));
-  const auto backend = make_backend(*choice, DataType::fp32, Reduction::fast, transport.rank());
-  const Samples samples = exec::measure(transport, *backend, *options);
+  const auto backend = make_backend(*choice, *type, Reduction::fast, transport.rank());
+  Samples samples = exec::measure(transport, *backend, *options);
   if (transport.rank() != RankId(0)) return kDone;
+  samples.date = today();
   const Status written = write_file(out, print(samples));
   if (!written) return fail(written.errors());
   std::cout << fmt::format(
       "{} kernels, {} message sizes and {} ranks at once measured on '{}', written to {}\n",
-      samples.kernels.size(), samples.messages.size(), samples.host.ranks, samples.host.processor,
-      out);
+      samples.kernels.size(), samples.messages.size(), samples.host.ranks,
+      samples.gpu ? samples.gpu->name : samples.host.processor, out);
   return kDone;
 }
 

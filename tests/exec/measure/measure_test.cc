@@ -7,27 +7,12 @@
 #include <set>
 
 #include "cost/calibrate.h"
-#include "model/net/model_spec.h"
+#include "tests/exec/measure/small_networks.h"
 
 namespace rehearse::exec {
 namespace {
 
-// Together all kernel classes, in little time.
-std::vector<MeasuredNet> small_networks() {
-  const ModelSpec resnet{"resnet20", {{"image", {8, 8, 1}}, {"classes", {10}}}};
-  const ModelSpec gpt{"gpt",
-                      {{"layers", {1}},
-                       {"width", {16}},
-                       {"heads", {2}},
-                       {"vocabulary", {32}},
-                       {"sequence", {8}},
-                       {"positions", {8}}}};
-  return {{build_net(resnet).value(), 2},
-          {build_net(resnet).value(), 8},
-          {build_net(gpt).value(), 1},
-          {build_net(gpt).value(), 4},
-          {build_net(gpt).value(), 16}};
-}
+using testing::small_networks;
 
 Samples measured(std::size_t ranks, std::string_view backend_name) {
   Samples samples;

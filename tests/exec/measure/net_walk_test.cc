@@ -93,7 +93,7 @@ TEST(NetWalk, NamesEqualKernelsEqually) {
 }
 
 TEST(RotatingMemory, ComesBackOnlyAfterAWholeTurn) {
-  RotatingMemory memory(Bytes::kib(4));
+  RotatingMemory memory(host_device(), Bytes::kib(4));
   const std::byte* first = memory.take(Bytes::kib(1));
   for (int i = 0; i < 3; ++i)
     EXPECT_NE(memory.take(Bytes::kib(1)), first);
