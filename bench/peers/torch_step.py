@@ -25,17 +25,20 @@ class Block(nn.Module):
     def forward(self, x, mask):
         n, t, c = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        scores = (q @ k.transpose(-1, -2)) * (c // self.heads) ** -0.5
-        p = scores.masked_fill(mask, float("-inf")).softmax(-1)
-        x = x + self.out((p @ v).transpose(1, 2).reshape(n, t, c))
+        x = x + self.out(self.attend(q, k, v, mask).transpose(1, 2).reshape(n, t, c))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+    @staticmethod
+    def attend(q, k, v, mask):
+        scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+        return scores.masked_fill(mask, float("-inf")).softmax(-1) @ v
 
 
 class Gpt(nn.Module):
-    def __init__(self, vocabulary=50257, positions=1024, width=768, layers=12, heads=12):
+    def __init__(self, vocabulary=50257, positions=1024, width=768, layers=12, heads=12, block=Block):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(positions, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(block(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.head.weight = self.tokens.weight
