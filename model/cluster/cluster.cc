@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "model/cluster/networks/networks.h"
+#include "model/cluster/router.h"
 #include "model/cluster/wiring.h"
 
 namespace rehearse {
@@ -21,59 +22,135 @@ Status check_size(const ClusterSpec& spec) {
                            spec.devices_per_node, kMostDevices));
 }
 
-Status check_link(std::string_view name, const LinkSpec& link) {
-  if (!(link.bandwidth > BytesPerSecond{})) {
-    return error(fmt::format("the {} needs a bandwidth above 0", name));
-  }
-  if (link.latency >= Seconds{}) return success();
-  return error(fmt::format("the {} has a latency below 0", name));
+Status wire_network(const NetworkSpec& spec, const Ports& ports, Wiring& wiring) {
+  const auto& table = networks::table();
+  const auto network = std::find_if(table.begin(), table.end(), [&](const auto& candidate) {
+    return candidate.row.kind == spec.kind;
+  });
+  REHEARSE_CHECK(network != table.end(), "no row for network kind {}", to_string(spec.kind));
+  const auto& keys = network->row.keys;
+  const bool has_a_link =
+      spec.kind != NetworkKind::custom && std::find(keys.begin(), keys.end(), "link") != keys.end();
+  const Status link = has_a_link ? check_link("network's link", spec.link) : success();
+  return link ? network->wire(spec, ports, wiring) : link;
 }
 
-Status check_network(const NetworkSpec& network) {
-  if (network.kind == NetworkKind::none) return success();
-  const Status link = check_link("network's link", network.link);
-  if (!link || network.kind != NetworkKind::fat_tree) return link;
-  if (!(network.oversubscription >= 1) || !std::isfinite(network.oversubscription)) {
-    return error(
-        fmt::format("oversubscription {:g}: a leaf has at most the bandwidth of its nodes "
-                    "upwards, which is 1",
-                    network.oversubscription));
+// One rank for each place where the network is joined: what is behind one is joined inside the
+// node.
+std::vector<RankId> ranks_of_ports(const Wiring& wiring) {
+  std::vector<RankId> ranks;
+  for (std::size_t r = 0; r < wiring.ranks.size(); ++r) {
+    if (r == 0 || wiring.ranks[r].port != wiring.ranks[r - 1].port) ranks.emplace_back(r);
   }
-  if (network.nodes_per_leaf < 1) return error("a leaf switch has one node or more");
+  return ranks;
+}
+
+// Networks that people list themselves may leave somebody out; the others join all by their
+// construction.
+Status check_reach(const ClusterSpec& spec, const Wiring& wiring, const Router& router) {
+  if (spec.network.kind != NetworkKind::custom) return success();
+  const auto named = [&](RankId rank) {
+    const VertexId vertex = wiring.ranks[rank.index()].vertex;
+    return fmt::format("rank {} ({})", rank.index(), wiring.vertices[vertex.index()].name);
+  };
+  const std::vector<RankId> ranks = ranks_of_ports(wiring);
+  for (const RankId to : ranks) {
+    for (const RankId from : ranks) {
+      if (!router.reaches(from, to))
+        return error_about(spec.network, "links",
+                           fmt::format("{} cannot reach {}", named(from), named(to)));
+    }
+  }
   return success();
 }
 
-Status check(const ClusterSpec& spec) {
-  const Status size = check_size(spec);
-  if (!size) return size;
-  const Status interconnect =
-      spec.interconnect ? check_link("interconnect", *spec.interconnect) : success();
-  if (!interconnect) return interconnect;
-  return check_network(spec.network);
+Result<std::unique_ptr<Router>> router_of(const NetworkSpec& spec,
+                                          std::shared_ptr<const Wiring> wiring) {
+  const bool climbs = wiring->is_tiered && spec.routing == Routing::shortest;
+  std::unique_ptr<Router> rule =
+      climbs ? tier_router(wiring) : graph_router(wiring, spec.routing, spec.seed);
+  return with_static_routes(std::move(rule), spec.routes, std::move(wiring));
 }
 
-Status wire(const ClusterSpec& spec, const std::vector<VertexId>& nodes, Wiring& wiring) {
-  const auto& table = networks::table();
-  const auto network = std::find_if(table.begin(), table.end(), [&](const auto& candidate) {
-    return candidate.row.kind == spec.network.kind;
-  });
-  REHEARSE_CHECK(network != table.end(), "no row for network kind {}",
-                 to_string(spec.network.kind));
-  return network->wire(spec.network, nodes, wiring);
+// By rank, one more than the index of the exception that gives it such a value. Empty: none does.
+template <class Value>
+Result<std::vector<std::uint32_t>> exceptions_by_rank(const ClusterSpec& spec,
+                                                      std::optional<Value> RankException::*value,
+                                                      std::string_view what) {
+  const auto ranks = static_cast<std::size_t>(spec.nodes * spec.devices_per_node);
+  std::vector<std::uint32_t> by_rank;
+  for (std::size_t e = 0; e < spec.ranks.size(); ++e) {
+    const RankException& exception = spec.ranks[e];
+    const auto wrong = [&](std::string message) {
+      return exception.where ? error_at(*exception.where, std::move(message))
+                             : error(std::move(message));
+    };
+    for (const RankId rank : exception.ranks) {
+      if (rank.index() >= ranks)
+        return wrong(fmt::format("there is no rank {}: the cluster has {}", rank.index(), ranks));
+      if (!(exception.*value)) continue;
+      by_rank.resize(ranks, 0);
+      if (by_rank[rank.index()] != 0)
+        return wrong(fmt::format("rank {} has a {} already", rank.index(), what));
+      by_rank[rank.index()] = static_cast<std::uint32_t>(e + 1);
+    }
+  }
+  return by_rank;
+}
+
+Status check_speeds(const ClusterSpec& spec) {
+  for (const RankException& exception : spec.ranks) {
+    if (!exception.speed || (*exception.speed > 0 && std::isfinite(*exception.speed))) continue;
+    std::string message = fmt::format("a speed is above 0, got {:g}", *exception.speed);
+    const auto& where = exception.speed_where ? exception.speed_where : exception.where;
+    return where ? error_at(*where, std::move(message)) : error(std::move(message));
+  }
+  return success();
 }
 
 }  // namespace
 
-std::string_view to_string(NetworkKind kind) {
-  switch (kind) {
-    case NetworkKind::none:
-      return "none";
-    case NetworkKind::crossbar:
-      return "crossbar";
-    case NetworkKind::fat_tree:
-      return "fat-tree";
+bool is_uniform(const ClusterSpec& spec) {
+  return std::none_of(spec.ranks.begin(), spec.ranks.end(), [](const RankException& exception) {
+    return exception.device || exception.speed.value_or(1) != 1;
+  });
+}
+
+bool has_efficiency_curve(const ClusterSpec& spec) {
+  const NetworkSpec& network = spec.network;
+  const auto is_curved = [](const std::optional<LinkSpec>& link) {
+    return link && !link->efficiency.empty();
+  };
+  return is_curved(spec.interconnect) || (spec.nics && is_curved(spec.nics->bus)) ||
+         is_curved(network.link) || is_curved(network.uplink) || is_curved(network.local) ||
+         is_curved(network.global) ||
+         std::any_of(
+             network.links.begin(), network.links.end(),
+             [&](const auto& link) { return is_curved(link.link) || is_curved(link.back); }) ||
+         std::any_of(spec.links.begin(), spec.links.end(), [](const LinkException& exception) {
+           return exception.efficiency && !exception.efficiency->empty();
+         });
+}
+
+std::optional<LinkSpec> slowest_network_link(const ClusterSpec& spec) {
+  const NetworkSpec& network = spec.network;
+  if (network.kind == NetworkKind::none) return std::nullopt;
+  LinkSpec slowest = network.link;
+  const auto over = [&](const LinkSpec& link) {
+    if (link.bandwidth < slowest.bandwidth) slowest = link;
+  };
+  if (network.kind == NetworkKind::custom) {
+    if (!network.links.empty()) slowest = network.links.front().link;
+    for (const CustomLink& link : network.links) {
+      over(link.link);
+      if (link.back) over(*link.back);
+    }
   }
-  REHEARSE_UNREACHABLE("network kind");
+  for (const auto& link : {network.uplink, network.local, network.global}) {
+    if (link) over(*link);
+  }
+  if (spec.nics) over(spec.nics->bus);
+  return slowest;
 }
 
 const std::vector<NetworkKindRow>& network_kinds() {
@@ -86,54 +163,74 @@ const std::vector<NetworkKindRow>& network_kinds() {
   return rows;
 }
 
-Result<Cluster> Cluster::build(const ClusterSpec& spec) {
-  const Status good = check(spec);
-  if (!good) return good.errors();
-  Cluster cluster(spec);
-  Wiring wiring;
-  std::vector<VertexId> nodes;
-  for (std::int64_t n = 0; n < spec.nodes; ++n) {
-    nodes.push_back(wiring.add_vertex(fmt::format("node{}", n)));
-    for (std::int64_t d = 0; d < spec.devices_per_node; ++d) {
-      const auto rank = n * spec.devices_per_node + d;
-      cluster.rank_vertices_.push_back(
-          spec.interconnect ? wiring.add_vertex(fmt::format("device{}", rank)) : nodes.back());
-      if (!spec.interconnect) continue;
-      wiring.join(cluster.rank_vertices_.back(), nodes.back(), *spec.interconnect);
-    }
-  }
-  const Status wired = wire(spec, nodes, wiring);
+Result<std::shared_ptr<const Wiring>> wire(const ClusterSpec& spec) {
+  const Status size = check_size(spec);
+  if (!size) return size.errors();
+  auto wiring = std::make_shared<Wiring>();
+  const Result<Ports> ports = wire_nodes(spec, *wiring);
+  if (!ports) return ports.errors();
+  const Status wired = wire_network(spec.network, *ports, *wiring);
   if (!wired) return wired.errors();
-  cluster.vertices_ = std::move(wiring.vertices);
-  cluster.links_ = std::move(wiring.links);
-  cluster.uplinks_ = std::move(wiring.uplinks);
+  const Status changed = change_links(spec.links, *wiring);
+  if (!changed) return changed.errors();
+  return std::shared_ptr<const Wiring>(std::move(wiring));
+}
+
+Cluster::Cluster(ClusterSpec spec)
+    : spec_(std::move(spec)),
+      rank_count_(static_cast<std::size_t>(spec_.nodes * spec_.devices_per_node)) {}
+
+Result<Cluster> Cluster::build(const ClusterSpec& spec) {
+  const auto wiring = wire(spec);
+  if (!wiring) return wiring.errors();
+  auto router = router_of(spec.network, *wiring);
+  if (!router) return router.errors();
+  const Status joined = check_reach(spec, **wiring, **router);
+  if (!joined) return joined.errors();
+  const Status quick = check_speeds(spec);
+  if (!quick) return quick.errors();
+  Cluster cluster(spec);
+  auto devices = exceptions_by_rank(spec, &RankException::device, "device");
+  if (!devices) return devices.errors();
+  auto speeds = exceptions_by_rank(spec, &RankException::speed, "speed");
+  if (!speeds) return speeds.errors();
+  cluster.wiring_ = *wiring;
+  cluster.router_ = *std::move(router);
+  cluster.device_exceptions_ = *std::move(devices);
+  cluster.speed_exceptions_ = *std::move(speeds);
   return cluster;
+}
+
+const Device& Cluster::device(RankId rank) const {
+  const auto exception = device_exceptions_.empty() ? 0 : device_exceptions_[rank.index()];
+  return exception == 0 ? spec_.device : *spec_.ranks[exception - 1].device;
+}
+
+double Cluster::speed(RankId rank) const {
+  const auto exception = speed_exceptions_.empty() ? 0 : speed_exceptions_[rank.index()];
+  return exception == 0 ? 1 : *spec_.ranks[exception - 1].speed;
 }
 
 NodeId Cluster::node_of(RankId rank) const {
   return NodeId(static_cast<std::int64_t>(rank.index()) / spec_.devices_per_node);
 }
 
-Route Cluster::route(RankId from, RankId to) const {
-  const std::size_t choice = node_of(to).index();
-  VertexId left = rank_vertices_[from.index()], right = rank_vertices_[to.index()];
-  Route route, down;
-  // Both ends stand on one tier and climb together, choosing alike, until they meet.
-  while (left != right) {
-    const LinkId up = uplink(left, choice), back = reverse(uplink(right, choice));
-    route.push_back(up);
-    down.push_back(back);
-    left = links_[up.index()].to;
-    right = links_[back.index()].from;
-  }
-  route.insert(route.end(), down.rbegin(), down.rend());
-  return route;
+VertexId Cluster::vertex_of(RankId rank) const {
+  return wiring_->ranks[rank.index()].vertex;
 }
 
-LinkId Cluster::uplink(VertexId vertex, std::size_t choice) const {
-  const std::vector<LinkId>& up = uplinks_[vertex.index()];
-  REHEARSE_CHECK(!up.empty(), "no way up from {}", vertices_[vertex.index()].name);
-  return up[choice % up.size()];
+const std::vector<Vertex>& Cluster::vertices() const {
+  return wiring_->vertices;
+}
+
+const std::vector<Link>& Cluster::links() const {
+  return wiring_->links;
+}
+
+Route Cluster::route(RankId from, RankId to) const {
+  std::optional<Route> route = router_->route(from, to);
+  REHEARSE_CHECK(route.has_value(), "rank {} cannot reach rank {}", from.index(), to.index());
+  return *std::move(route);
 }
 
 }  // namespace rehearse

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "model/base/text.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse::yaml {
@@ -67,37 +68,114 @@ Device read_named_device(const Value& value, const std::string& scenario_path,
   return take_device(read_device(*path), problems);
 }
 
-LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
-                   Problems& problems) {
-  LinkSpec link;
-  Map map(value, name, std::move(where), problems);
+std::optional<InterconnectKind> read_interconnect_kind(const Value& value, Problems& problems) {
+  return read_enum<InterconnectKind>(
+      value, "interconnect kind",
+      {InterconnectKind::mesh, InterconnectKind::ring, InterconnectKind::switched}, problems);
+}
+
+void read_interconnect(Map& cluster, ClusterSpec& spec) {
+  const Value* value = cluster.find("interconnect");
+  if (value == nullptr) return;
+  Map map(*value, "interconnect", cluster.where("interconnect"), cluster.problems());
+  LinkSpec& link = spec.interconnect.emplace();
   read_needed(map, "bandwidth", link.bandwidth, read_bandwidth);
   read_needed(map, "latency", link.latency, read_seconds);
+  read(map, "efficiency", link.efficiency, read_efficiency);
+  read(map, "kind", spec.interconnect_kind, read_interconnect_kind);
+  if (map.find("ports") != nullptr) read(map, "ports", spec.ports.emplace(1), read_count, Range{});
+  spec.interconnect_where = map.where();
   map.finish();
-  return link;
 }
 
-std::optional<NetworkKind> read_network_kind(const Value& value, Problems& problems) {
-  std::vector<NetworkKind> kinds;
-  for (const NetworkKindRow& row : network_kinds())
-    kinds.push_back(row.kind);
-  return read_enum(value, "network kind", kinds, problems);
+void read_nics(Map& cluster, ClusterSpec& spec) {
+  const Value* value = cluster.find("nics");
+  if (value == nullptr) return;
+  Map map(*value, "nics", cluster.where("nics"), cluster.problems());
+  NicSpec& nics = spec.nics.emplace();
+  read_needed(map, "count", nics.count, read_count, Range{});
+  if (const Value* bus = map.need("bus"))
+    nics.bus = read_link(*bus, "bus", map.where("bus"), cluster.problems());
+  nics.where = map.where();
+  map.finish();
 }
 
-NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problems) {
-  NetworkSpec network;
-  Map map(value, "network", std::move(where), problems);
-  read_needed(map, "kind", network.kind, read_network_kind);
-  if (network.kind != NetworkKind::none) {
-    if (const Value* link = map.need("link"))
-      network.link = read_link(*link, "link", map.where("link"), problems);
-  }
-  if (network.kind == NetworkKind::fat_tree) {
-    read(map, "oversubscription", network.oversubscription, read_number, 1.0);
-    read(map, "nodes_per_leaf", network.nodes_per_leaf, read_count, Range{});
-  }
+LinkException read_link_exception(const Value& value, Problems& problems) {
+  LinkException exception;
+  Problems own;
+  Map map(value, "link", value.where, own);
+  read_needed(map, "link", exception.link, read_text);
+  const Value* named = map.find("link");
+  exception.where = named == nullptr ? value.where : named->where;
+  const auto has = [&](std::string_view key) { return map.find(key) != nullptr; };
+  if (has("bandwidth")) read(map, "bandwidth", exception.bandwidth.emplace(), read_bandwidth);
+  if (has("latency")) read(map, "latency", exception.latency.emplace(), read_seconds);
+  if (has("efficiency")) read(map, "efficiency", exception.efficiency.emplace(), read_efficiency);
   map.finish();
-  return network;
+  for (Diagnostic& problem : own.take()) {
+    if (!exception.link.empty())
+      problem.message = fmt::format("link {}: {}", printable(exception.link), problem.message);
+    problems.add({std::move(problem)});
+  }
+  return exception;
+}
+
+// "4-7", or one number.
+void read_rank_range(const Value& value, std::vector<RankId>& ranks, Problems& problems) {
+  constexpr Range kRanks = {0, kMostDevices - 1};
+  const auto dash = value.kind == Kind::scalar ? value.text.find('-', 1) : std::string::npos;
+  if (dash == std::string::npos) {
+    if (const auto rank = read_count(value, problems, kRanks)) ranks.emplace_back(*rank);
+    return;
+  }
+  const auto first = parse_integer(value.text.substr(0, dash)),
+             last = parse_integer(value.text.substr(dash + 1));
+  if (!first || !last || *first < 0 || *last < *first || *last > kRanks.most)
+    return expected("a rank, or ranks such as 4-7", value, problems);
+  for (std::int64_t rank = *first; rank <= *last; ++rank)
+    ranks.emplace_back(rank);
+}
+
+// Reads the exceptions among the ranks; devices are found as the cluster's is.
+class RankReader {
+ public:
+  RankReader(const std::string& scenario_path, const ProfilePath& profiles, Problems& problems)
+      : scenario_path_(scenario_path), profiles_(profiles), problems_(problems) {}
+
+  RankException read_one(const Value& value) const {
+    RankException exception;
+    Map map(value, "ranks", value.where, problems_);
+    if (const Value* ranks = map.need("ranks")) {
+      exception.where = ranks->where;
+      if (ranks->kind != Kind::list) read_rank_range(*ranks, exception.ranks, problems_);
+      for (const Value& item : ranks->items)
+        read_rank_range(item, exception.ranks, problems_);
+    }
+    if (const Value* device = map.find("device")) {
+      exception.device = read_named_device(*device, scenario_path_, profiles_, problems_);
+      exception.device_where = device->where;
+    }
+    if (const Value* speed = map.find("speed")) {
+      exception.speed = read_number(*speed, problems_, 0);
+      exception.speed_where = speed->where;
+    }
+    map.finish();
+    return exception;
+  }
+
+ private:
+  const std::string& scenario_path_;
+  const ProfilePath& profiles_;
+  Problems& problems_;
+};
+
+// The items of a list, if the key is there.
+const std::vector<Value>& items_of(Map& map, std::string_view key) {
+  static const std::vector<Value> none;
+  const Value* value = map.find(key);
+  if (value == nullptr) return none;
+  if (value->kind != Kind::list) expected("a list", *value, map.problems());
+  return value->items;
 }
 
 }  // namespace
@@ -119,13 +197,19 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   read(map, "devices_per_node", spec.devices_per_node, read_count, Range{});
   if (const Value* network = map.find("network"))
     spec.network = read_network(*network, map.where("network"), problems);
-  if (const Value* link = map.find("interconnect")) {
-    spec.interconnect = read_link(*link, "interconnect", map.where("interconnect"), problems);
-  }
+  read_interconnect(map, spec);
+  read_nics(map, spec);
+  for (const Value& item : items_of(map, "links"))
+    spec.links.push_back(read_link_exception(item, problems));
+  const RankReader ranks(scenario_path, profiles, problems);
+  for (const Value& item : items_of(map, "ranks"))
+    spec.ranks.push_back(ranks.read_one(item));
   map.finish();
   if (!problems.empty()) return spec;
   const Result<Cluster> cluster = Cluster::build(spec);
-  if (!cluster) problems.add(map.where(), cluster.errors().front().message);
+  if (cluster) return spec;
+  for (const Diagnostic& error : cluster.errors())
+    problems.add(error.where.value_or(map.where()), error.message, error.notes);
   return spec;
 }
 

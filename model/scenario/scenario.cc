@@ -193,6 +193,11 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   }
   const Status priced = set_type(scenario.cluster.device, scenario.training.dtype);
   if (!priced) problems.add(place_in(root, "training", "dtype"), priced.errors().front().message);
+  for (RankException& exception : scenario.cluster.ranks) {
+    const Status typed =
+        exception.device ? set_type(*exception.device, scenario.training.dtype) : success();
+    if (!typed) problems.add(*exception.device_where, typed.errors().front().message);
+  }
   const Net net = *build_net(scenario.model);
   StrategyCheck check(scenario, net, place_in(root, "training", "batch"),
                       place_in(root, "cluster", "devices_per_node"), problems);

@@ -15,6 +15,11 @@ Training read_training(Map& scenario);
 // device: the profile that replaces the file's.
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
                          const ProfilePath& profiles, const std::optional<std::string>& device);
+// Parts of a cluster.
+NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problems);
+LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
+                   Problems& problems);
+std::optional<std::vector<EfficiencyPoint>> read_efficiency(const Value& value, Problems& problems);
 
 // Times of ops that the file states itself, instead of a model on a cluster.
 std::optional<StatedPrices> read_prices(Map& scenario);

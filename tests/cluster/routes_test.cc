@@ -35,6 +35,12 @@ struct Machine {
   ClusterSpec spec;
 };
 
+ClusterSpec torus_of_nodes(std::int64_t devices) {
+  ClusterSpec spec = testing::torus({3, 2, 2});
+  spec.devices_per_node = devices;
+  return spec;
+}
+
 std::vector<Machine> machines() {
   return {
       {"one_device", single_node(1)},
@@ -47,6 +53,11 @@ std::vector<Machine> machines() {
       {"last_leaf_is_part_full", with_interconnect(fat_tree(7, 3, 1, 2))},
       {"oversubscribed", with_interconnect(fat_tree(16, 4, 2, 2))},
       {"oversubscribed_unevenly", fat_tree(20, 5, 2)},
+      {"dragonfly", testing::example(NetworkKind::dragonfly)},
+      {"full_mesh", testing::example(NetworkKind::full_mesh)},
+      {"leaf_spine", testing::example(NetworkKind::leaf_spine)},
+      {"ring", testing::example(NetworkKind::ring)},
+      {"torus", with_interconnect(torus_of_nodes(2))},
   };
 }
 

@@ -1,4 +1,6 @@
 // Strategies against their closed forms.
+#include <algorithm>
+
 #include "tests/sim/simulations.h"
 
 namespace rehearse {
@@ -144,6 +146,48 @@ TEST(TransitionTime, IsThatOfTheBusiestLink) {
   EXPECT_NEAR(time({{0, 1}}), 1, 1e-6);
   EXPECT_NEAR(time({{0, 1}, {0, 2}}), 2, 1e-6);
   EXPECT_NEAR(time({{0, 1}, {1, 2}, {2, 0}}), 1, 1e-6);
+}
+
+class EveryNetwork : public ::testing::TestWithParam<NetworkKindRow> {};
+
+// Each rank sends a ring's chunks to the next one: no link of an example carries the messages of
+// more ranks than there are, none is faster than an interconnect, and no route is longer than 8.
+TEST_P(EveryNetwork, CarriesAnAllReduce) {
+  const ClusterSpec spec = testing::example(GetParam().kind);
+  const std::int64_t ranks = spec.nodes * spec.devices_per_node;
+  const Plan plan = plan_of(testing::data_parallel("ddp", Bytes::gib(1)), deep_mlp(1), ranks);
+  const sim::Outcome outcome = played(plan, spec, prices(plan, {}, {}));
+  const double bytes = 4 * (16 * 16 + 16 + 16 * 16 + 16);  // 544 parameters: 32 divides them
+  const auto n = static_cast<double>(ranks);
+  const double time = break_down(plan, outcome.timeline, 1).step_time.seconds();
+  EXPECT_GE(time, 2 * (n - 1) * bytes / n / testing::kNvlink.bandwidth.bytes_per_second());
+  const double slowest = testing::kCable.bandwidth.bytes_per_second() / 2;  // oversubscribed
+  const double hop = testing::kNvlink.latency.seconds();
+  EXPECT_LE(time, 2 * (n - 1) * (n * bytes / n / slowest + 8 * hop));
+  EXPECT_TRUE(std::any_of(outcome.link_bytes.begin(), outcome.link_bytes.end(),
+                          [](Bytes carried) { return carried > Bytes{}; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryNetwork, ::testing::ValuesIn(network_kinds()),
+                         [](const auto& row) {
+                           std::string name(to_string(row.param.kind));
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// A GB over a crossbar of 1 GB/s takes 1 s, and 4 s over a link of a quarter of that, either end.
+TEST(DegradedLink, IsTheTimeOfWhatCrossesIt) {
+  const auto time = [](const std::string& link, std::uint32_t from, std::uint32_t to) {
+    ClusterSpec spec = gpus(3, 1e9);
+    spec.links = {{link, BytesPerSecond::gigabytes_per_second(0.25), std::nullopt, std::nullopt}};
+    Transition transition;
+    transition.moves.push_back({RankId(from), RankId(to), {}, {}, Bytes::bytes(1'000'000'000)});
+    return sim::simulate(transition, testing::built(spec), spec.device.messaging)->seconds();
+  };
+  EXPECT_NEAR(time("node0->switch", 0, 1), 4, 1e-6);
+  EXPECT_NEAR(time("node0->switch", 1, 0), 1, 1e-6);
+  EXPECT_NEAR(time("node0--switch", 1, 0), 4, 1e-6);
+  EXPECT_NEAR(time("node2--switch", 1, 0), 1, 1e-6);
 }
 
 }  // namespace

@@ -156,8 +156,8 @@ class Distances {
     const auto over = [&](const LinkSpec& link) {
       slowest = std::max(slowest, link.latency + largest / link.bandwidth);
     };
-    if (has_interconnect()) over(*cluster_.interconnect);
-    if (has_network()) over(cluster_.network.link);
+    if (has_interconnect()) over(device_link(cluster_));
+    if (has_network()) over(*slowest_network_link(cluster_));
     return (cluster_.device.messaging.latency + slowest).seconds();
   }
 
@@ -191,9 +191,9 @@ class Distances {
   double all_reduce(const Mesh& mesh, ValueId value) const {
     const bool leaves = mesh.tensor > cluster_.devices_per_node && has_network();
     Path path{{}, std::nullopt};
-    if (leaves) path = {cluster_.network.link.latency, cluster_.network.link.bandwidth};
-    if (!leaves && has_interconnect())
-      path = {cluster_.interconnect->latency, cluster_.interconnect->bandwidth};
+    const auto along = [&](const LinkSpec& link) { path = {link.latency, link.bandwidth}; };
+    if (leaves) along(*slowest_network_link(cluster_));
+    if (!leaves && has_interconnect()) along(device_link(cluster_));
     const MessageCost cost = exchange_cost(cluster_.device, path, cluster_.devices_per_node);
     return ring_all_reduce_seconds(cost, static_cast<std::size_t>(mesh.tensor),
                                    size_of(net_, value, samples_, sizes_).bytes(), 1)
@@ -217,9 +217,20 @@ Net net_of_ranks(const Scenario& scenario, const ScenarioStrategy& strategy) {
   return *whole_net(frame);
 }
 
+// What a cluster may be described to have before prices know it: refused, not priced wrongly.
+Status check_priced(const ClusterSpec& cluster) {
+  if (!is_uniform(cluster))
+    return error("ranks of different devices or speeds ('cluster.ranks') have no prices yet");
+  if (has_efficiency_curve(cluster))
+    return error("links whose 'efficiency' depends on the message are not simulated yet");
+  return success();
+}
+
 Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   if (scenario.prices) return stated_plan(*scenario.prices, strategy);
   const ClusterSpec& cluster = scenario.cluster;
+  const Status priced = check_priced(cluster);
+  if (!priced) return priced.errors();
   const StrategySpec& spec = strategy.spec;
   const auto samples = micro_batch_samples(spec, strategy.mesh, scenario.training.batch);
   if (!samples) return samples.errors();

@@ -5,15 +5,15 @@
 namespace rehearse::networks {
 namespace {
 
-Status wire(const NetworkSpec&, const std::vector<VertexId>& nodes, Wiring&) {
-  if (nodes.size() == 1) return success();
-  return error(fmt::format("{} nodes need a network", nodes.size()));
+Status wire(const NetworkSpec&, const Ports& ports, Wiring&) {
+  if (ports.size() == 1) return success();
+  return error(fmt::format("{} nodes need a network", ports.size()));
 }
 
 }  // namespace
 
 Network none() {
-  return {{NetworkKind::none, "no network: one node"}, wire};
+  return {{NetworkKind::none, "no network: one node", {}}, wire};
 }
 
 }  // namespace rehearse::networks

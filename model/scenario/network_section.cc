@@ -1,0 +1,267 @@
+// The part of a cluster that stands between its nodes.
+#include <algorithm>
+#include <utility>
+
+#include "model/base/text.h"
+#include "model/scenario/sections.h"
+
+namespace rehearse::yaml {
+namespace {
+
+const Value* list_of(Map& map, std::string_view key, std::string_view what, bool is_needed) {
+  const Value* value = is_needed ? map.need(key) : map.find(key);
+  if (value == nullptr || value->kind == Kind::list) return value;
+  expected(what, *value, map.problems());
+  return nullptr;
+}
+
+std::optional<EfficiencyPoint> read_efficiency_point(const Value& value, Problems& problems) {
+  if (value.kind != Kind::list || value.items.size() != 2) {
+    expected("a size and the share of the bandwidth that it reaches, such as [64 KiB, 0.3]", value,
+             problems);
+    return std::nullopt;
+  }
+  const auto size = read_bytes(value.items[0], problems);
+  const auto share = read_number(value.items[1], problems, 0);
+  if (!size || !share) return std::nullopt;
+  if (*size <= Bytes{}) problems.add(value.items[0].where, "a message of no bytes has no rate");
+  if (*share <= 0 || *share > 1)
+    problems.add(value.items[1].where, fmt::format("a share of the bandwidth is above 0 and at "
+                                                   "most 1, got '{}'",
+                                                   value.items[1].text));
+  return EfficiencyPoint{*size, *share};
+}
+
+// A link's keys; those that are missing stay as they are if it has them already.
+void read_link_keys(Map& map, LinkSpec& link, bool has_defaults) {
+  const auto key = [&](std::string_view name, auto& into, auto read_value) {
+    has_defaults ? read(map, name, into, read_value) : read_needed(map, name, into, read_value);
+  };
+  key("bandwidth", link.bandwidth, read_bandwidth);
+  key("latency", link.latency, read_seconds);
+  read(map, "efficiency", link.efficiency, read_efficiency);
+}
+
+std::optional<LinkSpec> read_back(Map& map, const LinkSpec& there) {
+  bool is_duplex = true;
+  read(map, "duplex", is_duplex, read_yes_no);
+  const Value* value = map.find("back");
+  if (!is_duplex && value != nullptr)
+    map.problems().add(map.where("back"), "'duplex: false' is a link that has no way back");
+  if (!is_duplex) return std::nullopt;
+  LinkSpec back = there;
+  if (value == nullptr) return back;
+  Map keys(*value, "back", map.where("back"), map.problems());
+  read_link_keys(keys, back, true);
+  keys.finish();
+  return back;
+}
+
+SourceSpan value_where(Map& map, std::string_view key) {
+  const Value* value = map.find(key);
+  return value == nullptr ? map.where() : value->where;
+}
+
+// Whatever is wrong with the numbers of a link is said with both of its ends.
+CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& defaults,
+                            Problems& problems) {
+  CustomLink link;
+  Problems own;
+  Map map(value, "link", value.where, own);
+  read_needed(map, "from", link.from, read_name);
+  read_needed(map, "to", link.to, read_name);
+  link.where = value.where;
+  link.from_where = value_where(map, "from");
+  link.to_where = value_where(map, "to");
+  if (defaults) link.link = *defaults;
+  read_link_keys(map, link.link, defaults.has_value());
+  link.back = read_back(map, link.link);
+  map.finish();
+  for (Diagnostic& problem : own.take()) {
+    if (!link.from.empty() && !link.to.empty())
+      problem.message = fmt::format("link {}->{}: {}", link.from, link.to, problem.message);
+    problems.add({std::move(problem)});
+  }
+  return link;
+}
+
+void read_names(const Value& list, std::vector<std::string>& names, Problems& problems) {
+  for (const Value& item : list.items) {
+    if (auto name = read_name(item, problems)) names.push_back(*std::move(name));
+  }
+}
+
+StaticRoute read_route(const Value& value, Problems& problems) {
+  StaticRoute route;
+  Map map(value, "route", value.where, problems);
+  read_needed(map, "from", route.from, read_name);
+  read_needed(map, "to", route.to, read_name);
+  route.where = value.where;
+  route.names_where.push_back(value_where(map, "from"));
+  if (const Value* via = list_of(map, "via", "a list of vertices", true)) {
+    read_names(*via, route.via, problems);
+    for (const Value& item : via->items)
+      route.names_where.push_back(item.where);
+  }
+  route.names_where.push_back(value_where(map, "to"));
+  map.finish();
+  return route;
+}
+
+std::optional<Routing> read_routing_kind(const Value& value, Problems& problems) {
+  return read_enum<Routing>(value, "routing", {Routing::ecmp, Routing::shortest}, problems);
+}
+
+void read_routing(Map& network, NetworkSpec& spec) {
+  const Value* value = network.find("routing");
+  if (value == nullptr) return;
+  if (value->kind != Kind::map) return read(network, "routing", spec.routing, read_routing_kind);
+  Map map(*value, "routing", network.where("routing"), network.problems());
+  spec.routing = Routing::ecmp;  // so that a misspelt kind does not make the seed wrong, too
+  read_needed(map, "kind", spec.routing, read_routing_kind);
+  std::int64_t seed = 0;
+  if (spec.routing == Routing::ecmp) read(map, "seed", seed, read_count, Range{0});
+  spec.seed = static_cast<std::uint64_t>(seed);
+  map.finish();
+}
+
+// ---- keys of kinds of networks -----------------------------------------------------------------
+
+void read_link_of_network(Map& map, std::string_view key, NetworkSpec& spec) {
+  // Links of a list may have all that they need themselves.
+  const bool is_default = spec.kind == NetworkKind::custom;
+  const Value* value = is_default ? map.find(key) : map.need(key);
+  if (value != nullptr)
+    spec.link = read_link(*value, std::string(key), map.where(key), map.problems());
+}
+
+template <std::optional<LinkSpec> NetworkSpec::*member>
+void read_other_link(Map& map, std::string_view key, NetworkSpec& spec) {
+  if (const Value* value = map.find(key))
+    spec.*member = read_link(*value, std::string(key), map.where(key), map.problems());
+}
+
+template <std::int64_t NetworkSpec::*member>
+void read_needed_count(Map& map, std::string_view key, NetworkSpec& spec) {
+  read_needed(map, key, spec.*member, read_count, Range{});
+}
+
+void read_oversubscription(Map& map, std::string_view key, NetworkSpec& spec) {
+  read(map, key, spec.oversubscription, read_number, 1.0);
+}
+
+void read_nodes_per_leaf(Map& map, std::string_view key, NetworkSpec& spec) {
+  read(map, key, spec.nodes_per_leaf, read_count, Range{});
+}
+
+void read_dims(Map& map, std::string_view key, NetworkSpec& spec) {
+  const Value* list = list_of(map, key, "a list of numbers such as [4, 4, 2]", true);
+  if (list == nullptr) return;
+  for (const Value& item : list->items) {
+    if (const auto dim = read_count(item, map.problems(), Range{})) spec.dims.push_back(*dim);
+  }
+}
+
+void read_switches(Map& map, std::string_view key, NetworkSpec& spec) {
+  if (const Value* list = list_of(map, key, "a list of names", false))
+    read_names(*list, spec.switches, map.problems());
+}
+
+void read_custom_links(Map& map, std::string_view key, NetworkSpec& spec) {
+  const Value* list = list_of(map, key, "a list of links", true);
+  if (list == nullptr) return;
+  const auto defaults = map.find("link") == nullptr ? std::nullopt : std::optional(spec.link);
+  for (const Value& item : list->items)
+    spec.links.push_back(read_custom_link(item, defaults, map.problems()));
+}
+
+void read_nodes_forward(Map& map, std::string_view key, NetworkSpec& spec) {
+  read(map, key, spec.nodes_forward, read_yes_no);
+}
+
+struct NetworkKey {
+  std::string_view key;
+  void (*read)(Map&, std::string_view, NetworkSpec&);
+};
+
+// All that a row of network_kinds() may name, in the order in which they are read.
+constexpr NetworkKey kNetworkKeys[] = {
+    {"link", read_link_of_network},
+    {"oversubscription", read_oversubscription},
+    {"nodes_per_leaf", read_nodes_per_leaf},
+    {"spines", read_needed_count<&NetworkSpec::spines>},
+    {"uplink", read_other_link<&NetworkSpec::uplink>},
+    {"routers_per_group", read_needed_count<&NetworkSpec::routers_per_group>},
+    {"nodes_per_router", read_needed_count<&NetworkSpec::nodes_per_router>},
+    {"global_links", read_needed_count<&NetworkSpec::global_links>},
+    {"local", read_other_link<&NetworkSpec::local>},
+    {"global", read_other_link<&NetworkSpec::global>},
+    {"dims", read_dims},
+    {"switches", read_switches},
+    {"links", read_custom_links},
+    {"nodes_forward", read_nodes_forward},
+};
+
+std::optional<NetworkKind> read_network_kind(const Value& value, Problems& problems) {
+  std::vector<NetworkKind> kinds;
+  for (const NetworkKindRow& row : network_kinds())
+    kinds.push_back(row.kind);
+  return read_enum(value, "network kind", kinds, problems);
+}
+
+const NetworkKindRow& row_of(NetworkKind kind) {
+  const auto& rows = network_kinds();
+  return *std::find_if(rows.begin(), rows.end(),
+                       [&](const NetworkKindRow& row) { return row.kind == kind; });
+}
+
+}  // namespace
+
+std::optional<std::vector<EfficiencyPoint>> read_efficiency(const Value& value,
+                                                            Problems& problems) {
+  if (value.kind != Kind::list) {
+    expected("a list of sizes and shares such as [[64 KiB, 0.3], [1 MiB, 1]]", value, problems);
+    return std::nullopt;
+  }
+  std::vector<EfficiencyPoint> curve;
+  for (const Value& item : value.items) {
+    const auto point = read_efficiency_point(item, problems);
+    if (!point) continue;
+    if (!curve.empty() && point->size <= curve.back().size)
+      problems.add(item.where, fmt::format("sizes grow from point to point, but '{}' follows '{}'",
+                                           item.items[0].text, human(curve.back().size)));
+    curve.push_back(*point);
+  }
+  return curve;
+}
+
+LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
+                   Problems& problems) {
+  LinkSpec link;
+  Map map(value, name, std::move(where), problems);
+  read_link_keys(map, link, false);
+  map.finish();
+  return link;
+}
+
+NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problems) {
+  NetworkSpec network;
+  Map map(value, "network", std::move(where), problems);
+  read_needed(map, "kind", network.kind, read_network_kind);
+  const auto& takes = row_of(network.kind).keys;
+  for (const auto& [key, read_key] : kNetworkKeys) {
+    if (std::find(takes.begin(), takes.end(), key) != takes.end()) read_key(map, key, network);
+  }
+  read_routing(map, network);
+  if (const Value* routes = list_of(map, "routes", "a list of routes", false)) {
+    for (const Value& item : routes->items)
+      network.routes.push_back(read_route(item, problems));
+  }
+  map.finish();
+  for (const Entry& entry : value.entries)
+    network.places.emplace(entry.key,
+                           entry.value.kind == Kind::scalar ? entry.value.where : entry.key_where);
+  return network;
+}
+
+}  // namespace rehearse::yaml
