@@ -7,6 +7,7 @@ namespace rehearse::cli {
 
 Command assignment_command();
 Command calibrate_command();
+Command cluster_command();
 Command diff_command();
 Command plan_command();
 Command report_command();
