@@ -5,6 +5,7 @@
 #include <memory>
 #include <tuple>
 
+#include "cost/rank_kinds.h"
 #include "model/base/check.h"
 #include "model/plan/op_work.h"
 
@@ -91,19 +92,55 @@ OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, st
   return sum;
 }
 
-Prices make_prices(const Plan& plan, const Net& full, const Device& device) {
-  using Trained = std::pair<std::vector<bool>, std::optional<double>>;  // units, scale of branches
-  std::map<Trained, std::unique_ptr<NetPrices>> by_subnetwork;
-  Prices prices;
-  prices.messaging = device.messaging;
-  for (const RankProgram& program : plan.programs) {
-    auto& net = by_subnetwork[{program.subnetwork.holds, program.branch_scale_in_training}];
-    if (!net) net = std::make_unique<NetPrices>(net_of(plan, full, program), plan, device);
-    auto& ops = prices.ops.emplace_back();
+namespace {
+
+// Prices of programs on one device.
+class ProgramPrices {
+ public:
+  ProgramPrices(const Plan& plan, const Net& full, const Device& device)
+      : plan_(plan), full_(full), device_(device) {}
+
+  std::vector<OpPrice> of(const RankProgram& program) {
+    auto& net = by_subnetwork_[{program.subnetwork.holds, program.branch_scale_in_training}];
+    if (!net) net = std::make_unique<NetPrices>(net_of(plan_, full_, program), plan_, device_);
+    std::vector<OpPrice> ops;
     ops.reserve(program.ops.size());
     for (const Op& op : program.ops)
-      ops.push_back(price_op(plan, program, op, *net, device));
+      ops.push_back(price_op(plan_, program, op, *net, device_));
+    return ops;
   }
+
+ private:
+  using Trained = std::pair<std::vector<bool>, std::optional<double>>;  // units, scale of branches
+
+  const Plan& plan_;
+  const Net& full_;
+  const Device& device_;
+  std::map<Trained, std::unique_ptr<NetPrices>> by_subnetwork_;
+};
+
+}  // namespace
+
+Prices make_prices(const Plan& plan, const Net& full, const Device& device) {
+  ProgramPrices programs(plan, full, device);
+  Prices prices;
+  prices.messaging = device.messaging;
+  for (const RankProgram& program : plan.programs)
+    prices.ops.push_back(programs.of(program));
+  return prices;
+}
+
+Prices make_prices(const Plan& plan, const Net& full, const Cluster& cluster) {
+  RankKinds ranks = rank_kinds(plan, cluster);
+  std::map<std::size_t, ProgramPrices> by_device;
+  Prices prices;
+  prices.messaging = cluster.device().messaging;
+  for (const RankKind& kind : ranks.kinds) {
+    const auto [programs, is_new] =
+        by_device.try_emplace(kind.device, plan, full, cluster.numbered_device(kind.device));
+    prices.ops.push_back(programs->second.of(plan.programs[kind.program.index()]));
+  }
+  prices.rows = std::move(ranks.of_rank);
   return prices;
 }
 

@@ -1,6 +1,7 @@
 // Seconds and memory traffic of every compute op of a plan on a device.
 #pragma once
 
+#include "model/cluster/cluster.h"
 #include "model/cluster/device.h"
 #include "model/net/lowering.h"
 #include "model/net/net.h"
@@ -15,6 +16,8 @@ namespace rehearse {
 // model/plan/op_work.h says. full: the network of plan.model. Equal ranges of equal networks are
 // lowered once, so that a plan of 10^6 ops is priced in about a second.
 Prices make_prices(const Plan& plan, const Net& full, const Device& device);
+// Of ranks whose devices differ.
+Prices make_prices(const Plan& plan, const Net& full, const Cluster& cluster);
 
 // The price of the kernels of segments [begin, end).
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,

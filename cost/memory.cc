@@ -1,8 +1,10 @@
 #include "cost/memory.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
+#include "cost/rank_kinds.h"
 #include "model/base/check.h"
 #include "model/plan/layout.h"
 #include "model/plan/transition.h"
@@ -75,27 +77,57 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   return memory;
 }
 
-PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
-                     bool moves_state) {
-  PlanMemory memory;
-  for (const RankProgram& program : plan.programs) {
-    memory.programs.push_back(memory_of(program, device));
-    if (moves_state) memory.programs.back().carried = carried_by(program);
-  }
-  // A CPU's memory is its node's; a GPU's is its own.
-  const auto sharers =
-      static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
-  for (std::size_t first = 0; first < plan.ranks.size(); first += sharers) {
+namespace {
+
+RankMemory memory_of(const RankProgram& program, const Device& device, bool moves_state) {
+  RankMemory memory = memory_of(program, device);
+  if (moves_state) memory.carried = carried_by(program);
+  return memory;
+}
+
+// With kinds and ranks filled in. A CPU's memory is its node's; a GPU's is its own.
+void share_out(PlanMemory& memory, std::int64_t devices_per_node,
+               const std::function<const Device&(RankId)>& device_of) {
+  for (std::size_t first = 0; first < memory.ranks.size();) {
+    const Device& device = device_of(RankId(first));
+    const auto sharers =
+        static_cast<std::size_t>(device.kind == DeviceKind::cpu ? devices_per_node : 1);
     Bytes shared;
-    const std::size_t end = std::min(first + sharers, plan.ranks.size());
+    const std::size_t end = std::min(first + sharers, memory.ranks.size());
     for (std::size_t r = first; r < end; ++r) {
-      const Bytes peak = memory.programs[plan.ranks[r].program.index()].peak();
+      const Bytes peak = memory.of(RankId(r)).peak();
       memory.peak = std::max(memory.peak, peak);
       shared += peak;
     }
     memory.fits = memory.fits && shared <= device.memory;
     memory.spare.resize(end, (device.memory - shared) / static_cast<std::int64_t>(end - first));
+    first = end;
   }
+}
+
+}  // namespace
+
+PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
+                     bool moves_state) {
+  PlanMemory memory;
+  for (const RankProgram& program : plan.programs)
+    memory.kinds.push_back(memory_of(program, device, moves_state));
+  for (const RankBinding& rank : plan.ranks)
+    memory.ranks.push_back(rank.program.value());
+  share_out(memory, devices_per_node, [&](RankId) -> const Device& { return device; });
+  return memory;
+}
+
+PlanMemory memory_of(const Plan& plan, const Cluster& cluster, bool moves_state) {
+  PlanMemory memory;
+  RankKinds ranks = rank_kinds(plan, cluster);
+  for (const RankKind& kind : ranks.kinds) {
+    memory.kinds.push_back(memory_of(plan.programs[kind.program.index()],
+                                     cluster.numbered_device(kind.device), moves_state));
+  }
+  memory.ranks = std::move(ranks.of_rank);
+  share_out(memory, cluster.spec().devices_per_node,
+            [&](RankId rank) -> const Device& { return cluster.device(rank); });
   return memory;
 }
 

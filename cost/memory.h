@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "model/cluster/cluster.h"
 #include "model/cluster/device.h"
 #include "model/plan/plan.h"
 
@@ -24,16 +25,20 @@ struct RankMemory {
 RankMemory memory_of(const RankProgram& program, const Device& device);
 
 struct PlanMemory {
-  std::vector<RankMemory> programs;  // by program
+  std::vector<RankMemory> kinds;     // of the ranks there are
+  std::vector<std::uint32_t> ranks;  // by rank, an index of kinds
   Bytes peak;                        // of the worst rank
   // By rank: what its peak leaves of its device; of a CPU cluster, where ranks fill nodes in order,
   // its share of what all of them leave of their node. Negative: what it lacks.
   std::vector<Bytes> spare;
   bool fits = true;  // nobody lacks any
+  const RankMemory& of(RankId rank) const { return kinds[ranks[rank.index()]]; }
 };
 // moves_state: whether another plan follows, which does not keep every rank's state.
 PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
                      bool moves_state = false);
+// Of ranks whose devices differ.
+PlanMemory memory_of(const Plan& plan, const Cluster& cluster, bool moves_state = false);
 
 // Payload bytes of one rank and step, by op kind: what its sends and its collectives' steps hand to
 // the network, and what it receives.

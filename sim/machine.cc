@@ -23,11 +23,26 @@ double capacity_of(const Device& device, int busy) {
   return device.capacity[std::min(last, static_cast<std::size_t>(std::max(busy, 1) - 1))];
 }
 
+// What the caller says of the devices that have no exception, profiles of the others.
+std::vector<Messaging> messaging_of(const Cluster& cluster, const Messaging& messaging) {
+  std::vector<Messaging> by_number = {messaging};
+  for (const RankException& exception : cluster.spec().ranks)
+    by_number.push_back(exception.device ? exception.device->messaging : messaging);
+  return by_number;
+}
+
+bool slows_down(const Cluster& cluster) {
+  for (std::size_t r = 0; r < cluster.rank_count(); ++r) {
+    if (cluster.device(RankId(r)).overlap_slowdown > 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine)
     : cluster_(cluster),
-      messaging_(messaging),
+      messaging_(messaging_of(cluster, messaging)),
       engine_(engine),
       activities_of_rank_(cluster.rank_count(), 0),
       busy_ranks_of_node_(cluster.node_count(), 0),
@@ -36,37 +51,55 @@ Machine::Machine(const Cluster& cluster, const Messaging& messaging, Engine& eng
       link_bytes_(cluster.links().size()) {
   for (const Link& link : cluster.links())
     links_.push_back(shares_.add_resource(link.bandwidth.bytes_per_second()));
-  if (!is_cpu()) return;
-  const Device& device = cluster.device();
+  if (!is_cpu()) {
+    for (std::size_t r = 0; slows_down(cluster) && r < cluster.rank_count(); ++r)
+      engines_.push_back(shares_.add_resource(1));
+    return;
+  }
   for (std::size_t r = 0; r < cluster.rank_count(); ++r)
     threads_.push_back(shares_.add_resource(1));
   for (std::size_t n = 0; n < cluster.node_count(); ++n) {
-    if (!device.capacity.empty()) cores_.push_back(shares_.add_resource(capacity_of(device, 1)));
+    const Device& device = device_of_node(n);
+    cores_.push_back(device.capacity.empty()
+                         ? std::nullopt
+                         : std::optional(shares_.add_resource(capacity_of(device, 1))));
     memories_.push_back(shares_.add_resource(device.memory_bandwidth.bytes_per_second()));
   }
 }
 
+const Device& Machine::device_of_node(std::size_t node) const {
+  const auto per_node = static_cast<std::size_t>(cluster_.spec().devices_per_node);
+  return cluster_.device(RankId(node * per_node));
+}
+
 // ---- what runs ---------------------------------------------------------------------------------
 
-void Machine::compute(RankId rank, const OpPrice& price, Done done) {
+void Machine::compute(RankId rank, const OpPrice& price, double stretch, Done done) {
   if (price.seconds <= Seconds{}) return done();
-  if (!is_cpu()) return later(price.seconds, std::move(done));
+  stretch /= cluster_.speed(rank);
+  const Seconds seconds = price.seconds * stretch;
+  if (!is_cpu() && engines_.empty()) return later(seconds, std::move(done));
   uses_.clear();
+  if (!is_cpu()) {
+    uses_.push_back({engines_[rank.index()], 1});
+    begin(seconds.seconds(), 1, 1, {}, std::move(done));
+    return;
+  }
   use_thread(rank, 1);
-  const double traffic =
-      static_cast<double>(price.memory_traffic.bytes()) / price.seconds.seconds();
+  const double traffic = static_cast<double>(price.memory_traffic.bytes()) / seconds.seconds();
   if (traffic > 0) uses_.push_back({memories_[cluster_.node_of(rank).index()], traffic});
   Computing& computing = computing_[rank.index()];
   const auto finished = [&computing, done = std::move(done)] {
     computing.price = nullptr;
     done();
   };
-  computing = {begin(price.seconds.seconds(), 1, 1, {{rank}, 1}, finished), &price};
+  computing = {begin(seconds.seconds(), 1, 1, {{rank}, 1}, finished), &price, stretch};
 }
 
 void Machine::attend(RankId rank, Done done) {
   const Computing& computing = computing_[rank.index()];
-  const double wait = computing.price == nullptr ? 0 : mean_wait(*computing.price);
+  const double wait =
+      computing.price == nullptr ? 0 : mean_wait(*computing.price) * computing.stretch;
   if (wait <= 0) return done();
   Activity& activity = activities_[computing.flow.index()];
   bring_up_to_now(activity);
@@ -79,13 +112,14 @@ void Machine::attend(RankId rank, Done done) {
 }
 
 void Machine::reduce(RankId rank, Bytes bytes, Done done) {
-  thread_work(rank, messaging_.reduce_per_byte * static_cast<double>(bytes.bytes()),
+  thread_work(rank, messaging(rank).reduce_per_byte * static_cast<double>(bytes.bytes()),
               std::move(done));
 }
 
 // Time of a rank's own thread; on a GPU, where another engine does it, plain time.
 void Machine::thread_work(RankId rank, Seconds seconds, Done done) {
   if (seconds <= Seconds{}) return done();
+  seconds = seconds * (1 / cluster_.speed(rank));
   if (!is_cpu()) return later(seconds, std::move(done));
   uses_.clear();
   use_thread(rank, 1);
@@ -113,14 +147,14 @@ void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
   const std::uint32_t message = free_messages_.back();
   free_messages_.pop_back();
   messages_[message] = {from, to, bytes, &route(from, to), 2, std::move(done)};
-  thread_work(from, messaging_.per_message, [this, message] { prepared(message); });
-  thread_work(to, messaging_.per_message, [this, message] { prepared(message); });
+  thread_work(from, messaging(from).per_message, [this, message] { prepared(message); });
+  thread_work(to, messaging(to).per_message, [this, message] { prepared(message); });
 }
 
 void Machine::prepared(std::uint32_t slot) {
   Message& message = messages_[slot];
   if (--message.unprepared > 0) return;
-  Seconds latency = messaging_.latency;
+  Seconds latency = std::max(messaging(message.from).latency, messaging(message.to).latency);
   for (const LinkId link : *message.route) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
@@ -138,8 +172,10 @@ void Machine::carry(std::uint32_t slot) {
   uses_.clear();
   for (const LinkId link : *message.route)
     uses_.push_back({links_[link.index()], 1});
-  const double sending = messaging_.send_per_byte.seconds(),
-               receiving = messaging_.receive_per_byte.seconds();
+  const double sending =
+                   messaging(message.from).send_per_byte.seconds() / cluster_.speed(message.from),
+               receiving =
+                   messaging(message.to).receive_per_byte.seconds() / cluster_.speed(message.to);
   BusyRanks busy;
   double weight = 1;
   if (is_cpu()) {
@@ -147,10 +183,23 @@ void Machine::carry(std::uint32_t slot) {
     if (receiving > 0) use_thread(message.to, receiving), busy.add(message.to);
     // Shares of a thread are compared as shares of time.
     if (std::max(sending, receiving) > 0) weight = 1 / std::max(sending, receiving);
+  } else if (!engines_.empty()) {
+    busy.add(message.from), busy.add(message.to);
   }
   if (uses_.empty() || message.bytes == Bytes{}) return std::exchange(message.done, nullptr)();
-  begin(static_cast<double>(message.bytes.bytes()), weight, FairShare::kUnbounded, busy,
+  begin(static_cast<double>(message.bytes.bytes()), weight, reach(message), busy,
         std::move(message.done));
+}
+
+// The rate that a message of its size reaches on links that it has to itself.
+double Machine::reach(const Message& message) const {
+  double rate = FairShare::kUnbounded;
+  for (const LinkId id : *message.route) {
+    const Link& link = cluster_.links()[id.index()];
+    if (link.efficiency.empty()) continue;
+    rate = std::min(rate, link.bandwidth.bytes_per_second() * efficiency(link, message.bytes));
+  }
+  return rate;
 }
 
 // A rank's thread and its node's cores; two uses of one resource by one flow become one.
@@ -165,7 +214,7 @@ void Machine::use_thread(RankId rank, double amount) {
     }
   };
   add(threads_[rank.index()]);
-  if (!cores_.empty()) add(cores_[cluster_.node_of(rank).index()]);
+  if (const auto cores = cores_[cluster_.node_of(rank).index()]) add(*cores);
 }
 
 const Route& Machine::route(RankId from, RankId to) {
@@ -195,10 +244,15 @@ void Machine::set_busy(RankId rank, int change) {
   int& own = activities_of_rank_[rank.index()];
   const bool was = own > 0;
   own += change;
-  if (was == (own > 0) || cores_.empty()) return;
+  if (was == (own > 0)) return;
+  if (!is_cpu()) {
+    const double lost = own > 0 ? cluster_.device(rank).overlap_slowdown : 0;
+    return shares_.set_capacity(engines_[rank.index()], 1 - lost);
+  }
   const std::size_t node = cluster_.node_of(rank).index();
+  if (!cores_[node]) return;
   busy_ranks_of_node_[node] += change > 0 ? 1 : -1;
-  shares_.set_capacity(cores_[node], capacity_of(cluster_.device(), busy_ranks_of_node_[node]));
+  shares_.set_capacity(*cores_[node], capacity_of(device_of_node(node), busy_ranks_of_node_[node]));
 }
 
 void Machine::settle() {

@@ -31,8 +31,9 @@ class Machine {
 
   Machine(const Cluster& cluster, const Messaging& messaging, Engine& engine);
 
-  // An op on a rank's device that takes `price` if it has it to itself. The price outlives it.
-  void compute(RankId rank, const OpPrice& price, Done done);
+  // An op on a rank's device that takes `stretch` times its price if it has the device to itself
+  // and that runs at its profile's speed. The price outlives it.
+  void compute(RankId rank, const OpPrice& price, double stretch, Done done);
   // A message between two ranks that are both ready for it.
   void transfer(RankId from, RankId to, Bytes bytes, Done done);
   // Calls back when the rank's thread next looks after its messages: at once, or, where a CPU rank
@@ -75,6 +76,7 @@ class Machine {
   struct Computing {
     FlowId flow;
     const OpPrice* price = nullptr;  // null: none
+    double stretch = 1;              // of its kernels
   };
 
   // From the moment both ranks are ready for it until its bytes flow.
@@ -99,15 +101,20 @@ class Machine {
   void look(std::uint32_t slot);
   void end(std::uint32_t slot);
   void set_busy(RankId rank, int change);
+  const Messaging& messaging(RankId rank) const { return messaging_[cluster_.device_number(rank)]; }
+  const Device& device_of_node(std::size_t node) const;
+  double reach(const Message& message) const;
   void use_thread(RankId rank, double amount);
   const Route& route(RankId from, RankId to);
 
   const Cluster& cluster_;
-  const Messaging messaging_;
+  const std::vector<Messaging> messaging_;  // by number of device
   Engine& engine_;
   FairShare shares_;
-  std::vector<ResourceId> links_, threads_, cores_, memories_;
-  std::vector<Use> uses_;  // of the activity that begins
+  std::vector<ResourceId> links_, threads_, memories_;
+  std::vector<std::optional<ResourceId>> cores_;  // by node; none: as many as ranks
+  std::vector<ResourceId> engines_;  // of GPUs that slow down while they send or receive
+  std::vector<Use> uses_;            // of the activity that begins
   std::vector<int> activities_of_rank_, busy_ranks_of_node_;
   std::vector<Activity> activities_;  // by flow
   std::vector<Computing> computing_;  // by rank

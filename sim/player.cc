@@ -4,15 +4,17 @@
 
 #include "model/base/check.h"
 #include "model/plan/verify.h"
+#include "sim/jitter.h"
 
 namespace rehearse::sim {
 
-Player::Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine,
-               Machine& machine)
+Player::Player(const Plan& plan, const Prices& prices, const std::optional<Jitter>& jitter,
+               std::int64_t steps, Engine& engine, Machine& machine)
     : sent(plan.ranks.size()),
       received(plan.ranks.size()),
       plan_(plan),
       prices_(prices),
+      jitter_(jitter),
       steps_(steps),
       engine_(engine),
       machine_(machine),
@@ -95,8 +97,9 @@ void Player::start(RankId rank, OpId id) {
     case OpKind::optimizer_step:
     case OpKind::outer_gradient:
     case OpKind::outer_step: {
-      const std::size_t program = plan_.ranks[rank.index()].program.index();
-      return machine_.compute(rank, prices_.ops[program][id.index()],
+      const std::int64_t step = ranks_[rank.index()].step;
+      return machine_.compute(rank, price_of(prices_, plan_, rank, id),
+                              jitter_ ? stretch(*jitter_, rank, step, id) : 1,
                               [this, rank, id] { end(rank, id); });
     }
     case OpKind::send:

@@ -17,8 +17,9 @@ namespace rehearse::sim {
 
 class Player {
  public:
-  Player(const Plan& plan, const Prices& prices, std::int64_t steps, Engine& engine,
-         Machine& machine);
+  // jitter: of computing; none: every step takes what is priced.
+  Player(const Plan& plan, const Prices& prices, const std::optional<Jitter>& jitter,
+         std::int64_t steps, Engine& engine, Machine& machine);
 
   // Issues everything that can be issued at the beginning.
   void begin();
@@ -78,6 +79,7 @@ class Player {
 
   const Plan& plan_;
   const Prices& prices_;
+  const std::optional<Jitter> jitter_;
   const std::int64_t steps_;
   Engine& engine_;
   Machine& machine_;

@@ -28,7 +28,7 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   REHEARSE_CHECK(steps >= 1, "{} steps", steps);
   Engine engine;
   Machine machine(cluster, prices.messaging, engine);
-  Player player(plan, prices, steps, engine, machine);
+  Player player(plan, prices, cluster.spec().jitter, steps, engine, machine);
   try {
     player.begin();
     engine.run([&] { machine.settle(); });

@@ -108,6 +108,40 @@ Status check_speeds(const ClusterSpec& spec) {
   return success();
 }
 
+// A node's ranks share what a CPU has, and nothing is known of a cluster that is half of GPUs.
+Status check_devices(const ClusterSpec& spec, const std::vector<std::uint32_t>& by_rank) {
+  const auto wrong = [&](const RankException& exception, std::string message) {
+    const auto& where = exception.device_where ? exception.device_where : exception.where;
+    return where ? error_at(*where, std::move(message)) : error(std::move(message));
+  };
+  for (const RankException& exception : spec.ranks) {
+    if (!exception.device || exception.device->kind == spec.device.kind) continue;
+    return wrong(exception, fmt::format("{} is a {}, the other ranks' {} a {}: a cluster is all of "
+                                        "CPUs or all of GPUs",
+                                        exception.device->name, to_string(exception.device->kind),
+                                        spec.device.name, to_string(spec.device.kind)));
+  }
+  if (spec.device.kind != DeviceKind::cpu) return success();
+  const auto per_node = static_cast<std::size_t>(spec.devices_per_node);
+  for (std::size_t rank = 0; rank < by_rank.size(); ++rank) {
+    const std::size_t first = rank / per_node * per_node;
+    if (by_rank[rank] == by_rank[first]) continue;
+    return wrong(
+        spec.ranks[std::max(by_rank[rank], by_rank[first]) - 1],
+        fmt::format("ranks {} and {} share a node's CPU: they have one device", first, rank));
+  }
+  return success();
+}
+
+Status check_jitter(const std::optional<Jitter>& jitter) {
+  if (!jitter) return success();
+  for (const double deviation : {jitter->op, jitter->step}) {
+    if (!(deviation >= 0 && deviation <= 1))
+      return error(fmt::format("jitter: a deviation is from 0 to 1, got {:g}", deviation));
+  }
+  return jitter->steps > 0 ? success() : error("jitter: one step or more is played");
+}
+
 }  // namespace
 
 bool is_uniform(const ClusterSpec& spec) {
@@ -192,6 +226,10 @@ Result<Cluster> Cluster::build(const ClusterSpec& spec) {
   Cluster cluster(spec);
   auto devices = exceptions_by_rank(spec, &RankException::device, "device");
   if (!devices) return devices.errors();
+  const Status alike = check_devices(spec, *devices);
+  if (!alike) return alike.errors();
+  const Status bounded = check_jitter(spec.jitter);
+  if (!bounded) return bounded.errors();
   auto speeds = exceptions_by_rank(spec, &RankException::speed, "speed");
   if (!speeds) return speeds.errors();
   cluster.wiring_ = *wiring;
@@ -201,9 +239,12 @@ Result<Cluster> Cluster::build(const ClusterSpec& spec) {
   return cluster;
 }
 
-const Device& Cluster::device(RankId rank) const {
-  const auto exception = device_exceptions_.empty() ? 0 : device_exceptions_[rank.index()];
-  return exception == 0 ? spec_.device : *spec_.ranks[exception - 1].device;
+std::size_t Cluster::device_number(RankId rank) const {
+  return device_exceptions_.empty() ? 0 : device_exceptions_[rank.index()];
+}
+
+const Device& Cluster::numbered_device(std::size_t number) const {
+  return number == 0 ? spec_.device : *spec_.ranks[number - 1].device;
 }
 
 double Cluster::speed(RankId rank) const {

@@ -57,6 +57,16 @@ struct RankException {
   std::optional<SourceSpan> where = {}, device_where = {}, speed_where = {};
 };
 
+// How much a rank's computing varies from op to op and from step to step, by chance: every
+// compute op takes its time by two factors that are drawn for it, of mean 1 and these standard
+// deviations (log-normal). The same for the same seed.
+struct Jitter {
+  double op = 0;    // drawn for every op
+  double step = 0;  // drawn for every step of a rank: its ops are slow together
+  std::uint64_t seed = 1;
+  std::int64_t steps = 100;  // that are played
+};
+
 struct ClusterSpec {
   Device device;
   std::int64_t nodes = 1;
@@ -72,6 +82,7 @@ struct ClusterSpec {
   std::optional<NicSpec> nics;  // none: the network joins the nodes themselves
   std::vector<LinkException> links;
   std::vector<RankException> ranks;
+  std::optional<Jitter> jitter;
 };
 
 // Whether all ranks have one kind of device, and it runs at its profile's speed.
@@ -118,7 +129,10 @@ class Cluster {
   const ClusterSpec& spec() const { return spec_; }
   // Of every rank without an exception.
   const Device& device() const { return spec_.device; }
-  const Device& device(RankId rank) const;
+  const Device& device(RankId rank) const { return numbered_device(device_number(rank)); }
+  // Kinds of devices: 0 is that of ranks without an exception. Some numbers may be nobody's.
+  std::size_t device_number(RankId rank) const;
+  const Device& numbered_device(std::size_t number) const;
   // Work that the rank does in the time in which its device, by its profile, does 1.
   double speed(RankId rank) const;
   std::size_t rank_count() const { return rank_count_; }

@@ -64,6 +64,9 @@ struct Device {
   // own.
   std::vector<double> capacity;
   Bytes workspace;  // of libraries, per rank
+  // GPUs: the share of its speed that computing loses while a message of the rank's is under way,
+  // since copies and collectives' kernels take memory bandwidth and processors.
+  double overlap_slowdown = 0;
 };
 
 // Sets the rates for training in this type: those of convolutions, matrix products and attention

@@ -47,25 +47,44 @@ T lower_median(std::vector<T> values) {
   return *middle;
 }
 
+// When the steps after warm-up begin and end.
+std::vector<StepWindow> windows_of(const Timeline& timeline, std::int64_t warm_up) {
+  const std::int64_t first = std::max<std::int64_t>(warm_up, timeline.begin ? 0 : 1);
+  REHEARSE_CHECK(first < timeline.steps, "{} steps of warm-up, {} in all", warm_up, timeline.steps);
+  std::vector<Time> ends(static_cast<std::size_t>(timeline.steps));
+  for (const Span& span : timeline.spans) {
+    Time& end = ends[static_cast<std::size_t>(span.step)];
+    end = std::max(end, span.end);
+  }
+  std::vector<StepWindow> windows;
+  for (std::int64_t step = first; step < timeline.steps; ++step) {
+    const auto s = static_cast<std::size_t>(step);
+    windows.push_back({step, step == 0 ? *timeline.begin : ends[s - 1], ends[s]});
+  }
+  return windows;
+}
+
+StepWindow median_of(const std::vector<StepWindow>& windows) {
+  std::vector<std::pair<Time, std::size_t>> lengths;
+  for (std::size_t w = 0; w < windows.size(); ++w)
+    lengths.emplace_back(windows[w].end - windows[w].begin, w);
+  return windows[lower_median(lengths).second];
+}
+
 class BreakDown {
  public:
   BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up)
       : plan_(plan),
         timeline_(timeline),
-        first_(std::max<std::int64_t>(warm_up, timeline.begin ? 0 : 1)),
-        ends_(static_cast<std::size_t>(timeline.steps)) {
-    REHEARSE_CHECK(first_ < timeline.steps, "{} steps of warm-up, {} in all", warm_up,
-                   timeline.steps);
-    for (const Span& span : timeline.spans) {
-      Time& end = ends_[static_cast<std::size_t>(span.step)];
-      end = std::max(end, span.end);
-    }
-    choose_step();
-  }
+        steps_(windows_of(timeline, warm_up)),
+        first_(steps_.front().step),
+        window_(median_of(steps_)) {}
 
   Breakdown run() const {
     Breakdown result;
     result.step_time = (window_.end - window_.begin).seconds();
+    for (const StepWindow& step : steps_)
+      result.steps.push_back((step.end - step.begin).seconds());
     for (std::size_t r = 0; r < plan_.ranks.size(); ++r)
       result.ranks.push_back(time_of(RankId(r)));
     result.bubble_fraction = bubble();
@@ -74,21 +93,6 @@ class BreakDown {
   }
 
  private:
-  Time begin_of(std::int64_t step) const {
-    return step == 0 ? *timeline_.begin : ends_[static_cast<std::size_t>(step - 1)];
-  }
-  Time difference(std::int64_t step) const {
-    return ends_[static_cast<std::size_t>(step)] - begin_of(step);
-  }
-
-  void choose_step() {
-    std::vector<std::pair<Time, std::int64_t>> differences;
-    for (std::int64_t step = first_; step < timeline_.steps; ++step)
-      differences.emplace_back(difference(step), step);
-    step_ = lower_median(differences).second;
-    window_ = {begin_of(step_), ends_[static_cast<std::size_t>(step_)]};
-  }
-
   const Op& op_of(const Span& span) const {
     return program_of(plan_, span.rank).ops[span.op.index()];
   }
@@ -127,7 +131,7 @@ class BreakDown {
       const OpKind kind = op_of(span).kind;
       const bool updates = kind == OpKind::sum_squares || kind == OpKind::optimizer_step ||
                            kind == OpKind::outer_gradient || kind == OpKind::outer_step;
-      if (span.step != step_ || is_communication(kind) || updates) continue;
+      if (span.step != window_.step || is_communication(kind) || updates) continue;
       passes[span.rank].push_back({span.start, span.end});
     }
     for (auto& [rank, intervals] : passes) {
@@ -167,13 +171,16 @@ class BreakDown {
 
   const Plan& plan_;
   const Timeline& timeline_;
+  const std::vector<StepWindow> steps_;
   const std::int64_t first_;
-  std::vector<Time> ends_;  // by step
-  std::int64_t step_ = 1;   // of median length
-  Interval window_;
+  const StepWindow window_;  // of median length
 };
 
 }  // namespace
+
+StepWindow median_step(const Timeline& timeline, std::int64_t warm_up) {
+  return median_of(windows_of(timeline, warm_up));
+}
 
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up) {
   return BreakDown(plan, timeline, warm_up).run();

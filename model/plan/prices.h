@@ -21,9 +21,17 @@ struct OpPrice {
 };
 
 struct Prices {
-  // By program and op; zero for messages.
+  // By row and op; zero for messages. A row is of a program on a device.
   std::vector<std::vector<OpPrice>> ops;
+  // By rank, its row; empty: all devices are alike, and a program's number is that of its row.
+  std::vector<std::uint32_t> rows;
   Messaging messaging;
 };
+
+inline const OpPrice& price_of(const Prices& prices, const Plan& plan, RankId rank, OpId op) {
+  const std::size_t row =
+      prices.rows.empty() ? plan.ranks[rank.index()].program.index() : prices.rows[rank.index()];
+  return prices.ops[row][op.index()];
+}
 
 }  // namespace rehearse

@@ -29,6 +29,15 @@ struct Timeline {
   std::optional<Time> begin = std::nullopt;
 };
 
+// The step whose length is the median (of an even number of steps the shorter middle one), from the
+// end of the one before it to its own; steps before warm_up are left out, and the first where
+// nobody knows when it began (Timeline::begin). One or more must remain.
+struct StepWindow {
+  std::int64_t step = 0;
+  Time begin, end;
+};
+StepWindow median_step(const Timeline& timeline, std::int64_t warm_up);
+
 // What a rank's time went into; the three add up to the step time exactly.
 struct RankTime {
   Seconds compute, exposed_communication, idle;
@@ -36,6 +45,7 @@ struct RankTime {
 
 struct Breakdown {
   Seconds step_time;           // median difference of successive step ends, after warm-up
+  std::vector<Seconds> steps;  // each one's, after warm-up
   double bubble_fraction = 0;  // of the rank with the longest compute span; optimizer excluded
   std::vector<RankTime> ranks;
   // How long ops of a kind are under way (start to end) on a rank in one step: the median over
@@ -48,11 +58,10 @@ struct Breakdown {
   std::vector<KindTime> kinds;
 };
 
-// A step ends when its last rank has ended it. Steps before warm_up are left out, and the first
-// where nobody knows when it began (Timeline::begin); one or more must remain. The step of median
-// length (of an even number, the shorter middle one) stands for all where shares of a step's time
-// are given: a gap on its compute lane is exposed communication while a message or collective of
-// this rank is under way that every participant has issued, and idle otherwise.
+// A step ends when its last rank has ended it. The step of median length stands for all where
+// shares of a step's time are given: a gap on its compute lane is exposed communication while a
+// message or collective of this rank is under way that every participant has issued, and idle
+// otherwise.
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up);
 
 // The Chrome/Perfetto trace (JSON): one process per rank, one thread per lane; several timelines

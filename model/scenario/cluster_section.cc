@@ -169,6 +169,21 @@ class RankReader {
   Problems& problems_;
 };
 
+void read_jitter(Map& cluster, ClusterSpec& spec) {
+  const Value* value = cluster.find("jitter");
+  if (value == nullptr) return;
+  Jitter& jitter = spec.jitter.emplace();
+  Map map(*value, "jitter", cluster.where("jitter"), cluster.problems());
+  constexpr std::int64_t kMostSteps = 1'000'000, kLargestSeed = 1'000'000'000;
+  read(map, "op", jitter.op, read_number, 0.0);
+  read(map, "step", jitter.step, read_number, 0.0);
+  std::int64_t seed = 1;
+  read(map, "seed", seed, read_count, Range{0, kLargestSeed});
+  jitter.seed = static_cast<std::uint64_t>(seed);
+  read(map, "steps", jitter.steps, read_count, Range{1, kMostSteps});
+  map.finish();
+}
+
 // The items of a list, if the key is there.
 const std::vector<Value>& items_of(Map& map, std::string_view key) {
   static const std::vector<Value> none;
@@ -204,6 +219,7 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const RankReader ranks(scenario_path, profiles, problems);
   for (const Value& item : items_of(map, "ranks"))
     spec.ranks.push_back(ranks.read_one(item));
+  read_jitter(map, spec);
   map.finish();
   if (!problems.empty()) return spec;
   const Result<Cluster> cluster = Cluster::build(spec);

@@ -82,6 +82,12 @@ std::string kernels(const Device& device) {
   return text;
 }
 
+std::string overlap(const Device& device) {
+  return device.overlap_slowdown > 0
+             ? fmt::format("overlap_slowdown: {}\n", device.overlap_slowdown)
+             : "";
+}
+
 std::string launch(const Device& device) {
   return device.launch > Seconds{} ? fmt::format("launch: {}\n", text_of(device.launch)) : "";
 }
@@ -110,8 +116,8 @@ std::string print_device(const Device& device) {
          fmt::format("memory: {}\nmemory_bandwidth: {}\n", text_of(device.memory),
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
-         kernels(device) + launch(device) + messaging(device.messaging) + capacity(device) +
-         fmt::format("workspace: {}\n", text_of(device.workspace));
+         kernels(device) + launch(device) + overlap(device) + messaging(device.messaging) +
+         capacity(device) + fmt::format("workspace: {}\n", text_of(device.workspace));
 }
 
 }  // namespace rehearse

@@ -74,6 +74,11 @@ void read_capacity(Map& profile, Device& device) {
 void check(const Device& device, Map& profile) {
   Problems& problems = profile.problems();
   if (device.memory <= Bytes{}) problems.add(profile.where("memory"), "a device has memory");
+  if (!(device.overlap_slowdown < 1)) {
+    problems.add(profile.where("overlap_slowdown"),
+                 fmt::format("computing loses a share of its speed, from 0 to below 1, got {:g}",
+                             device.overlap_slowdown));
+  }
   for (const double capacity : device.capacity) {
     if (capacity <= 0) problems.add(profile.where("capacity"), "capacities have to be above 0");
   }
@@ -124,6 +129,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   read_messaging(map, device.messaging);
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
+  yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, 0.0);
   map.finish(kUnused);
   if (problems.empty()) check(device, map);
   if (!problems.empty()) return problems.take();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/cluster/machines.h"
 #include "tests/cost/devices.h"
 #include "tests/schedule/plans.h"
 
@@ -158,6 +159,31 @@ TEST(MakePrices, PricesAveragedWeightsAsCopies) {
   for (const OpKind kind : {OpKind::outer_gradient, OpKind::outer_step})
     EXPECT_NEAR(prices.ops[0][find_op(program, kind)].seconds.seconds(), 8 * n / 90e9 + 9e-6,
                 1e-15);
+}
+
+// Two of four ranks run the same program on a device of their own: each has the prices that a
+// cluster of its device gives.
+TEST(MakePrices, AreOfTheRanksOwnDevice) {
+  const auto [plan, net] = planned({"", testing::data_parallel(), testing::mlp(), 4});
+  ClusterSpec spec = testing::crossbar(4);
+  spec.device = simple_device();
+  Device other = simple_device();
+  for (KernelRate& rate : other.kernels)
+    rate.overhead = rate.overhead * 2;
+  spec.ranks = {{{RankId(1), RankId(3)}, other, {}}};
+  const Prices prices = make_prices(plan, net, Cluster::build(spec).value());
+  const Prices usual = make_prices(plan, net, spec.device), own = make_prices(plan, net, other);
+  EXPECT_EQ(prices.ops.size(), 2U);
+  for (std::size_t r = 0; r < 4; ++r) {
+    const RankId rank(r);
+    for (std::size_t op = 0; op < program_of(plan, rank).ops.size(); ++op) {
+      EXPECT_EQ(price_of(prices, plan, rank, OpId(op)).seconds,
+                price_of(r % 2 == 1 ? own : usual, plan, rank, OpId(op)).seconds);
+    }
+  }
+  const OpId forward(find_op(plan.programs[0], OpKind::forward));
+  EXPECT_LT(price_of(prices, plan, RankId(0), forward).seconds,
+            price_of(prices, plan, RankId(1), forward).seconds);
 }
 
 // Every op of every strategy costs what its range costs on its own, and messages cost nothing here.

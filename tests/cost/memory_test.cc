@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "model/plan/layout.h"
+#include "tests/cluster/machines.h"
 #include "tests/cost/devices.h"
 #include "tests/schedule/plans.h"
 
@@ -86,7 +87,7 @@ TEST(PlanMemory, FitsToTheByte) {
   Device device = simple_device();
   const PlanMemory memory = memory_of(plan, device, 4);
   Bytes all, worst;
-  for (const RankMemory& rank : memory.programs) {
+  for (const RankMemory& rank : memory.kinds) {
     all += rank.peak();
     worst = std::max(worst, rank.peak());
   }
@@ -102,6 +103,31 @@ TEST(PlanMemory, FitsToTheByte) {
   EXPECT_TRUE(fits(DeviceKind::cpu, worst, 1));
   EXPECT_TRUE(fits(DeviceKind::gpu, worst, 4));
   EXPECT_FALSE(fits(DeviceKind::gpu, worst - Bytes::bytes(1), 4));
+}
+
+// The third stage's device has a tenth of the memory and another workspace.
+TEST(PlanMemory, IsHeldAgainstTheRanksOwnDevice) {
+  const Plan plan =
+      testing::plan_of({"1f1b", testing::pipeline("1f1b", 4, 8), testing::resnet20(), 4}).value();
+  ClusterSpec spec = testing::crossbar(4);
+  spec.device = simple_device();
+  spec.device.kind = DeviceKind::gpu;
+  spec.device.memory = memory_of(plan, spec.device, 1).peak;
+  Device small = spec.device;
+  small.workspace = spec.device.workspace + Bytes::mib(1);
+  small.memory = spec.device.memory / 10;
+  spec.ranks = {{{RankId(2)}, small, {}}};
+  const PlanMemory memory = memory_of(plan, Cluster::build(spec).value());
+  const PlanMemory alike = memory_of(plan, spec.device, 1);
+  EXPECT_TRUE(alike.fits);
+  EXPECT_FALSE(memory.fits);
+  for (const std::size_t r : {0U, 1U, 3U}) {
+    EXPECT_EQ(memory.spare[r], alike.spare[r]);
+    EXPECT_EQ(memory.of(RankId(r)).peak(), alike.of(RankId(r)).peak());
+  }
+  const Bytes third = alike.of(RankId(2)).peak() + Bytes::mib(1);
+  EXPECT_EQ(memory.of(RankId(2)).peak(), third);
+  EXPECT_EQ(memory.spare[2], small.memory - third);
 }
 
 TEST(TrafficOf, IsConserved) {

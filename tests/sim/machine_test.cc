@@ -28,7 +28,7 @@ class MachineTest : public ::testing::Test {
     engine_.schedule(Time::from(seconds(time)), std::move(action));
   }
   void compute(int rank, const OpPrice& price, double& when) {
-    machine_->compute(RankId(rank), price, note(when));
+    machine_->compute(RankId(rank), price, 1, note(when));
   }
   void transfer(int from, int to, std::int64_t bytes, double& when) {
     machine_->transfer(RankId(from), RankId(to), Bytes::bytes(bytes), note(when));
@@ -216,6 +216,76 @@ TEST_F(MachineTest, CountsTheBytesOfEveryLink) {
   for (const Bytes bytes : machine_->link_bytes())
     sum += bytes.bytes();
   EXPECT_EQ(sum, 220) << "two links each";
+}
+
+// A rank at half its device's speed takes twice as long; at twice it, half.
+TEST_F(MachineTest, SpeedsAreOfTheRank) {
+  ClusterSpec spec = gpus(3);
+  spec.ranks = {{{RankId(1)}, {}, 0.5}, {{RankId(2)}, {}, 2}};
+  use(spec);
+  const OpPrice one = price(1);
+  double usual = 0, slow = 0, quick = 0;
+  compute(0, one, usual), compute(1, one, slow), compute(2, one, quick);
+  run();
+  EXPECT_NEAR(usual, 1, kTick);
+  EXPECT_NEAR(slow, 2, kTick);
+  EXPECT_NEAR(quick, 0.5, kTick);
+}
+
+// Two ranks of one core: alone each would take 1 s and 2 s of it. Both have half a core until the
+// first has done its second of work, at 2 s; the second has done 1 s of its 2 then and has the core
+// alone.
+TEST_F(MachineTest, SpeedsAreOfTheRankWhereRanksShareCores) {
+  ClusterSpec spec = cpu_node(2, {1});
+  spec.ranks = {{{RankId(1)}, {}, 0.5}};
+  use(spec);
+  const OpPrice one = price(1);
+  double usual = 0, slow = 0;
+  compute(0, one, usual), compute(1, one, slow);
+  run();
+  EXPECT_NEAR(usual, 2, kTick);
+  EXPECT_NEAR(slow, 3, kTick);
+}
+
+// Computing loses a quarter of its speed while a message of the rank's is under way: 1 GB at 1 GB/s
+// for the first second. What is left of 2 s of work is 2 - 0.75, so it ends at 2.25 s; the third
+// rank has no message.
+TEST_F(MachineTest, MessagesSlowComputingDown) {
+  ClusterSpec spec = gpus(3);
+  spec.device.overlap_slowdown = 0.25;
+  use(spec);
+  const OpPrice two = price(2);
+  double sender = 0, receiver = 0, other = 0, arrived = 0;
+  compute(0, two, sender), compute(1, two, receiver), compute(2, two, other);
+  transfer(0, 1, 1'000'000'000, arrived);
+  run();
+  EXPECT_NEAR(arrived, 1, kTick);
+  EXPECT_NEAR(sender, 2.25, kTick);
+  EXPECT_NEAR(receiver, 2.25, kTick);
+  EXPECT_NEAR(other, 2, kTick);
+}
+
+// A message of 1 MB reaches half of the bandwidth alone, and the other half is left to another; one
+// of 4 MB all of it. In between: half way in the logarithm, so three quarters with 2 MB.
+TEST_F(MachineTest, SmallMessagesReachAShareOfTheBandwidth) {
+  ClusterSpec spec = gpus(3, 1e9);
+  spec.network.link.efficiency = {{Bytes::bytes(1'000'000), 0.5}, {Bytes::bytes(4'000'000), 1}};
+  for (const auto& [bytes, time] :
+       {std::pair(500'000, 1e-3), {1'000'000, 2e-3}, {2'000'000, 2e-3 / 0.75}, {8'000'000, 8e-3}}) {
+    use(spec);
+    double arrived = 0;
+    const double begin = engine_.now().seconds().seconds();
+    transfer(0, 1, bytes, arrived);
+    run();
+    EXPECT_NEAR(arrived - begin, time, 1e-9 * time) << bytes;
+  }
+  use(spec);
+  double first = 0, second = 0;
+  const double begin = engine_.now().seconds().seconds();
+  transfer(0, 1, 1'000'000, first), transfer(2, 1, 1'000'000, second);
+  run();
+  EXPECT_NEAR(first - begin, 2e-3, 1e-9) << "two halves of one link";
+  EXPECT_NEAR(second - begin, 2e-3, 1e-9);
 }
 
 }  // namespace

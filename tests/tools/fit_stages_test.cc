@@ -28,7 +28,9 @@ class Cuts {
     device_.memory = memory;
     const BlockMemory blocks = block_memory(net_, strategy_.recomputation, samples_, training_,
                                             strategy_.sharding, data());
-    return fit_stages([&](const auto& cut) { return build(cut); }, blocks, device_, 1).value();
+    return fit_stages([&](const auto& cut) { return build(cut); }, blocks,
+                      [&](const Plan& plan) { return memory_of(plan, device_, 1); })
+        .value();
   }
   Bytes peak(const Plan& plan) const { return memory_of(plan, device_, 1).peak; }
   StageCut cut(const Plan& plan) const { return cut_of(plan, net_); }

@@ -64,8 +64,8 @@ StageLimit limit_of(const Plan& plan, const StageCut& cut, const BlockMemory& bl
 
 }  // namespace
 
-Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks, const Device& device,
-                        std::int64_t devices_per_node) {
+Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
+                        const MemoryOfPlan& memory_of_plan) {
   Result<Plan> first = build(std::nullopt);
   if (!first || first->stage_costs.forward.empty()) return first;  // nothing is cut
   const Net net = *whole_net(*first);
@@ -74,7 +74,7 @@ Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks, const 
   std::optional<Plan> other;
   for (int k = 0; k < kMostCuts; ++k) {
     const Plan& plan = other ? *other : *first;
-    const PlanMemory memory = memory_of(plan, device, devices_per_node);
+    const PlanMemory memory = memory_of_plan(plan);
     if (memory.fits) return other ? Result<Plan>(std::move(*other)) : std::move(first);
     const StageCut cut = cut_of(plan, net);
     tried.insert(cut);

@@ -13,12 +13,14 @@ namespace rehearse {
 
 // Builds the plan with its stages cut there; none: where the costs are cut most evenly.
 using BuildCut = std::function<Result<Plan>(const std::optional<StageCut>&)>;
+// What the ranks of a plan take of their devices.
+using MemoryOfPlan = std::function<PlanMemory(const Plan&)>;
 
 // The plan whose stages are cut most evenly if it fits, or else the most even one found that does.
-// What fits is what memory_of() finds when the plan has been built; from one plan to the next
+// What fits is found when the plan has been built; from one plan to the next
 // stages are cut by what blocks are expected to add to it. Where none is found the first plan
 // shows by how much it misses.
-Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks, const Device& device,
-                        std::int64_t devices_per_node);
+Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
+                        const MemoryOfPlan& memory_of_plan);
 
 }  // namespace rehearse

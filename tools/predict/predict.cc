@@ -19,16 +19,15 @@
 namespace rehearse {
 namespace {
 
-void add_memory(StrategySummary& summary, const Plan& plan, const PlanMemory& memory) {
+void add_memory(StrategySummary& summary, const PlanMemory& memory) {
   const RankMemory* worst = nullptr;
   for (RankSummary& rank : summary.ranks) {
-    const RankMemory& own =
-        memory.programs[plan.ranks[static_cast<std::size_t>(rank.rank)].program.index()];
+    const RankMemory& own = memory.of(RankId(rank.rank));
     rank.memory = {own.peak(), own.arena, own.arena_live};
     if (worst == nullptr || own.peak() > worst->peak()) worst = &own;
   }
   summary.largest.emplace();
-  for (const RankMemory& own : memory.programs) {
+  for (const RankMemory& own : memory.kinds) {
     LargestSummary& largest = *summary.largest;
     largest.state = std::max(largest.state, own.parameters + own.gradients + own.optimizer_state);
     largest.activations = std::max(largest.activations, own.activations);
@@ -56,11 +55,16 @@ void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluste
   }
 }
 
-std::optional<double> mfu(const Plan& plan, const Net& net, const Device& device, Seconds step) {
-  const auto peak = device.peak.find(plan.training.dtype);
-  if (peak == device.peak.end()) return std::nullopt;
-  const double ranks = static_cast<double>(plan.ranks.size());
-  return (model_flops(plan, net) / (peak->second * ranks)) / step;
+std::optional<double> mfu(const Plan& plan, const Net& net, const Cluster& cluster, Seconds step) {
+  FlopsPerSecond peak;
+  for (std::size_t r = 0; r < cluster.rank_count(); ++r) {
+    const Device& device = cluster.device(RankId(r));
+    const auto own = device.peak.find(plan.training.dtype);
+    if (own == device.peak.end()) return std::nullopt;
+    peak =
+        FlopsPerSecond::flops_per_second(peak.flops_per_second() + own->second.flops_per_second());
+  }
+  return (model_flops(plan, net) / peak) / step;
 }
 
 // Simulated time is counted in picoseconds and ends after 106 days; contention may stretch what is
@@ -217,20 +221,9 @@ Net net_of_ranks(const Scenario& scenario, const ScenarioStrategy& strategy) {
   return *whole_net(frame);
 }
 
-// What a cluster may be described to have before prices know it: refused, not priced wrongly.
-Status check_priced(const ClusterSpec& cluster) {
-  if (!is_uniform(cluster))
-    return error("ranks of different devices or speeds ('cluster.ranks') have no prices yet");
-  if (has_efficiency_curve(cluster))
-    return error("links whose 'efficiency' depends on the message are not simulated yet");
-  return success();
-}
-
 Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   if (scenario.prices) return stated_plan(*scenario.prices, strategy);
   const ClusterSpec& cluster = scenario.cluster;
-  const Status priced = check_priced(cluster);
-  if (!priced) return priced.errors();
   const StrategySpec& spec = strategy.spec;
   const auto samples = micro_batch_samples(spec, strategy.mesh, scenario.training.batch);
   if (!samples) return samples.errors();
@@ -256,7 +249,10 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   const BlockMemory blocks =
       block_memory(net, spec.recomputation, *samples, scenario.training, spec.sharding,
                    strategy.mesh.data * strategy.mesh.workers, spec.outer);
-  return fit_stages(build_cut, blocks, cluster.device, cluster.devices_per_node);
+  const Result<Cluster> machines = Cluster::build(cluster);
+  if (!machines) return machines.errors();
+  return fit_stages(build_cut, blocks,
+                    [&](const Plan& plan) { return memory_of(plan, *machines); });
 }
 
 // Mean over the replicas of what they execute.
@@ -313,7 +309,7 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
 
 Prices prices_of(const Scenario& scenario, const Plan& plan) {
   if (scenario.prices) return stated_prices(*scenario.prices, plan);
-  return make_prices(plan, *whole_net(plan), scenario.cluster.device);
+  return make_prices(plan, *whole_net(plan), Cluster::build(scenario.cluster).value());
 }
 
 namespace {
@@ -325,21 +321,23 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   const Net net = *whole_net(*plan);
   const ClusterSpec machines =
       scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster;
-  const Device& device = machines.device;
   const Result<Cluster> cluster = Cluster::build(machines);
   if (!cluster) return cluster.errors();
   const Prices prices = prices_of(scenario, *plan);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
-  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, kSimulatedSteps);
+  const std::int64_t steps = machines.jitter ? kWarmUp + machines.jitter->steps : kSimulatedSteps;
+  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, steps);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
+  if (machines.jitter)
+    summary.step_times = step_times_of(break_down(*plan, outcome->timeline, kWarmUp).steps);
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
-    summary.mfu = mfu(*plan, net, device, summary.step_time);
-    add_memory(summary, *plan, memory_of(*plan, device, machines.devices_per_node, redraws));
+    summary.mfu = mfu(*plan, net, *cluster, summary.step_time);
+    add_memory(summary, memory_of(*plan, *cluster, redraws));
     add_bytes(summary, *plan, *cluster, *outcome);
   }
   return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};

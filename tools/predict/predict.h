@@ -30,7 +30,7 @@ Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy)
 Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
                                        const std::optional<std::string>& name);
 
-// What the plan's ops take on the scenario's device, or what the scenario states.
+// What the plan's ops take on the scenario's devices, or what the scenario states.
 Prices prices_of(const Scenario& scenario, const Plan& plan);
 
 // With local steps the plan and the timeline are those of the step that synchronises, the summary's

@@ -20,6 +20,7 @@ class Period {
     mean.plan_hash = local_.plan_hash;
     mean.local_steps = {steps_, local_.step_time, last_.step_time};
     mean.step_time = of(local_.step_time, last_.step_time);
+    mean.step_times.reset();  // of one kind of step only
     const double faster = last_.step_time / mean.step_time;
     mean.samples_per_s *= faster;
     if (mean.tokens_per_s) *mean.tokens_per_s *= faster;

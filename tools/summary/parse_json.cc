@@ -182,6 +182,11 @@ StrategySummary strategy_of(const Node& n) {
     const Node it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
   }
+  if (n.has("step_times")) {
+    const Node it = n.at("step_times");
+    s.step_times = {it.at("steps").count(), it.at("mean_s").seconds(), it.at("p50_s").seconds(),
+                    it.at("p99_s").seconds()};
+  }
   if (n.has("local_steps")) {
     const Node it = n.at("local_steps");
     s.local_steps = {it.at("steps").count(), it.at("local_step_time_s").seconds(),

@@ -118,6 +118,12 @@ Json json_of(const StrategySummary& s) {
     json["largest"] = {{"state_bytes", s.largest->state.bytes()},
                        {"activation_bytes", s.largest->activations.bytes()}};
   }
+  if (s.step_times) {
+    json["step_times"] = {{"steps", s.step_times->steps},
+                          {"mean_s", s.step_times->mean.seconds()},
+                          {"p50_s", s.step_times->p50.seconds()},
+                          {"p99_s", s.step_times->p99.seconds()}};
+  }
   if (s.local_steps) {
     json["local_steps"] = {
         {"steps", s.local_steps->steps},

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
+#include "model/base/check.h"
 #include "model/plan/plan_text.h"
 #include "tools/summary/summary.h"
 
@@ -121,6 +124,18 @@ StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& time
     summary.kinds.push_back({kind.kind, kind.ops, kind.busy});
   summary.picture = picture_of(plan, timeline);
   return summary;
+}
+
+StepTimesSummary step_times_of(std::vector<Seconds> steps) {
+  REHEARSE_CHECK(!steps.empty(), "no steps");
+  std::sort(steps.begin(), steps.end());
+  const auto percentile = [&](double share) {
+    const double place = std::ceil(share * static_cast<double>(steps.size()));
+    return steps[static_cast<std::size_t>(std::max(place, 1.0)) - 1];
+  };
+  const Seconds sum = std::accumulate(steps.begin(), steps.end(), Seconds{});
+  return {std::ssize(steps), sum / static_cast<double>(steps.size()), percentile(0.5),
+          percentile(0.99)};
 }
 
 void take_worst_memory(StrategySummary& summary) {

@@ -110,6 +110,12 @@ struct TransitionsSummary {
   Seconds time;    // of one of them: mean
 };
 
+// Of steps that differ by chance.
+struct StepTimesSummary {
+  std::int64_t steps = 1;
+  Seconds mean, p50, p99;  // the k-th percentile: the shortest that k % of the steps do not exceed
+};
+
 // What the rank has that has most of it, each of them for itself: not one rank's memory.
 struct LargestSummary {
   Bytes state;        // parameters, gradients and the optimizer's state
@@ -124,6 +130,7 @@ struct StrategySummary {
   // Stochastic depth: steps of a run of as many FLOPs as one that leaves nothing out.
   std::optional<double> step_multiplier = std::nullopt;
   Seconds step_time;
+  std::optional<StepTimesSummary> step_times = std::nullopt;  // where the machine has jitter
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;
   double bubble_fraction = 0;
@@ -153,6 +160,8 @@ struct Summary {
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up);
+
+StepTimesSummary step_times_of(std::vector<Seconds> steps);
 
 // Of a period of so many steps, by what one of its first ones and its last one take alone.
 StrategySummary over_period(const StrategySummary& local, const StrategySummary& synchronising,

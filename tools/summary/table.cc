@@ -51,6 +51,12 @@ std::string print_table(const Summary& summary) {
                         s.strategy, s.local_steps->steps, human(s.local_steps->synchronising_step),
                         human(s.local_steps->local_step));
   }
+  for (const StrategySummary& s : summary.strategies) {
+    if (!s.step_times) continue;
+    text += fmt::format("{}: mean step time {}, p50 {}, p99 {} over {} steps with jitter.\n",
+                        s.strategy, human(s.step_times->mean), human(s.step_times->p50),
+                        human(s.step_times->p99), s.step_times->steps);
+  }
   return text + print_subnetworks(summary);
 }
 
