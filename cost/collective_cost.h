@@ -12,6 +12,7 @@
 
 #include "model/base/units.h"
 #include "model/cluster/device.h"
+#include "model/collective/all_to_all.h"
 #include "model/collective/steps.h"
 
 namespace rehearse {
@@ -46,7 +47,50 @@ Seconds send_seconds(const MessageCost& cost, Bytes bytes);
 Seconds ring_all_reduce_seconds(const MessageCost& cost, std::size_t members, std::int64_t elements,
                                 std::int64_t element_bytes);
 
-Seconds all_reduce_seconds(CollectiveAlgorithm algorithm, const MessageCost& cost,
-                           std::size_t members, std::int64_t elements, std::int64_t element_bytes);
+// Messages between members on one node, and between nodes, each if it has its node's link to
+// itself.
+struct LevelCosts {
+  MessageCost node, network;
+};
+
+// A collective of n elements over c members, G = node_members of which are neighbours on each node.
+// Steps that leave nodes cost the network's; if s members of a node send at once, each gets 1/s of
+// its link: alpha + s beta m. Ranges are counted by the longest in each step, so that where members
+// do not divide n this is above what the lists take, by no more than the rounding.
+//
+//   ring, pairwise      as above; a half of it for reduce-scatters and all-gathers. A ring leaves a
+//                       node in one place, pairwise exchanges in up to G.
+//   broadcast           to r others, in ceil(r / sources) + r - 1 steps of n/r
+//   bidirectional-ring  two messages at once over one link: a ring's, with ceil(n/c) made even.
+//   Where
+//                       chunks differ the two drift apart, and may take as much less as the
+//                       messages of one channel.
+//   doubling            log2 c (alpha + n beta + n gamma) (Thakur et al., section 4.5)
+//   halving-doubling    2 log2 c alpha + 2 (c-1)/c n beta + (c-1)/c n gamma (there): the halves'
+//                       sum. Members beyond a power of two: 2 alpha + 2 n beta + n gamma more, as
+//                       in doubling.
+//   double-tree         2 (2 (k-1) + 2 h) steps of a piece, n / 2k, of which half are added, where
+//   h
+//                       is the trees' height, floor(log2 c) (Sanders, Speck, Traeff 2009, section
+//                       3: a piece in two steps, and two steps per edge for the first one). The
+//                       lists may take 4 (h - 1) steps less: an inner member receives 2k pieces on
+//                       the way up and sends as many down, so that 4k are needed. Of a node two
+//                       members send at once: each tree leaves it with two edges, of which one
+//                       carries something in a step.
+//   hierarchical        2 (G-1) (alpha + n/G beta) + (G-1) n/G gamma inside a node, and a ring of
+//                       n/G over the c/G nodes, in which all G members send at once
+//   in-network          alpha + n beta: everything goes up while sums come down (Graham et al.,
+//                       COMHPC 2016); alpha of a message through the switch that adds
+Seconds collective_seconds(const CollectiveShape& shape, const LevelCosts& costs,
+                           std::int64_t elements, std::int64_t element_bytes);
+// Where all messages cost the same, whoever sends at once.
+Seconds collective_seconds(const CollectiveShape& shape, const MessageCost& cost,
+                           std::int64_t elements, std::int64_t element_bytes);
+
+// An all-to-all of a block of so many bytes for every member. direct: (c-1) (alpha + m beta).
+// bruck: a step per bit, with as many blocks as have it: log2 c (alpha + c/2 m beta) for powers of
+// two (Bruck et al., IEEE TPDS 8(11), 1997, section 3).
+Seconds all_to_all_seconds(AllToAllAlgorithm algorithm, const MessageCost& cost,
+                           std::size_t members, Bytes block);
 
 }  // namespace rehearse

@@ -147,12 +147,11 @@ RankTraffic traffic_of(const Plan& plan, RankId rank) {
     if (!is_collective(op.kind)) continue;
     const Collective& collective = collective_of(op);
     const Group& group = group_of(plan, rank, op);
-    for (const CollectiveStep& step :
-         steps_of(shape_of(op, group.members.size()), member_number(group, rank),
-                  collective.end - collective.begin)) {
-      traffic.sent[kind] += Bytes::bytes(step.send.size() * collective.element_bytes);
-      traffic.received[kind] += Bytes::bytes(step.receive.size() * collective.element_bytes);
-    }
+    const ElementTraffic elements =
+        traffic_of(shape_of(op, group.members.size()), member_number(group, rank),
+                   collective.end - collective.begin);
+    traffic.sent[kind] += Bytes::bytes(elements.sent * collective.element_bytes);
+    traffic.received[kind] += Bytes::bytes(elements.received * collective.element_bytes);
   }
   return traffic;
 }

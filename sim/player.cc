@@ -162,76 +162,81 @@ void Player::meet_collective(RankId rank, OpId id) {
   Meeting& meeting = meetings_[key];
   meeting.key = key;
   meeting.group = group_id;
-  meeting.shape = shape_of(op, group.members.size());
+  if (!meeting.lists) meeting.lists.emplace(shape_of(op, group.members.size()));
   meeting.element_bytes = detail.element_bytes;
   meeting.elements = detail.end - detail.begin;
   meeting.members.resize(group.members.size());
   const std::size_t member = member_number(group, rank);
-  Meeting::Member& own = meeting.members[member];
-  own = {id, 0, 0};
+  const std::size_t channels = meeting.lists->channels();
+  meeting.members[member] = {id, channels, {}};
   // The last one to come is when it really begins, for all but those who had finished before.
   if (++meeting.issued == group.members.size()) {
     for (std::size_t m = 0; m < group.members.size(); ++m) {
-      if (meeting.members[m].step == step_count(meeting.shape)) continue;
+      if (meeting.members[m].unfinished == 0) continue;
       span(group.members[m], meeting.members[m].op).start = engine_.now();
     }
   }
-  next_step(meeting, member);
+  for (std::size_t channel = 0; channel < channels; ++channel)
+    next_step(meeting, channel, member);
 }
 
-CollectiveStep Player::current_step(const Meeting& meeting, std::size_t member) const {
-  const std::size_t number = meeting.members[member].step;
-  return step_of(meeting.shape, member, meeting.elements, number);
+CollectiveStep Player::current_step(const Meeting& meeting, std::size_t channel,
+                                    std::size_t member) {
+  const std::size_t number = meeting.members[member].channels[channel].step;
+  return meeting.lists->step(member, meeting.elements, number, channel);
 }
 
 // The member sends and receives what its current step says; either may wait for the neighbour.
-void Player::next_step(Meeting& meeting, std::size_t member) {
-  Meeting::Member& own = meeting.members[member];
-  if (own.step == step_count(meeting.shape)) return finish_member(meeting, member);
-  const CollectiveStep step = current_step(meeting, member);
-  const std::size_t number = own.step;
-  own.pending = 2;
-  offer(meeting, number, member, step.to, step.send);
-  offer(meeting, number, step.from, member, step.receive);
+void Player::next_step(Meeting& meeting, std::size_t channel, std::size_t member) {
+  Meeting::Progress& own = meeting.members[member].channels[channel];
+  for (; own.step < meeting.lists->count(); ++own.step) {
+    const CollectiveStep step = current_step(meeting, channel, member);
+    const bool sends = step.send.size() > 0, receives = step.receive.size() > 0;
+    if (!sends && !receives) continue;
+    const std::size_t number = own.step;
+    own.pending = (sends ? 1 : 0) + (receives ? 1 : 0);
+    if (sends) offer(meeting, channel, number, member, step.to, step.send);
+    if (receives) offer(meeting, channel, number, step.from, member, step.receive);
+    return;
+  }
+  if (--meeting.members[member].unfinished == 0) finish_member(meeting, member);
 }
 
 // One end of the message of step `number` is there. When both are, it goes.
-void Player::offer(Meeting& meeting, std::size_t number, std::size_t from, std::size_t to,
-                   const ElementRange& range) {
-  if (++meeting.ends[{number, from}] < 2) return;
-  meeting.ends.erase({number, from});
+void Player::offer(Meeting& meeting, std::size_t channel, std::size_t number, std::size_t from,
+                   std::size_t to, const ElementRange& range) {
+  const auto [end, is_first] = meeting.ends.insert({channel, number, from});
+  if (is_first) return;
+  meeting.ends.erase(end);
   const auto& members = plan_.groups[meeting.group.index()].members;
   const RankId sender = members[from], receiver = members[to];
   const Bytes bytes = Bytes::bytes(range.size() * meeting.element_bytes);
-  // Nothing to send: nobody sends it.
-  if (bytes == Bytes{}) {
-    engine_.schedule(engine_.now(), [this, &meeting, from, to] {
-      part_done(meeting, from), part_done(meeting, to);
-    });
-    return;
-  }
   sent[sender.index()] += bytes;
   received[receiver.index()] += bytes;
   // The reduction outlives its messages: neither end finishes before its part is done.
-  machine_.transfer(sender, receiver, bytes, [this, &meeting, from, to, bytes, sender, receiver] {
-    machine_.attend(receiver, [this, &meeting, from, to, bytes, sender, receiver] {
-      take(meeting, to, receiver, bytes);
-      machine_.attend(sender, [this, &meeting, from] { part_done(meeting, from); });
-    });
-  });
+  machine_.transfer(
+      sender, receiver, bytes, [this, &meeting, channel, from, to, bytes, sender, receiver] {
+        machine_.attend(receiver, [this, &meeting, channel, from, to, bytes, sender, receiver] {
+          take(meeting, channel, to, receiver, bytes);
+          machine_.attend(sender,
+                          [this, &meeting, channel, from] { part_done(meeting, channel, from); });
+        });
+      });
 }
 
 // The message of the member's current step has come.
-void Player::take(Meeting& meeting, std::size_t member, RankId rank, Bytes bytes) {
-  if (!current_step(meeting, member).reduce) return part_done(meeting, member);
-  machine_.reduce(rank, bytes, [this, &meeting, member] { part_done(meeting, member); });
+void Player::take(Meeting& meeting, std::size_t channel, std::size_t member, RankId rank,
+                  Bytes bytes) {
+  if (!current_step(meeting, channel, member).reduce) return part_done(meeting, channel, member);
+  machine_.reduce(rank, bytes,
+                  [this, &meeting, channel, member] { part_done(meeting, channel, member); });
 }
 
-void Player::part_done(Meeting& meeting, std::size_t member) {
-  Meeting::Member& own = meeting.members[member];
+void Player::part_done(Meeting& meeting, std::size_t channel, std::size_t member) {
+  Meeting::Progress& own = meeting.members[member].channels[channel];
   if (--own.pending > 0) return;
   ++own.step;
-  next_step(meeting, member);
+  next_step(meeting, channel, member);
 }
 
 void Player::finish_member(Meeting& meeting, std::size_t member) {

@@ -1,8 +1,11 @@
 // The ranks' programs in motion: lanes, dependencies, and meetings of ranks.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
+#include <optional>
+#include <set>
 #include <tuple>
 #include <vector>
 
@@ -42,22 +45,27 @@ class Player {
   };
   using MeetingKey = std::tuple<GroupId, LaneKind, std::int64_t, std::size_t>;
   // A collective of one group in one step. Two members exchange a step's message when both are
-  // there. It stays where it is in meetings_ until its last member has finished.
+  // there; where nothing is sent, nobody waits. It stays where it is in meetings_ until its last
+  // member has finished.
   struct Meeting {
     MeetingKey key;
     GroupId group;
-    CollectiveShape shape;
+    std::optional<StepLists> lists;
     std::int64_t element_bytes = 0;
     std::int64_t elements = 0;
     std::size_t issued = 0, finished = 0;
-    struct Member {
-      OpId op;
+    struct Progress {
       std::size_t step = 0;
       int pending = 0;  // parts of the current step that are under way
     };
+    struct Member {
+      OpId op;
+      std::size_t unfinished = 0;  // channels
+      std::array<Progress, kMostChannels> channels;
+    };
     std::vector<Member> members;
-    // Messages whose one end is there: by step and sender, ends that have come.
-    std::map<std::pair<std::size_t, std::size_t>, int> ends;
+    // Messages whose one end is there: by channel, step and sender.
+    std::set<std::tuple<std::size_t, std::size_t, std::size_t>> ends;
   };
   using TransferKey = std::tuple<RankId, RankId, std::int64_t, std::int64_t>;
 
@@ -69,12 +77,13 @@ class Player {
   Span& span(RankId rank, OpId id);
   void meet_transfer(RankId rank, OpId id);
   void meet_collective(RankId rank, OpId id);
-  CollectiveStep current_step(const Meeting& meeting, std::size_t member) const;
-  void next_step(Meeting& meeting, std::size_t member);
-  void offer(Meeting& meeting, std::size_t step, std::size_t from, std::size_t to,
-             const ElementRange& range);
-  void take(Meeting& meeting, std::size_t member, RankId rank, Bytes bytes);
-  void part_done(Meeting& meeting, std::size_t member);
+  static CollectiveStep current_step(const Meeting& meeting, std::size_t channel,
+                                     std::size_t member);
+  void next_step(Meeting& meeting, std::size_t channel, std::size_t member);
+  void offer(Meeting& meeting, std::size_t channel, std::size_t step, std::size_t from,
+             std::size_t to, const ElementRange& range);
+  void take(Meeting& meeting, std::size_t channel, std::size_t member, RankId rank, Bytes bytes);
+  void part_done(Meeting& meeting, std::size_t channel, std::size_t member);
   void finish_member(Meeting& meeting, std::size_t member);
 
   const Plan& plan_;

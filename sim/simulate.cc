@@ -4,6 +4,7 @@
 
 #include "model/base/check.h"
 #include "model/base/text.h"
+#include "model/plan/verify.h"
 #include "sim/engine.h"
 #include "sim/machine.h"
 #include "sim/player.h"
@@ -19,6 +20,22 @@ Diagnostics too_long(const Engine& engine, const BeyondTheClock& beyond) {
                   human(engine.now().seconds()), human(beyond.wait)));
 }
 
+// What no member's messages to others are.
+Status check_simulated(const Plan& plan) {
+  for (const RankProgram& program : plan.programs) {
+    for (std::size_t id = 0; id < program.ops.size(); ++id) {
+      const Op& op = program.ops[id];
+      if (!is_collective(op.kind)) continue;
+      if (collective_of(op).algorithm != CollectiveAlgorithm::in_network) continue;
+      return error(
+          fmt::format("{} is by in-network reduction, which no simulation plays yet: it is "
+                      "there in closed form",
+                      describe_op(program, OpId(id))));
+    }
+  }
+  return success();
+}
+
 }  // namespace
 
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
@@ -26,6 +43,8 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   REHEARSE_CHECK(plan.ranks.size() == cluster.rank_count(), "{} ranks on {} devices",
                  plan.ranks.size(), cluster.rank_count());
   REHEARSE_CHECK(steps >= 1, "{} steps", steps);
+  const Status simulated = check_simulated(plan);
+  if (!simulated) return simulated.errors();
   Engine engine;
   Machine machine(cluster, prices.messaging, engine);
   Player player(plan, prices, cluster.spec().jitter, steps, engine, machine);

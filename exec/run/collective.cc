@@ -25,9 +25,13 @@ CollectiveRun::CollectiveRun(Transport& transport, Backend& backend, const Group
       elements_(collective.end - collective.begin),
       divisor_(collective.divisor),
       element_bytes_(collective.element_bytes),
-      tag_(tag),
       memory_(memory),
-      steps_(steps_of(shape, member_, elements_)) {
+      channels_(channel_count(shape)) {
+  const std::size_t room = memory_.room.size() / channels_.size();
+  for (std::size_t c = 0; c < channels_.size(); ++c)
+    channels_[c] = {.steps = steps_of(shape, member_, elements_, c),
+                    .room = memory_.room.subspan(c * room, room),
+                    .tag = tag + static_cast<std::int64_t>(c)};
   if (kind_ == CollectiveKind::all_gather && !memory_.shard.empty())
     copy(own_chunk(), memory_.shard.first(own_chunk().size()));
 }
@@ -47,71 +51,76 @@ std::span<std::byte> CollectiveRun::own_chunk() const {
 
 bool CollectiveRun::advance() {
   moved_ = false;
-  while (step_ < steps_.size()) {
-    if (!begun_) begin_step();
-    if (receive_ && transport_.test(*receive_)) receive_.reset(), moved_ = true;
-    if (send_ && transport_.test(*send_)) send_.reset(), moved_ = true;
-    if (receive_ || send_) return false;
-    finish_step();
-    if (step_ == steps_.size()) finish();
+  bool done = true;
+  for (Channel& channel : channels_) {
+    advance(channel);
+    done = done && channel.is_done();
   }
-  return true;
+  if (done && !finished_) finish();
+  return finished_ = done;
 }
 
-void CollectiveRun::begin_step() {
-  const CollectiveStep& step = steps_[step_];
-  begun_ = moved_ = true;
+void CollectiveRun::advance(Channel& channel) {
+  while (!channel.is_done()) {
+    if (!channel.begun) begin_step(channel);
+    if (channel.receive && transport_.test(*channel.receive))
+      channel.receive.reset(), moved_ = true;
+    if (channel.send && transport_.test(*channel.send)) channel.send.reset(), moved_ = true;
+    if (channel.receive || channel.send) return;
+    finish_step(channel);
+  }
+}
+
+void CollectiveRun::begin_step(Channel& channel) {
+  const CollectiveStep& step = channel.steps[channel.step];
+  channel.begun = moved_ = true;
   if (step.receive.size() > 0) {
     const std::span<std::byte> into = bytes(step.receive);
-    receive_ = transport_.receive(group_.members[step.from], tag_,
-                                  step.reduce ? room_of_step().first(into.size()) : into);
+    channel.receive =
+        transport_.receive(group_.members[step.from], channel.tag,
+                           step.reduce ? room_of_step(channel).first(into.size()) : into);
     received_ += size_of(into);
   }
   if (step.send.size() > 0) {
     const std::span<std::byte> from = bytes(step.send);
-    send_ = transport_.send(group_.members[step.to], tag_, from);
+    channel.send = transport_.send(group_.members[step.to], channel.tag, from);
     sent_ += size_of(from);
   }
 }
 
 // Where a step receives what is to be added: most add it before the next step, pairwise terms wait
 // for one another.
-std::span<std::byte> CollectiveRun::room_of_step() const {
-  if (algorithm_ != CollectiveAlgorithm::pairwise) return memory_.room;
-  const std::size_t size = memory_.room.size() / (group_.members.size() - 1);
-  return memory_.room.subspan(step_ * size, size);
+std::span<std::byte> CollectiveRun::room_of_step(const Channel& channel) const {
+  if (algorithm_ != CollectiveAlgorithm::pairwise) return channel.room;
+  const std::size_t size = channel.room.size() / (group_.members.size() - 1);
+  return channel.room.subspan(channel.step * size, size);
 }
 
-void CollectiveRun::finish_step() {
-  const CollectiveStep& step = steps_[step_];
-  const bool is_last_sum = step.reduce && (step_ + 1 == steps_.size() || !steps_[step_ + 1].reduce);
+void CollectiveRun::finish_step(Channel& channel) {
+  const CollectiveStep& step = channel.steps[channel.step];
   if (step.reduce && step.receive.size() > 0) {
     std::byte* into = bytes(step.receive).data();
-    switch (algorithm_) {
-      case CollectiveAlgorithm::ring:
-      case CollectiveAlgorithm::doubling:
-        backend_.add(into, memory_.room.data(), step.receive.size());
-        break;
-      case CollectiveAlgorithm::pairwise:
-        if (is_last_sum) add_up(step.receive);
-        break;
+    if (algorithm_ != CollectiveAlgorithm::pairwise) {
+      backend_.add(into, channel.room.data(), step.receive.size());
+    } else if (step.completes) {
+      add_up(channel, step.receive);
     }
-    // This chunk is complete and goes out to everybody from here: divided once, the same
-    // everywhere.
-    if (is_last_sum && divisor_ != 1) backend_.divide(into, step.receive.size(), divisor_);
+    // What is complete goes out to everybody from here, or is the same wherever else it is:
+    // divided once.
+    if (step.completes && divisor_ != 1) backend_.divide(into, step.receive.size(), divisor_);
   }
-  ++step_;
-  begun_ = false;
+  ++channel.step;
+  channel.begun = false;
   moved_ = true;
 }
 
 // All members' terms of this one's chunk, in the order of the fixed tree.
-void CollectiveRun::add_up(const ElementRange& chunk) {
+void CollectiveRun::add_up(const Channel& channel, const ElementRange& chunk) {
   std::vector<std::byte*> terms(group_.members.size());
   terms[member_] = bytes(chunk).data();
-  const std::size_t size = memory_.room.size() / (group_.members.size() - 1);
-  for (std::size_t s = 0; s <= step_; ++s)
-    terms[steps_[s].from] = memory_.room.data() + s * size;
+  const std::size_t size = channel.room.size() / (group_.members.size() - 1);
+  for (std::size_t s = 0; s <= channel.step; ++s)
+    terms[channel.steps[s].from] = channel.room.data() + s * size;
   fold_tree(terms.size(), [&](std::size_t left, std::size_t right) {
     backend_.add(terms[left], terms[right], chunk.size());
   });

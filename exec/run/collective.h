@@ -21,6 +21,7 @@ struct CollectiveMemory {
   bool adds_to_shard = false;
 };
 
+// Its channels' messages have tags of their own: `tag` and as many after it as kMostChannels says.
 class CollectiveRun {
  public:
   CollectiveRun(Transport& transport, Backend& backend, const Group& group,
@@ -36,10 +37,22 @@ class CollectiveRun {
   Bytes received() const { return received_; }
 
  private:
-  void begin_step();
-  void finish_step();
-  std::span<std::byte> room_of_step() const;
-  void add_up(const ElementRange& chunk);
+  // What one channel has under way.
+  struct Channel {
+    std::vector<CollectiveStep> steps;
+    std::span<std::byte> room;  // its part
+    std::int64_t tag = 0;
+    std::size_t step = 0;
+    std::optional<Request> send = std::nullopt, receive = std::nullopt;
+    bool begun = false;
+    bool is_done() const { return step == steps.size(); }
+  };
+
+  void advance(Channel& channel);
+  void begin_step(Channel& channel);
+  void finish_step(Channel& channel);
+  std::span<std::byte> room_of_step(const Channel& channel) const;
+  void add_up(const Channel& channel, const ElementRange& chunk);
   void finish();
   void copy(std::span<std::byte> into, std::span<const std::byte> from);
   std::span<std::byte> own_chunk() const;
@@ -51,12 +64,10 @@ class CollectiveRun {
   const CollectiveKind kind_;
   const CollectiveAlgorithm algorithm_;
   const std::size_t member_;
-  const std::int64_t elements_, divisor_, element_bytes_, tag_;
+  const std::int64_t elements_, divisor_, element_bytes_;
   const CollectiveMemory memory_;
-  const std::vector<CollectiveStep> steps_;
-  std::size_t step_ = 0;
-  std::optional<Request> send_, receive_;
-  bool begun_ = false, moved_ = false;
+  std::vector<Channel> channels_;
+  bool moved_ = false, finished_ = false;
   Bytes sent_, received_;
 };
 

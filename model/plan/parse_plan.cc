@@ -490,7 +490,11 @@ class Parser {
         collective.element_bytes = integer(line.field("width"));
         collective.divisor = integer(line.field("divisor"));
         collective.algorithm =
-            named(line.field("algorithm"), "an algorithm", CollectiveAlgorithm::doubling);
+            named(line.field("algorithm"), "an algorithm", kLastCollectiveAlgorithm);
+        if (collective.algorithm == CollectiveAlgorithm::hierarchical)
+          collective.node_members = integer(line.field("node_members"));
+        if (collective.algorithm == CollectiveAlgorithm::double_tree)
+          collective.pieces = integer(line.field("pieces"));
         if (kind == OpKind::broadcast) collective.sources = integer(line.field("sources"));
         return collective;
       }

@@ -190,8 +190,12 @@ CollectiveKind collective_kind(OpKind kind) {
 
 CollectiveShape shape_of(const Op& collective, std::size_t members) {
   const Collective& detail = collective_of(collective);
-  return {collective_kind(collective.kind), detail.algorithm, members,
-          static_cast<std::size_t>(detail.sources)};
+  return {collective_kind(collective.kind),
+          detail.algorithm,
+          members,
+          static_cast<std::size_t>(detail.sources),
+          static_cast<std::size_t>(detail.node_members),
+          static_cast<std::size_t>(detail.pieces)};
 }
 
 bool is_pass(OpKind kind) {

@@ -126,7 +126,9 @@ struct Collective {
   std::int64_t element_bytes = 0;
   std::int64_t divisor = 1;
   CollectiveAlgorithm algorithm = CollectiveAlgorithm::ring;
-  std::int64_t sources = 0;  // of a broadcast
+  std::int64_t sources = 0;       // of a broadcast
+  std::int64_t node_members = 1;  // CollectiveShape's, of a hierarchical one
+  std::int64_t pieces = 1;        // ... of a double tree
 };
 // accumulate, of elements [begin, end) of a class: operand 0, the sum over a run of micro-batches
 // (a class's flat gradients, or an unreduced buffer), becomes it plus operand 1, the sum over the

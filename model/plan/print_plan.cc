@@ -221,6 +221,10 @@ class Printer {
             fmt::format(" group={} class={} elements={}..{} width={} divisor={} algorithm={}",
                         it.group, c ? std::to_string(c->value()) : "-", it.begin, it.end,
                         it.element_bytes, it.divisor, to_string(it.algorithm));
+        if (it.algorithm == CollectiveAlgorithm::hierarchical)
+          text += fmt::format(" node_members={}", it.node_members);
+        if (it.algorithm == CollectiveAlgorithm::double_tree)
+          text += fmt::format(" pieces={}", it.pieces);
         if (o.kind == OpKind::broadcast) text += fmt::format(" sources={}", it.sources);
         return text;
       }

@@ -44,6 +44,8 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
       return places.outer;
     case StrategyKey::stochastic_depth:
       return places.stochastic_depth;
+    case StrategyKey::collectives:
+      return places.collectives;
   }
   REHEARSE_UNREACHABLE("strategy key");
 }

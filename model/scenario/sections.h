@@ -27,7 +27,8 @@ std::optional<StatedPrices> read_prices(Map& scenario);
 // A strategy and where its keys stand, for errors found when everything has been read.
 struct StrategyPlaces {
   SourceSpan entry, data, stages, schedule, chunks, live, micro_batches, tensor, workers, coverage,
-      construction, always_held, averaging, redraw, masking, local_steps, outer, stochastic_depth;
+      construction, always_held, averaging, redraw, masking, local_steps, outer, stochastic_depth,
+      collectives;
 };
 struct StrategyEntry {
   StrategySpec spec;

@@ -430,6 +430,22 @@ void read_stochastic_depth(Map& strategy, StrategyEntry& entry) {
   map.finish();
 }
 
+// The name of an algorithm, or auto.
+void read_collectives(Map& strategy, StrategyEntry& entry) {
+  entry.places.collectives = strategy.where("collectives");
+  const Value* value = strategy.find("collectives");
+  const auto name = value == nullptr ? std::nullopt : read_text(*value, strategy.problems());
+  if (!name) return;
+  std::vector<std::string> names = {"auto"};
+  for (const CollectiveAlgorithmRow& row : collective_algorithms()) {
+    if (row.name == *name) entry.spec.collectives = row.algorithm;
+    names.emplace_back(row.name);
+  }
+  if (*name == "auto") entry.spec.collectives.reset();
+  if (std::find(names.begin(), names.end(), *name) == names.end())
+    unknown_name("collective algorithm", *value, names, strategy.problems());
+}
+
 StrategyEntry read_strategy(const Value& value, const std::string& scenario_path,
                             Problems& problems) {
   StrategyEntry entry;
@@ -447,6 +463,7 @@ StrategyEntry read_strategy(const Value& value, const std::string& scenario_path
   });
   read(map, "order", entry.spec.order, read_order);
   read(map, "bucket", entry.spec.bucket, read_bytes);
+  read_collectives(map, entry);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =
       entry.places.construction = entry.places.always_held = entry.places.masking =

@@ -278,8 +278,9 @@ class PipelineBuilder {
 class PlanBuilder {
  public:
   PlanBuilder(const StrategySpec& strategy, Plan frame, Net net, const Split& split,
-              Holding holding, Pipeline pipeline)
+              Holding holding, Pipeline pipeline, const CollectiveCosts& collectives)
       : strategy_(strategy),
+        collectives_(collectives),
         net_(std::move(net)),
         split_(split),
         pipeline_(std::move(pipeline)),
@@ -401,6 +402,7 @@ class PlanBuilder {
         slices[slice_of(classes_[c], place)].members.push_back(rank_at(place));
       });
       members_[c] = slices.front().members.size();
+      layouts_.push_back(layout_of(slices, collectives_.ranks_per_node));
       for (Group& slice : slices) {
         groups_[c].push_back(GroupId(plan_.groups.size()));
         if (members_[c] > 1 && !slice.members.empty()) plan_.groups.push_back(std::move(slice));
@@ -434,14 +436,17 @@ class PlanBuilder {
   // By place along the other axes.
   void add_tensor_groups() {
     if (split_.mesh.tensor == 1) return;
+    std::vector<Group> groups;
     each_place([&](const Place& place) {
       if (place.tensor > 0) return;
       Group group;
       for (Place member = place; member.tensor < split_.mesh.tensor; ++member.tensor)
         group.members.push_back(rank_at(member));
       tensor_groups_[rank_at(place)] = GroupId(plan_.groups.size());
+      groups.push_back(group);
       plan_.groups.push_back(std::move(group));
     });
+    tensor_layout_ = layout_of(groups, collectives_.ranks_per_node);
   }
 
   GroupId tensor_group(Place place) const {
@@ -571,7 +576,9 @@ class PlanBuilder {
         own_classes({static_cast<std::int64_t>(replica / workers_.size()),
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
     frame.tensor_group = own.tensor_group;
-    frame.tensor_ways = static_cast<std::size_t>(split_.mesh.tensor);
+    frame.tensor_layout = tensor_layout_;
+    frame.collectives = strategy_.collectives;
+    frame.collective_costs = &collectives_;
     frame.norm_group = own.norm_group;
     frame.norm_ranks = norm_ranks_;
     return rank_program(net, frame, plan_.training, own.classes, buckets_, own.slots);
@@ -636,6 +643,7 @@ class PlanBuilder {
       OwnClass entry{&holder_class, std::nullopt, members_[number],
                      split_.mesh.data * (over_all ? split_.mesh.workers : holders),
                      is_held ? sharding_of(number) : Sharding::none};
+      entry.layout = layouts_[number];
       entry.is_held = is_held;
       entry.keeps_state = is_held || (is_parked && parks_state());
       if (is_held && members_[number] > 1)
@@ -670,6 +678,7 @@ class PlanBuilder {
   }
 
   const StrategySpec& strategy_;
+  const CollectiveCosts& collectives_;
   const Net net_;  // all of it
   const Split split_;
   const Pipeline pipeline_;
@@ -680,8 +689,10 @@ class PlanBuilder {
   const std::vector<Subnetwork>& workers_;  // holding_'s
   std::vector<HolderClass> classes_;
   std::vector<Bucket> buckets_;
-  std::vector<std::vector<GroupId>> groups_;   // by class and slice; meaningless with one member
-  std::vector<std::size_t> members_;           // by class: of each of its groups
+  std::vector<std::vector<GroupId>> groups_;  // by class and slice; meaningless with one member
+  std::vector<std::size_t> members_;          // by class: of each of its groups
+  std::vector<CollectiveGroup> layouts_;      // by class: of all of its groups
+  CollectiveGroup tensor_layout_;
   std::vector<std::vector<GroupId>> readers_;  // the same, where some read a class that others hold
   std::map<RankId, GroupId> tensor_groups_;    // by first member
   std::map<RankId, GroupId> norm_groups_;      // where gradients are clipped
@@ -698,19 +709,19 @@ StageCosts even_costs(std::size_t blocks) {
 
 Result<Plan> build_plan(const StrategySpec& strategy, const ModelSpec& model,
                         const Training& training, std::int64_t devices, const StageCosts& costs,
-                        const std::optional<StageCut>& cut) {
+                        const std::optional<StageCut>& cut, const CollectiveCosts& collectives) {
   const Result<ModelSpec> resolved = resolve(model);
   if (!resolved) return resolved.errors();
   const Result<Net> net = build_net(*resolved);
   if (!net) return net.errors();
-  Result<Plan> plan = build_plan(strategy, *net, training, devices, costs, cut);
+  Result<Plan> plan = build_plan(strategy, *net, training, devices, costs, cut, collectives);
   if (plan) plan->model = *resolved;
   return plan;
 }
 
 Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Training& training,
                         std::int64_t devices, const StageCosts& costs,
-                        const std::optional<StageCut>& cut) {
+                        const std::optional<StageCut>& cut, const CollectiveCosts& collectives) {
   Plan frame;
   frame.strategy = strategy.name;
   frame.training = training;
@@ -744,7 +755,7 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   Result<Holding> holding = holding_of(strategy, frame, *net, *split);
   if (!holding) return holding.errors();
   return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,
-                     std::move(holding).value(), std::move(pipeline))
+                     std::move(holding).value(), std::move(pipeline), collectives)
       .run();
 }
 

@@ -26,8 +26,6 @@ class ProgramOfRank {
         sizes_(element_sizes(training)),
         state_(state_sizes(training)),
         training_(training),
-        reduction_(training.reduction == Reduction::exact ? CollectiveAlgorithm::pairwise
-                                                          : CollectiveAlgorithm::ring),
         folds_(accumulates_exactly(training, frame.micro_batches)),
         classes_(classes),
         buckets_(std::move(buckets)),
@@ -267,13 +265,24 @@ class ProgramOfRank {
     const std::int64_t bytes = value_bytes(whole);
     const Bytes size = size_of_value(whole);
     const std::int64_t elements = size.bytes() / bytes;
+    const CollectiveGroup& group = frame_.tensor_layout;
+    const CollectiveMethod method =
+        choose_collective(frame_.collectives, *frame_.collective_costs, collective_kind(kind),
+                          group, elements, bytes);
     const Bytes room = Bytes::bytes(
-        bytes * room_for({collective_kind(kind), kAlgorithm, frame_.tensor_ways}, elements));
+        bytes * room_for(shape_of(method, collective_kind(kind), group.members), elements));
     if (room > Bytes{})
       uses.push_back(
           {builder_.add_buffer({.kind = BufferKind::communication, .size = room}), Access::write});
     builder_.add(kind, {LaneKind::tensor, {}}, uses,
-                 Collective{*frame_.tensor_group, std::nullopt, 0, elements, bytes, 1, kAlgorithm});
+                 Collective{.group = *frame_.tensor_group,
+                            .parameter_class = std::nullopt,
+                            .begin = 0,
+                            .end = elements,
+                            .element_bytes = bytes,
+                            .algorithm = method.algorithm,
+                            .node_members = method.node_members,
+                            .pieces = method.pieces});
   }
 
   std::int64_t value_bytes(ValueId value) const {
@@ -483,9 +492,11 @@ class ProgramOfRank {
       const std::size_t bucket = runs_[run_buffers_.size()].bucket;
       const OwnBucket& it = buckets_[bucket];
       const BufferId into = range_buffer(BufferKind::gathered, bucket, state_.parameter);
+      const auto method =
+          method_over(frame_, CollectiveKind::all_gather, classes_[it.slot], it, state_.parameter);
       builder_.add(OpKind::all_gather, {LaneKind::gather, {}},
                    {{persistent_.parameters[it.slot], Access::read}, {into, Access::write}},
-                   collective_over(classes_[it.slot], it, state_.parameter, 1, kAlgorithm),
+                   collective_over(classes_[it.slot], it, state_.parameter, 1, method),
                    after_last_pass());
       run_buffers_.push_back(into);
     }
@@ -624,15 +635,22 @@ class ProgramOfRank {
     } else {
       uses = {{persistent_.gradients.at(bucket.slot), Access::update}};
     }
-    const Bytes received =
-        Bytes::bytes(state_.gradient * room_for({collective_kind(kind), reduction_, own.members},
-                                                bucket.end - bucket.begin));
-    uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
-                    Access::write});
-    last_reduce_[bucket.slot] =
-        builder_.add(kind, {LaneKind::collective, {}}, uses,
-                     collective_over(own, bucket, state_.gradient, divisor_of(own), reduction_),
-                     after_last_pass());
+    const CollectiveMethod method = reduction_method(kind, own, bucket);
+    const Bytes received = Bytes::bytes(
+        state_.gradient *
+        room_for(shape_of(method, collective_kind(kind), own.members), bucket.end - bucket.begin));
+    if (received > Bytes{})
+      uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
+                      Access::write});
+    last_reduce_[bucket.slot] = builder_.add(
+        kind, {LaneKind::collective, {}}, uses,
+        collective_over(own, bucket, state_.gradient, divisor_of(own), method), after_last_pass());
+  }
+
+  CollectiveMethod reduction_method(OpKind kind, const OwnClass& own,
+                                    const OwnBucket& bucket) const {
+    if (training_.reduction == Reduction::exact) return {CollectiveAlgorithm::pairwise};
+    return method_over(frame_, collective_kind(kind), own, bucket, state_.gradient);
   }
 
   // Means over replicas, or over micro-batches.
@@ -646,8 +664,7 @@ class ProgramOfRank {
   const ElementSizes sizes_;
   const StateSizes state_;
   const Training& training_;
-  const CollectiveAlgorithm reduction_;  // of gradients
-  const bool folds_;                     // gradients of micro-batches are kept apart
+  const bool folds_;  // gradients of micro-batches are kept apart
   const std::vector<OwnClass>& classes_;
   const std::vector<OwnBucket> buckets_;  // in the common order
   Parts parts_;

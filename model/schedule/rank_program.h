@@ -11,6 +11,7 @@
 #include "model/plan/plan.h"
 #include "model/schedule/actions.h"
 #include "model/schedule/buckets.h"
+#include "model/schedule/collective_choice.h"
 
 namespace rehearse {
 
@@ -37,13 +38,16 @@ struct RankFrame {
   // come together at the end of this one, and how.
   bool is_local = false, synchronises = false;
   std::optional<OuterOptimizer> outer = std::nullopt;
-  // Group slot and size, where tensor parallelism is used.
+  // Group slot and what it is like, where tensor parallelism is used.
   std::optional<std::size_t> tensor_group;
-  std::size_t tensor_ways = 1;
+  CollectiveGroup tensor_layout;
   // Group slot of the ranks that share a norm and their number, where gradients are clipped between
   // several: all, or those of a replica.
   std::optional<std::size_t> norm_group;
   std::size_t norm_ranks = 1;
+  // By which algorithm something is exchanged.
+  CollectiveAsked collectives = CollectiveAlgorithm::ring;
+  const CollectiveCosts* collective_costs = nullptr;
 };
 
 // One holder class as this program sees it.
@@ -56,6 +60,7 @@ struct OwnClass {
   std::optional<std::size_t> readers = std::nullopt;  // slot, where some only read it
   bool is_held = true;                                // or only read, or parked
   bool keeps_state = true;                            // of the optimizer
+  CollectiveGroup layout = {};
 };
 
 // net: the worker's own. buckets: all of the plan, in their common order; those of other classes

@@ -216,6 +216,15 @@ std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const M
                            "tensor-parallel ranks make sums of their own: their reductions cannot "
                            "be 'exact'"};
   }
+  const bool is_other = strategy.collectives != CollectiveAlgorithm::ring &&
+                        strategy.collectives != CollectiveAlgorithm::pairwise;
+  if (strategy.collectives && is_other) {
+    return StrategyProblem{
+        StrategyKey::collectives,
+        fmt::format("'exact' reductions are by pairwise exchanges, not by {}: leave it out, or "
+                    "'auto', which is of the other collectives",
+                    to_string(*strategy.collectives))};
+  }
   const auto shared = shared_parameter(net);
   if (mesh.pipeline > 1 && shared) {
     return StrategyProblem{

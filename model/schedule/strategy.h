@@ -12,6 +12,7 @@
 #include "model/base/units.h"
 #include "model/plan/plan.h"
 #include "model/plan/transition.h"
+#include "model/schedule/collective_choice.h"
 #include "model/schedule/fraction.h"
 #include "model/schedule/schedule_csv.h"
 
@@ -110,6 +111,8 @@ struct StrategySpec {
   std::optional<OuterOptimizer> outer = std::nullopt;
   bool synchronises = true;
   std::optional<StochasticDepth> stochastic_depth = std::nullopt;
+  // How gradients, weights and values are exchanged; of exact sums always pairwise.
+  CollectiveAsked collectives = CollectiveAlgorithm::ring;
 };
 
 // Ranks along each axis. Errors: several axes are auto, or they do not multiply to the devices.
@@ -137,7 +140,8 @@ enum class StrategyKey {
   redraw,
   local_steps,
   outer,
-  stochastic_depth
+  stochastic_depth,
+  collectives
 };
 struct StrategyProblem {
   StrategyKey key;
@@ -147,7 +151,7 @@ std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, cons
                                               std::size_t blocks);
 // Why gradients cannot be added up in one order whoever has them (Reduction::exact): tensor
 // parallelism; parameters whose gradients have terms on several ranks of a pipeline; micro-batches
-// of several replicas that are no power of two each.
+// of several replicas that are no power of two each; an algorithm that adds in another order.
 std::optional<StrategyProblem> check_exact(const StrategySpec& strategy, const Mesh& mesh,
                                            const Net& net);
 // Why replicas cannot train each for itself for several steps: an exchange that every step needs

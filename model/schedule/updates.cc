@@ -92,16 +92,19 @@ class Updates {
     for (const OwnBucket& bucket : buckets_) {
       if (!comes_together(bucket.slot)) continue;
       const OwnClass& own = classes_[bucket.slot];
+      const auto method =
+          method_over(frame_, CollectiveKind::all_reduce, own, bucket, state_.gradient);
       const Bytes received = Bytes::bytes(
-          state_.gradient * room_for({CollectiveKind::all_reduce, kAlgorithm, own.members},
+          state_.gradient * room_for(shape_of(method, CollectiveKind::all_reduce, own.members),
                                      bucket.end - bucket.begin));
-      const BufferId room =
-          builder_.add_buffer({.kind = BufferKind::communication, .size = received});
-      averages[bucket.slot] = builder_.add(
-          OpKind::all_reduce, {LaneKind::collective, {}},
-          {{buffers_.gradients.at(bucket.slot), Access::update}, {room, Access::write}},
-          collective_over(own, bucket, state_.gradient, own.divisor, kAlgorithm),
-          {outer_gradients_.at(bucket.slot)});
+      std::vector<Use> uses = {{buffers_.gradients.at(bucket.slot), Access::update}};
+      if (received > Bytes{})
+        uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
+                        Access::write});
+      averages[bucket.slot] =
+          builder_.add(OpKind::all_reduce, {LaneKind::collective, {}}, uses,
+                       collective_over(own, bucket, state_.gradient, own.divisor, method),
+                       {outer_gradients_.at(bucket.slot)});
     }
     std::vector<std::pair<OpId, std::size_t>> ready;
     for (const auto& [slot, gradient] : outer_gradients_)
@@ -128,9 +131,11 @@ class Updates {
       const OwnClass& own = classes_[bucket.slot];
       if (own.sharding != Sharding::optimizer_state && own.sharding != Sharding::gradients)
         continue;
+      const auto method =
+          method_over(frame_, CollectiveKind::all_gather, own, bucket, state_.parameter);
       builder_.add(OpKind::all_gather, {LaneKind::collective, {}},
                    {{buffers_.parameters[bucket.slot], Access::update}},
-                   collective_over(own, bucket, state_.parameter, 1, kAlgorithm),
+                   collective_over(own, bucket, state_.parameter, 1, method),
                    {steps_.at(bucket.slot)});
     }
   }
@@ -147,7 +152,7 @@ class Updates {
                               own.holder_class->elements,
                               state_.parameter,
                               1,
-                              kAlgorithm,
+                              CollectiveAlgorithm::ring,
                               static_cast<std::int64_t>(own.members)};
       builder_.add(OpKind::broadcast, {LaneKind::collective, {}},
                    {{buffers_.parameters[slot], own.is_held ? Access::read : Access::write}},
@@ -201,10 +206,22 @@ class Updates {
 }  // namespace
 
 Collective collective_over(const OwnClass& own, const OwnBucket& bucket, std::int64_t element_bytes,
-                           std::int64_t divisor, CollectiveAlgorithm algorithm) {
-  return {
-      *own.group, ParameterClassId(bucket.slot), bucket.begin, bucket.end, element_bytes, divisor,
-      algorithm};
+                           std::int64_t divisor, const CollectiveMethod& method) {
+  return {.group = *own.group,
+          .parameter_class = ParameterClassId(bucket.slot),
+          .begin = bucket.begin,
+          .end = bucket.end,
+          .element_bytes = element_bytes,
+          .divisor = divisor,
+          .algorithm = method.algorithm,
+          .node_members = method.node_members,
+          .pieces = method.pieces};
+}
+
+CollectiveMethod method_over(const RankFrame& frame, CollectiveKind kind, const OwnClass& own,
+                             const OwnBucket& bucket, std::int64_t element_bytes) {
+  return choose_collective(frame.collectives, *frame.collective_costs, kind, own.layout,
+                           bucket.end - bucket.begin, element_bytes);
 }
 
 void add_updates(const RankFrame& frame, const Training& training,

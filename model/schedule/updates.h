@@ -11,12 +11,12 @@
 
 namespace rehearse {
 
-// Of weights and values: of gradients, Reduction says.
-inline constexpr auto kAlgorithm = CollectiveAlgorithm::ring;
-
 // Of a bucket's elements, over the group of its class.
 Collective collective_over(const OwnClass& own, const OwnBucket& bucket, std::int64_t element_bytes,
-                           std::int64_t divisor, CollectiveAlgorithm algorithm);
+                           std::int64_t divisor, const CollectiveMethod& method);
+// How it is done.
+CollectiveMethod method_over(const RankFrame& frame, CollectiveKind kind, const OwnClass& own,
+                             const OwnBucket& bucket, std::int64_t element_bytes);
 
 // A program's persistent buffers.
 struct ClassBuffers {

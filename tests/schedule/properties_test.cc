@@ -30,9 +30,9 @@ struct Traffic {
 std::int64_t bytes_sent(const Plan& plan, RankId rank, const Op& op) {
   const Group& group = group_of(plan, rank, op);
   const Collective& detail = collective_of(op);
-  const auto steps = steps_of(shape_of(op, group.members.size()), member_number(group, rank),
-                              detail.end - detail.begin);
-  return elements_sent(steps) * detail.element_bytes;
+  return elements_sent(shape_of(op, group.members.size()), member_number(group, rank),
+                       detail.end - detail.begin) *
+         detail.element_bytes;
 }
 
 Traffic traffic_of(const Plan& plan) {

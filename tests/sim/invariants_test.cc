@@ -77,9 +77,9 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
 Bytes bytes_of(const Plan& plan, RankId rank, const Op& collective) {
   const Collective& detail = collective_of(collective);
   const Group& group = group_of(plan, rank, collective);
-  const auto steps = steps_of(shape_of(collective, group.members.size()),
-                              member_number(group, rank), detail.end - detail.begin);
-  return Bytes::bytes(elements_sent(steps) * detail.element_bytes);
+  return Bytes::bytes(elements_sent(shape_of(collective, group.members.size()),
+                                    member_number(group, rank), detail.end - detail.begin) *
+                      detail.element_bytes);
 }
 
 Bytes bytes_of(const Plan& plan, RankId rank) {

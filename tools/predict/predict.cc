@@ -12,6 +12,7 @@
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
 #include "sim/simulate.h"
+#include "tools/predict/collectives.h"
 #include "tools/predict/fit_stages.h"
 #include "tools/predict/stated.h"
 #include "tools/summary/assignment.h"
@@ -233,9 +234,10 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   const Distances distances(net, *samples, scenario);
   costs.transfer = distances.transfer();
   distances.add_exchanges(strategy.mesh, costs);
+  const CollectiveCosts collectives = collective_costs(cluster);
   const auto build_cut = [&](const std::optional<StageCut>& cut) {
     return build_plan(spec, scenario.model, scenario.training,
-                      cluster.nodes * cluster.devices_per_node, costs, cut);
+                      cluster.nodes * cluster.devices_per_node, costs, cut, collectives);
   };
   // Both plans of a period are cut alike: the one that synchronises needs more.
   if (spec.local_steps > 1 && !spec.synchronises) {

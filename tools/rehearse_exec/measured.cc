@@ -110,14 +110,19 @@ std::string last_steps_trace(const exec::TrainingRun& run) {
 
 namespace {
 
-// Sums of values over tensor-parallel ranks are what the executor has no kernels' slices for.
+// Sums of values over tensor-parallel ranks are what the executor has no kernels' slices for; and
+// no rank's messages are what a switch does.
 std::optional<std::string> first_unsupported(const Plan& plan) {
   for (const RankProgram& program : plan.programs) {
     for (std::size_t op = 0; op < program.ops.size(); ++op) {
       const Op& it = program.ops[op];
-      if (!is_collective(it.kind) || collective_of(it).parameter_class ||
-          is_of_squares(program, it))
-        continue;
+      if (!is_collective(it.kind)) continue;
+      if (collective_of(it).algorithm == CollectiveAlgorithm::in_network)
+        return fmt::format(
+            "in-network reduction is predicted, not run: {} of program {} asks for switches that "
+            "add",
+            describe_op(program, OpId(op)), program.name);
+      if (collective_of(it).parameter_class || is_of_squares(program, it)) continue;
       return fmt::format(
           "the executor does not run tensor parallelism yet: {} of program {} is of "
           "a value",

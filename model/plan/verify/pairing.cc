@@ -151,6 +151,19 @@ class Collectives {
       for (std::size_t k = 0; k < own.size(); ++k)
         compare(at(members.front().rank_class, first[k]), at(member.rank_class, own[k]));
     }
+    for (const OpId op : first)
+      check_algorithm(members.front().rank_class, op);
+  }
+
+  void check_algorithm(std::size_t c, OpId id) {
+    const At place = at(c, id);
+    const Op& op = program(c).ops[id.index()];
+    const Collective& it = collective_of(op);
+    const std::size_t members = group_of(report_.plan, classes_.first[c], op).members.size();
+    if (const auto refusal = refusal_of(shape_of(op, members))) report_.add(place, *refusal);
+    if (it.pieces > std::max<std::int64_t>(1, it.end - it.begin))
+      report_.add(place,
+                  fmt::format("it sends {} elements in {} pieces", it.end - it.begin, it.pieces));
   }
 
   void compare(const At& a, const At& b) {
@@ -164,7 +177,8 @@ class Collectives {
     const bool equal = left.kind == right.kind && same_content && x.begin == y.begin &&
                        x.end == y.end && x.divisor == y.divisor &&
                        x.element_bytes == y.element_bytes && x.algorithm == y.algorithm &&
-                       x.sources == y.sources;
+                       x.sources == y.sources && x.node_members == y.node_members &&
+                       x.pieces == y.pieces;
     if (equal) return;
     report_.add(
         a, fmt::format("it works on elements {}..{}, divided by {}", x.begin, x.end, x.divisor),

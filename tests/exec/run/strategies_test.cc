@@ -514,9 +514,8 @@ TEST(Zero, SendsWhatThePlanSays) {
         const Collective& it = collective_of(op);
         const Group& group = group_of(plan, RankId(r), op);
         planned[static_cast<std::size_t>(op.kind)] += Bytes::bytes(
-            it.element_bytes *
-            elements_sent(steps_of(shape_of(op, group.members.size()),
-                                   member_number(group, RankId(r)), it.end - it.begin)));
+            it.element_bytes * elements_sent(shape_of(op, group.members.size()),
+                                             member_number(group, RankId(r)), it.end - it.begin));
       }
       for (std::size_t kind = 0; kind < planned.size(); ++kind)
         EXPECT_EQ(run.ranks[r].traffic.sent_by_kind[kind], kSteps * planned[kind]);

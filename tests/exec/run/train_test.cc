@@ -97,9 +97,9 @@ Bytes planned_bytes(const Plan& plan, RankId rank) {
     const auto& members = group_of(plan, rank, op).members;
     const auto number = std::find(members.begin(), members.end(), rank) - members.begin();
     const Collective& detail = collective_of(op);
-    const auto steps = steps_of(shape_of(op, members.size()), static_cast<std::size_t>(number),
-                                detail.end - detail.begin);
-    sent += Bytes::bytes(elements_sent(steps) * detail.element_bytes);
+    const std::int64_t elements = elements_sent(
+        shape_of(op, members.size()), static_cast<std::size_t>(number), detail.end - detail.begin);
+    sent += Bytes::bytes(elements * detail.element_bytes);
   }
   return sent;
 }

@@ -1,0 +1,134 @@
+// Collectives as they are played, against their closed forms.
+#include <bit>
+
+#include "cost/collective_cost.h"
+#include "tests/sim/simulations.h"
+
+namespace rehearse {
+namespace {
+
+constexpr double kBandwidth = 1e9, kLatency = 1e-6, kAdding = 1e-10;
+
+// A plan in which all ranks reduce so many elements of 4 bytes once, by this algorithm.
+Plan one_reduction(const CollectiveShape& shape, std::int64_t n) {
+  Result<Plan> plan = testing::plan_of({"", testing::data_parallel("ddp", Bytes::gib(1)),
+                                        testing::mlp(), static_cast<std::int64_t>(shape.members)},
+                                       static_cast<std::int64_t>(shape.members));
+  EXPECT_TRUE(plan.ok()) << format(plan.errors());
+  for (Op& op : plan->programs.front().ops) {
+    if (op.kind != OpKind::all_reduce) continue;
+    auto& detail = std::get<Collective>(op.detail);
+    detail.begin = 0, detail.end = n;
+    detail.algorithm = shape.algorithm;
+    detail.node_members = static_cast<std::int64_t>(shape.node_members);
+    detail.pieces = static_cast<std::int64_t>(shape.pieces);
+  }
+  return *std::move(plan);
+}
+
+double played_seconds(const CollectiveShape& shape, std::int64_t n, const ClusterSpec& spec,
+                      double adding) {
+  const Plan plan = one_reduction(shape, n);
+  Prices prices = testing::prices(plan, {}, {});
+  prices.messaging.reduce_per_byte = Seconds::seconds(adding);
+  const sim::Outcome outcome = testing::played(plan, spec, prices, 2);
+  return break_down(plan, outcome.timeline, 1).step_time.seconds();
+}
+
+class CollectiveTimes : public ::testing::TestWithParam<CollectiveShape> {
+ protected:
+  // Each step is above what is played by the rounding of its range (to whole chunks of chunks, and
+  // of two channels), a double tree by the steps that collective_cost.h says.
+  static double slack(const CollectiveShape& shape, std::int64_t n) {
+    const double element = 4 * (1 / kBandwidth + kAdding);
+    const auto steps = static_cast<double>(step_count(shape));
+    const double rounding = 2 * steps * element;
+    const auto c = static_cast<std::int64_t>(shape.members);
+    // Where chunks differ, two channels drift apart, and one may have the link to itself.
+    if (channel_count(shape) == 2 && n % (2 * c) != 0)
+      return rounding + steps * static_cast<double>((n + c - 1) / c) / 2 * element;
+    if (shape.algorithm != CollectiveAlgorithm::double_tree) return rounding;
+    const auto height = static_cast<double>(std::bit_width(shape.members)) - 1;
+    const auto pieces = static_cast<std::int64_t>(shape.pieces);
+    const auto piece = static_cast<double>((n - n / 2 + pieces - 1) / pieces);
+    return rounding + 4 * (height - 1) * (2 * kLatency + piece * element);
+  }
+};
+
+// GPUs under one switch, with a link each: two hops, and 2 (c - 1) / c n bytes or more over it.
+TEST_P(CollectiveTimes, AreTheClosedFormsOnAnIdleNetwork) {
+  for (std::size_t members = 2; members <= 33; ++members) {
+    CollectiveShape shape = GetParam();
+    shape.members = members;
+    if (refusal_of(shape)) continue;
+    // The two channels of a bidirectional ring add at the same time, on engines of their own.
+    const bool two = channel_count(shape) == 2;
+    const double adding = two ? 0 : kAdding;
+    const MessageCost cost{Seconds::seconds(2 * kLatency), Seconds::seconds(1 / kBandwidth),
+                           Seconds::seconds(adding)};
+    const auto c = static_cast<std::int64_t>(members);
+    for (const std::int64_t n : {c + 19, 61 * c + 1, 64 * c}) {
+      const double closed = collective_seconds(shape, cost, n, 4).seconds();
+      const double seconds =
+          played_seconds(shape, n, testing::gpus(c, kBandwidth, kLatency), adding);
+      const double clock = static_cast<double>(3 * step_count(shape)) * 1e-12;
+      EXPECT_LE(seconds, closed + clock) << members << " members, " << n << " elements";
+      EXPECT_GE(seconds, closed - slack(shape, n) - clock)
+          << members << " members, " << n << " elements";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Algorithms, CollectiveTimes, ::testing::ValuesIn([] {
+      using enum CollectiveAlgorithm;
+      std::vector<CollectiveShape> shapes;
+      for (const auto algorithm : {ring, pairwise, doubling, bidirectional_ring, halving_doubling})
+        shapes.push_back({CollectiveKind::all_reduce, algorithm});
+      for (const std::size_t node_members : {1, 2, 3})
+        shapes.push_back({CollectiveKind::all_reduce, hierarchical, 1, 0, node_members});
+      for (const std::size_t pieces : {1, 2, 7})
+        shapes.push_back({CollectiveKind::all_reduce, double_tree, 1, 0, 1, pieces});
+      return shapes;
+    }()),
+    [](const auto& info) {
+      std::string name(to_string(info.param.algorithm));
+      std::replace(name.begin(), name.end(), '-', '_');
+      return fmt::format("{}_{}_{}", name, info.param.node_members, info.param.pieces);
+    });
+
+// 3 nodes of 4 with NVLink between neighbours: what goes between nodes shares the node's link with
+// its neighbours' messages.
+TEST(HierarchicalTimes, AreTheClosedFormOfTwoLevels) {
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::hierarchical, 12, 0,
+                              4};
+  ClusterSpec spec = testing::with_interconnect(testing::crossbar(3, 4));
+  const Cluster cluster = testing::built(spec);
+  const auto cost_to = [&](std::int64_t rank) {
+    MessageCost cost{{}, {}, Seconds::seconds(kAdding)};
+    for (const LinkId id : cluster.route(RankId(0), RankId(rank))) {
+      const Link& link = cluster.links()[id.index()];
+      cost.alpha += link.latency;
+      cost.beta_per_byte = std::max(cost.beta_per_byte, Bytes::bytes(1) / link.bandwidth);
+    }
+    return cost;
+  };
+  const std::int64_t n = 12 * 1000;
+  const double closed =
+      collective_seconds(shape, LevelCosts{cost_to(1), cost_to(11)}, n, 4).seconds();
+  EXPECT_NEAR(played_seconds(shape, n, spec, kAdding) / closed, 1, 1e-6);
+}
+
+TEST(InNetwork, IsRefused) {
+  const Plan plan =
+      one_reduction({CollectiveKind::all_reduce, CollectiveAlgorithm::in_network, 4}, 100);
+  const auto outcome =
+      sim::simulate(plan, testing::built(testing::gpus(4)), testing::prices(plan, {}, {}), 2);
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_NE(format(outcome.errors()).find("in-network reduction, which no simulation plays yet"),
+            std::string::npos)
+      << format(outcome.errors());
+}
+
+}  // namespace
+}  // namespace rehearse
