@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <queue>
 #include <set>
@@ -158,6 +159,38 @@ TEST(Cluster, IsBuiltWhereAllReachAll) {
   }
   EXPECT_GT(joined, 5);
   EXPECT_LT(joined, 55);
+}
+
+// The same machine with its nodes in another order, and its links listed backwards.
+TEST(GraphRouter, RoutesAreAsLongUnderOtherNames) {
+  const std::vector<std::size_t> renamed = {2, 0, 3, 1};
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    ClusterSpec spec = random_machine(seed);
+    const std::string port = spec.nics ? "nic" : "node";
+    const std::size_t per_node = spec.nics ? 2 : 1;
+    const auto rename = [&](const std::string& name) {
+      if (!name.starts_with(port)) return name;
+      const std::size_t number = std::stoul(name.substr(port.size()));
+      return port + std::to_string(renamed[number / per_node] * per_node + number % per_node);
+    };
+    const auto before = *wire(spec);
+    auto& links = spec.network.links;
+    std::reverse(links.begin(), links.end());
+    for (CustomLink& link : links) {
+      link.from = rename(link.from);
+      link.to = rename(link.to);
+    }
+    const auto after = *wire(spec);
+    const auto length = [](const auto& wiring, std::size_t a, std::size_t b) {
+      const auto route = graph_router(wiring, Routing::ecmp, 5)->route(RankId(a), RankId(b));
+      return route ? std::optional(route->size()) : std::nullopt;
+    };
+    const auto moved = [&](std::size_t rank) { return renamed[rank / 2] * 2 + rank % 2; };
+    for (std::size_t a = 0; a < 8; ++a) {
+      for (std::size_t b = 0; b < 8; ++b)
+        ASSERT_EQ(length(before, a, b), length(after, moved(a), moved(b))) << "seed " << seed;
+    }
+  }
 }
 
 TEST(GraphRouter, DoesNotPassNodesOnTheWayToOthers) {
