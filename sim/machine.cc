@@ -147,13 +147,19 @@ void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
   const std::uint32_t message = free_messages_.back();
   free_messages_.pop_back();
   messages_[message] = {from, to, bytes, &route(from, to), 2, std::move(done)};
+  const bool is_free =
+      messaging(from).per_message <= Seconds{} && messaging(to).per_message <= Seconds{};
+  if (is_free) return leave(message);
   thread_work(from, messaging(from).per_message, [this, message] { prepared(message); });
   thread_work(to, messaging(to).per_message, [this, message] { prepared(message); });
 }
 
 void Machine::prepared(std::uint32_t slot) {
-  Message& message = messages_[slot];
-  if (--message.unprepared > 0) return;
+  if (--messages_[slot].unprepared == 0) leave(slot);
+}
+
+void Machine::leave(std::uint32_t slot) {
+  const Message& message = messages_[slot];
   Seconds latency = std::max(messaging(message.from).latency, messaging(message.to).latency);
   for (const LinkId link : *message.route) {
     latency += cluster_.links()[link.index()].latency;
@@ -189,6 +195,73 @@ void Machine::carry(std::uint32_t slot) {
   if (uses_.empty() || message.bytes == Bytes{}) return std::exchange(message.done, nullptr)();
   begin(static_cast<double>(message.bytes.bytes()), weight, reach(message), busy,
         std::move(message.done));
+}
+
+void Machine::count_bytes(const Footprint& footprint) {
+  for (const Footprint::OnLink& link : footprint.links)
+    link_bytes_[link.link.index()] += link.bytes;
+}
+
+void Machine::collective_by_price(const Footprint& footprint, Seconds seconds, Done done) {
+  count_bytes(footprint);
+  later(seconds, std::move(done));
+}
+
+// One flow whose rate is the share of the collective that is done in a second: it has of the link
+// that it needs longest what one message would have.
+void Machine::collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done) {
+  count_bytes(footprint);
+  later(latencies(ranks, footprint), [this, &ranks, &footprint, done = std::move(done)]() mutable {
+    uses_.clear();
+    double most = 0;
+    for (const Footprint::OnLink& link : footprint.links) {
+      uses_.push_back({links_[link.link.index()], link.occupied});
+      most = std::max(most, link.occupied);
+    }
+    for (std::size_t m = 0; m < ranks.size(); ++m)
+      use_for(ranks[m], footprint.members[m]);
+    if (uses_.empty()) return done();
+    for (const RankId rank : ranks)
+      set_busy(rank, +1);
+    // Of ranks that share no link shares of their threads count, in units of time.
+    begin(1, 1 / (most > 0 ? most : 1), FairShare::kUnbounded, {},
+          [this, &ranks, done = std::move(done)] {
+            for (const RankId rank : ranks)
+              set_busy(rank, -1);
+            done();
+          });
+  });
+}
+
+// Of all steps, one after the other; on GPUs also what their engines take, in which messages of
+// different steps do not overlap.
+Seconds Machine::latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const {
+  Seconds longest, slowest;
+  for (std::size_t m = 0; m < ranks.size(); ++m) {
+    const Messaging& own = messaging(ranks[m]);
+    longest = std::max(longest, own.latency);
+    if (is_cpu()) continue;
+    const Footprint::OfMember& member = footprint.members[m];
+    const Seconds work =
+        own.per_message * static_cast<double>(std::max(member.sends, member.receives)) +
+        own.reduce_per_byte * static_cast<double>(member.added.bytes());
+    slowest = std::max(slowest, work * (1 / cluster_.speed(ranks[m])));
+  }
+  return footprint.latency + longest * static_cast<double>(footprint.steps) + slowest;
+}
+
+// Seconds of a CPU rank's thread that the whole collective takes.
+void Machine::use_for(RankId rank, const Footprint::OfMember& member) {
+  if (!is_cpu()) return;
+  const Messaging& own = messaging(rank);
+  const auto times = [](Seconds each, auto count) {
+    return each.seconds() * static_cast<double>(count);
+  };
+  const double seconds = times(own.per_message, member.sends + member.receives) +
+                         times(own.send_per_byte, member.sent.bytes()) +
+                         times(own.receive_per_byte, member.received.bytes()) +
+                         times(own.reduce_per_byte, member.added.bytes());
+  if (seconds > 0) use_thread(rank, seconds / cluster_.speed(rank));
 }
 
 // The rate that a message of its size reaches on links that it has to itself.

@@ -17,6 +17,7 @@
 #include "model/plan/prices.h"
 #include "sim/engine.h"
 #include "sim/fair_share.h"
+#include "sim/footprint.h"
 
 namespace rehearse::sim {
 
@@ -41,6 +42,11 @@ class Machine {
   void attend(RankId rank, Done done);
   // Adds received bytes to the rank's own.
   void reduce(RankId rank, Bytes bytes, Done done);
+
+  // All messages of a collective in one flow, after its latencies; the footprint outlives it.
+  void collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done);
+  // The same, in so much time.
+  void collective_by_price(const Footprint& footprint, Seconds seconds, Done done);
 
   // Gives every flow its rate; before time goes on.
   void settle();
@@ -95,6 +101,7 @@ class Machine {
   Time after(Seconds wait) const;
   void thread_work(RankId rank, Seconds seconds, Done done);
   void prepared(std::uint32_t message);
+  void leave(std::uint32_t message);
   void carry(std::uint32_t message);
   void bring_up_to_now(Activity& activity);
   void plan_next(Activity& activity);
@@ -106,6 +113,9 @@ class Machine {
   double reach(const Message& message) const;
   void use_thread(RankId rank, double amount);
   const Route& route(RankId from, RankId to);
+  void count_bytes(const Footprint& footprint);
+  Seconds latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const;
+  void use_for(RankId rank, const Footprint::OfMember& member);
 
   const Cluster& cluster_;
   const std::vector<Messaging> messaging_;  // by number of device

@@ -8,17 +8,21 @@
 
 namespace rehearse::sim {
 
-Player::Player(const Plan& plan, const Prices& prices, const std::optional<Jitter>& jitter,
+Player::Player(const Plan& plan, const Prices& prices, const Cluster& cluster, Fidelity fidelity,
                std::int64_t steps, Engine& engine, Machine& machine)
-    : sent(plan.ranks.size()),
-      received(plan.ranks.size()),
-      plan_(plan),
+    : plan_(plan),
       prices_(prices),
-      jitter_(jitter),
+      jitter_(cluster.spec().jitter),
       steps_(steps),
       engine_(engine),
       machine_(machine),
-      ranks_(plan.ranks.size()) {
+      ranks_(plan.ranks.size()),
+      sent_(plan.ranks.size()),
+      received_(plan.ranks.size()),
+      collectives_(
+          plan, prices, fidelity, cluster, engine, machine,
+          {[this](RankId rank, OpId op, std::int64_t) { span(rank, op).start = engine_.now(); },
+           [this](RankId rank, OpId op, std::int64_t) { end(rank, op); }}) {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const RankProgram& program = program_of(plan, RankId(r));
     ranks_[r].lanes.resize(program.lanes.size());
@@ -137,8 +141,8 @@ void Player::meet_transfer(RankId rank, OpId id) {
   const OpId peer_op = other->second;
   transfers_.erase(other);
   span(rank, id).start = span(peer, peer_op).start = engine_.now();
-  sent[from.index()] += transfer.bytes;
-  received[to.index()] += transfer.bytes;
+  sent_[from.index()] += transfer.bytes;
+  received_[to.index()] += transfer.bytes;
   const OpId sending = sends ? id : peer_op, receiving = sends ? peer_op : id;
   machine_.transfer(from, to, transfer.bytes, [this, from, sending, to, receiving] {
     // The receiver fetches it when it looks, and tells the sender, who learns of it in turn.
@@ -149,103 +153,13 @@ void Player::meet_transfer(RankId rank, OpId id) {
   });
 }
 
-// ---- collectives -------------------------------------------------------------------------------
-
 void Player::meet_collective(RankId rank, OpId id) {
-  const Op& op = program_of(plan_, rank).ops[id.index()];
-  const Collective& detail = collective_of(op);
-  const Group& group = group_of(plan_, rank, op);
-  const GroupId group_id = plan_.ranks[rank.index()].groups[detail.group];
-  const LaneKind lane = program_of(plan_, rank).lanes[op.lane.index()].kind;
+  const RankProgram& program = program_of(plan_, rank);
+  const Op& op = program.ops[id.index()];
+  const GroupId group = plan_.ranks[rank.index()].groups[collective_of(op).group];
   Rank& state = ranks_[rank.index()];
-  const MeetingKey key{group_id, lane, state.step, state.collectives[{group_id, lane}]++};
-  Meeting& meeting = meetings_[key];
-  meeting.key = key;
-  meeting.group = group_id;
-  if (!meeting.lists) meeting.lists.emplace(shape_of(op, group.members.size()));
-  meeting.element_bytes = detail.element_bytes;
-  meeting.elements = detail.end - detail.begin;
-  meeting.members.resize(group.members.size());
-  const std::size_t member = member_number(group, rank);
-  const std::size_t channels = meeting.lists->channels();
-  meeting.members[member] = {id, channels, {}};
-  // The last one to come is when it really begins, for all but those who had finished before.
-  if (++meeting.issued == group.members.size()) {
-    for (std::size_t m = 0; m < group.members.size(); ++m) {
-      if (meeting.members[m].unfinished == 0) continue;
-      span(group.members[m], meeting.members[m].op).start = engine_.now();
-    }
-  }
-  for (std::size_t channel = 0; channel < channels; ++channel)
-    next_step(meeting, channel, member);
-}
-
-CollectiveStep Player::current_step(const Meeting& meeting, std::size_t channel,
-                                    std::size_t member) {
-  const std::size_t number = meeting.members[member].channels[channel].step;
-  return meeting.lists->step(member, meeting.elements, number, channel);
-}
-
-// The member sends and receives what its current step says; either may wait for the neighbour.
-void Player::next_step(Meeting& meeting, std::size_t channel, std::size_t member) {
-  Meeting::Progress& own = meeting.members[member].channels[channel];
-  for (; own.step < meeting.lists->count(); ++own.step) {
-    const CollectiveStep step = current_step(meeting, channel, member);
-    const bool sends = step.send.size() > 0, receives = step.receive.size() > 0;
-    if (!sends && !receives) continue;
-    const std::size_t number = own.step;
-    own.pending = (sends ? 1 : 0) + (receives ? 1 : 0);
-    if (sends) offer(meeting, channel, number, member, step.to, step.send);
-    if (receives) offer(meeting, channel, number, step.from, member, step.receive);
-    return;
-  }
-  if (--meeting.members[member].unfinished == 0) finish_member(meeting, member);
-}
-
-// One end of the message of step `number` is there. When both are, it goes.
-void Player::offer(Meeting& meeting, std::size_t channel, std::size_t number, std::size_t from,
-                   std::size_t to, const ElementRange& range) {
-  const auto [end, is_first] = meeting.ends.insert({channel, number, from});
-  if (is_first) return;
-  meeting.ends.erase(end);
-  const auto& members = plan_.groups[meeting.group.index()].members;
-  const RankId sender = members[from], receiver = members[to];
-  const Bytes bytes = Bytes::bytes(range.size() * meeting.element_bytes);
-  sent[sender.index()] += bytes;
-  received[receiver.index()] += bytes;
-  // The reduction outlives its messages: neither end finishes before its part is done.
-  machine_.transfer(
-      sender, receiver, bytes, [this, &meeting, channel, from, to, bytes, sender, receiver] {
-        machine_.attend(receiver, [this, &meeting, channel, from, to, bytes, sender, receiver] {
-          take(meeting, channel, to, receiver, bytes);
-          machine_.attend(sender,
-                          [this, &meeting, channel, from] { part_done(meeting, channel, from); });
-        });
-      });
-}
-
-// The message of the member's current step has come.
-void Player::take(Meeting& meeting, std::size_t channel, std::size_t member, RankId rank,
-                  Bytes bytes) {
-  if (!current_step(meeting, channel, member).reduce) return part_done(meeting, channel, member);
-  machine_.reduce(rank, bytes,
-                  [this, &meeting, channel, member] { part_done(meeting, channel, member); });
-}
-
-void Player::part_done(Meeting& meeting, std::size_t channel, std::size_t member) {
-  Meeting::Progress& own = meeting.members[member].channels[channel];
-  if (--own.pending > 0) return;
-  ++own.step;
-  next_step(meeting, channel, member);
-}
-
-void Player::finish_member(Meeting& meeting, std::size_t member) {
-  const RankId rank = plan_.groups[meeting.group.index()].members[member];
-  const OpId op = meeting.members[member].op;
-  // Of a broadcast: a source that had only those to send to who are there.
-  if (meeting.issued < meeting.members.size()) span(rank, op).start = engine_.now();
-  if (++meeting.finished == meeting.members.size()) meetings_.erase(meeting.key);
-  end(rank, op);
+  const std::size_t number = state.collectives[{group, program.lanes[op.lane.index()].kind}]++;
+  collectives_.issue(rank, id, state.step, number);
 }
 
 // ---- results -----------------------------------------------------------------------------------
@@ -263,6 +177,23 @@ std::vector<std::string> Player::waiting() const {
     }
   }
   return lines;
+}
+
+namespace {
+
+std::vector<Bytes> sum_of(std::vector<Bytes> a, const std::vector<Bytes>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i)
+    a[i] += b[i];
+  return a;
+}
+
+}  // namespace
+
+std::vector<Bytes> Player::sent() const {
+  return sum_of(sent_, collectives_.sent);
+}
+std::vector<Bytes> Player::received() const {
+  return sum_of(received_, collectives_.received);
 }
 
 Timeline Player::take_timeline() {

@@ -20,17 +20,20 @@ Diagnostics too_long(const Engine& engine, const BeyondTheClock& beyond) {
                   human(engine.now().seconds()), human(beyond.wait)));
 }
 
-// What no member's messages to others are.
-Status check_simulated(const Plan& plan) {
-  for (const RankProgram& program : plan.programs) {
+// In-network reduction needs something between the members that adds.
+Status check_switches(const Plan& plan, const Cluster& cluster) {
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankProgram& program = program_of(plan, RankId(r));
     for (std::size_t id = 0; id < program.ops.size(); ++id) {
       const Op& op = program.ops[id];
       if (!is_collective(op.kind)) continue;
       if (collective_of(op).algorithm != CollectiveAlgorithm::in_network) continue;
+      const std::vector<RankId>& members = group_of(plan, RankId(r), op).members;
+      if (members.size() == 1 || !cluster.route(members[0], members[1]).empty()) continue;
       return error(
-          fmt::format("{} is by in-network reduction, which no simulation plays yet: it is "
-                      "there in closed form",
-                      describe_op(program, OpId(id))));
+          fmt::format("rank {}: {} is by in-network reduction, but there is no switch "
+                      "between ranks {} and {}",
+                      r, describe_op(program, OpId(id)), members[0].index(), members[1].index()));
     }
   }
   return success();
@@ -39,15 +42,15 @@ Status check_simulated(const Plan& plan) {
 }  // namespace
 
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
-                         std::int64_t steps) {
+                         std::int64_t steps, Fidelity collectives) {
   REHEARSE_CHECK(plan.ranks.size() == cluster.rank_count(), "{} ranks on {} devices",
                  plan.ranks.size(), cluster.rank_count());
   REHEARSE_CHECK(steps >= 1, "{} steps", steps);
-  const Status simulated = check_simulated(plan);
-  if (!simulated) return simulated.errors();
+  const Status joined = check_switches(plan, cluster);
+  if (!joined) return joined.errors();
   Engine engine;
   Machine machine(cluster, prices.messaging, engine);
-  Player player(plan, prices, cluster.spec().jitter, steps, engine, machine);
+  Player player(plan, prices, cluster, collectives, steps, engine, machine);
   try {
     player.begin();
     engine.run([&] { machine.settle(); });
@@ -58,7 +61,7 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   for (const std::string& line : player.waiting())
     stuck.push_back({std::nullopt, line, {}});
   if (!stuck.empty()) return stuck;
-  return Outcome{player.take_timeline(), machine.link_bytes(), player.sent, player.received};
+  return Outcome{player.take_timeline(), machine.link_bytes(), player.sent(), player.received()};
 }
 
 Result<Seconds> simulate(const Transition& transition, const Cluster& cluster,

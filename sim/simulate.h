@@ -5,6 +5,7 @@
 
 #include "model/base/diagnostic.h"
 #include "model/cluster/cluster.h"
+#include "model/plan/fidelity.h"
 #include "model/plan/plan.h"
 #include "model/plan/prices.h"
 #include "model/plan/timeline.h"
@@ -19,10 +20,10 @@ struct Outcome {
 };
 
 // The plan must be verified and have as many ranks as the cluster devices. Ops are issued as the
-// executor issues them (plan.h); messages are rendezvous; an all-reduce is the messages of its step
-// list. Errors: ranks that wait for ever, which a verified plan's do not; times beyond the clock.
+// executor issues them (plan.h); messages are rendezvous; collectives are played as closely as is
+// asked. Errors: ranks that wait for ever, which a verified plan's do not; times beyond the clock.
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
-                         std::int64_t steps);
+                         std::int64_t steps, Fidelity collectives = Fidelity::stepwise);
 
 // How long a transition takes on an idle cluster, all of its messages at once. Errors: times beyond
 // the clock.

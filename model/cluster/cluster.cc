@@ -239,6 +239,15 @@ Result<Cluster> Cluster::build(const ClusterSpec& spec) {
   return cluster;
 }
 
+Cluster Cluster::with_links(const std::function<void(Link&)>& change) const {
+  auto wiring = std::make_shared<Wiring>(*wiring_);
+  for (Link& link : wiring->links)
+    change(link);
+  Cluster changed(*this);
+  changed.wiring_ = std::move(wiring);
+  return changed;
+}
+
 std::size_t Cluster::device_number(RankId rank) const {
   return device_exceptions_.empty() ? 0 : device_exceptions_[rank.index()];
 }

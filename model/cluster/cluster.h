@@ -8,6 +8,7 @@
 // and what the kind of network calls its switches. The route of a message is fixed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -145,6 +146,8 @@ class Cluster {
   // By the spec's routing and static routes (router.h). Empty from a rank to itself and inside a
   // node without an interconnect or NICs. Thread-safe.
   Route route(RankId from, RankId to) const;
+  // The same with other links: bandwidth, latency and efficiency may be changed. O(links)
+  Cluster with_links(const std::function<void(Link&)>& change) const;
 
  private:
   explicit Cluster(ClusterSpec spec);

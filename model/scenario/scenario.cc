@@ -166,6 +166,17 @@ SourceSpan place_in(const yaml::Value& root, const std::string& section, const s
   return root.where;
 }
 
+Simulation read_simulation(const yaml::Value& value, SourceSpan where, Problems& problems) {
+  Simulation simulation;
+  Map map(value, "simulation", std::move(where), problems);
+  yaml::read(map, "collectives", simulation.collectives,
+             [](const yaml::Value& name, Problems& own) {
+               return yaml::read_enum(name, "way to play collectives", fidelities(), own);
+             });
+  map.finish();
+  return simulation;
+}
+
 Result<Scenario> read(const std::string& text, const std::string& path, const ProfilePath& profiles,
                       const std::optional<std::string>& device) {
   const auto source = std::make_shared<SourceText>(path, text);
@@ -184,6 +195,8 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
     scenario.training = yaml::read_training(map);
     scenario.cluster = yaml::read_cluster(map, path, profiles, device);
   }
+  if (const yaml::Value* simulation = map.find("simulation"))
+    scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
   const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
   map.finish();
   if (!problems.empty()) return problems.take();

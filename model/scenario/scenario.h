@@ -8,6 +8,7 @@
 #include "model/base/diagnostic.h"
 #include "model/cluster/cluster.h"
 #include "model/net/model_spec.h"
+#include "model/plan/fidelity.h"
 #include "model/plan/training.h"
 #include "model/schedule/strategy.h"
 
@@ -27,6 +28,11 @@ struct StatedPrices {
   Seconds transfer;
 };
 
+// How it is simulated.
+struct Simulation {
+  Fidelity collectives = Fidelity::stepwise;
+};
+
 struct Scenario {
   std::string name;
   std::string path;
@@ -35,6 +41,7 @@ struct Scenario {
   ClusterSpec cluster;
   // Given: pipelines are played by them, and there are no model, training and cluster.
   std::optional<StatedPrices> prices;
+  Simulation simulation;
   std::vector<ScenarioStrategy> strategies;
 };
 

@@ -27,11 +27,11 @@ Plan one_reduction(const CollectiveShape& shape, std::int64_t n) {
 }
 
 double played_seconds(const CollectiveShape& shape, std::int64_t n, const ClusterSpec& spec,
-                      double adding) {
+                      double adding, Fidelity fidelity = Fidelity::stepwise) {
   const Plan plan = one_reduction(shape, n);
   Prices prices = testing::prices(plan, {}, {});
   prices.messaging.reduce_per_byte = Seconds::seconds(adding);
-  const sim::Outcome outcome = testing::played(plan, spec, prices, 2);
+  const auto outcome = sim::simulate(plan, testing::built(spec), prices, 2, fidelity).value();
   return break_down(plan, outcome.timeline, 1).step_time.seconds();
 }
 
@@ -79,6 +79,32 @@ TEST_P(CollectiveTimes, AreTheClosedFormsOnAnIdleNetwork) {
   }
 }
 
+// All messages at once, after all latencies: no more than step by step, and as much where every
+// member has as much to do in every step and chunks are alike.
+TEST_P(CollectiveTimes, AreTheSameAsAFluid) {
+  for (std::size_t members = 2; members <= 16; ++members) {
+    CollectiveShape shape = GetParam();
+    shape.members = members;
+    if (refusal_of(shape)) continue;
+    const double adding = channel_count(shape) == 2 ? 0 : kAdding;
+    const auto c = static_cast<std::int64_t>(members);
+    const ClusterSpec spec = testing::gpus(c, kBandwidth, kLatency);
+    const std::int64_t n = 64 * 2 * c;
+    const double stepwise = played_seconds(shape, n, spec, adding);
+    const double fluid = played_seconds(shape, n, spec, adding, Fidelity::fluid);
+    const double clock = static_cast<double>(3 * step_count(shape)) * 1e-12;
+    EXPECT_LE(fluid, stepwise + clock) << members << " members";
+    using enum CollectiveAlgorithm;
+    const bool is_power = std::has_single_bit(members);
+    const bool is_even = shape.algorithm == ring || shape.algorithm == pairwise ||
+                         shape.algorithm == bidirectional_ring || shape.algorithm == hierarchical ||
+                         (is_power && shape.algorithm != double_tree);
+    if (is_even) {
+      EXPECT_NEAR(fluid, stepwise, clock) << members << " members";
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Algorithms, CollectiveTimes, ::testing::ValuesIn([] {
       using enum CollectiveAlgorithm;
@@ -119,15 +145,53 @@ TEST(HierarchicalTimes, AreTheClosedFormOfTwoLevels) {
   EXPECT_NEAR(played_seconds(shape, n, spec, kAdding) / closed, 1, 1e-6);
 }
 
-TEST(InNetwork, IsRefused) {
+// Every member's n elements go up while the sums come down: once over each link, whatever the
+// number of members.
+TEST(InNetwork, TakesOneMessageOverEveryLink) {
+  const std::int64_t n = 1'000'000;
+  for (const std::size_t members : {2U, 5U, 16U}) {
+    const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::in_network,
+                                members};
+    const MessageCost cost{Seconds::seconds(2 * kLatency), Seconds::seconds(1 / kBandwidth), {}};
+    const double closed = collective_seconds(shape, cost, n, 4).seconds();
+    const auto c = static_cast<std::int64_t>(members);
+    for (const Fidelity fidelity : {Fidelity::stepwise, Fidelity::fluid}) {
+      EXPECT_NEAR(played_seconds(shape, n, testing::gpus(c, kBandwidth, kLatency), 0, fidelity),
+                  closed, 1e-11)
+          << members;
+    }
+  }
+}
+
+TEST(InNetwork, NeedsASwitch) {
   const Plan plan =
       one_reduction({CollectiveKind::all_reduce, CollectiveAlgorithm::in_network, 4}, 100);
-  const auto outcome =
-      sim::simulate(plan, testing::built(testing::gpus(4)), testing::prices(plan, {}, {}), 2);
+  const auto outcome = sim::simulate(plan, testing::built(testing::cpu_node(4, {4})),
+                                     testing::prices(plan, {}, {}), 2);
   ASSERT_FALSE(outcome.ok());
-  EXPECT_NE(format(outcome.errors()).find("in-network reduction, which no simulation plays yet"),
+  EXPECT_NE(format(outcome.errors()).find("there is no switch between ranks 0 and 1"),
             std::string::npos)
       << format(outcome.errors());
+}
+
+// What the price says, and links count what they would carry.
+TEST(ClosedForm, TakesItsPrice) {
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4};
+  const Plan plan = one_reduction(shape, 4000);
+  Prices prices = testing::prices(plan, {}, {});
+  prices.collective = [](const std::vector<RankId>& members, const CollectiveShape& asked,
+                         std::int64_t elements, std::int64_t element_bytes) {
+    EXPECT_EQ(asked.algorithm, CollectiveAlgorithm::ring);
+    return Seconds::seconds(1e-6 *
+                            static_cast<double>(std::ssize(members) * elements * element_bytes));
+  };
+  const Cluster cluster = testing::built(testing::gpus(4));
+  const auto closed = sim::simulate(plan, cluster, prices, 2, Fidelity::closed_form).value();
+  const auto stepwise = sim::simulate(plan, cluster, prices, 2).value();
+  EXPECT_NEAR(break_down(plan, closed.timeline, 1).step_time.seconds(), 4 * 4000 * 4e-6, 1e-11);
+  EXPECT_EQ(closed.link_bytes, stepwise.link_bytes);
+  EXPECT_EQ(closed.sent, stepwise.sent);
+  EXPECT_EQ(closed.received, stepwise.received);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "cost/memory.h"
 #include "model/base/diagnostic.h"
 #include "model/cluster/device.h"
 #include "model/net/net.h"

@@ -325,11 +325,13 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
       scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster;
   const Result<Cluster> cluster = Cluster::build(machines);
   if (!cluster) return cluster.errors();
-  const Prices prices = prices_of(scenario, *plan);
+  Prices prices = prices_of(scenario, *plan);
+  prices.collective = collective_price(*cluster);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
   const std::int64_t steps = machines.jitter ? kWarmUp + machines.jitter->steps : kSimulatedSteps;
-  Result<sim::Outcome> outcome = sim::simulate(*plan, *cluster, prices, steps);
+  Result<sim::Outcome> outcome =
+      sim::simulate(*plan, *cluster, prices, steps, scenario.simulation.collectives);
   if (!outcome) return located(outcome.errors(), strategy);
   StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
   if (machines.jitter)

@@ -9,6 +9,7 @@ Command assignment_command();
 Command calibrate_command();
 Command cluster_command();
 Command diff_command();
+Command explain_command();
 Command plan_command();
 Command report_command();
 Command simulate_command();

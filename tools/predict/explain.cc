@@ -1,0 +1,306 @@
+#include "tools/predict/explain.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "model/plan/plan_text.h"
+#include "sim/footprint.h"
+#include "sim/simulate.h"
+#include "tools/predict/collectives.h"
+#include "tools/predict/stated.h"
+
+namespace rehearse {
+namespace {
+
+// "leaf12" as "leaf*".
+std::string without_numbers(const std::string& name) {
+  std::string pattern;
+  for (const char c : name) {
+    const bool is_digit = std::isdigit(static_cast<unsigned char>(c)) != 0;
+    if (!is_digit) pattern += c;
+    if (is_digit && !pattern.ends_with('*')) pattern += '*';
+  }
+  return pattern;
+}
+
+constexpr double kFaster = 2;  // of every change
+
+class Explainer {
+ public:
+  Explainer(const Scenario& scenario, const Plan& plan, const Cluster& cluster)
+      : scenario_(scenario), plan_(plan), cluster_(cluster), prices_(prices_of(scenario, plan)) {}
+
+  Result<Explanation> run() {
+    const Result<sim::Outcome> outcome = play(cluster_, prices_);
+    if (!outcome) return outcome.errors();
+    made_.strategy = plan_.strategy;
+    made_.plan_hash = plan_hash(plan_);
+    made_.step_time = step_time_of(*outcome);
+    made_.path = critical_path(plan_, outcome->timeline, kWarmUp);
+    for (const PathPart& part : made_.path)
+      made_.binding.push_back(part.op ? binding_link(part.rank, op_of(part)) : std::nullopt);
+    take_shares();
+    take_groups(outcome->timeline);
+    take_links(*outcome);
+    const Status asked = ask_what_if();
+    if (!asked) return asked.errors();
+    return std::move(made_);
+  }
+
+ private:
+  Result<sim::Outcome> play(const Cluster& cluster, Prices prices) const {
+    prices.collective = collective_price(cluster);
+    const auto& jitter = cluster.spec().jitter;
+    return sim::simulate(plan_, cluster, prices, jitter ? kWarmUp + jitter->steps : kSimulatedSteps,
+                         scenario_.simulation.collectives);
+  }
+
+  Seconds step_time_of(const sim::Outcome& outcome) const {
+    const StepWindow step = median_step(outcome.timeline, kWarmUp);
+    return (step.end - step.begin).seconds();
+  }
+
+  const Op& op_of(const PathPart& part) const {
+    return program_of(plan_, part.rank).ops[part.op->index()];
+  }
+
+  // ---- messages and links ----
+
+  const sim::Footprint& footprint_of(RankId rank, const Op& op) {
+    const Collective& detail = collective_of(op);
+    const GroupId group = plan_.ranks[rank.index()].groups[detail.group];
+    const auto key = std::tuple(group, op.kind, detail.algorithm, detail.end - detail.begin,
+                                detail.element_bytes);
+    const auto [known, is_new] = footprints_.try_emplace(key);
+    if (is_new) {
+      const std::vector<RankId>& members = plan_.groups[group.index()].members;
+      known->second = sim::footprint_of(cluster_, members, shape_of(op, members.size()),
+                                        detail.end - detail.begin, detail.element_bytes);
+    }
+    return known->second;
+  }
+
+  void offer(std::optional<BindingLink>& binding, LinkId link, Bytes bytes, double occupied) const {
+    const double rate = cluster_.links()[link.index()].bandwidth.bytes_per_second();
+    const Seconds seconds = Seconds::seconds(occupied / rate);
+    if (!binding || seconds > binding->seconds) binding = BindingLink{link, bytes, seconds};
+  }
+
+  std::optional<BindingLink> binding_link(RankId rank, const Op& op) {
+    std::optional<BindingLink> binding;
+    if (is_collective(op.kind)) {
+      for (const auto& [link, bytes, occupied] : footprint_of(rank, op).links)
+        offer(binding, link, bytes, occupied);
+    } else if (is_communication(op.kind)) {
+      const Transfer& transfer = transfer_of(op);
+      const RankId peer = plan_.ranks[rank.index()].peers[transfer.peer];
+      const bool sends = op.kind == OpKind::send;
+      for (const LinkId link : cluster_.route(sends ? rank : peer, sends ? peer : rank)) {
+        const double share = efficiency(cluster_.links()[link.index()], transfer.bytes);
+        offer(binding, link, transfer.bytes, static_cast<double>(transfer.bytes.bytes()) / share);
+      }
+    }
+    return binding;
+  }
+
+  void take_shares() {
+    std::map<std::tuple<bool, OpKind, std::string>, PathShare> shares;
+    for (std::size_t p = 0; p < made_.path.size(); ++p) {
+      const PathPart& part = made_.path[p];
+      const auto& binding = made_.binding[p];
+      const OpKind kind = part.op ? op_of(part).kind : OpKind::forward;
+      const std::string links = binding ? class_of_link(cluster_, binding->link) : "";
+      PathShare& share = shares[{!part.op, kind, links}];
+      const Seconds time = (part.end - part.begin).seconds();
+      share = {kind, !part.op, links, share.time + time,
+               share.bound + (binding ? std::min(time, binding->seconds) : Seconds{})};
+    }
+    for (const auto& [key, share] : shares)
+      made_.shares.push_back(share);
+    std::stable_sort(made_.shares.begin(), made_.shares.end(),
+                     [](const PathShare& a, const PathShare& b) { return a.time > b.time; });
+  }
+
+  void take_groups(const Timeline& timeline) {
+    const StepWindow window = median_step(timeline, kWarmUp);
+    using Key = std::tuple<GroupId, OpKind, CollectiveAlgorithm>;
+    std::map<Key, GroupTraffic> groups;
+    std::map<Key, std::pair<Seconds, std::int64_t>> busy;
+    const auto key_of = [&](RankId rank, const Op& op) {
+      const Collective& detail = collective_of(op);
+      return Key(plan_.ranks[rank.index()].groups[detail.group], op.kind, detail.algorithm);
+    };
+    for (const Span& span : timeline.spans) {
+      const Op& op = program_of(plan_, span.rank).ops[span.op.index()];
+      if (span.step != window.step || !is_collective(op.kind)) continue;
+      auto& [time, count] = busy[key_of(span.rank, op)];
+      time += (span.end - span.start).seconds();
+      ++count;
+    }
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+      const RankId rank(r);
+      for (const Op& op : program_of(plan_, rank).ops) {
+        if (!is_collective(op.kind)) continue;
+        const std::vector<RankId>& members = group_of(plan_, rank, op).members;
+        if (members.front() != rank || members.size() == 1) continue;
+        GroupTraffic& group = groups[key_of(rank, op)];
+        group.group = plan_.ranks[r].groups[collective_of(op).group];
+        group.kind = op.kind;
+        group.algorithm = collective_of(op).algorithm;
+        group.members = std::ssize(members);
+        ++group.ops;
+        for (const auto& member : footprint_of(rank, op).members)
+          group.bytes += member.sent;
+        add(group.binding, binding_link(rank, op));
+      }
+    }
+    for (auto& [key, group] : groups) {
+      const auto& [time, count] = busy[key];
+      group.busy = time * (static_cast<double>(group.ops) /
+                           static_cast<double>(std::max<std::int64_t>(count, 1)));
+      made_.groups.push_back(group);
+    }
+  }
+
+  // Several collectives of one group cross the same links.
+  static void add(std::optional<BindingLink>& sum, const std::optional<BindingLink>& next) {
+    if (!next) return;
+    if (!sum || sum->link != next->link) {
+      if (!sum || next->seconds > sum->seconds) sum = next;
+      return;
+    }
+    sum->bytes += next->bytes;
+    sum->seconds += next->seconds;
+  }
+
+  void take_links(const sim::Outcome& outcome) {
+    std::map<std::string, LinkClass> classes;
+    const double steps = static_cast<double>(outcome.timeline.steps);
+    for (std::size_t l = 0; l < cluster_.links().size(); ++l) {
+      const LinkId link(l);
+      LinkClass& links = classes[class_of_link(cluster_, link)];
+      const double bytes = static_cast<double>(outcome.link_bytes[l].bytes()) / steps;
+      const double use =
+          bytes / cluster_.links()[l].bandwidth.bytes_per_second() / made_.step_time.seconds();
+      links.name = class_of_link(cluster_, link);
+      ++links.links;
+      links.bytes += Bytes::bytes(static_cast<std::int64_t>(bytes));
+      links.mean += use;  // their sum, until all are there
+      if (use > links.most) links.most = use, links.most_used = link;
+    }
+    for (auto& [name, links] : classes) {
+      links.mean /= static_cast<double>(links.links);
+      made_.links.push_back(links);
+    }
+  }
+
+  // ---- what if ----
+
+  Status ask_what_if() {
+    Prices quick = prices_;
+    Seconds computing;
+    for (auto& ops : quick.ops) {
+      for (OpPrice& op : ops)
+        op = {op.seconds / kFaster, op.memory_traffic, op.provenance, halves(op.kernels)};
+    }
+    for (const PathShare& share : made_.shares) {
+      if (!share.waits && !is_communication(share.kind)) computing += share.time;
+    }
+    const Status computed = ask("computing", computing, cluster_, quick);
+    if (!computed) return computed;
+    std::set<std::string> used;
+    for (const LinkClass& links : made_.links) {
+      if (links.bytes > Bytes{}) used.insert(links.name);
+    }
+    for (const std::string& name : used) {
+      Seconds bound;
+      for (const PathShare& share : made_.shares) {
+        if (share.link_class == name) bound += share.bound;
+      }
+      const auto is_faster = [&](Link& link) {
+        if (without_direction(link.name) == name) link.bandwidth = link.bandwidth * kFaster;
+      };
+      const Status asked =
+          ask("bandwidth of " + name, bound, cluster_.with_links(is_faster), prices_);
+      if (!asked) return asked;
+    }
+    if (used.empty()) return success();
+    Seconds latency;
+    for (std::size_t p = 0; p < made_.path.size(); ++p)
+      latency += latency_of(made_.path[p]);
+    return ask("latency of all links", latency,
+               cluster_.with_links([](Link& link) { link.latency = link.latency / kFaster; }),
+               prices_);
+  }
+
+  static std::vector<Seconds> halves(std::vector<Seconds> kernels) {
+    for (Seconds& kernel : kernels)
+      kernel = kernel / kFaster;
+    return kernels;
+  }
+
+  Seconds latency_of(const PathPart& part) {
+    if (!part.op || !is_communication(op_of(part).kind)) return {};
+    const Op& op = op_of(part);
+    Seconds latency;
+    if (is_collective(op.kind)) {
+      latency = footprint_of(part.rank, op).latency;
+    } else {
+      const RankId peer = plan_.ranks[part.rank.index()].peers[transfer_of(op).peer];
+      for (const LinkId link : cluster_.route(part.rank, peer))
+        latency += cluster_.links()[link.index()].latency;
+    }
+    return std::min(latency, (part.end - part.begin).seconds());
+  }
+
+  Status ask(const std::string& what, Seconds on_path, const Cluster& cluster,
+             const Prices& prices) {
+    const Result<sim::Outcome> outcome = play(cluster, prices);
+    if (!outcome) return outcome.errors();
+    made_.what_ifs.push_back(
+        {what, made_.step_time - on_path * (1 - 1 / kFaster), step_time_of(*outcome)});
+    return success();
+  }
+
+ public:
+  static std::string without_direction(const std::string& name) {
+    const auto arrow = name.find("->");
+    const auto again = name.find('#', arrow);
+    std::string from = without_numbers(name.substr(0, arrow)),
+                to = without_numbers(name.substr(arrow + 2, again - arrow - 2));
+    if (to < from) std::swap(from, to);
+    return from + "--" + to;
+  }
+
+ private:
+  const Scenario& scenario_;
+  const Plan& plan_;
+  const Cluster& cluster_;
+  const Prices prices_;
+  std::map<std::tuple<GroupId, OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t>,
+           sim::Footprint>
+      footprints_;
+  Explanation made_;
+};
+
+}  // namespace
+
+std::string class_of_link(const Cluster& cluster, LinkId link) {
+  return Explainer::without_direction(cluster.links()[link.index()].name);
+}
+
+Result<Explained> explain(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<Plan> plan = plan_of(scenario, strategy);
+  if (!plan) return plan.errors();
+  Result<Cluster> cluster =
+      Cluster::build(scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster);
+  if (!cluster) return cluster.errors();
+  Result<Explanation> explanation = Explainer(scenario, *plan, *cluster).run();
+  if (!explanation) return explanation.errors();
+  return Explained{*std::move(plan), *std::move(cluster), *std::move(explanation)};
+}
+
+}  // namespace rehearse
