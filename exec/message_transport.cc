@@ -6,7 +6,7 @@ namespace rehearse::exec {
 namespace {
 
 constexpr std::int64_t kBarrierTag = -1, kGatherTag = -2, kBroadcastTag = -3;
-static_assert(kBroadcastTag == -kOwnTags);
+static_assert(kBroadcastTag == kControlTag + 1);
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {

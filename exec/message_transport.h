@@ -12,8 +12,10 @@
 
 namespace rehearse::exec {
 
-// The largest number of tags below 0 that the collective calls use: -1, ..., -kOwnTags.
-inline constexpr std::int64_t kOwnTags = 3;
+// The largest number of tags below 0 that are used: by the collective calls, and the last by
+// transports that are carried by another (exec/nccl).
+inline constexpr std::int64_t kOwnTags = 4;
+inline constexpr std::int64_t kControlTag = -kOwnTags;
 
 // Which end of a message this rank is.
 enum class Side { send, receive };

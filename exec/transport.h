@@ -26,7 +26,7 @@ class Transport {
 
   // The bytes must stay untouched until the request is done. A send may need its receive to be
   // posted before it is done (rendezvous); messages of one (sender, receiver, tag) arrive in order.
-  // Lengths of a send and its receive must be equal. Tags below 0 belong to the collective calls.
+  // Lengths of a send and its receive must be equal. Tags below 0 belong to the transports.
   virtual Request send(RankId to, std::int64_t tag, std::span<const std::byte> bytes) = 0;
   virtual Request receive(RankId from, std::int64_t tag, std::span<std::byte> bytes) = 0;
   // Makes progress; whether the request is done.

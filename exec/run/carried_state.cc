@@ -32,13 +32,17 @@ void CarriedState::hand_over(const Transition& transition, Moments moments, cons
                              Transport& transport) const {
   KernelDevice& device = after.device();
   std::vector<Request> requests;
+  std::vector<Mirror> arriving;  // on the host, as where they come from
   for (const StateMove& move : transition.moves) {
     for (const ParameterId id : move.parameters) {
       for (std::size_t k = 0; k < ParameterState::kArrays; ++k) {
         if (!moves(move.content, k)) continue;
         if (move.to == transport.rank()) {
           const auto into = after.state_of(id).arrays()[k];
-          if (!into.empty()) requests.push_back(transport.receive(move.from, kTransitionTag, into));
+          if (into.empty()) continue;
+          arriving.push_back(Mirror::of_device(device, into));
+          requests.push_back(
+              transport.receive(move.from, kTransitionTag, arriving.back().host_bytes()));
         }
         if (move.from == transport.rank()) {
           const std::vector<std::byte>& copy = copies_.at(id)[k];
@@ -62,6 +66,9 @@ void CarriedState::hand_over(const Transition& transition, Moments moments, cons
   device.wait();
   for (const Request request : requests)
     wait_for(transport, request);
+  for (const Mirror& state : arriving)
+    state.upload();
+  device.wait();
 }
 
 }  // namespace rehearse::exec

@@ -172,6 +172,10 @@ void FarDevice::touch(Work work) {
   REHEARSE_CHECK(::mprotect(pages_, used_, PROT_NONE) == 0, "locking");
 }
 
+void FarDevice::reach(const std::function<void()>& task) {
+  touch(task);
+}
+
 void FarDevice::run_front(std::size_t queue) {
   if (queues_[queue].empty()) return;
   queues_[queue].front()();

@@ -54,6 +54,8 @@ class FarDevice : public exec::KernelDevice {
   }
   // Does what the selected queue has, then this.
   void run_now(const std::function<void()>& task);
+  // Does this at once, whatever stands in the queues: as another device of the machine would.
+  void reach(const std::function<void()>& task);
 
  private:
   class Region;

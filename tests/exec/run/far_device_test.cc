@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "exec/nccl/nccl_transport.h"
 #include "exec/staged_transport.h"
+#include "tests/exec/nccl/stand_in.h"
 #include "tests/exec/run/runs.h"
 
 namespace rehearse {
@@ -15,6 +17,8 @@ using testing::executable;
 using testing::FarDevice;
 using testing::make_far_backend;
 using testing::narrow_gpt;
+using testing::NcclStandIn;
+using testing::NcclWorld;
 using testing::TurningPlans;
 
 struct Case {
@@ -22,6 +26,30 @@ struct Case {
   std::vector<Plan> plans;
   friend void PrintTo(const Case& it, std::ostream* out) { *out << it.name; }
 };
+
+// How messages come from one device to another.
+struct Way {
+  std::string name;
+  std::function<void(NcclWorld& world, exec::Transport& carrier, FarDevice& device,
+                     const std::function<void(exec::Transport&)>& body)>
+      with;
+  friend void PrintTo(const Way& it, std::ostream* out) { *out << it.name; }
+};
+
+std::vector<Way> ways() {
+  return {
+      {"staged",
+       [](NcclWorld&, exec::Transport& carrier, FarDevice& device, const auto& body) {
+         exec::StagedTransport transport(carrier, device);
+         body(transport);
+       }},
+      {"nccl", [](NcclWorld& world, exec::Transport& carrier, FarDevice& device, const auto& body) {
+         NcclStandIn nccl(world, carrier.rank().value(),
+                          [&](const auto& work) { device.reach(work); });
+         exec::NcclTransport transport(carrier, device, nccl);
+         body(transport);
+       }}};
+}
 
 exec::TrainOptions everything(std::int64_t steps) {
   exec::TrainOptions options = testing::options_of(steps);
@@ -37,20 +65,25 @@ exec::TrainingRun train_near(const std::vector<Plan>& plans) {
 }
 
 template <class Real>
-exec::TrainingRun train_far(const std::vector<Plan>& plans) {
+exec::TrainingRun train_far(const std::vector<Plan>& plans, const Way& way) {
   const Plan& first = plans.front();
   const Net net = *whole_net(first);
   exec::TrainingRun result;
+  // One kernel at once: the worst case.
+  NcclWorld world(1);
   exec::run_local(first.ranks.size(), [&](exec::Transport& carrier) {
     FarDevice device(carrier.rank().value());
     const auto backend = make_far_backend(first.training.dtype, device);
-    exec::StagedTransport transport(carrier, device);
-    Batches<Real> batches(net, first.micro_batch_samples);
-    TurningPlans turns(plans, 2);
-    exec::TrainingRun run =
-        exec::train(turns, net, *backend, transport, batches, &batches, everything(4));
-    if (transport.rank() == RankId(0)) result = std::move(run);
+    way.with(world, carrier, device, [&](exec::Transport& transport) {
+      Batches<Real> batches(net, first.micro_batch_samples);
+      TurningPlans turns(plans, 2);
+      exec::TrainingRun run =
+          exec::train(turns, net, *backend, transport, batches, &batches, everything(4));
+      if (transport.rank() == RankId(0)) result = std::move(run);
+    });
   });
+  EXPECT_EQ(world.made() > 0, way.name == "nccl");
+  EXPECT_EQ(world.destroyed(), 2 * world.made());
   return result;
 }
 
@@ -101,10 +134,10 @@ std::vector<Case> cases() {
   };
 }
 
-class FarAway : public ::testing::TestWithParam<Case> {};
+class FarAway : public ::testing::TestWithParam<std::tuple<Case, Way>> {};
 
 TEST_P(FarAway, AllNumbersAreTheSame) {
-  const std::vector<Plan>& plans = GetParam().plans;
+  const auto& [name, plans] = std::get<Case>(GetParam());
   const auto train = [&](auto near, auto far) {
     switch (plans.front().training.dtype) {
       case DataType::bf16:
@@ -115,8 +148,9 @@ TEST_P(FarAway, AllNumbersAreTheSame) {
         return std::pair(near(double()), far(double()));
     }
   };
-  const auto [near, far] = train([&](auto real) { return train_near<decltype(real)>(plans); },
-                                 [&](auto real) { return train_far<decltype(real)>(plans); });
+  const auto [near, far] =
+      train([&](auto real) { return train_near<decltype(real)>(plans); },
+            [&](auto real) { return train_far<decltype(real)>(plans, std::get<Way>(GetParam())); });
   EXPECT_EQ(far.losses, near.losses);
   EXPECT_EQ(far.gradient_norms, near.gradient_norms);
   EXPECT_EQ(far.weights, near.weights);
@@ -138,8 +172,11 @@ TEST_P(FarAway, AllNumbersAreTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Plans, FarAway, ::testing::ValuesIn(cases()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Plans, FarAway, ::testing::Combine(::testing::ValuesIn(cases()), ::testing::ValuesIn(ways())),
+    [](const auto& info) {
+      return std::get<Case>(info.param).name + "_" + std::get<Way>(info.param).name;
+    });
 
 }  // namespace
 }  // namespace rehearse

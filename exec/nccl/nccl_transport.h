@@ -1,0 +1,60 @@
+// Messages between GPUs by NCCL; those between memories of hosts, and the collective calls, are the
+// carrier's, over which the ranks agree about the others (conversation.h).
+//
+// Both ends of a message must be memory of the same kind, of the host or of the device.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <variant>
+
+#include "exec/nccl/conversation.h"
+#include "exec/transport.h"
+
+namespace rehearse::exec {
+
+class NcclTransport : public Transport {
+ public:
+  // All must outlive it.
+  NcclTransport(Transport& carrier, KernelDevice& device, NcclCalls& nccl);
+  // Ends the communicators together with the others' ranks; alone where an exception leaves it.
+  ~NcclTransport() override;
+
+  RankId rank() const override { return carrier_.rank(); }
+  std::size_t size() const override { return carrier_.size(); }
+  Request send(RankId to, std::int64_t tag, std::span<const std::byte> bytes) override;
+  Request receive(RankId from, std::int64_t tag, std::span<std::byte> bytes) override;
+  bool test(Request request) override;
+
+  void barrier() override { carrier_.barrier(); }
+  std::vector<std::string> gather(const std::string& text) override {
+    return carrier_.gather(text);
+  }
+  std::string broadcast(const std::string& text, RankId root) override {
+    return carrier_.broadcast(text, root);
+  }
+  void abort(const std::string& message) override { carrier_.abort(message); }
+  void idle() override;
+  void reset_idle() override { carrier_.reset_idle(); }
+
+ private:
+  using Carried = exec::Request;
+  using Pending = std::variant<Carried, std::shared_ptr<DeviceMessage>>;
+
+  Request post(RankId peer, bool sends, std::int64_t tag, std::span<std::byte> memory);
+  Request enter(Pending pending);
+  void advance();
+  void close();
+
+  Transport& carrier_;
+  KernelDevice& device_;
+  NcclCalls& nccl_;
+  NcclSlots slots_;
+  std::map<RankId, std::unique_ptr<Conversation>> conversations_;
+  std::map<std::uint64_t, Pending> pending_;
+  std::uint64_t last_id_ = 0;
+  int exceptions_at_start_;
+};
+
+}  // namespace rehearse::exec
