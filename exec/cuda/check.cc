@@ -1,7 +1,5 @@
 #include "exec/cuda/check.h"
 
-#include <dlfcn.h>
-
 #include <stdexcept>
 
 #include "model/base/text.h"
@@ -14,19 +12,6 @@ namespace {
 }
 
 }  // namespace
-
-void* symbol_of(const Library& library, const char* function) {
-  void* opened = ::dlopen(library.name, RTLD_NOW | RTLD_GLOBAL);
-  if (opened == nullptr) {
-    const std::string why = ::dlerror();
-    opened = ::dlopen(library.built_with, RTLD_NOW | RTLD_GLOBAL);
-    if (opened == nullptr) fail(library.name, (why + "; " + ::dlerror()).c_str());
-  }
-  // Never closed: the same library is counted, not loaded, again.
-  void* const found = ::dlsym(opened, function);
-  if (found == nullptr) fail(function, ::dlerror());
-  return found;
-}
 
 void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) fail(what, cudaGetErrorString(error));

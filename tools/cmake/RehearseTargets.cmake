@@ -5,7 +5,8 @@
 # rehearse_optional(PACKAGE OPTION ...)
 #   Looks for a package as OPTION says (AUTO, ON, OFF) and sets REHEARSE_HAVE_<PACKAGE>.
 # rehearse_optional_cuda()
-#   The same of nvcc 13 or later with cuBLASLt and cuDNN, as REHEARSE_WITH_CUDA says.
+#   The same of nvcc 13 or later with cuBLASLt and cuDNN, as REHEARSE_WITH_CUDA says; and whether there is
+#   NCCL besides.
 
 function(rehearse_warnings target)
   # Contraction would let two compilers disagree about the last bit of a price.
@@ -43,6 +44,7 @@ endmacro()
 
 macro(rehearse_optional_cuda)
   set(REHEARSE_HAVE_CUDA OFF)
+  set(REHEARSE_HAVE_NCCL OFF)
   if(NOT "${REHEARSE_WITH_CUDA}" STREQUAL "OFF")
     include(CheckLanguage)
     check_language(CUDA)
@@ -55,6 +57,10 @@ macro(rehearse_optional_cuda)
     endif()
     if(CUDAToolkit_FOUND AND cuDNN_FOUND)
       set(REHEARSE_HAVE_CUDA ON)
+      find_package(NCCL QUIET)
+      if(NCCL_FOUND)
+        set(REHEARSE_HAVE_NCCL ON)
+      endif()
     elseif("${REHEARSE_WITH_CUDA}" STREQUAL "ON")
       message(FATAL_ERROR "REHEARSE_WITH_CUDA is ON: it needs nvcc 13 or later, and cuDNN")
     endif()
