@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 #include <mpi.h>
+#ifdef OPEN_MPI
+#include <mpi-ext.h>
+#endif
 
 #include <cstdio>
 #include <cstdlib>
@@ -190,6 +193,14 @@ MpiSession::~MpiSession() {
 
 Transport& MpiSession::transport() {
   return *transport_;
+}
+
+bool mpi_takes_gpu_memory() {
+#ifdef MPIX_CUDA_AWARE_SUPPORT  // 0 or 1: of the library that this was compiled with
+  return MPIX_Query_cuda_support() == 1;
+#else
+  return false;  // nobody to ask
+#endif
 }
 
 void run_mpi(const std::function<void(Transport&)>& body) {

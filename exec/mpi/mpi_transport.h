@@ -38,6 +38,9 @@ class MpiSession {
   int exceptions_at_start_;
 };
 
+// Whether this MPI takes the memory of GPUs in its calls. Called within a session.
+bool mpi_takes_gpu_memory();
+
 // Runs body on this process's rank, as run_local does on threads; an exception ends the job with
 // its message.
 void run_mpi(const std::function<void(Transport&)>& body);

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstring>
 
 #include "exec/message_transport.h"
 #include "tests/exec/far_device.h"
+#include "tests/exec/late_device.h"
 #include "tests/exec/nccl/stand_in.h"
 #include "tests/exec/transport/transport_contract.h"
 #include "tests/exec/transport/transport_failures.h"
@@ -16,41 +16,18 @@ namespace rehearse::exec {
 namespace {
 
 using rehearse::testing::FarDevice;
+using rehearse::testing::LateDevice;
 using rehearse::testing::NcclStandIn;
 using rehearse::testing::NcclWorld;
 
 using Data = std::vector<std::byte>;
-
-// A device whose memory is all there is: what tests of any transport send comes from it.
-class Everywhere : public KernelDevice {
- public:
-  bool shares_host_memory() const override { return false; }
-  std::unique_ptr<DeviceMemory> allocate(std::size_t bytes) override {
-    return host_device().allocate(bytes);
-  }
-  std::unique_ptr<DeviceMemory> allocate_staging(std::size_t bytes) override {
-    return host_device().allocate_staging(bytes);
-  }
-  bool owns(const void*) const override { return true; }
-  void copy(void* into, const void* from, std::size_t bytes) override {
-    host_device().copy(into, from, bytes);
-  }
-  void fill(void* into, std::byte value, std::size_t bytes) override {
-    host_device().fill(into, value, bytes);
-  }
-  void select(std::size_t) override {}
-  Mark mark() override { return {}; }
-  bool is_passed(Mark) override { return true; }
-  void finish() override {}
-  void wait() override {}
-};
 
 // Kernels that a device runs at once: one is enough, many are no trouble.
 constexpr std::size_t kOne = 1, kMany = 8;
 
 void run_on(NcclWorld& world, std::size_t ranks, const std::function<void(Transport&)>& body) {
   run_local(ranks, [&](Transport& carrier) {
-    Everywhere device;
+    LateDevice device(carrier.rank().value());
     NcclStandIn nccl(world, carrier.rank().value());
     NcclTransport transport(carrier, device, nccl);
     body(transport);
