@@ -1,5 +1,7 @@
 #include "exec/nccl/nccl_transport.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -7,6 +9,12 @@
 #include "model/base/check.h"
 
 namespace rehearse::exec {
+
+Status check_gpus_for_nccl(std::int64_t ranks, std::int64_t gpus) {
+  if (ranks <= gpus) return success();
+  return error(fmt::format("NCCL needs a GPU for every rank: {} ranks, {} GPU{}", ranks, gpus,
+                           gpus == 1 ? "" : "s"));
+}
 
 NcclTransport::NcclTransport(Transport& carrier, KernelDevice& device, NcclCalls& nccl)
     : carrier_(carrier),

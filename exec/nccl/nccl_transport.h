@@ -11,8 +11,12 @@
 
 #include "exec/nccl/conversation.h"
 #include "exec/transport.h"
+#include "model/base/diagnostic.h"
 
 namespace rehearse::exec {
+
+// Whether NCCL can serve so many ranks of one machine: two ranks on one GPU it refuses, or hangs.
+Status check_gpus_for_nccl(std::int64_t ranks, std::int64_t gpus);
 
 class NcclTransport : public Transport {
  public:

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "exec/staged_transport.h"
 #include "model/base/text.h"
 #ifdef REHEARSE_HAVE_CUDA
 #include "exec/cuda/cuda_backend.h"
@@ -81,11 +80,6 @@ std::unique_ptr<exec::Backend> make_backend(const BackendChoice& choice, DataTyp
     return exec::make_cuda_backend(type, number_on_machine(rank) % choice.gpus);
 #endif
   return exec::make_backend(choice.name, type, {choice.threads, reduction});
-}
-
-std::unique_ptr<exec::Transport> staged_for(exec::Backend& backend, exec::Transport& transport) {
-  if (backend.device().shares_host_memory()) return nullptr;
-  return std::make_unique<exec::StagedTransport>(transport, backend.device());
 }
 
 }  // namespace rehearse::cli

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "exec/backend.h"
-#include "exec/transport.h"
 #include "model/cluster/samples.h"
 #include "tools/cli/cli.h"
 
@@ -34,9 +33,5 @@ const std::vector<DataType>& types_of(const BackendChoice& choice);
 // A rank's own. Throws std::runtime_error where the device fails.
 std::unique_ptr<exec::Backend> make_backend(const BackendChoice& choice, DataType type,
                                             Reduction reduction, RankId rank);
-
-// What carries messages from and to the backend's memory; none: the transport itself does, since
-// that is the host's.
-std::unique_ptr<exec::Transport> staged_for(exec::Backend& backend, exec::Transport& transport);
 
 }  // namespace rehearse::cli

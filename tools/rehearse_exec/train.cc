@@ -16,12 +16,14 @@
 #include "tools/rehearse_exec/measured.h"
 #include "tools/rehearse_exec/plans.h"
 #include "tools/rehearse_exec/ranks.h"
+#include "tools/rehearse_exec/transports.h"
 
 namespace rehearse::cli {
 namespace {
 
 Syntax syntax() {
   Syntax syntax{{"SCENARIO|PLAN"}, rank_options()};
+  syntax.options.push_back(transport_option());
   syntax.options.push_back({"strategy", "NAME", "which of the scenario's strategies"});
   syntax.options.push_back(
       {"profile", "FILE",
@@ -73,6 +75,7 @@ constexpr std::int64_t kFewestSteps = 2;
 
 struct Settings {
   BackendChoice backend;
+  TransportKind transport = TransportKind::host;
   std::optional<std::int64_t> steps = std::nullopt;
   std::int64_t evaluate_every = 0, align_every = 0;
   std::set<std::int64_t> evaluate_at = {};
@@ -96,7 +99,9 @@ Result<std::set<std::int64_t>> evaluated_steps(const Arguments& arguments) {
 Result<Settings> settings_of(const Arguments& arguments) {
   const Result<BackendChoice> backend = backend_of(arguments);
   if (!backend) return backend.errors();
-  Settings settings{.backend = *backend};
+  const Result<TransportKind> transport = transport_of(arguments, *backend);
+  if (!transport) return transport.errors();
+  Settings settings{.backend = *backend, .transport = *transport};
   const Result<std::int64_t> steps = arguments.count("steps", 0, kFewestSteps);
   if (!steps) return steps.errors();
   if (arguments.has("steps")) settings.steps = *steps;
@@ -226,11 +231,19 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
       })) {
     return kWrongInput;
   }
+  const Status carries =
+      check_transport(settings.transport, arguments, settings.backend, transport);
+  if (!carries) return fail_once(transport, carries.errors());
   const auto data = exec::open_dataset(request);
   if (!data) transport.abort(format(data.errors()));
   const auto backend = make_backend(settings.backend, plan.training.dtype, plan.training.reduction,
                                     transport.rank());
-  const auto staged = staged_for(*backend, transport);
+  const DeviceTransport carried(settings.transport, transport, backend->device());
+  const std::string way = describe_transport(settings.transport, arguments);
+  if (transport.rank() == RankId(0)) {
+    std::cerr << fmt::format("{}: {} ranks on {}, messages over {}\n", plan.strategy,
+                             transport.size(), settings.backend.name, way);
+  }
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->type(),
                             plan.training.augmentation);
@@ -243,13 +256,14 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   options.keep_first_step = arguments.has("first-step");
   options.progress = Progress(plan.strategy, options.steps, transport.rank());
   const exec::TrainingRun run =
-      exec::train(*plans, net, *backend, staged ? *staged : transport, batches, &batches, options);
+      exec::train(*plans, net, *backend, carried.get(), batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
   if (const auto path = arguments.get("first-step")) {
     const Status written = write_first_step(*path, plan, net, run, batches, *backend);
     if (!written) return fail(written.errors());
   }
-  return finish(arguments, plan, net, run, {plans->name(), "measured", settings.backend.name, {}});
+  return finish(arguments, plan, net, run,
+                {plans->name(), "measured", settings.backend.name, {}, way});
 }
 
 int run(const Arguments& arguments) {

@@ -248,6 +248,7 @@ Result<Summary> parse_summary(const std::string& text, const std::string& path) 
     Summary summary{
         root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
     summary.strategies = root.at("strategies").list(strategy_of);
+    if (root.has("transport")) summary.transport = root.at("transport").text();
     return summary;
   } catch (const Json::parse_error& problem) {
     return error_at(place_of(text, path, problem.byte),

@@ -144,10 +144,10 @@ Json json_of(const StrategySummary& s) {
 }  // namespace
 
 std::string print_json(const Summary& summary) {
-  const Json json = {{"scenario", summary.scenario},
-                     {"source", summary.source},
-                     {"device", summary.device},
-                     {"strategies", array_of<StrategySummary>(summary.strategies, json_of)}};
+  Json json = {
+      {"scenario", summary.scenario}, {"source", summary.source}, {"device", summary.device}};
+  if (summary.transport) json["transport"] = *summary.transport;
+  json["strategies"] = array_of<StrategySummary>(summary.strategies, json_of);
   return json.dump(1) + "\n";
 }
 

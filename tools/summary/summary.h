@@ -155,6 +155,7 @@ struct Summary {
   std::string source;  // "predicted" or "measured"
   std::string device;  // name of the profile, or of the backend
   std::vector<StrategySummary> strategies;
+  std::optional<std::string> transport = std::nullopt;  // of measured runs: what messages went over
 };
 
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.

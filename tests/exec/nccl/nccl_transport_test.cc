@@ -187,6 +187,14 @@ TEST(NcclTransport, AnExceptionAbortsItsCommunicators) {
   EXPECT_EQ(world.aborted(), 2);
 }
 
+TEST(NcclTransport, NeedsAGpuForEveryRank) {
+  EXPECT_TRUE(check_gpus_for_nccl(4, 4));
+  EXPECT_EQ(check_gpus_for_nccl(4, 1).errors().front().message,
+            "NCCL needs a GPU for every rank: 4 ranks, 1 GPU");
+  EXPECT_EQ(check_gpus_for_nccl(9, 8).errors().front().message,
+            "NCCL needs a GPU for every rank: 9 ranks, 8 GPUs");
+}
+
 // ---- queues -------------------------------------------------------------------------------------
 
 // What computes the data stands in the queue when the send is posted, and who still reads the
