@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <numeric>
+#include <set>
+#include <tuple>
 
 #include "cost/rank_kinds.h"
 #include "model/base/check.h"
@@ -77,12 +80,51 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   return memory;
 }
 
+std::vector<RankId> peers_of(const Plan& plan, RankId rank) {
+  const RankProgram& program = program_of(plan, rank);
+  std::set<RankId> peers;
+  // By group and kind one list of steps, the one of most elements: it leaves nobody out.
+  std::map<std::tuple<std::size_t, CollectiveKind, CollectiveAlgorithm>, std::int64_t> elements;
+  for (const Op& op : program.ops) {
+    if (op.kind == OpKind::send || op.kind == OpKind::receive)
+      peers.insert(plan.ranks[rank.index()].peers[transfer_of(op).peer]);
+    // Sums of squares are on the host.
+    if (!is_collective(op.kind) || is_of_squares(program, op)) continue;
+    const Collective& it = collective_of(op);
+    const CollectiveShape shape = shape_of(op, group_of(plan, rank, op).members.size());
+    std::int64_t& most = elements[{it.group, shape.kind, shape.algorithm}];
+    // What switches add up is no message to a member.
+    if (shape.algorithm == CollectiveAlgorithm::in_network || most >= it.end - it.begin) continue;
+    most = it.end - it.begin;
+    const Group& group = group_of(plan, rank, op);
+    for (std::size_t channel = 0; channel < channel_count(shape); ++channel) {
+      for (const CollectiveStep& step :
+           steps_of(shape, member_number(group, rank), most, channel)) {
+        if (step.send.size() > 0) peers.insert(group.members[step.to]);
+        if (step.receive.size() > 0) peers.insert(group.members[step.from]);
+      }
+    }
+  }
+  return {peers.begin(), peers.end()};
+}
+
 namespace {
 
 RankMemory memory_of(const RankProgram& program, const Device& device, bool moves_state) {
   RankMemory memory = memory_of(program, device);
   if (moves_state) memory.carried = carried_by(program);
   return memory;
+}
+
+// With kinds and ranks filled in: of ranks of a kind the most.
+void count_communicators(const Plan& plan, PlanMemory& memory,
+                         const std::function<const Device&(RankId)>& device_of) {
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const Bytes one = device_of(RankId(r)).communicator;
+    if (one == Bytes{}) continue;
+    Bytes& most = memory.kinds[memory.ranks[r]].communicators;
+    most = std::max(most, one * static_cast<std::int64_t>(peers_of(plan, RankId(r)).size()));
+  }
 }
 
 // With kinds and ranks filled in. A CPU's memory is its node's; a GPU's is its own.
@@ -114,7 +156,9 @@ PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t device
     memory.kinds.push_back(memory_of(program, device, moves_state));
   for (const RankBinding& rank : plan.ranks)
     memory.ranks.push_back(rank.program.value());
-  share_out(memory, devices_per_node, [&](RankId) -> const Device& { return device; });
+  const auto device_of = [&](RankId) -> const Device& { return device; };
+  count_communicators(plan, memory, device_of);
+  share_out(memory, devices_per_node, device_of);
   return memory;
 }
 
@@ -126,8 +170,9 @@ PlanMemory memory_of(const Plan& plan, const Cluster& cluster, bool moves_state)
                                      cluster.numbered_device(kind.device), moves_state));
   }
   memory.ranks = std::move(ranks.of_rank);
-  share_out(memory, cluster.spec().devices_per_node,
-            [&](RankId rank) -> const Device& { return cluster.device(rank); });
+  const auto device_of = [&](RankId rank) -> const Device& { return cluster.device(rank); };
+  count_communicators(plan, memory, device_of);
+  share_out(memory, cluster.spec().devices_per_node, device_of);
   return memory;
 }
 

@@ -19,10 +19,15 @@ struct RankMemory {
   Bytes arena_live;             // sum of the above: Layout::live
   Bytes arena;                  // extent of the laid-out arena
   Bytes workspace;              // pool of the libraries
+  Bytes communicators;          // pool of NCCL: one for each rank that messages go to or come from
   Bytes carried;                // state put aside while plans change (model/plan/transition.h)
-  Bytes peak() const { return arena + workspace + carried; }
+  Bytes peak() const { return arena + workspace + communicators + carried; }
 };
+// Without communicators: those are known of ranks.
 RankMemory memory_of(const RankProgram& program, const Device& device);
+
+// Ranks whose devices exchange messages with this one's, ascending.
+std::vector<RankId> peers_of(const Plan& plan, RankId rank);
 
 struct PlanMemory {
   std::vector<RankMemory> kinds;     // of the ranks there are

@@ -67,6 +67,8 @@ struct Device {
   // GPUs: the share of its speed that computing loses while a message of the rank's is under way,
   // since copies and collectives' kernels take memory bandwidth and processors.
   double overlap_slowdown = 0;
+  // Of NCCL, for each rank that one exchanges messages with; 0: they go another way.
+  Bytes communicator;
 };
 
 // Sets the rates for training in this type: those of convolutions, matrix products and attention

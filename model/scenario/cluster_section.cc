@@ -193,6 +193,40 @@ const std::vector<Value>& items_of(Map& map, std::string_view key) {
   return value->items;
 }
 
+// What messages between the devices of a scenario go over.
+enum class Carrier { host, nccl };
+std::string_view to_string(Carrier carrier) {
+  return carrier == Carrier::nccl ? "nccl" : "host";
+}
+
+std::optional<Carrier> read_carrier(const Value& value, Problems& problems) {
+  return read_enum<Carrier>(value, "transport", {Carrier::host, Carrier::nccl}, problems);
+}
+
+// NCCL's memory is a device's where messages go over it, and nowhere else.
+void take_carrier(Carrier carrier, Device& device, const Map& map, Problems& problems) {
+  if (carrier == Carrier::host || device.name.empty()) {  // or it could not be read
+    device.communicator = {};
+  } else if (device.kind == DeviceKind::cpu) {
+    problems.add(map.where("transport"),
+                 fmt::format("NCCL is between GPUs, and '{}' is a cpu", device.name));
+  } else if (device.communicator == Bytes{}) {
+    problems.add(map.where("transport"),
+                 fmt::format("device '{}' has no 'communicator': nothing says how much memory "
+                             "NCCL takes of it",
+                             device.name));
+  }
+}
+
+void read_transport(Map& map, ClusterSpec& spec) {
+  Carrier carrier = Carrier::host;
+  read(map, "transport", carrier, read_carrier);
+  take_carrier(carrier, spec.device, map, map.problems());
+  for (RankException& exception : spec.ranks) {
+    if (exception.device) take_carrier(carrier, *exception.device, map, map.problems());
+  }
+}
+
 }  // namespace
 
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
@@ -219,6 +253,7 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const RankReader ranks(scenario_path, profiles, problems);
   for (const Value& item : items_of(map, "ranks"))
     spec.ranks.push_back(ranks.read_one(item));
+  read_transport(map, spec);
   read_jitter(map, spec);
   map.finish();
   if (!problems.empty()) return spec;

@@ -108,6 +108,11 @@ std::string capacity(const Device& device) {
   return fmt::format("capacity: [{}]\n", join(parts, ", "));
 }
 
+std::string communicator(const Device& device) {
+  if (device.communicator == Bytes{}) return "";
+  return fmt::format("communicator: {}\n", text_of(device.communicator));
+}
+
 }  // namespace
 
 std::string print_device(const Device& device) {
@@ -117,7 +122,8 @@ std::string print_device(const Device& device) {
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
          kernels(device) + launch(device) + overlap(device) + messaging(device.messaging) +
-         capacity(device) + fmt::format("workspace: {}\n", text_of(device.workspace));
+         capacity(device) + fmt::format("workspace: {}\n", text_of(device.workspace)) +
+         communicator(device);
 }
 
 }  // namespace rehearse

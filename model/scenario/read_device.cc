@@ -130,6 +130,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
   yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, 0.0);
+  yaml::read(map, "communicator", device.communicator, yaml::read_bytes);
   map.finish(kUnused);
   if (problems.empty()) check(device, map);
   if (!problems.empty()) return problems.take();

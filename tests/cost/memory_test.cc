@@ -81,6 +81,36 @@ TEST(MemoryOf, SubnetworksSaveStateOfWhatIsMasked) {
   }
 }
 
+// A ring has two neighbours, a pipeline's inner stage too, its ends one; only where messages go
+// over NCCL (its memory is stated) is there a communicator for each.
+TEST(PlanMemory, CountsACommunicatorForEveryPeer) {
+  Device device = simple_device();
+  const auto communicators = [&](const StrategySpec& strategy, std::int64_t ranks) {
+    const Plan plan = testing::plan_of({"", strategy, testing::resnet20(), ranks}).value();
+    std::vector<Bytes> by_rank;
+    const PlanMemory memory = memory_of(plan, device, ranks);
+    for (std::size_t r = 0; r < plan.ranks.size(); ++r)
+      by_rank.push_back(memory.of(RankId(r)).communicators);
+    return by_rank;
+  };
+  const Bytes one = Bytes::mib(48), two = one * 2;
+  EXPECT_EQ(communicators(testing::data_parallel(), 4), std::vector<Bytes>(4));
+  device.communicator = one;
+  EXPECT_EQ(communicators(testing::data_parallel(), 4), std::vector<Bytes>(4, two));
+  EXPECT_EQ(communicators(testing::data_parallel(), 2), std::vector<Bytes>(2, one));
+  EXPECT_EQ(communicators(testing::data_parallel(), 1), std::vector<Bytes>(1));
+  EXPECT_EQ(communicators(testing::pipeline("1f1b", 4, 8), 4), (std::vector{one, two, two, one}));
+}
+
+TEST(PlanMemory, CommunicatorsArePartOfThePeak) {
+  const Plan plan =
+      testing::plan_of({"", testing::data_parallel(), testing::resnet20(), 4}).value();
+  Device device = simple_device();
+  const Bytes without = memory_of(plan, device, 4).peak;
+  device.communicator = Bytes::mib(48);
+  EXPECT_EQ(memory_of(plan, device, 4).peak, without + Bytes::mib(96));
+}
+
 TEST(PlanMemory, FitsToTheByte) {
   const Plan plan =
       testing::plan_of({"1f1b", testing::pipeline("1f1b", 4, 8), testing::resnet20(), 4}).value();

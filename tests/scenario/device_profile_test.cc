@@ -38,6 +38,7 @@ void expect_equal(const Device& a, const Device& b) {
   EXPECT_EQ(a.messaging.reduce_per_byte, b.messaging.reduce_per_byte);
   EXPECT_EQ(a.capacity, b.capacity);
   EXPECT_EQ(a.workspace, b.workspace);
+  EXPECT_EQ(a.communicator, b.communicator);
 }
 
 Device printed_and_read(const Device& device) {
@@ -69,6 +70,7 @@ Device odd_device() {
   device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12)};
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
+  device.communicator = Bytes::bytes(8191);
   return device;
 }
 

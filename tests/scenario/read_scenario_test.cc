@@ -1,4 +1,5 @@
 // What a scenario says arrives where it belongs.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -166,6 +167,28 @@ strategies:
   EXPECT_TRUE(spec(1).synchronises);
   EXPECT_EQ(spec(2).local_steps, 500);
   EXPECT_EQ(spec(2).outer, (OuterOptimizer{0.5, 0.9}));
+}
+
+// What NCCL takes is in the profiles of GPUs, and counts where messages go over it.
+TEST(ReadScenario, Transport) {
+  const auto communicator = [](const std::string& keys) {
+    const Result<Scenario> scenario = parse_scenario(
+        fmt::format("name: short\n"
+                    "model: {{kind: gpt}}\n"
+                    "training: {{data: synthetic, batch: 8, optimizer: {{kind: sgd, lr: 0.1}}}}\n"
+                    "cluster: {{{}}}\n"
+                    "strategies: [{{name: one}}]\n",
+                    keys),
+        "here.yaml", testing::shipped_profiles());
+    return scenario ? fmt::format("{}", scenario->cluster.device.communicator.bytes())
+                    : scenario.errors().front().message;
+  };
+  EXPECT_EQ(communicator("device: h100-sxm-80gb"), "0");
+  EXPECT_EQ(communicator("device: h100-sxm-80gb, transport: host"), "0");
+  // 4 channels of 10 + 2 MiB.
+  EXPECT_EQ(communicator("device: h100-sxm-80gb, transport: nccl"), std::to_string(48 << 20));
+  EXPECT_EQ(communicator("device: cpu-core, transport: nccl"),
+            "NCCL is between GPUs, and 'cpu-core' is a cpu");
 }
 
 TEST(ReadScenario, WhatIsNotSaidHasItsDefault) {

@@ -39,6 +39,8 @@ void add_memory(StrategySummary& summary, const PlanMemory& memory) {
   summary.pools = {{"parameters", worst->parameters},           {"gradients", worst->gradients},
                    {"optimizer_state", worst->optimizer_state}, {"activations", worst->activations},
                    {"communication", worst->communication},     {"workspace", worst->workspace}};
+  if (worst->communicators > Bytes{})
+    summary.pools.push_back({"communicators", worst->communicators});
   if (worst->carried > Bytes{}) summary.pools.push_back({"carried", worst->carried});
 }
 
