@@ -5,6 +5,7 @@
 
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
+#include "sim/engine.h"
 #include "sim/simulate.h"
 
 namespace rehearse {
@@ -104,12 +105,13 @@ Prices prices_of(const Plan& plan) {
   return prices;
 }
 
-void play(benchmark::State& state, const Plan& plan, const ClusterSpec& spec) {
+void play(benchmark::State& state, const Plan& plan, const ClusterSpec& spec,
+          Fidelity collectives = Fidelity::stepwise) {
   const Cluster cluster = *Cluster::build(spec);
   Prices prices = prices_of(plan);
   prices.messaging = spec.device.messaging;
   for (auto _ : state) {
-    const auto outcome = sim::simulate(plan, cluster, prices, kSteps);
+    const auto outcome = sim::simulate(plan, cluster, prices, kSteps, collectives);
     benchmark::DoNotOptimize(break_down(plan, outcome->timeline, 1));
   }
   const auto per_second = [](auto count) {
@@ -122,6 +124,10 @@ void play(benchmark::State& state, const Plan& plan, const ClusterSpec& spec) {
 
 void data_parallel_is_played(benchmark::State& state) {
   play(state, plan_of(data_parallel(), state.range(0)), cluster_of(state.range(0)));
+}
+void data_parallel_is_played_as_a_fluid(benchmark::State& state) {
+  play(state, plan_of(data_parallel(), state.range(0)), cluster_of(state.range(0)),
+       Fidelity::fluid);
 }
 void data_parallel_on_cpus_is_played(benchmark::State& state) {
   play(state, plan_of(data_parallel(), state.range(0)), cpus_of(state.range(0)));
@@ -137,7 +143,35 @@ void pipelines_are_built_and_verified(benchmark::State& state) {
   }
 }
 
+// So many events are pending; each that happens schedules one more, at a moment drawn at random.
+void events_happen(benchmark::State& state) {
+  constexpr std::int64_t kEvents = 1'000'000;
+  std::int64_t happened = 0;
+  for (auto _ : state) {
+    sim::Engine engine;
+    std::int64_t left = kEvents;
+    std::uint64_t draw = 1;
+    const auto next = [&](auto& self) -> void {
+      if (left-- <= 0) return;
+      draw = draw * 6364136223846793005U + 1442695040888963407U;
+      const Time wait = Time::picoseconds(static_cast<std::int64_t>(draw >> 44U));
+      engine.schedule(engine.now() + wait, [&self] { self(self); });
+    };
+    for (std::int64_t i = 0; i < state.range(0); ++i)
+      next(next);
+    engine.run([] {});
+    happened += kEvents;
+  }
+  state.counters["events/s"] =
+      benchmark::Counter(static_cast<double>(happened), benchmark::Counter::kIsRate);
+}
+
+BENCHMARK(events_happen)->RangeMultiplier(32)->Range(1, 1 << 15)->Unit(benchmark::kMillisecond);
 BENCHMARK(data_parallel_is_played)
+    ->RangeMultiplier(4)
+    ->Range(4, 1024)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(data_parallel_is_played_as_a_fluid)
     ->RangeMultiplier(4)
     ->Range(4, 1024)
     ->Unit(benchmark::kMillisecond);

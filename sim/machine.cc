@@ -319,6 +319,7 @@ void Machine::set_busy(RankId rank, int change) {
   own += change;
   if (was == (own > 0)) return;
   if (!is_cpu()) {
+    if (engines_.empty()) return;
     const double lost = own > 0 ? cluster_.device(rank).overlap_slowdown : 0;
     return shares_.set_capacity(engines_[rank.index()], 1 - lost);
   }

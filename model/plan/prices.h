@@ -31,8 +31,8 @@ struct Prices {
   // By row and op; zero for messages. A row is of a program on a device.
   std::vector<std::vector<OpPrice>> ops;
   // By rank, its row; empty: all devices are alike, and a program's number is that of its row.
-  std::vector<std::uint32_t> rows;
-  Messaging messaging;
+  std::vector<std::uint32_t> rows = {};
+  Messaging messaging = {};
   CollectivePrice collective = {};  // empty: nobody asks
 };
 

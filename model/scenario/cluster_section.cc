@@ -177,6 +177,11 @@ void read_jitter(Map& cluster, ClusterSpec& spec) {
   constexpr std::int64_t kMostSteps = 1'000'000, kLargestSeed = 1'000'000'000;
   read(map, "op", jitter.op, read_number, 0.0);
   read(map, "step", jitter.step, read_number, 0.0);
+  for (const auto& [key, deviation] : {std::pair("op", jitter.op), {"step", jitter.step}}) {
+    if (deviation <= 1) continue;
+    cluster.problems().add(map.where(key),
+                           fmt::format("a deviation is from 0 to 1, got {:g}", deviation));
+  }
   std::int64_t seed = 1;
   read(map, "seed", seed, read_count, Range{0, kLargestSeed});
   jitter.seed = static_cast<std::uint64_t>(seed);

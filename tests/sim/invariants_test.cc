@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "cost/cost_model.h"
+#include "model/plan/critical_path.h"
 #include "tests/cost/devices.h"
 #include "tests/sim/simulations.h"
 
@@ -68,6 +70,10 @@ class Simulation : public ::testing::TestWithParam<PlanCase> {
     if (op.kind == OpKind::receive) std::swap(from, to);
     return fmt::format("step {}, {} to {}, tag {}", span.step, from.value(), to.value(),
                        transfer_of(op).tag);
+  }
+
+  double median_step_time(const sim::Outcome& outcome) const {
+    return break_down(plan_, outcome.timeline, 1).step_time.seconds();
   }
 
   Plan plan_;
@@ -209,6 +215,77 @@ void expect_bytes_of(const Plan& plan, const sim::Outcome& outcome, DeviceKind k
 TEST_P(Simulation, MovesTheBytesOfThePlan) {
   for (const DeviceKind kind : {DeviceKind::cpu, DeviceKind::gpu})
     expect_bytes_of(plan_, play(kind), kind);
+}
+
+// The critical path is the step, part by part, each of them within its op; nothing is waited for
+// but ops, which is what makes a simulation.
+TEST_P(Simulation, HasACriticalPathThatIsTheStep) {
+  for (const DeviceKind kind : {DeviceKind::gpu, DeviceKind::cpu}) {
+    const sim::Outcome outcome = play(kind);
+    const StepWindow step = median_step(outcome.timeline, 1);
+    const std::vector<PathPart> path = critical_path(plan_, outcome.timeline, 1);
+    ASSERT_FALSE(path.empty());
+    EXPECT_EQ(path.front().begin, step.begin);
+    EXPECT_EQ(path.back().end, step.end);
+    std::map<std::tuple<RankId, std::int64_t, OpId>, const Span*> spans;
+    for (const Span& span : outcome.timeline.spans)
+      spans[{span.rank, span.step, span.op}] = &span;
+    for (std::size_t p = 0; p < path.size(); ++p) {
+      const PathPart& part = path[p];
+      if (p > 0) {
+        EXPECT_EQ(part.begin, path[p - 1].end);
+      }
+      EXPECT_LT(part.begin, part.end);
+      ASSERT_TRUE(part.op) << "rank " << part.rank.value() << " waits";
+      const auto holds = [&](std::int64_t number) {
+        const auto span = spans.find({part.rank, number, *part.op});
+        return span != spans.end() && span->second->start <= part.begin &&
+               part.end <= span->second->end;
+      };
+      EXPECT_TRUE(holds(step.step) || holds(step.step - 1)) << "part " << p;
+    }
+  }
+}
+
+// Twice the bandwidth, half the latency or twice the speed never take longer than a thousandth
+// more: where ranks share links, what ends earlier may get into the way of something else.
+TEST_P(Simulation, IsMonotoneInTheMachine) {
+  const auto ranks = static_cast<std::int64_t>(plan_.ranks.size());
+  ClusterSpec spec = testing::gpus(ranks, 1e9, 1e-6);
+  spec.device = testing::simple_device();
+  spec.device.kind = DeviceKind::gpu;
+  const auto step_time = [&](const ClusterSpec& on) {
+    const Prices prices = make_prices(plan_, *whole_net(plan_), on.device);
+    return median_step_time(testing::played(plan_, on, prices, kSteps));
+  };
+  const double usual = step_time(spec), slack = 1.001;
+  ClusterSpec wide = spec, near = spec, quick = spec;
+  wide.network.link.bandwidth = spec.network.link.bandwidth * 2;
+  near.network.link.latency = spec.network.link.latency / 2;
+  for (std::int64_t rank = 0; rank < ranks; ++rank)
+    quick.ranks.push_back({{RankId(rank)}, {}, 2});
+  for (const ClusterSpec& better : {wide, near, quick})
+    EXPECT_LE(step_time(better), usual * slack);
+}
+
+// Links of a star carry what their ranks send and receive, and a switch sends on what it receives.
+TEST_P(Simulation, ConservesBytes) {
+  const sim::Outcome outcome = play(DeviceKind::gpu);
+  const auto ranks = static_cast<std::int64_t>(plan_.ranks.size());
+  const Cluster cluster = testing::built(testing::gpus(ranks, 1e9, 1e-6));
+  std::map<VertexId, std::int64_t> balance;
+  for (std::size_t l = 0; l < cluster.links().size(); ++l) {
+    balance[cluster.links()[l].from] -= outcome.link_bytes[l].bytes();
+    balance[cluster.links()[l].to] += outcome.link_bytes[l].bytes();
+  }
+  for (std::size_t v = 0; v < cluster.vertices().size(); ++v) {
+    Bytes expected;
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+      if (cluster.vertex_of(RankId(r)) == VertexId(v))
+        expected += outcome.received[r] - outcome.sent[r];
+    }
+    EXPECT_EQ(balance[VertexId(v)], expected.bytes()) << cluster.vertices()[v].name;
+  }
 }
 
 TEST_P(Simulation, RepeatsItselfExactly) {

@@ -131,7 +131,7 @@ TEST(Chakra, RoundsDurationsToMicroseconds) {
   const Result<Plan> plan = testing::plan_of({"mlp", testing::data_parallel(), testing::mlp(), 2});
   ASSERT_TRUE(plan.ok()) << format(plan.errors());
   ASSERT_EQ(plan->programs.size(), 1u);
-  Prices prices{{std::vector<OpPrice>(plan->programs[0].ops.size())}, {}};
+  Prices prices{{std::vector<OpPrice>(plan->programs[0].ops.size())}};
   prices.ops[0][1].seconds = Seconds::microseconds(2.6);
   prices.ops[0][2].seconds = Seconds::microseconds(1000);
   write_and_read(*plan, "durations", {{"micros", 2 * (3 + 1000)}}, &prices);

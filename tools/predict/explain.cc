@@ -228,6 +228,13 @@ class Explainer {
       if (!asked) return asked;
     }
     if (used.empty()) return success();
+    Seconds bound;
+    for (const PathShare& share : made_.shares)
+      bound += share.bound;
+    const auto is_wider = [](Link& link) { link.bandwidth = link.bandwidth * kFaster; };
+    const Status wider =
+        ask("bandwidth of all links", bound, cluster_.with_links(is_wider), prices_);
+    if (!wider) return wider;
     Seconds latency;
     for (std::size_t p = 0; p < made_.path.size(); ++p)
       latency += latency_of(made_.path[p]);
