@@ -130,6 +130,11 @@ const std::vector<FlowId>& FairShare::solve() {
   lonely_.clear();
   if (changed_.empty()) return results_;
   ++visit_;
+  std::erase_if(changed_, [&](std::uint32_t id) {
+    const bool alone = solve_alone(id);
+    if (alone) resources_[id].changed = false;
+    return alone;
+  });
   find_begin();
   for (const std::uint32_t id : changed_) {
     resources_[id].changed = false;
@@ -139,6 +144,28 @@ const std::vector<FlowId>& FairShare::solve() {
   begin_ = kUnbounded;
   fill();
   return results_;
+}
+
+// Where nobody, or one flow that shares nothing with another, uses the resource, there is nothing
+// to fill: most messages of a collective are so.
+bool FairShare::solve_alone(std::uint32_t resource) {
+  const std::vector<Member>& members = resources_[resource].members;
+  if (members.empty()) return true;
+  const std::uint32_t id = members.front().flow;
+  if (members.size() > 1) return false;
+  if (opened_[id] == visit_) return true;
+  std::uint32_t by = kNone;
+  double level = stops_at_[id];
+  for (const Crossing& crossing : crossings_of(id)) {
+    const Resource& crossed = resources_[crossing.resource];
+    if (crossed.members.size() > 1) return false;
+    if (const double full_at = crossed.capacity / crossing.pull; full_at < level)
+      level = full_at, by = crossing.resource;
+  }
+  opened_[id] = visit_;
+  stopped_by_[id] = by;
+  if (levels_[id] == kNew || !is_same(level, levels_[id])) set_level(id, level);
+  return true;
 }
 
 // ---- what is solved again ----------------------------------------------------------------------

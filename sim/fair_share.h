@@ -106,6 +106,7 @@ class FairShare {
   std::span<Crossing> crossings_of(std::uint32_t flow);
   void touch(std::uint32_t resource);
   double full_at(const Resource& resource) const;
+  bool solve_alone(std::uint32_t resource);
   void find_begin();
   bool is_met(std::uint32_t resource) const { return resources_[resource].visit == visit_; }
   void meet(std::uint32_t resource, double level);
