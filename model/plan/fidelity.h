@@ -1,4 +1,4 @@
-// How closely a simulation plays collectives.
+// How closely a simulation plays a plan.
 #pragma once
 
 #include <string_view>
@@ -6,6 +6,7 @@
 
 namespace rehearse {
 
+// Collectives.
 // stepwise: every message of their lists, as the executor sends them.
 // fluid: from when all members are there, all their messages at once and in proportion, as one flow
 //   over all links and threads, after the latencies of all steps. What single steps wait for is
@@ -28,6 +29,13 @@ inline const std::vector<Fidelity>& fidelities() {
   static const std::vector<Fidelity> all = {Fidelity::closed_form, Fidelity::fluid,
                                             Fidelity::stepwise};
   return all;
+}
+
+// segment: every op of the plan. block: what tensor-parallel ranks exchange between passes is part
+// of the passes (fold_exchanges.h), for clusters of thousands of ranks.
+enum class Detail { segment, block };
+constexpr std::string_view to_string(Detail detail) {
+  return detail == Detail::segment ? "segment" : "block";
 }
 
 }  // namespace rehearse

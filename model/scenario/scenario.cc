@@ -173,6 +173,12 @@ Simulation read_simulation(const yaml::Value& value, SourceSpan where, Problems&
              [](const yaml::Value& name, Problems& own) {
                return yaml::read_enum(name, "way to play collectives", fidelities(), own);
              });
+  constexpr std::int64_t kWarmUpAndOne = 3, kMostSteps = 1'000'000;
+  yaml::read(map, "steps", simulation.steps, yaml::read_count,
+             yaml::Range{kWarmUpAndOne, kMostSteps});
+  yaml::read(map, "detail", simulation.detail, [](const yaml::Value& name, Problems& own) {
+    return yaml::read_enum<Detail>(name, "detail", {Detail::block, Detail::segment}, own);
+  });
   map.finish();
   return simulation;
 }

@@ -31,6 +31,8 @@ struct StatedPrices {
 // How it is simulated.
 struct Simulation {
   Fidelity collectives = Fidelity::stepwise;
+  Detail detail = Detail::segment;
+  std::int64_t steps = 6;
 };
 
 struct Scenario {

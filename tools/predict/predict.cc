@@ -14,6 +14,7 @@
 #include "sim/simulate.h"
 #include "tools/predict/collectives.h"
 #include "tools/predict/fit_stages.h"
+#include "tools/predict/folded.h"
 #include "tools/predict/stated.h"
 #include "tools/summary/assignment.h"
 
@@ -56,6 +57,11 @@ void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluste
     if (per_step == Bytes{}) continue;
     summary.links.push_back({link.name, per_step, (per_step / link.bandwidth) / summary.step_time});
   }
+}
+
+void add_bytes(sim::Outcome& outcome, const std::vector<Bytes>& of_a_step) {
+  for (std::size_t l = 0; l < of_a_step.size(); ++l)
+    outcome.link_bytes[l] += of_a_step[l] * outcome.timeline.steps;
 }
 
 std::optional<double> mfu(const Plan& plan, const Net& net, const Cluster& cluster, Seconds step) {
@@ -331,13 +337,24 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   prices.collective = collective_price(*cluster);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
-  const std::int64_t steps = machines.jitter ? kWarmUp + machines.jitter->steps : kSimulatedSteps;
+  const std::string hash = plan_hash(*plan);
+  const Plan* played = &*plan;
+  std::optional<FoldedPlan> folded;
+  if (scenario.simulation.detail == Detail::block) {
+    folded = fold_exchanges(*plan);
+    prices = fold_prices(*folded, *plan, prices);
+    played = &folded->plan;
+  }
+  const std::int64_t steps =
+      machines.jitter ? kWarmUp + machines.jitter->steps : scenario.simulation.steps;
   Result<sim::Outcome> outcome =
-      sim::simulate(*plan, *cluster, prices, steps, scenario.simulation.collectives);
+      sim::simulate(*played, *cluster, prices, steps, scenario.simulation.collectives);
   if (!outcome) return located(outcome.errors(), strategy);
-  StrategySummary summary = summarize(*plan, net, outcome->timeline, kWarmUp);
+  if (folded) add_bytes(*outcome, folded_bytes(*folded, *plan, *cluster));
+  StrategySummary summary = summarize(*played, net, outcome->timeline, kWarmUp);
+  summary.plan_hash = hash;
   if (machines.jitter)
-    summary.step_times = step_times_of(break_down(*plan, outcome->timeline, kWarmUp).steps);
+    summary.step_times = step_times_of(break_down(*played, outcome->timeline, kWarmUp).steps);
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
   // The tensors that stated prices stand for have no size that we know.
@@ -346,7 +363,8 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
     add_memory(summary, memory_of(*plan, *cluster, redraws));
     add_bytes(summary, *plan, *cluster, *outcome);
   }
-  return Prediction{std::move(*plan), std::move(outcome->timeline), std::move(summary)};
+  return Prediction{folded ? std::move(folded->plan) : std::move(*plan),
+                    std::move(outcome->timeline), std::move(summary)};
 }
 
 // Draws that means are taken over.

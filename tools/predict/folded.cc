@@ -1,0 +1,144 @@
+#include "tools/predict/folded.h"
+
+#include <map>
+#include <tuple>
+
+#include "model/base/check.h"
+#include "sim/footprint.h"
+
+namespace rehearse {
+namespace {
+
+// What distinguishes collectives of one group.
+using Kind = std::tuple<OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t>;
+Kind kind_of(const Op& op) {
+  const Collective& detail = collective_of(op);
+  return {op.kind, detail.algorithm, detail.end - detail.begin, detail.element_bytes};
+}
+
+// The exchanges of a program that were folded away, by slot of their group and kind; one stands for
+// all.
+struct Exchanges {
+  const Op* one = nullptr;
+  std::int64_t count = 0;
+};
+using ByGroup = std::map<std::pair<std::size_t, Kind>, Exchanges>;
+
+ByGroup exchanges_of(const RankProgram& program, const std::vector<std::vector<OpId>>& parts) {
+  ByGroup found;
+  for (const std::vector<OpId>& part : parts) {
+    for (const OpId id : part) {
+      const Op& op = program.ops[id.index()];
+      if (part.size() == 1 || !is_collective(op.kind)) continue;
+      Exchanges& exchanges = found[{collective_of(op).group, kind_of(op)}];
+      exchanges.one = &op;
+      ++exchanges.count;
+    }
+  }
+  return found;
+}
+
+class Folding {
+ public:
+  Folding(const FoldedPlan& folded, const Plan& original, const Prices& prices)
+      : folded_(folded), original_(original), prices_(prices) {
+    REHEARSE_CHECK(prices.collective != nullptr, "no prices of collectives");
+    for (std::size_t p = 0; p < original.programs.size(); ++p)
+      exchanges_.push_back(exchanges_of(original.programs[p], folded.parts[p]));
+  }
+
+  Prices run() {
+    Prices made;
+    made.messaging = prices_.messaging;
+    made.collective = prices_.collective;
+    // Ranks of one program and device whose exchanges take as long have a row together.
+    std::map<std::tuple<std::size_t, std::size_t, std::vector<Seconds>>, std::uint32_t> rows;
+    for (std::size_t r = 0; r < original_.ranks.size(); ++r) {
+      const std::size_t program = original_.ranks[r].program.index();
+      const std::size_t row = prices_.rows.empty() ? program : prices_.rows[r];
+      const std::vector<Seconds> exchanges = seconds_of(RankId(r));
+      const auto [known, is_new] =
+          rows.try_emplace({program, row, exchanges}, static_cast<std::uint32_t>(made.ops.size()));
+      if (is_new) made.ops.push_back(fold_row(program, prices_.ops[row], exchanges));
+      made.rows.push_back(known->second);
+    }
+    return made;
+  }
+
+ private:
+  // By kind of the program's exchanges, in their order.
+  std::vector<Seconds> seconds_of(RankId rank) {
+    std::vector<Seconds> seconds;
+    for (const auto& [key, exchanges] : exchanges_[original_.ranks[rank.index()].program.index()]) {
+      const GroupId group = original_.ranks[rank.index()].groups[key.first];
+      const auto [known, is_new] = known_.try_emplace({group, key.second});
+      if (is_new) {
+        const std::vector<RankId>& members = original_.groups[group.index()].members;
+        const Collective& detail = collective_of(*exchanges.one);
+        known->second = prices_.collective(members, shape_of(*exchanges.one, members.size()),
+                                           detail.end - detail.begin, detail.element_bytes);
+      }
+      seconds.push_back(known->second);
+    }
+    return seconds;
+  }
+
+  std::vector<OpPrice> fold_row(std::size_t program, const std::vector<OpPrice>& prices,
+                                const std::vector<Seconds>& exchanges) const {
+    const std::vector<Op>& ops = original_.programs[program].ops;
+    std::map<std::pair<std::size_t, Kind>, Seconds> seconds;
+    std::size_t number = 0;
+    for (const auto& [key, exchange] : exchanges_[program])
+      seconds[key] = exchanges[number++];
+    std::vector<OpPrice> row;
+    for (const std::vector<OpId>& parts : folded_.parts[program]) {
+      OpPrice sum = prices[parts.front().index()];
+      for (std::size_t p = 1; p < parts.size(); ++p) {
+        const Op& op = ops[parts[p].index()];
+        const OpPrice& part = prices[parts[p].index()];
+        sum.seconds += is_collective(op.kind) ? seconds.at({collective_of(op).group, kind_of(op)})
+                                              : part.seconds;
+        sum.memory_traffic += part.memory_traffic;
+        sum.kernels.insert(sum.kernels.end(), part.kernels.begin(), part.kernels.end());
+      }
+      row.push_back(std::move(sum));
+    }
+    return row;
+  }
+
+  const FoldedPlan& folded_;
+  const Plan& original_;
+  const Prices& prices_;
+  std::vector<ByGroup> exchanges_;  // by program
+  std::map<std::pair<GroupId, Kind>, Seconds> known_;
+};
+
+}  // namespace
+
+Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices) {
+  return Folding(folded, original, prices).run();
+}
+
+std::vector<Bytes> folded_bytes(const FoldedPlan& folded, const Plan& original,
+                                const Cluster& cluster) {
+  std::vector<ByGroup> exchanges;
+  for (std::size_t p = 0; p < original.programs.size(); ++p)
+    exchanges.push_back(exchanges_of(original.programs[p], folded.parts[p]));
+  std::vector<Bytes> bytes(cluster.links().size());
+  for (std::size_t r = 0; r < original.ranks.size(); ++r) {
+    const RankBinding& rank = original.ranks[r];
+    for (const auto& [key, all] : exchanges[rank.program.index()]) {
+      const std::vector<RankId>& members = original.groups[rank.groups[key.first].index()].members;
+      if (members.front() != RankId(r)) continue;
+      const Collective& detail = collective_of(*all.one);
+      const sim::Footprint one =
+          sim::footprint_of(cluster, members, shape_of(*all.one, members.size()),
+                            detail.end - detail.begin, detail.element_bytes);
+      for (const auto& link : one.links)
+        bytes[link.link.index()] += link.bytes * all.count;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace rehearse
