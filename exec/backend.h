@@ -87,6 +87,8 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void run(const KernelArguments& arguments) = 0;
+  // Which of the backend's ways was chosen for it, where it has several; else empty.
+  virtual std::string_view implementation() const { return {}; }
 };
 
 class Backend {

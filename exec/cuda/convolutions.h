@@ -24,6 +24,8 @@ class Convolutions {
   std::size_t workspace_bytes(const Convolution& convolution);
   void run(const Convolution& convolution, void* workspace, std::size_t bytes, cudaStream_t stream);
 
+  cudnnHandle_t handle() const { return handle_; }
+
  private:
   class Prepared;
   Prepared& prepared(const Convolution& convolution);

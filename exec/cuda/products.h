@@ -1,4 +1,4 @@
-// Matrix products and convolutions as ops ask for them.
+// Matrix products, convolutions and fused attention as ops ask for them.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,26 @@ struct Convolution {
   void* result = nullptr;
   bool adds = false;  // to the result, or overwrites it
   Element element = Element::fp32;
+};
+
+// Attention in one kernel that keeps no scores, forward or backward: what it needs of them is the
+// logarithm of their sums, fp32 by [sample, head, position].
+enum class AttentionPass { forward, backward };
+struct FusedAttention {
+  // Where heads lie, in elements from one to the next; a head's own elements are neighbours.
+  struct Layout {
+    std::int64_t heads = 0, sample = 0, head = 0, position = 0;
+  };
+  AttentionPass pass = AttentionPass::forward;
+  std::int64_t samples = 0, positions = 0, head_size = 0;
+  bool causal = false;
+  double scale = 1;
+  Element element = Element::fp32;
+  Layout queries, keys, out;  // values lie as keys do, gradients as what they are of
+  const void *q = nullptr, *k = nullptr, *v = nullptr;
+  void *o = nullptr, *sums = nullptr;                   // written by forward, read by backward
+  const void* d_o = nullptr;                            // backward only
+  void *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;  // backward only
 };
 
 }  // namespace rehearse::exec::cuda

@@ -25,7 +25,11 @@ template <class Real, class Queues>
 class QueueKernel : public Kernel {
  public:
   QueueKernel(KernelRequest request, Queues& queues)
-      : request_(std::move(request)), queues_(queues) {}
+      : request_(std::move(request)),
+        queues_(queues),
+        implementation_(choose(request_, queues.current())) {}
+
+  std::string_view implementation() const override { return implementation_; }
 
   void run(const KernelArguments& arguments) override {
     auto& queue = queues_.current();
@@ -40,6 +44,19 @@ class QueueKernel : public Kernel {
   }
 
  private:
+  template <class Queue>
+  static std::string_view choose(const KernelRequest& request, Queue& queue) {
+    if (request.kind == KernelKind::accumulate || request.kind == KernelKind::copy) return {};
+    return std::visit(
+        [&]<class Layer>(const Layer& layer) -> std::string_view {
+          using O = Op<Layer, Real>;
+          if constexpr (requires { O::implementation(layer, request, queue); })
+            return O::implementation(layer, request, queue);
+          return {};
+        },
+        request.layer);
+  }
+
   template <class Queue>
   static void run_layer(const Call<Real>& call, Queue& queue) {
     std::visit(
@@ -67,6 +84,7 @@ class QueueKernel : public Kernel {
 
   KernelRequest request_;
   Queues& queues_;
+  std::string_view implementation_;
 };
 
 template <class Real, class Queues>

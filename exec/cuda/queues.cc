@@ -35,12 +35,19 @@ cudaEvent_t event_of(std::vector<cudaEvent_t>& idle, unsigned flags) {
   return event;
 }
 
+// Of its compute capability.
+int major_of(int gpu) {
+  int major = 0;
+  REHEARSE_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu));
+  return major;
+}
+
 }  // namespace
 
 // ---- queues -------------------------------------------------------------------------------------
 
-CudaQueue::CudaQueue(MatrixProducts& products, Convolutions& convolutions)
-    : products_(products), convolutions_(convolutions) {
+CudaQueue::CudaQueue(MatrixProducts& products, Convolutions& convolutions, Attentions& attentions)
+    : products_(products), convolutions_(convolutions), attentions_(attentions) {
   REHEARSE_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
 }
 
@@ -81,6 +88,15 @@ std::size_t CudaQueue::scratch_bytes() const {
 void CudaQueue::convolve(const Convolution& convolution) {
   const std::size_t bytes = convolutions_.workspace_bytes(convolution);
   convolutions_.run(convolution, scratch(bytes, kConvolutionSlot), bytes, stream_);
+}
+
+bool CudaQueue::has_attention(const FusedAttention& attention) {
+  return attentions_.is_possible(attention);
+}
+
+void CudaQueue::attend(const FusedAttention& attention) {
+  const std::size_t bytes = attentions_.workspace_bytes(attention);
+  attentions_.run(attention, scratch(bytes, kAttentionSlot), stream_);
 }
 
 // ---- memory -------------------------------------------------------------------------------------
@@ -153,7 +169,8 @@ CudaQueues::ChosenGpu::ChosenGpu(int gpu) {
   REHEARSE_CUDA(cudaSetDevice(gpu));
 }
 
-CudaQueues::CudaQueues(int gpu) : gpu_(gpu) {
+CudaQueues::CudaQueues(int gpu)
+    : gpu_(gpu), attentions_(DnnTarget(convolutions_.handle()), major_of(gpu)) {
   select(0);
 }
 
@@ -201,7 +218,7 @@ void CudaQueues::fill(void* into, std::byte value, std::size_t bytes) {
 
 void CudaQueues::select(std::size_t queue) {
   while (queue >= queues_.size())
-    queues_.push_back(std::make_unique<CudaQueue>(products_, convolutions_));
+    queues_.push_back(std::make_unique<CudaQueue>(products_, convolutions_, attentions_));
   selected_ = queue;
 }
 

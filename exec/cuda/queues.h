@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "exec/cuda/attentions.h"
 #include "exec/cuda/convolutions.h"
 #include "exec/cuda/matrix_products.h"
 #include "exec/cuda/products.h"
@@ -24,7 +25,7 @@ class BlockTeam;
 class CudaQueue {
  public:
   using Team = BlockTeam;
-  CudaQueue(MatrixProducts& products, Convolutions& convolutions);
+  CudaQueue(MatrixProducts& products, Convolutions& convolutions, Attentions& attentions);
   CudaQueue(const CudaQueue&) = delete;
   CudaQueue& operator=(const CudaQueue&) = delete;
   ~CudaQueue();
@@ -43,18 +44,21 @@ class CudaQueue {
   void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
   void product(const Product& product);
   void convolve(const Convolution& convolution);
+  bool has_attention(const FusedAttention& attention);
+  void attend(const FusedAttention& attention);
 
   cudaStream_t stream() const { return stream_; }
 
  private:
-  // Slots beside those of ops.
-  static constexpr std::size_t kProductSlot = 2, kConvolutionSlot = 3;
+  // Slots beside those of ops; attention's is that of its op, which takes one or the other.
+  static constexpr std::size_t kAttentionSlot = 1, kProductSlot = 2, kConvolutionSlot = 3;
   struct Slot {
     std::byte* memory = nullptr;
     std::size_t size = 0;
   };
   MatrixProducts& products_;
   Convolutions& convolutions_;
+  Attentions& attentions_;
   cudaStream_t stream_ = nullptr;
   std::vector<Slot> slots_;
 };
@@ -94,6 +98,7 @@ class CudaQueues : public KernelDevice {
   ChosenGpu gpu_;
   MatrixProducts products_;
   Convolutions convolutions_;
+  Attentions attentions_;
   std::vector<std::unique_ptr<CudaQueue>> queues_;
   std::size_t selected_ = 0;
   std::map<const std::byte*, std::size_t> pieces_;  // of the device's memory: their sizes

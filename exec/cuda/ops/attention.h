@@ -1,11 +1,13 @@
-// Attention out of matrix products and rows of scores, one sample at a time, whose scores lie in
-// scratch memory (formulas: exec/cpu/reference/attention.cc).
+// Attention by one kernel of the queue's, where it has one and no probabilities are kept. Or else
+// out of matrix products and rows of scores, one sample at a time, whose scores lie in scratch
+// memory (formulas: exec/cpu/reference/attention.cc). Both keep the same.
 //
 // Scores and their gradients are fp32, rounded once they are probabilities and before they are
 // multiplied. Heads of a sample are one batched product; with grouped keys and values those of one
 // group are, whose sums over heads are taken in fp32.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "exec/cuda/ops/losses.h"
@@ -234,14 +236,57 @@ struct Op<Attention, Real> {
     });
   }
 
+  // What the queue's kernel would be asked for, but for its operands.
+  static FusedAttention fused(const Attention& a, const KernelRequest& request) {
+    FusedAttention it;
+    it.pass =
+        request.kind == KernelKind::forward ? AttentionPass::forward : AttentionPass::backward;
+    it.samples = request.samples;
+    it.positions = request.inputs[0].dims[0];
+    it.head_size = a.head_size;
+    it.causal = a.causal;
+    it.scale = 1 / std::sqrt(static_cast<double>(a.head_size));
+    it.element = kElement<Real>;
+    const auto heads = [&](std::int64_t count, std::int64_t width) {
+      return FusedAttention::Layout{count, it.positions * width, a.head_size, width};
+    };
+    const std::int64_t packed = (a.heads + 2 * a.kv_heads) * a.head_size;
+    it.queries = heads(a.heads, packed);
+    it.keys = heads(a.kv_heads, packed);
+    it.out = heads(a.heads, a.heads * a.head_size);
+    return it;
+  }
+  static FusedAttention fused(const Attention& a, const Call<Real>& call) {
+    const std::int64_t keys = a.heads * a.head_size, values = keys + a.kv_heads * a.head_size;
+    FusedAttention it = fused(a, call.request);
+    it.q = call.input(0), it.k = call.input(0) + keys, it.v = call.input(0) + values;
+    it.o = call.output(), it.sums = call.auxiliary(0);
+    if (it.pass == AttentionPass::forward) return it;
+    Real* const gradient = call.input_gradient(0);
+    it.d_o = call.output_gradient();
+    it.d_q = gradient, it.d_k = gradient + keys, it.d_v = gradient + values;
+    return it;
+  }
+  template <class Queue>
+  static bool is_fused(const Attention& a, const KernelRequest& request, Queue& queue) {
+    return a.fused && queue.has_attention(fused(a, request));
+  }
+  template <class Queue>
+  static std::string_view implementation(const Attention& a, const KernelRequest& request,
+                                         Queue& queue) {
+    return is_fused(a, request, queue) ? "fused" : "products";
+  }
+
   template <class Queue>
   static void forward(const Attention& attention, const Call<Real>& call, Queue& queue) {
+    if (is_fused(attention, call.request, queue)) return queue.attend(fused(attention, call));
     const std::int64_t each = call.request.output.elements();
     for (std::int64_t n = 0; n < call.samples(); ++n)
       Sample<Queue>(attention, call, n, queue).forward(call.output() + n * each);
   }
   template <class Queue>
   static void backward(const Attention& attention, const Call<Real>& call, Queue& queue) {
+    if (is_fused(attention, call.request, queue)) return queue.attend(fused(attention, call));
     const std::int64_t each = call.request.output.elements();
     const std::int64_t packed = call.request.inputs[0].elements();
     for (std::int64_t n = 0; n < call.samples(); ++n) {

@@ -8,6 +8,8 @@
 //   copy, fill            as KernelDevice's
 //   product(p)            a matrix product (products.h)
 //   convolve(c)           a convolution or one of its gradients (convolution.h)
+//   has_attention(a)      whether it has one kernel for that attention (products.h), which then
+//   attend(a)             is what does it
 //   scratch(bytes)        memory for what is queued until it is asked for again
 // f is called on the device: it captures by value, and pointers are to the device's memory.
 //

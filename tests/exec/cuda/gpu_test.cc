@@ -73,8 +73,35 @@ TEST_P(GpuLayer, GivesTheSameBitsTwice) {
   EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
 }
 
+// cuDNN's attention among them.
+TEST_P(GpuLayer, GivesTheSameBitsTwiceInBf16) {
+  const auto gpu = make_cuda_backend(DataType::bf16, 0);
+  const LayerData data = rounded(draw(GetParam(), 1));
+  const LayerOutcome first = run_layer(*gpu, GetParam(), data);
+  const LayerOutcome second = run_layer(*gpu, GetParam(), data);
+  EXPECT_EQ(first.output, second.output);
+  EXPECT_EQ(first.auxiliaries, second.auxiliaries);
+  EXPECT_EQ(first.input_gradients, second.input_gradients);
+  EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, GpuLayer, ::testing::ValuesIn(training_cases()),
                          [](const auto& info) { return info.param.name; });
+
+// On GPUs of the generations that attentions_test knows of.
+TEST(GpuAttention, IsOneKernelInBf16) {
+  REHEARSE_NEEDS_GPU();
+  KernelRequest request;
+  request.layer = Attention{3, 3, 16, true, true};
+  request.inputs = {{{150, 144}}};
+  request.output = {{150, 48}};
+  request.samples = 2;
+  for (const KernelKind kind : {KernelKind::forward, KernelKind::backward}) {
+    request.kind = kind;
+    EXPECT_EQ(make_cuda_backend(DataType::bf16, 0)->prepare(request)->implementation(), "fused");
+    EXPECT_EQ(make_cuda_backend(DataType::fp32, 0)->prepare(request)->implementation(), "products");
+  }
+}
 
 class GpuNet : public ::testing::TestWithParam<NetCase> {};
 

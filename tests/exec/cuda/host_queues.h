@@ -57,7 +57,7 @@ class HostTeam {
 class HostQueue {
  public:
   using Team = HostTeam;
-  explicit HostQueue(int team) : team_(team) {}
+  explicit HostQueue(int team, bool fuses = false) : team_(team), fuses_(fuses) {}
 
   // Backwards: no order is promised.
   template <class F>
@@ -104,15 +104,18 @@ class HostQueue {
   void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
   void product(const Product& product);
   void convolve(const Convolution& convolution);
+  bool has_attention(const FusedAttention&) const { return fuses_; }
+  void attend(const FusedAttention& attention);
 
  private:
   int team_;
+  bool fuses_;  // attention
   std::vector<std::vector<std::byte>> scratch_;
 };
 
 class HostQueues : public KernelDevice {
  public:
-  explicit HostQueues(int team) : queue_(team) {}
+  explicit HostQueues(int team, bool fuses = false) : queue_(team, fuses) {}
   HostQueue& current() { return queue_; }
   std::size_t scratch_bytes() const { return queue_.scratch_bytes(); }
 

@@ -17,9 +17,9 @@ namespace rehearse::exec::cuda {
 namespace {
 
 template <class Real>
-std::unique_ptr<Backend> on_host(DataType type, int team) {
-  return std::make_unique<QueueBackend<Real, HostQueues>>("cuda", type,
-                                                          std::make_unique<HostQueues>(team));
+std::unique_ptr<Backend> on_host(DataType type, int team, bool fuses = false) {
+  return std::make_unique<QueueBackend<Real, HostQueues>>(
+      "cuda", type, std::make_unique<HostQueues>(team, fuses));
 }
 std::unique_ptr<Backend> single(int team) {
   return on_host<float>(DataType::fp32, team);
@@ -78,6 +78,58 @@ TEST_P(DeviceLayer, RoundsToBf16) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, DeviceLayer, testing::ValuesIn(training_cases()),
                          [](const auto& info) { return info.param.name; });
+
+// ---- attention in one kernel of the queue's
+// ------------------------------------------------------
+
+// The kernels of attention's two passes, prepared.
+std::vector<std::string_view> ways(Backend& on, const LayerCase& layer) {
+  std::vector<std::string_view> list;
+  for (const KernelKind kind : {KernelKind::forward, KernelKind::backward}) {
+    KernelRequest request;
+    request.kind = kind;
+    request.layer = layer.layer;
+    request.inputs = layer.inputs;
+    request.output = facts_of(layer).output;
+    request.samples = layer.samples;
+    list.push_back(on.prepare(request)->implementation());
+  }
+  return list;
+}
+
+class DeviceAttention : public testing::TestWithParam<LayerCase> {};
+
+// What the op hands the queue: where heads lie, which of them share keys, what is kept. In double
+// all of it agrees with the reference to double's roundings, log-sum-exps and gradients included.
+TEST_P(DeviceAttention, IsTheSameWhereTheQueueHasAKernelForIt) {
+  const auto device = on_host<double>(DataType::fp64, 1, true);
+  EXPECT_THAT(ways(*device, GetParam()), testing::Each("fused"));
+  const LayerData data = draw(GetParam(), 1);
+  expect_within(1e-9, run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
+                run_layer(*device, GetParam(), data));
+}
+
+TEST_P(DeviceAttention, IsMadeOfProductsWhereItHasNone) {
+  EXPECT_THAT(ways(*on_host<double>(DataType::fp64, 1), GetParam()), testing::Each("products"));
+}
+
+std::vector<LayerCase> fused_attentions() {
+  std::vector<LayerCase> list;
+  for (const LayerCase& layer : training_cases()) {
+    const auto* attention = std::get_if<Attention>(&layer.layer);
+    if (attention != nullptr && attention->fused) list.push_back(layer);
+  }
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, DeviceAttention, testing::ValuesIn(fused_attentions()),
+                         [](const auto& info) { return info.param.name; });
+
+// A kernel that keeps no probabilities cannot serve a layer that does.
+TEST(DeviceAttentionOfProbabilities, IsMadeOfProducts) {
+  const LayerCase kept{"kept", Attention{2, 2, 8, true, false}, {{{4, 48}}}, 2};
+  EXPECT_THAT(ways(*on_host<float>(DataType::fp32, 1, true), kept), testing::Each("products"));
+}
 
 class DeviceNet : public testing::TestWithParam<NetCase> {};
 
