@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "exec/cuda/dnn_graph.h"
+#include "exec/cuda/dnn_plan.h"
 #include "exec/cuda/products.h"
 
 namespace rehearse::exec::cuda {

@@ -138,20 +138,23 @@ TEST_P(AttentionsOf, AreNotToBeHadOtherwise) {
 INSTANTIATE_TEST_SUITE_P(Gpus, AttentionsOf, testing::Values(kA100, kH100),
                          [](const auto& info) { return info.param.name; });
 
-// The library takes a graph for attention by all of its operations: without the logarithm of sums
-// that every pass has, it finds no kernel.
+// The library takes a graph for attention by all of its operations: one that ends in a product of
+// scores, without their exponentials, has no kernel.
 TEST(DnnPlan, IsOfWhatTheLibraryKnows) {
-  DnnGraph graph;
-  const DnnGraph::Dims dims{1, 1, 64, 64}, strides{4096, 4096, 64, 1};
-  const auto a = graph.tensor(CUDNN_DATA_BFLOAT16, dims, strides);
-  const auto b = graph.tensor(CUDNN_DATA_BFLOAT16, dims, strides);
-  const auto sum = graph.between(CUDNN_DATA_FLOAT, {1, 1, 64, 1});
-  const auto c = graph.tensor(CUDNN_DATA_FLOAT, dims, strides);
-  const auto product = graph.between(CUDNN_DATA_FLOAT, dims);
-  graph.multiply(a, b, product);
-  graph.reduce(CUDNN_REDUCE_TENSOR_MAX, product, sum);
-  graph.multiply(product, b, c);
-  EXPECT_EQ(DnnPlan::of(std::move(graph), DnnTarget(kH100.properties)), nullptr);
+  const TensorGraph::Dims dims{1, 1, 64, 64}, strides{4096, 4096, 64, 1};
+  const auto in_memory = [&](TensorGraph::Type type) {
+    return TensorGraph::Tensor{type, dims, strides, TensorGraph::Lies::in_memory};
+  };
+  TensorGraph graph;
+  const std::size_t q = graph.add(in_memory(TensorGraph::Type::real));
+  const std::size_t k = graph.add(in_memory(TensorGraph::Type::real));
+  const std::size_t out = graph.add(in_memory(TensorGraph::Type::wide));
+  const std::size_t scores = graph.add({TensorGraph::Type::wide, dims, strides});
+  const std::size_t largest = graph.add({TensorGraph::Type::wide, {1, 1, 64, 1}, {64, 64, 1, 1}});
+  graph.add(TensorGraph::MatrixProduct{}, {q, k}, scores);
+  graph.add(TensorGraph::Reduce{TensorGraph::Reduction::max}, {scores}, largest);
+  graph.add(TensorGraph::MatrixProduct{}, {scores, k}, out);
+  EXPECT_EQ(DnnPlan::of(graph, DnnTarget(kH100.properties)), nullptr);
 }
 
 }  // namespace

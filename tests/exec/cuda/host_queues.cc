@@ -1,157 +1,18 @@
 #include "tests/exec/cuda/host_queues.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "model/base/check.h"
+#include "exec/cuda/attention_graph.h"
+#include "tests/exec/cuda/host_graph.h"
 
 namespace rehearse::exec::cuda {
 namespace {
-
-double number_at(Element type, const void* memory, std::int64_t at) {
-  switch (type) {
-    case Element::bf16:
-      return static_cast<double>(static_cast<const BFloat16*>(memory)[at]);
-    case Element::fp32:
-      return static_cast<double>(static_cast<const float*>(memory)[at]);
-    case Element::fp64:
-      return static_cast<const double*>(memory)[at];
-  }
-  REHEARSE_UNREACHABLE("element");
-}
-
-void set_number(Element type, void* memory, std::int64_t at, double value) {
-  switch (type) {
-    case Element::bf16:
-      static_cast<BFloat16*>(memory)[at] = BFloat16(value);
-      return;
-    case Element::fp32:
-      static_cast<float*>(memory)[at] = static_cast<float>(value);
-      return;
-    case Element::fp64:
-      static_cast<double*>(memory)[at] = value;
-      return;
-  }
-}
 
 double element_of(const Product& p, const Product::Operand& operand, std::int64_t batch,
                   std::int64_t row, std::int64_t column) {
   if (operand.transposed) std::swap(row, column);
   return number_at(p.in, operand.at, batch * operand.next + row * operand.row + column);
 }
-
-template <class Term>
-double sum_of(std::int64_t terms, Term term) {
-  double sum = 0;
-  for (std::int64_t i = 0; i < terms; ++i)
-    sum += term(i);
-  return sum;
-}
-
-template <class Numbers>
-auto& at(Numbers& numbers, std::int64_t i) {
-  return numbers[static_cast<std::size_t>(i)];
-}
-
-// Attention of one sample's heads, a query at a time and in double but for what is stored.
-class HostAttention {
- public:
-  HostAttention(const FusedAttention& a, std::int64_t sample)
-      : a_(a),
-        sample_(sample),
-        group_(a.queries.heads / a.keys.heads),
-        d_k_(static_cast<std::size_t>(a.keys.heads * a.positions * a.head_size)),
-        d_v_(d_k_.size()) {}
-
-  void forward(std::int64_t h, std::int64_t i) {
-    const std::vector<double> s = scores(h, i);
-    const double largest = *std::max_element(s.begin(), s.end());
-    const double sum =
-        sum_of(seen(i), [&](std::int64_t j) { return std::exp(at(s, j) - largest); });
-    const double logarithm = largest + std::log(sum);
-    set_number(wide(), a_.sums, row(h, i), logarithm);
-    for (std::int64_t e = 0; e < a_.head_size; ++e) {
-      const double o = sum_of(seen(i), [&](std::int64_t j) {
-        return std::exp(at(s, j) - logarithm) * number(a_.v, a_.keys, h / group_, j, e);
-      });
-      set(a_.o, a_.out, h, i, e, o);
-    }
-  }
-
-  // The query's gradient, and what it adds to those of its group's keys and values.
-  void backward(std::int64_t h, std::int64_t i) {
-    const std::vector<double> s = scores(h, i);
-    const double logarithm = number_at(wide(), a_.sums, row(h, i));
-    const double mean = sum_of(a_.head_size, [&](std::int64_t e) {
-      return number(a_.d_o, a_.out, h, i, e) * number(a_.o, a_.out, h, i, e);
-    });
-    std::vector<double> d_s, p;
-    for (std::int64_t j = 0; j < seen(i); ++j) {
-      const double d_p = sum_of(a_.head_size, [&](std::int64_t e) {
-        return number(a_.d_o, a_.out, h, i, e) * number(a_.v, a_.keys, h / group_, j, e);
-      });
-      p.push_back(std::exp(at(s, j) - logarithm));
-      d_s.push_back(a_.scale * p.back() * (d_p - mean));
-    }
-    for (std::int64_t e = 0; e < a_.head_size; ++e) {
-      set(a_.d_q, a_.queries, h, i, e, sum_of(seen(i), [&](std::int64_t j) {
-            return at(d_s, j) * number(a_.k, a_.keys, h / group_, j, e);
-          }));
-      for (std::int64_t j = 0; j < seen(i); ++j) {
-        at(d_k_, own(h / group_, j, e)) += at(d_s, j) * number(a_.q, a_.queries, h, i, e);
-        at(d_v_, own(h / group_, j, e)) += at(p, j) * number(a_.d_o, a_.out, h, i, e);
-      }
-    }
-  }
-
-  // Rounded once: they are sums over queries, and over heads of a group.
-  void store_sums() {
-    for (std::int64_t h = 0; h < a_.keys.heads; ++h) {
-      for (std::int64_t j = 0; j < a_.positions; ++j) {
-        for (std::int64_t e = 0; e < a_.head_size; ++e) {
-          set(a_.d_k, a_.keys, h, j, e, at(d_k_, own(h, j, e)));
-          set(a_.d_v, a_.keys, h, j, e, at(d_v_, own(h, j, e)));
-        }
-      }
-    }
-  }
-
- private:
-  using Layout = FusedAttention::Layout;
-  Element wide() const { return a_.element == Element::fp64 ? Element::fp64 : Element::fp32; }
-  std::int64_t seen(std::int64_t i) const { return a_.causal ? i + 1 : a_.positions; }
-  std::int64_t row(std::int64_t h, std::int64_t i) const {
-    return (sample_ * a_.queries.heads + h) * a_.positions + i;
-  }
-  std::int64_t own(std::int64_t h, std::int64_t j, std::int64_t e) const {
-    return (h * a_.positions + j) * a_.head_size + e;
-  }
-  std::int64_t place(const Layout& l, std::int64_t h, std::int64_t i, std::int64_t e) const {
-    return sample_ * l.sample + h * l.head + i * l.position + e;
-  }
-  double number(const void* from, const Layout& l, std::int64_t h, std::int64_t i,
-                std::int64_t e) const {
-    return number_at(a_.element, from, place(l, h, i, e));
-  }
-  void set(void* into, const Layout& l, std::int64_t h, std::int64_t i, std::int64_t e,
-           double value) const {
-    set_number(a_.element, into, place(l, h, i, e), value);
-  }
-  std::vector<double> scores(std::int64_t h, std::int64_t i) const {
-    std::vector<double> list;
-    for (std::int64_t j = 0; j < seen(i); ++j) {
-      list.push_back(a_.scale * sum_of(a_.head_size, [&](std::int64_t e) {
-                       return number(a_.q, a_.queries, h, i, e) *
-                              number(a_.k, a_.keys, h / group_, j, e);
-                     }));
-    }
-    return list;
-  }
-
-  const FusedAttention& a_;
-  std::int64_t sample_, group_;
-  std::vector<double> d_k_, d_v_;
-};
 
 }  // namespace
 
@@ -228,15 +89,10 @@ void HostQueue::convolve(const Convolution& c) {
 }
 
 void HostQueue::attend(const FusedAttention& a) {
-  for (std::int64_t sample = 0; sample < a.samples; ++sample) {
-    HostAttention it(a, sample);
-    const bool is_forward = a.pass == AttentionPass::forward;
-    for (std::int64_t h = 0; h < a.queries.heads; ++h) {
-      for (std::int64_t i = 0; i < a.positions; ++i)
-        is_forward ? it.forward(h, i) : it.backward(h, i);
-    }
-    if (!is_forward) it.store_sums();
-  }
+  const auto rows = static_cast<std::size_t>(a.samples * a.queries.heads * a.positions);
+  const AttentionGraph it = attention_graph(a, a.samples);
+  run_on_host(it.graph, it.operands, operands_of(a, 0, scratch(rows * sizeof(double), 1)),
+              a.element);
 }
 
 }  // namespace rehearse::exec::cuda

@@ -97,16 +97,28 @@ std::vector<std::string_view> ways(Backend& on, const LayerCase& layer) {
   return list;
 }
 
+// The graph's scale of scores is fp32, half of 2^-23 from what it should be: probabilities of
+// scores s are off by 2 |s| times that, and no |s| is above 4 here.
+constexpr double kScaleError = 8 * 0x1p-24;
+
 class DeviceAttention : public testing::TestWithParam<LayerCase> {};
 
-// What the op hands the queue: where heads lie, which of them share keys, what is kept. In double
-// all of it agrees with the reference to double's roundings, log-sum-exps and gradients included.
+// The queue's kernel is the graph that cuDNN is given (attentions_test), run on the host: in double
+// it agrees with the reference to double's roundings, log-sum-exps and gradients included.
 TEST_P(DeviceAttention, IsTheSameWhereTheQueueHasAKernelForIt) {
   const auto device = on_host<double>(DataType::fp64, 1, true);
   EXPECT_THAT(ways(*device, GetParam()), testing::Each("fused"));
   const LayerData data = draw(GetParam(), 1);
-  expect_within(1e-9, run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
+  expect_within(kScaleError, run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
                 run_layer(*device, GetParam(), data));
+}
+
+// In bf16 probabilities and their gradients are rounded before they are multiplied, as elsewhere.
+TEST_P(DeviceAttention, RoundsToBf16WhereTheQueueHasAKernelForIt) {
+  const LayerData data = rounded(draw(GetParam(), 1));
+  expect_within(sum_error(longest_sum(GetParam())) + 8 * 0x1p-8,
+                run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
+                run_layer(*on_host<BFloat16>(DataType::bf16, 1, true), GetParam(), data));
 }
 
 TEST_P(DeviceAttention, IsMadeOfProductsWhereItHasNone) {
