@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -109,6 +110,17 @@ class Backend {
   virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
   virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
   virtual double sum_of_squares(const void* values, std::int64_t n) = 0;  // in double
+  // The sum of several pieces' sums, in their order: a device is waited for once.
+  struct Piece {
+    const void* values;
+    std::int64_t n;
+  };
+  virtual double sum_of_squares_of(std::span<const Piece> pieces) {
+    double sum = 0;
+    for (const Piece& piece : pieces)
+      sum += sum_of_squares(piece.values, piece.n);
+    return sum;
+  }
   // One optimizer step of n elements; moments_of(update.optimizer) arrays of them are moved along,
   // and so is the master copy, which the parameters are rounded from.
   virtual void step(const Update& update, void* parameters, const void* gradients,

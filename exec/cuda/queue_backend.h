@@ -4,6 +4,7 @@
 // scratch_bytes(), what all of them have taken for scratch memory and libraries.
 #pragma once
 
+#include <numeric>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -119,6 +120,15 @@ class QueueBackend : public Backend {
     Flat<Real>::sum_of_squares(queue(), reals(values), n, number());
     return read_number();
   }
+  double sum_of_squares_of(std::span<const Piece> pieces) override {
+    std::vector<double> sums(pieces.size());
+    const std::size_t bytes = sums.size() * sizeof(double);
+    auto* const on_device = reinterpret_cast<double*>(queue().scratch(bytes, kSumsSlot));
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+      Flat<Real>::sum_of_squares(queue(), reals(pieces[i].values), pieces[i].n, on_device + i);
+    copy_in_turn(*queues_, sums.data(), on_device, bytes);
+    return std::accumulate(sums.begin(), sums.end(), 0.0);
+  }
   void step(const Update& update, void* parameters, const void* gradients,
             const OptimizerState& state, std::int64_t n) override {
     Flat<Real>::step(queue(), update, reals(parameters), reals(gradients), state, n);
@@ -158,6 +168,7 @@ class QueueBackend : public Backend {
 
  private:
   using W = Wide<Real>;
+  static constexpr std::size_t kSumsSlot = 1;  // of scratch, beside that of one sum
   static Real* reals(void* data) { return static_cast<Real*>(data); }
   static const Real* reals(const void* data) { return static_cast<const Real*>(data); }
   auto& queue() { return queues_->current(); }

@@ -391,17 +391,18 @@ void add_squares(ExactSquares& sum, Backend& backend, const std::byte* numbers, 
 void Executor::sum_squares(const Op& op) {
   const bool is_exact = plan_.training.reduction == Reduction::exact;
   ExactSquares exact(plan_.training.dtype);
-  double fast = 0;
+  std::vector<Backend::Piece> pieces;
   for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
     for (const auto& [gradients, elements] : parameters_.squared(ParameterClassId(c))) {
       if (is_exact) {
         add_squares(exact, backend_, gradients, elements, state_sizes(plan_.training).gradient);
       } else {
-        fast += backend_.sum_of_squares(gradients, elements);
+        pieces.push_back({gradients, elements});
       }
     }
   }
-  const std::vector<double> numbers = is_exact ? exact.digits() : std::vector{fast};
+  const std::vector<double> numbers =
+      is_exact ? exact.digits() : std::vector{backend_.sum_of_squares_of(pieces)};
   std::memcpy(on_host(op.operands.front().buffer).data(), numbers.data(),
               numbers.size() * sizeof(double));
 }

@@ -250,6 +250,17 @@ TEST_F(DeviceFlat, SumsSquaresAndSeesWhatIsNotFinite) {
   }
 }
 
+// Piece by piece and all at once the same bits, in the pieces' order.
+TEST_F(DeviceFlat, SumsTheSquaresOfPieces) {
+  const Tensor a = tensor(1), b = tensor(2);
+  const std::vector<Backend::Piece> pieces = {{a.data(), kCount}, {b.data(), 7}, {a.data(), 0}};
+  const double by_piece =
+      device->sum_of_squares(a.data(), kCount) + device->sum_of_squares(b.data(), 7);
+  EXPECT_EQ(device->sum_of_squares_of(pieces), by_piece);
+  EXPECT_NEAR(reference->sum_of_squares_of(pieces), by_piece, 1e-9);
+  EXPECT_EQ(device->sum_of_squares_of({}), 0);
+}
+
 // Weights are rounded from the master copy, which keeps what a bf16 number would lose.
 TEST(DeviceMaster, IsSteppedInFp32) {
   const auto reference = make_reference_backend(DataType::bf16);
