@@ -8,6 +8,6 @@
 namespace rehearse::exec::cuda {
 
 std::unique_ptr<Backend> make_bf16_backend(int gpu);
-std::unique_ptr<Backend> make_fp32_backend(int gpu);
+std::unique_ptr<Backend> make_fp32_backend(DataType type, int gpu);  // fp32 or tf32
 
 }  // namespace rehearse::exec::cuda

@@ -35,13 +35,23 @@ std::string describe(const Convolution& c) {
                      c.shape.kernel, c.shape.stride);
 }
 
+// What the library may do with operands: its default is to round those of fp32 to tf32.
+cudnnMathType_t math_of(Element element, Fp32Products of_fp32) {
+  if (element == Element::bf16) return CUDNN_TENSOR_OP_MATH;
+  return element == Element::fp32 && of_fp32 == Fp32Products::tf32 ? CUDNN_DEFAULT_MATH
+                                                                   : CUDNN_FMA_MATH;
+}
+
 // The first choice that works, always gives the same bits, has room enough, and does not round
-// operands to tf32.
+// operands to less than was allowed.
 template <class Choice>
-const Choice& best_of(const std::vector<Choice>& choices, const Convolution& c) {
+const Choice& best_of(const std::vector<Choice>& choices, const Convolution& c,
+                      cudnnMathType_t allowed) {
   for (const Choice& choice : choices) {
-    const bool is_narrower = c.element != Element::bf16 && choice.mathType != CUDNN_FMA_MATH &&
-                             choice.mathType != CUDNN_DEFAULT_MATH;
+    const bool is_narrower =
+        c.element != Element::bf16 &&
+        (choice.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ||
+         (choice.mathType == CUDNN_TENSOR_OP_MATH && allowed == CUDNN_FMA_MATH));
     if (choice.status == CUDNN_STATUS_SUCCESS && choice.determinism == CUDNN_DETERMINISTIC &&
         choice.memory <= kMostWorkspace && !is_narrower)
       return choice;
@@ -53,7 +63,8 @@ const Choice& best_of(const std::vector<Choice>& choices, const Convolution& c) 
 
 class Convolutions::Prepared {
  public:
-  Prepared(cudnnHandle_t handle, const Convolution& c) : handle_(handle), pass_(c.pass) {
+  Prepared(cudnnHandle_t handle, const Convolution& c, Fp32Products of_fp32)
+      : handle_(handle), pass_(c.pass), math_(math_of(c.element, of_fp32)) {
     const cudnnDataType_t type = type_of(c.element);
     const Conv2d& s = c.shape;
     REHEARSE_DNN(cudnnCreateTensorDescriptor, &x_);
@@ -70,8 +81,7 @@ class Convolutions::Prepared {
     REHEARSE_DNN(cudnnSetConvolution2dDescriptor, convolution_, padding, padding, stride, stride, 1,
                  1, CUDNN_CROSS_CORRELATION,
                  c.element == Element::fp64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT);
-    REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_,
-                 c.element == Element::bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
+    REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_, math_);
     choose(c);
   }
   Prepared(const Prepared&) = delete;
@@ -140,15 +150,16 @@ class Convolutions::Prepared {
   template <class Choice, class Algorithm>
   void keep(std::vector<Choice>& choices, int found, const Convolution& c, Algorithm& algorithm) {
     choices.resize(static_cast<std::size_t>(found));
-    const Choice& best = best_of(choices, c);
+    const Choice& best = best_of(choices, c, math_);
     algorithm = best.algo;
     workspace_ = best.memory;
     REHEARSE_DNN(cudnnSetConvolutionMathType, convolution_,
-                 c.element == Element::bf16 ? best.mathType : CUDNN_FMA_MATH);
+                 math_ == CUDNN_FMA_MATH ? math_ : best.mathType);
   }
 
   cudnnHandle_t handle_;
   ConvolutionPass pass_;
+  cudnnMathType_t math_;
   cudnnTensorDescriptor_t x_ = nullptr, y_ = nullptr;
   cudnnFilterDescriptor_t w_ = nullptr;
   cudnnConvolutionDescriptor_t convolution_ = nullptr;
@@ -158,7 +169,7 @@ class Convolutions::Prepared {
   std::size_t workspace_ = 0;
 };
 
-Convolutions::Convolutions() {
+Convolutions::Convolutions(Fp32Products of_fp32) : of_fp32_(of_fp32) {
   REHEARSE_DNN(cudnnCreate, &handle_);
 }
 
@@ -180,7 +191,7 @@ Convolutions::Prepared& Convolutions::prepared(const Convolution& c) {
                                          s.stride,
                                          s.padding};
   std::unique_ptr<Prepared>& it = prepared_[key];
-  if (!it) it = std::make_unique<Prepared>(handle_, c);
+  if (!it) it = std::make_unique<Prepared>(handle_, c, of_fp32_);
   return *it;
 }
 

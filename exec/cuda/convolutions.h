@@ -13,10 +13,10 @@
 namespace rehearse::exec::cuda {
 
 // The library's choices are kept by shape, the fastest that give the same bits every time. Sums are
-// fp32, of fp32 without its tf32 mode.
+// fp32.
 class Convolutions {
  public:
-  Convolutions();
+  explicit Convolutions(Fp32Products of_fp32);
   Convolutions(const Convolutions&) = delete;
   Convolutions& operator=(const Convolutions&) = delete;
   ~Convolutions();
@@ -31,6 +31,7 @@ class Convolutions {
   Prepared& prepared(const Convolution& convolution);
 
   cudnnHandle_t handle_ = nullptr;
+  Fp32Products of_fp32_;
   std::map<std::vector<std::int64_t>, std::unique_ptr<Prepared>> prepared_;
 };
 

@@ -46,14 +46,15 @@ Gpu describe_gpu(int gpu) {
 }
 
 const std::vector<DataType>& cuda_types() {
-  static const std::vector<DataType> types = {DataType::bf16, DataType::fp32};
+  static const std::vector<DataType> types = {DataType::bf16, DataType::fp32, DataType::tf32};
   return types;
 }
 
 std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu) {
   if (type == DataType::bf16) return cuda::make_bf16_backend(gpu);
-  REHEARSE_CHECK(type == DataType::fp32, "CUDA kernels are bf16 and fp32, not {}", to_string(type));
-  return cuda::make_fp32_backend(gpu);
+  REHEARSE_CHECK(type == DataType::fp32 || type == DataType::tf32,
+                 "CUDA kernels are bf16, fp32 and tf32, not {}", to_string(type));
+  return cuda::make_fp32_backend(type, gpu);
 }
 
 }  // namespace rehearse::exec

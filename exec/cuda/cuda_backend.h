@@ -16,7 +16,7 @@ Result<int> count_gpus();
 // What it is, in the driver's words. Throws std::runtime_error where they cannot be had.
 Gpu describe_gpu(int gpu);
 
-const std::vector<DataType>& cuda_types();  // bf16, fp32
+const std::vector<DataType>& cuda_types();  // bf16, fp32, tf32
 // On one of them. Throws std::runtime_error where it fails.
 std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu);
 

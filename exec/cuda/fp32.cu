@@ -4,9 +4,10 @@
 
 namespace rehearse::exec::cuda {
 
-std::unique_ptr<Backend> make_fp32_backend(int gpu) {
-  return std::make_unique<QueueBackend<float, CudaQueues>>("cuda", DataType::fp32,
-                                                           std::make_unique<CudaQueues>(gpu));
+std::unique_ptr<Backend> make_fp32_backend(DataType type, int gpu) {
+  const auto products = type == DataType::tf32 ? Fp32Products::tf32 : Fp32Products::exact;
+  return std::make_unique<QueueBackend<float, CudaQueues>>(
+      "cuda", type, std::make_unique<CudaQueues>(gpu, products));
 }
 
 }  // namespace rehearse::exec::cuda

@@ -23,6 +23,12 @@ cudaDataType_t type_of(Element element) {
   REHEARSE_UNREACHABLE("element");
 }
 
+cublasComputeType_t compute_type(Element in, Fp32Products of_fp32) {
+  if (in == Element::fp64) return CUBLAS_COMPUTE_64F;
+  return in == Element::fp32 && of_fp32 == Fp32Products::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                              : CUBLAS_COMPUTE_32F;
+}
+
 std::int64_t bytes_of(Element element) {
   switch (element) {
     case Element::bf16:
@@ -85,14 +91,13 @@ Layout stored(Element element, const Product::Operand& operand, std::int64_t row
 
 class MatrixProducts::Prepared {
  public:
-  Prepared(cublasLtHandle_t handle, const Product& p, std::size_t workspace)
+  Prepared(cublasLtHandle_t handle, const Product& p, Fp32Products of_fp32, std::size_t workspace)
       : handle_(handle),
         b_(stored(p.in, p.b, p.k, p.n, p.batch)),
         a_(stored(p.in, p.a, p.m, p.k, p.batch)),
         c_(p.out, p.n, p.m, p.c_row, p.batch, p.c_next) {
     const bool is_double = p.in == Element::fp64;
-    REHEARSE_BLAS(cublasLtMatmulDescCreate, &operation_,
-                  is_double ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
+    REHEARSE_BLAS(cublasLtMatmulDescCreate, &operation_, compute_type(p.in, of_fp32),
                   is_double ? CUDA_R_64F : CUDA_R_32F);
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -162,7 +167,7 @@ class MatrixProducts::Prepared {
   bool is_possible_ = false;
 };
 
-MatrixProducts::MatrixProducts() {
+MatrixProducts::MatrixProducts(Fp32Products of_fp32) : of_fp32_(of_fp32) {
   REHEARSE_BLAS(cublasLtCreate, &handle_);
 }
 
@@ -195,7 +200,7 @@ MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
 
 MatrixProducts::Prepared& MatrixProducts::prepared(const Product& product) {
   std::unique_ptr<Prepared>& it = prepared_[key_of(product)];
-  if (!it) it = std::make_unique<Prepared>(handle_, product, workspace_bytes());
+  if (!it) it = std::make_unique<Prepared>(handle_, product, of_fp32_, workspace_bytes());
   return *it;
 }
 

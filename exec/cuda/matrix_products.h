@@ -12,11 +12,10 @@
 
 namespace rehearse::exec::cuda {
 
-// The library's choices are kept by shape and alignment: it is asked once for each. Sums are fp32,
-// of fp32 without its tf32 mode.
+// The library's choices are kept by shape and alignment: it is asked once for each. Sums are fp32.
 class MatrixProducts {
  public:
-  MatrixProducts();
+  explicit MatrixProducts(Fp32Products of_fp32);
   MatrixProducts(const MatrixProducts&) = delete;
   MatrixProducts& operator=(const MatrixProducts&) = delete;
   ~MatrixProducts();
@@ -34,6 +33,7 @@ class MatrixProducts {
   Prepared& prepared(const Product& product);
 
   cublasLtHandle_t handle_ = nullptr;
+  Fp32Products of_fp32_;
   std::map<Key, std::unique_ptr<Prepared>> prepared_;
 };
 

@@ -10,6 +10,9 @@ namespace rehearse::exec::cuda {
 // What elements are stored in; products are summed in fp32 (of fp64 in fp64).
 enum class Element { bf16, fp32, fp64 };
 
+// Whether products of fp32 may round their operands to tf32.
+enum class Fp32Products { exact, tf32 };
+
 // C = alpha op(A) op(B) + beta C, row by row, `batch` times: op(A) is m x k, op(B) k x n, C m x n;
 // transposed operands are stored n by m. `row` is the distance of two rows as they are stored,
 // `next` that of two matrices of the batch (0: all the same), in elements.

@@ -169,8 +169,11 @@ CudaQueues::ChosenGpu::ChosenGpu(int gpu) {
   REHEARSE_CUDA(cudaSetDevice(gpu));
 }
 
-CudaQueues::CudaQueues(int gpu)
-    : gpu_(gpu), attentions_(DnnTarget(convolutions_.handle()), major_of(gpu)) {
+CudaQueues::CudaQueues(int gpu, Fp32Products of_fp32)
+    : gpu_(gpu),
+      products_(of_fp32),
+      convolutions_(of_fp32),
+      attentions_(DnnTarget(convolutions_.handle()), major_of(gpu)) {
   select(0);
 }
 

@@ -66,7 +66,7 @@ class CudaQueue {
 class CudaQueues : public KernelDevice {
  public:
   // On this GPU of the machine, for one thread. Throws where it cannot be used.
-  explicit CudaQueues(int gpu);
+  explicit CudaQueues(int gpu, Fp32Products of_fp32 = Fp32Products::exact);
   ~CudaQueues() override;
 
   CudaQueue& current() { return *queues_[selected_]; }

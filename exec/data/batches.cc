@@ -66,7 +66,7 @@ void DataBatches::copy_input(Split split, const std::vector<std::int64_t>& numbe
   if (data_.format().input_type == ValueType::index) {
     return data_.copy_tokens(split, numbers, {static_cast<std::int32_t*>(into), elements});
   }
-  if (type_ == DataType::fp32)
+  if (type_ == DataType::fp32 || type_ == DataType::tf32)
     return data_.copy_pixels(split, numbers, {static_cast<float*>(into), elements});
   std::vector<float> pixels(elements);
   data_.copy_pixels(split, numbers, pixels);
@@ -78,6 +78,7 @@ void DataBatches::write_pixels(const std::vector<float>& pixels, void* into) con
     case DataType::bf16:
       return convert<BFloat16>(pixels, into);
     case DataType::fp32:
+    case DataType::tf32:
       return convert<float>(pixels, into);
     case DataType::fp64:
       return convert<double>(pixels, into);

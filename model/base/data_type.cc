@@ -14,6 +14,8 @@ std::string_view to_string(DataType type) {
       return "bf16";
     case DataType::fp64:
       return "fp64";
+    case DataType::tf32:
+      return "tf32";
   }
   REHEARSE_UNREACHABLE("data type");
 }
@@ -21,6 +23,7 @@ std::string_view to_string(DataType type) {
 std::int64_t bytes_of(DataType type) {
   switch (type) {
     case DataType::fp32:
+    case DataType::tf32:
       return 4;
     case DataType::fp16:
       return 2;
@@ -34,7 +37,7 @@ std::int64_t bytes_of(DataType type) {
 
 const std::vector<DataType>& data_types() {
   static const std::vector<DataType> table = {DataType::bf16, DataType::fp16, DataType::fp32,
-                                              DataType::fp64};
+                                              DataType::fp64, DataType::tf32};
   return table;
 }
 

@@ -8,7 +8,8 @@
 
 namespace rehearse {
 
-enum class DataType { fp32, fp16, bf16, fp64 };
+// tf32: stored as fp32; products take 10 of the 23 bits behind an operand's point and sum in fp32.
+enum class DataType { fp32, fp16, bf16, fp64, tf32 };
 std::string_view to_string(DataType type);
 std::int64_t bytes_of(DataType type);
 // Sorted by name, for messages and tests.

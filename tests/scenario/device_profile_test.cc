@@ -88,6 +88,16 @@ TEST(DeviceProfile, NumbersArrive) {
   EXPECT_DOUBLE_EQ(rate_of(device, KernelClass::matrix_product).overhead.seconds(), 5e-6);
 }
 
+// Tensor cores multiply tf32 half as fast as bf16, on every GPU that has them both.
+TEST(DeviceProfile, ProductsInTf32TakeTwiceAsLongAsInBf16) {
+  for (const std::string name : {"a100-sxm-80gb", "h100-sxm-80gb", "h200-sxm-141gb"}) {
+    Device device = read(testing::kSource / "scenarios/devices" / (name + ".yaml"));
+    const FlopsPerSecond in_bf16 = rate_of(device, KernelClass::matrix_product).compute;
+    ASSERT_TRUE(set_type(device, DataType::tf32).ok()) << name;
+    EXPECT_DOUBLE_EQ(in_bf16 / rate_of(device, KernelClass::matrix_product).compute, 2) << name;
+  }
+}
+
 class ShippedProfile : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(ShippedProfile, ReadsBackAsPrinted) {

@@ -16,6 +16,7 @@ TensorType real_type(const exec::Backend& backend) {
     case DataType::bf16:
       return TensorType::bf16;
     case DataType::fp32:
+    case DataType::tf32:
       return TensorType::f32;
     case DataType::fp64:
       return TensorType::f64;

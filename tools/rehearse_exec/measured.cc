@@ -153,6 +153,7 @@ Status check_runs(const Plan& plan, const cli::BackendChoice& backend) {
     if (computes_in(cli::BackendChoice{std::string(other)}, type))
       message += fmt::format("; '--backend {}' has {}", other, to_string(type));
   }
+  if (type == DataType::tf32) message += "; GPUs have tf32 ('--device cuda')";
   return error(std::move(message));
 }
 

@@ -73,6 +73,15 @@ TEST_P(GpuLayer, GivesTheSameBitsTwice) {
   EXPECT_EQ(first.parameter_gradients, second.parameter_gradients);
 }
 
+// Each operand is off by 2^-11 of itself, a product by 2^-10; attention has chains of up to four.
+TEST_P(GpuLayer, RoundsProductsToTf32) {
+  const LayerData data = draw(GetParam(), 1);
+  const bool is_attention = std::holds_alternative<Attention>(GetParam().layer);
+  expect_within(sum_error(longest_sum(GetParam())) + (is_attention ? 8 : 1) * 0x1p-10,
+                run_layer(*make_reference_backend(DataType::fp64), GetParam(), data),
+                run_layer(*make_cuda_backend(DataType::tf32, 0), GetParam(), data));
+}
+
 // cuDNN's attention among them.
 TEST_P(GpuLayer, GivesTheSameBitsTwiceInBf16) {
   const auto gpu = make_cuda_backend(DataType::bf16, 0);
