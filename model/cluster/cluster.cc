@@ -66,9 +66,8 @@ Status check_reach(const ClusterSpec& spec, const Wiring& wiring, const Router& 
 
 Result<std::unique_ptr<Router>> router_of(const NetworkSpec& spec,
                                           std::shared_ptr<const Wiring> wiring) {
-  const bool climbs = wiring->is_tiered && spec.routing == Routing::shortest;
-  std::unique_ptr<Router> rule =
-      climbs ? tier_router(wiring) : graph_router(wiring, spec.routing, spec.seed);
+  std::unique_ptr<Router> rule = wiring->is_tiered ? tier_router(wiring, spec.routing, spec.seed)
+                                                   : graph_router(wiring, spec.routing, spec.seed);
   return with_static_routes(std::move(rule), spec.routes, std::move(wiring));
 }
 

@@ -7,7 +7,6 @@
 #include <mutex>
 
 #include "model/base/check.h"
-#include "model/base/random.h"
 #include "model/cluster/router.h"
 
 namespace rehearse {
@@ -86,7 +85,7 @@ class GraphRouter : public Router {
     if ((*distances)[at.index()] == kNoWay) return std::nullopt;
     while (at != destination.vertex) {
       const std::vector<LinkId> ways = ways_from(at, destination, *distances);
-      route.push_back(ways[choose(from, to, at, ways.size())]);
+      route.push_back(ways[choose_way(*wiring_, routing_, seed_, from, to, at, ways.size())]);
       at = wiring_->links[route.back().index()].to;
     }
     return route;
@@ -119,18 +118,6 @@ class GraphRouter : public Router {
     }
     REHEARSE_CHECK(!ways.empty(), "no way on from {}", wiring_->vertices[at.index()].name);
     return ways;
-  }
-
-  std::size_t choose(RankId from, RankId to, VertexId at, std::size_t count) const {
-    if (routing_ == Routing::ecmp) {
-      const std::uint64_t hash =
-          philox({from.value(), to.value(), at.value(), 0},
-                 {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32U)})[0];
-      return static_cast<std::size_t>((hash * count) >> 32U);
-    }
-    const Vertex& vertex = wiring_->vertices[at.index()];
-    if (vertex.node && vertex.forwards == Forwards::everything) return 0;
-    return wiring_->numbers[wiring_->ranks[to.index()].port.index()] % count;
   }
 
   std::shared_ptr<const Distances> distances_to(const Destination& destination) const {

@@ -86,6 +86,7 @@ class Node {
       const VertexId device = devices_[d];
       const VertexId port = ports.empty() ? device : ports[d * ports.size() / devices_.size()];
       wiring_.ranks.push_back({device, port, id_});
+      if (spec_.nics) wiring_.ranks.back().bus = buses_[d];
     }
     return ports;
   }
@@ -119,7 +120,8 @@ class Node {
           wiring_.add_vertex(fmt::format("nic{}", static_cast<std::size_t>(number_) * count + i),
                              Forwards::own_node, id_));
     for (std::size_t d = 0; d < devices_.size(); ++d)
-      wiring_.connect(devices_[d], nics[d * count / devices_.size()], spec_.nics->bus);
+      buses_.push_back(
+          wiring_.join_bus(devices_[d], nics[d * count / devices_.size()], spec_.nics->bus));
     return nics;
   }
 
@@ -128,6 +130,7 @@ class Node {
   const std::int64_t number_;
   Wiring& wiring_;
   std::vector<VertexId> devices_;
+  std::vector<LinkId> buses_;  // by device
 };
 
 }  // namespace

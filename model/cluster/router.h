@@ -20,16 +20,21 @@ class Router {
   virtual bool reaches(RankId from, RankId to) const = 0;
 };
 
-// Of tiers (Wiring::is_tiered): up to the first vertex that leads to both, and down again, choosing
-// by the destination's number where several serve (D-mod-k: Zahavi, "D-Mod-K routing providing
-// non-blocking traffic for shift permutations on real life fat trees", 2010), as a switch's
-// forwarding table does. O(links of the route), and nothing is kept.
-std::unique_ptr<Router> tier_router(std::shared_ptr<const Wiring> wiring);
+// Which of several links that lead to the destination in the fewest steps: `shortest` picks by the
+// destination's number (D-mod-k: Zahavi, "D-Mod-K routing providing non-blocking traffic for shift
+// permutations on real life fat trees", 2010), as a switch's forwarding table does; but a node that
+// forwards everything takes the first (the dimensions' order, which keeps tori free of cycles of
+// waiting messages). `ecmp` picks by a hash of the seed, both ranks and the vertex.
+std::size_t choose_way(const Wiring& wiring, Routing routing, std::uint64_t seed, RankId from,
+                       RankId to, VertexId at, std::size_t count);
 
-// Of any links. Where several lead to the destination in the fewest steps, `shortest` picks by the
-// destination's number; but a node that forwards everything takes the first (the dimensions' order,
-// which keeps tori free of cycles of waiting messages), and `ecmp` picks by a hash of the seed,
-// both ranks and the vertex. O(vertices + links) for the first route to a destination.
+// Of tiers (Wiring::is_tiered), with buses at their feet: up to the first vertex that leads to
+// both, and down again. `ecmp` needs that who can meet at all can meet at any vertex of that tier.
+// O(links of the route), and nothing is kept.
+std::unique_ptr<Router> tier_router(std::shared_ptr<const Wiring> wiring, Routing routing,
+                                    std::uint64_t seed);
+
+// Of any links. O(vertices + links) for the first route to a destination.
 std::unique_ptr<Router> graph_router(std::shared_ptr<const Wiring> wiring, Routing routing,
                                      std::uint64_t seed);
 

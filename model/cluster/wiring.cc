@@ -72,6 +72,13 @@ void Wiring::join(VertexId lower, VertexId upper, const LinkSpec& link) {
   links.push_back({link, name_of(*this, upper, lower), upper, lower});
 }
 
+LinkId Wiring::join_bus(VertexId device, VertexId nic, const LinkSpec& link) {
+  const LinkId bus(links.size());
+  links.push_back({link, name_of(*this, device, nic), device, nic});
+  links.push_back({link, name_of(*this, nic, device), nic, device});
+  return bus;
+}
+
 void Wiring::add_link(VertexId from, VertexId to, const LinkSpec& link) {
   is_tiered = false;
   const int number = ++parallel_[{from, to}];

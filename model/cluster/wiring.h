@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@ namespace rehearse {
 struct Place {
   VertexId vertex, port;
   NodeId node;
+  std::optional<LinkId> bus = {};  // from the vertex to the port, where that is a NIC
 };
 
 struct Wiring {
@@ -23,7 +25,7 @@ struct Wiring {
   // Of every vertex; those of ports pick among several ways to them.
   std::vector<std::size_t> numbers;
   // Of every vertex, the links to the tier above it, in the order they were joined. As long as
-  // there are no other links, the vertices are a forest of tiers whose links come in pairs.
+  // there are no others but buses, the vertices are a forest of tiers whose links come in pairs.
   std::vector<std::vector<LinkId>> uplinks;
   bool is_tiered = true;
 
@@ -31,6 +33,9 @@ struct Wiring {
                       std::optional<NodeId> node = std::nullopt);
   // A full-duplex cable of a tree: two links, the one upwards first. Any two vertices have one.
   void join(VertexId lower, VertexId upper, const LinkSpec& link);
+  // The same between a device and its NIC, which stands at the foot of another tree; the link to
+  // it.
+  LinkId join_bus(VertexId device, VertexId nic, const LinkSpec& link);
   // One direction, of no tree.
   void add_link(VertexId from, VertexId to, const LinkSpec& link);
   // Both directions.
@@ -40,7 +45,7 @@ struct Wiring {
   std::map<std::pair<VertexId, VertexId>, int> parallel_;  // links that add_link() made
 };
 
-// The other direction of a cable of a tree.
+// The other direction of a cable of a tree, or of a bus.
 inline LinkId reverse(LinkId link) {
   return LinkId(link.value() ^ 1U);
 }

@@ -39,6 +39,12 @@ std::vector<ClusterSpec> random_trees() {
     };
     const ClusterSpec spec = fat_tree(number(20), number(6), 1 + 3 * random.uniform(), number(3));
     specs.push_back(i % 2 == 0 ? spec : with_interconnect(spec));
+    if (i % 3 > 0) continue;
+    ClusterSpec railed = with_nics(specs.back(), number(3));
+    railed.nics->count = std::min(railed.nics->count, railed.devices_per_node);
+    specs.push_back(railed);
+    specs.push_back(railed);
+    specs.back().network.kind = NetworkKind::rail;
   }
   return specs;
 }
@@ -47,11 +53,13 @@ TEST(TierRouter, RoutesAsTheGraphRouterDoes) {
   for (const ClusterSpec& spec : random_trees()) {
     const auto wiring = *wire(spec);
     ASSERT_TRUE(wiring->is_tiered);
-    const auto tiers = tier_router(wiring), graph = graph_router(wiring, Routing::shortest, 0);
-    for (std::size_t a = 0; a < wiring->ranks.size(); ++a) {
-      for (std::size_t b = 0; b < wiring->ranks.size(); ++b)
-        ASSERT_EQ(tiers->route(RankId(a), RankId(b)), graph->route(RankId(a), RankId(b)))
-            << a << " to " << b << " of " << spec.nodes << " nodes";
+    for (const Routing routing : {Routing::shortest, Routing::ecmp}) {
+      const auto tiers = tier_router(wiring, routing, 5), graph = graph_router(wiring, routing, 5);
+      for (std::size_t a = 0; a < wiring->ranks.size(); ++a) {
+        for (std::size_t b = 0; b < wiring->ranks.size(); ++b)
+          ASSERT_EQ(tiers->route(RankId(a), RankId(b)), graph->route(RankId(a), RankId(b)))
+              << a << " to " << b << " of " << spec.nodes << " nodes";
+      }
     }
   }
 }
