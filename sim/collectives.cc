@@ -1,21 +1,17 @@
 #include "sim/collectives.h"
 
+#include <algorithm>
 #include <utility>
-
-#include "model/base/check.h"
 
 namespace rehearse::sim {
 
-Collectives::Collectives(const Plan& plan, const Prices& prices, Fidelity fidelity,
-                         const Cluster& cluster, Engine& engine, Machine& machine,
-                         Listener listener)
+Collectives::Collectives(const Plan& plan, Fidelity fidelity, const Cluster& cluster,
+                         Machine& machine, Listener listener)
     : sent(plan.ranks.size()),
       received(plan.ranks.size()),
       plan_(plan),
-      prices_(prices),
       fidelity_(fidelity),
       cluster_(cluster),
-      engine_(engine),
       machine_(machine),
       listener_(std::move(listener)) {}
 
@@ -31,13 +27,17 @@ Collectives::Meeting& Collectives::meeting_of(const Key& key, RankId rank, const
   meeting.element_bytes = detail.element_bytes;
   meeting.elements = detail.end - detail.begin;
   meeting.members.resize(meeting.group->members.size());
+  meeting.played = static_cast<std::size_t>(
+      std::count_if(meeting.group->members.begin(), meeting.group->members.end(),
+                    [&](RankId member) { return is_played(member); }));
   if (is_stepwise(meeting)) meeting.lists.emplace(meeting.shape);
   return meeting;
 }
 
-// In-network reduction has no list: switches work on all of it at once.
+// In-network reduction has no list: switches work on all of it at once. Nor can members send what
+// others that are not played would.
 bool Collectives::is_stepwise(const Meeting& meeting) const {
-  return fidelity_ == Fidelity::stepwise &&
+  return fidelity_ == Fidelity::stepwise && meeting.played == meeting.members.size() &&
          meeting.shape.algorithm != CollectiveAlgorithm::in_network;
 }
 
@@ -51,7 +51,7 @@ void Collectives::issue(RankId rank, OpId id, std::int64_t step, std::size_t num
   meeting.members[own] = {id, channels, {}};
   // The last one to come is when it really begins, for all but those who had finished before.
   const std::vector<RankId>& members = meeting.group->members;
-  const bool all_there = ++meeting.issued == members.size();
+  const bool all_there = ++meeting.issued == meeting.played;
   for (std::size_t m = 0; all_there && m < members.size(); ++m) {
     if (meeting.members[m].unfinished > 0) listener_.start(members[m], meeting.members[m].op, step);
   }
@@ -69,20 +69,20 @@ void Collectives::play_whole(Meeting& meeting) {
   const Footprint& whole = footprint(meeting);
   const std::vector<RankId>& ranks = meeting.group->members;
   for (std::size_t m = 0; m < ranks.size(); ++m) {
+    if (!is_played(ranks[m])) continue;
     sent[ranks[m].index()] += whole.members[m].sent;
     received[ranks[m].index()] += whole.members[m].received;
   }
   const auto done = [this, &meeting] {
     // The last one takes the meeting with it.
-    const std::size_t count = meeting.members.size();
-    for (std::size_t m = 0; m < count; ++m)
-      finish(meeting, m);
+    const std::vector<RankId>& members = meeting.group->members;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      if (is_played(members[m])) finish(meeting, m);
+    }
   };
-  if (fidelity_ != Fidelity::closed_form) return machine_.collective(ranks, whole, done);
-  REHEARSE_CHECK(prices_.collective != nullptr, "no prices of collectives");
-  machine_.collective_by_price(
-      whole, prices_.collective(ranks, meeting.shape, meeting.elements, meeting.element_bytes),
-      done);
+  if (fidelity_ == Fidelity::closed_form)
+    return machine_.collective_by_price(whole, machine_.alone(ranks, whole), done);
+  machine_.collective(ranks, whole, done);
 }
 
 const Footprint& Collectives::footprint(const Meeting& meeting) {
@@ -179,8 +179,8 @@ void Collectives::finish(Meeting& meeting, std::size_t member) {
   const OpId op = meeting.members[member].op;
   const std::int64_t step = meeting.step;
   // Of a broadcast: a source that had only those to send to who are there.
-  if (meeting.issued < meeting.members.size()) listener_.start(rank, op, step);
-  if (++meeting.finished == meeting.members.size()) meetings_.erase(meeting.key);
+  if (meeting.issued < meeting.played) listener_.start(rank, op, step);
+  if (++meeting.finished == meeting.played) meetings_.erase(meeting.key);
   listener_.end(rank, op, step);
 }
 

@@ -12,8 +12,6 @@
 #include "model/collective/steps.h"
 #include "model/plan/fidelity.h"
 #include "model/plan/plan.h"
-#include "model/plan/prices.h"
-#include "sim/engine.h"
 #include "sim/footprint.h"
 #include "sim/machine.h"
 
@@ -26,8 +24,8 @@ class Collectives {
   struct Listener {
     std::function<void(RankId, OpId, std::int64_t step)> start, end;
   };
-  Collectives(const Plan& plan, const Prices& prices, Fidelity fidelity, const Cluster& cluster,
-              Engine& engine, Machine& machine, Listener listener);
+  Collectives(const Plan& plan, Fidelity fidelity, const Cluster& cluster, Machine& machine,
+              Listener listener);
 
   // number: of the group's collectives that the rank has issued on such a lane in this step.
   void issue(RankId rank, OpId op, std::int64_t step, std::size_t number);
@@ -57,6 +55,7 @@ class Collectives {
     CollectiveShape shape;
     std::optional<StepLists> lists;  // stepwise
     std::int64_t element_bytes = 0, elements = 0;
+    std::size_t played = 0;  // members: the first ones, all of them unless the plan is a replica's
     std::size_t issued = 0, finished = 0;
     std::vector<Member> members;
   };
@@ -68,6 +67,7 @@ class Collectives {
   };
 
   Meeting& meeting_of(const Key& key, RankId rank, const Op& op);
+  bool is_played(RankId rank) const { return rank.index() < plan_.ranks.size(); }
   bool is_stepwise(const Meeting& meeting) const;
   void play_whole(Meeting& meeting);
   const Footprint& footprint(const Meeting& meeting);
@@ -78,10 +78,8 @@ class Collectives {
   void finish(Meeting& meeting, std::size_t member);
 
   const Plan& plan_;
-  const Prices& prices_;
   const Fidelity fidelity_;
   const Cluster& cluster_;
-  Engine& engine_;
   Machine& machine_;
   const Listener listener_;
   std::map<Key, Meeting> meetings_;

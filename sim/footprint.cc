@@ -11,6 +11,7 @@ class Maker {
   Maker(const Cluster& cluster, const std::vector<RankId>& members, std::int64_t element_bytes)
       : cluster_(cluster), ranks_(members), element_bytes_(element_bytes) {
     made_.members.resize(members.size());
+    last_way_.resize(members.size());
   }
 
   Footprint by_steps(const CollectiveShape& shape, std::int64_t n) {
@@ -56,14 +57,19 @@ class Maker {
   struct Way {
     Route route;
     Seconds latency;
+    bool is_curved = false;  // some link's efficiency depends on the message
+    Bytes bytes;             // that go it, where none does
   };
 
-  const Way& way_between(std::size_t from, std::size_t to) {
+  Way& way_between(std::size_t from, std::size_t to) {
     const auto [known, is_new] = ways_.try_emplace({from, to});
     if (!is_new) return known->second;
     known->second.route = cluster_.route(ranks_[from], ranks_[to]);
-    for (const LinkId link : known->second.route)
-      known->second.latency += cluster_.links()[link.index()].latency;
+    for (const LinkId id : known->second.route) {
+      const Link& link = cluster_.links()[id.index()];
+      known->second.latency += link.latency;
+      known->second.is_curved = known->second.is_curved || !link.efficiency.empty();
+    }
     return known->second;
   }
 
@@ -86,17 +92,30 @@ class Maker {
     const Bytes bytes = Bytes::bytes(step.send.size() * element_bytes_);
     made_.members[member].sent += bytes;
     ++made_.members[member].sends;
-    const Way& way = way_between(member, step.to);
+    // Most members send to one other all the time.
+    auto& [to, last] = last_way_[member];
+    if (last == nullptr || to != step.to) to = step.to, last = &way_between(member, step.to);
+    if (last->is_curved) {
+      put_on_links(*last, bytes);
+    } else {
+      last->bytes += bytes;
+    }
+    return last->latency;
+  }
+
+  void put_on_links(const Way& way, Bytes bytes) {
     for (const LinkId link : way.route) {
       Footprint::OnLink& on_link = on_links_[link];
       on_link.link = link;
       on_link.bytes += bytes;
       on_link.occupied += occupied(link, bytes);
     }
-    return way.latency;
   }
 
   Footprint take() {
+    for (const auto& [ends, way] : ways_) {
+      if (way.bytes > Bytes{}) put_on_links(way, way.bytes);
+    }
     for (const auto& [link, on_link] : on_links_)
       made_.links.push_back(on_link);
     return std::move(made_);
@@ -106,6 +125,7 @@ class Maker {
   const std::vector<RankId>& ranks_;
   const std::int64_t element_bytes_;
   std::map<std::pair<std::size_t, std::size_t>, Way> ways_;
+  std::vector<std::pair<std::size_t, Way*>> last_way_;  // by member: where to
   std::map<LinkId, Footprint::OnLink> on_links_;
   Footprint made_;
 };

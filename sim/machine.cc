@@ -218,8 +218,10 @@ void Machine::collective(const std::vector<RankId>& ranks, const Footprint& foot
       uses_.push_back({links_[link.link.index()], link.occupied});
       most = std::max(most, link.occupied);
     }
-    for (std::size_t m = 0; m < ranks.size(); ++m)
-      use_for(ranks[m], footprint.members[m]);
+    for (std::size_t m = 0; m < ranks.size(); ++m) {
+      const double seconds = thread_seconds(ranks[m], footprint.members[m]);
+      if (seconds > 0) use_thread(ranks[m], seconds);
+    }
     if (uses_.empty()) return done();
     for (const RankId rank : ranks)
       set_busy(rank, +1);
@@ -250,9 +252,9 @@ Seconds Machine::latencies(const std::vector<RankId>& ranks, const Footprint& fo
   return footprint.latency + longest * static_cast<double>(footprint.steps) + slowest;
 }
 
-// Seconds of a CPU rank's thread that the whole collective takes.
-void Machine::use_for(RankId rank, const Footprint::OfMember& member) {
-  if (!is_cpu()) return;
+// Of a CPU rank's thread, for the whole collective.
+double Machine::thread_seconds(RankId rank, const Footprint::OfMember& member) const {
+  if (!is_cpu()) return 0;
   const Messaging& own = messaging(rank);
   const auto times = [](Seconds each, auto count) {
     return each.seconds() * static_cast<double>(count);
@@ -261,7 +263,28 @@ void Machine::use_for(RankId rank, const Footprint::OfMember& member) {
                          times(own.send_per_byte, member.sent.bytes()) +
                          times(own.receive_per_byte, member.received.bytes()) +
                          times(own.reduce_per_byte, member.added.bytes());
-  if (seconds > 0) use_thread(rank, seconds / cluster_.speed(rank));
+  return seconds / cluster_.speed(rank);
+}
+
+Seconds Machine::alone(const std::vector<RankId>& ranks, const Footprint& footprint) {
+  double longest = 0;
+  for (const Footprint::OnLink& link : footprint.links) {
+    const double rate = cluster_.links()[link.link.index()].bandwidth.bytes_per_second();
+    longest = std::max(longest, link.occupied / rate);
+  }
+  std::map<std::size_t, std::pair<int, double>> nodes;  // members, seconds of their threads
+  for (std::size_t m = 0; m < ranks.size(); ++m) {
+    const double seconds = thread_seconds(ranks[m], footprint.members[m]);
+    longest = std::max(longest, seconds);
+    auto& [members, all] = nodes[cluster_.node_of(ranks[m]).index()];
+    ++members;
+    all += seconds;
+  }
+  for (const auto& [node, load] : nodes) {
+    if (!is_cpu() || !cores_[node]) continue;
+    longest = std::max(longest, load.second / capacity_of(device_of_node(node), load.first));
+  }
+  return latencies(ranks, footprint) + Seconds::seconds(longest);
 }
 
 // The rate that a message of its size reaches on links that it has to itself.

@@ -45,7 +45,10 @@ class Machine {
 
   // All messages of a collective in one flow, after its latencies; the footprint outlives it.
   void collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done);
-  // The same, in so much time.
+  // How long it takes where nothing else is under way: its latencies, and the resource that it
+  // needs longest.
+  Seconds alone(const std::vector<RankId>& ranks, const Footprint& footprint);
+  // The same bytes, in so much time.
   void collective_by_price(const Footprint& footprint, Seconds seconds, Done done);
 
   // Gives every flow its rate; before time goes on.
@@ -115,7 +118,7 @@ class Machine {
   const Route& route(RankId from, RankId to);
   void count_bytes(const Footprint& footprint);
   Seconds latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const;
-  void use_for(RankId rank, const Footprint::OfMember& member);
+  double thread_seconds(RankId rank, const Footprint::OfMember& member) const;
 
   const Cluster& cluster_;
   const std::vector<Messaging> messaging_;  // by number of device

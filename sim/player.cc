@@ -20,17 +20,21 @@ Player::Player(const Plan& plan, const Prices& prices, const Cluster& cluster, F
       sent_(plan.ranks.size()),
       received_(plan.ranks.size()),
       collectives_(
-          plan, prices, fidelity, cluster, engine, machine,
+          plan, fidelity, cluster, machine,
           {[this](RankId rank, OpId op, std::int64_t) { span(rank, op).start = engine_.now(); },
            [this](RankId rank, OpId op, std::int64_t) { end(rank, op); }}) {
-  for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    const RankProgram& program = program_of(plan, RankId(r));
-    ranks_[r].lanes.resize(program.lanes.size());
-    for (std::size_t op = 0; op < program.ops.size(); ++op) {
-      ranks_[r].lanes[program.ops[op].lane.index()].push_back(OpId(op));
-    }
-    ranks_[r].spans.resize(program.ops.size() * static_cast<std::size_t>(steps));
+  for (const RankProgram& program : plan.programs) {
+    auto& lanes = lanes_.emplace_back(program.lanes.size());
+    for (std::size_t op = 0; op < program.ops.size(); ++op)
+      lanes[program.ops[op].lane.index()].emplace_back(op);
   }
+  std::size_t spans = 0;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    ranks_[r].lanes = &lanes_[plan.ranks[r].program.index()];
+    ranks_[r].first_span = spans;
+    spans += program_of(plan, RankId(r)).ops.size() * static_cast<std::size_t>(steps);
+  }
+  spans_.resize(spans);
 }
 
 // ---- lanes -------------------------------------------------------------------------------------
@@ -43,7 +47,7 @@ void Player::begin() {
 void Player::begin_step(RankId rank) {
   Rank& state = ranks_[rank.index()];
   const std::size_t ops = program_of(plan_, rank).ops.size();
-  state.next.assign(state.lanes.size(), 0);
+  state.next.assign(state.lanes->size(), 0);
   state.issued.assign(ops, false);
   state.ended.assign(ops, false);
   state.ended_count = 0;
@@ -57,7 +61,7 @@ void Player::advance(RankId rank) {
   bool moved = true;
   while (moved) {
     moved = false;
-    for (std::size_t lane = 0; lane < ranks_[rank.index()].lanes.size(); ++lane) {
+    for (std::size_t lane = 0; lane < ranks_[rank.index()].lanes->size(); ++lane) {
       moved = issue_head(rank, lane) || moved;
       // An op that took no time may have ended the step and begun the next one.
       if (ranks_[rank.index()].step != step) return;
@@ -67,8 +71,8 @@ void Player::advance(RankId rank) {
 
 bool Player::issue_head(RankId rank, std::size_t lane) {
   Rank& state = ranks_[rank.index()];
-  if (state.next[lane] == state.lanes[lane].size()) return false;
-  const OpId id = state.lanes[lane][state.next[lane]];
+  if (state.next[lane] == (*state.lanes)[lane].size()) return false;
+  const OpId id = (*state.lanes)[lane][state.next[lane]];
   if (state.issued[id.index()]) return false;
   const Op& op = program_of(plan_, rank).ops[id.index()];
   const bool ready = std::all_of(op.after.begin(), op.after.end(),
@@ -81,9 +85,9 @@ bool Player::issue_head(RankId rank, std::size_t lane) {
 }
 
 Span& Player::span(RankId rank, OpId id) {
-  Rank& state = ranks_[rank.index()];
-  return state.spans[static_cast<std::size_t>(state.step) * program_of(plan_, rank).ops.size() +
-                     id.index()];
+  const Rank& state = ranks_[rank.index()];
+  return spans_[state.first_span + static_cast<std::size_t>(state.step) * state.ended.size() +
+                id.index()];
 }
 
 void Player::start(RankId rank, OpId id) {
@@ -169,9 +173,9 @@ std::vector<std::string> Player::waiting() const {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const Rank& state = ranks_[r];
     if (state.step == steps_) continue;
-    for (std::size_t lane = 0; lane < state.lanes.size(); ++lane) {
-      if (state.next[lane] == state.lanes[lane].size()) continue;
-      const OpId id = state.lanes[lane][state.next[lane]];
+    for (std::size_t lane = 0; lane < state.lanes->size(); ++lane) {
+      if (state.next[lane] == (*state.lanes)[lane].size()) continue;
+      const OpId id = (*state.lanes)[lane][state.next[lane]];
       lines.push_back(
           fmt::format("rank {} waits in {}", r, describe_op(program_of(plan_, RankId(r)), id)));
     }
@@ -199,10 +203,7 @@ std::vector<Bytes> Player::received() const {
 Timeline Player::take_timeline() {
   Timeline timeline;
   timeline.steps = steps_;
-  for (Rank& rank : ranks_) {
-    timeline.spans.insert(timeline.spans.end(), rank.spans.begin(), rank.spans.end());
-    rank.spans.clear();
-  }
+  timeline.spans = std::move(spans_);
   return timeline;
 }
 

@@ -33,12 +33,12 @@ class Player {
 
  private:
   struct Rank {
-    std::vector<std::vector<OpId>> lanes;  // ops in order
-    std::vector<std::size_t> next;         // by lane
-    std::vector<bool> issued, ended;       // by op
+    const std::vector<std::vector<OpId>>* lanes = nullptr;  // its program's: ops in order
+    std::vector<std::size_t> next;                          // by lane
+    std::vector<bool> issued, ended;                        // by op
     std::size_t ended_count = 0;
     std::int64_t step = 0;
-    std::vector<Span> spans;  // of all steps
+    std::size_t first_span = 0;  // of spans_: all of its steps, one after the other
     // Issued in this step, by group and kind of lane.
     std::map<std::pair<GroupId, LaneKind>, std::size_t> collectives;
   };
@@ -60,8 +60,10 @@ class Player {
   Engine& engine_;
   Machine& machine_;
   std::vector<Rank> ranks_;
-  std::map<TransferKey, OpId> transfers_;  // whose first end is there
-  std::vector<Bytes> sent_, received_;     // by rank, of these
+  std::vector<Span> spans_;                            // by rank, step and op
+  std::vector<std::vector<std::vector<OpId>>> lanes_;  // by program and lane
+  std::map<TransferKey, OpId> transfers_;              // whose first end is there
+  std::vector<Bytes> sent_, received_;                 // by rank, of these
   Collectives collectives_;
 };
 

@@ -19,9 +19,10 @@ struct Outcome {
   std::vector<Bytes> sent, received;  // by rank, over all steps: payload
 };
 
-// The plan must be verified and have as many ranks as the cluster devices. Ops are issued as the
-// executor issues them (plan.h); messages are rendezvous; collectives are played as closely as is
-// asked. Errors: ranks that wait for ever, which a verified plan's do not; times beyond the clock.
+// The plan must be verified and have as many ranks as the cluster devices, or be one replica's
+// (sim/replicas.h). Ops are issued as the executor issues them (plan.h); messages are rendezvous;
+// collectives are played as closely as is asked. Errors: ranks that wait for ever, which a verified
+// plan's do not; times beyond the clock.
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
                          std::int64_t steps, Fidelity collectives = Fidelity::stepwise);
 

@@ -108,7 +108,15 @@ struct Vertex {
   std::string name;
   Forwards forwards = Forwards::everything;
   std::optional<NodeId> node = {};  // that it belongs to
+  bool is_nic = false;
 };
+
+// Whether it passes on what others send, and is neither a NIC nor a node of a direct network: what
+// might add on the way.
+inline bool is_switch(const Vertex& vertex) {
+  const bool is_router = vertex.node && vertex.forwards == Forwards::everything;
+  return vertex.forwards != Forwards::nothing && !vertex.is_nic && !is_router;
+}
 
 struct Link : LinkSpec {
   std::string name;  // "node0->leaf0"; the second from one vertex to another: "node0->leaf0#2"

@@ -48,6 +48,8 @@ bool leads_on(const Wiring& wiring, const Link& link, const Destination& destina
   if (from.forwards != Forwards::everything && from.node == home && to.node != home &&
       !destination.from_inside)
     return false;
+  // Between devices that an interconnect joins no NIC passes on anything.
+  if (destination.from_inside && wiring.has_interconnect && to.is_nic) return false;
   if (link.to == destination.vertex || to.forwards == Forwards::everything) return true;
   return to.forwards == Forwards::own_node && (to.node == home || to.node == from.node);
 }

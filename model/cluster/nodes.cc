@@ -115,10 +115,12 @@ class Node {
   std::vector<VertexId> add_nics() {
     std::vector<VertexId> nics;
     const auto count = static_cast<std::size_t>(spec_.nics->count);
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < count; ++i) {
       nics.push_back(
           wiring_.add_vertex(fmt::format("nic{}", static_cast<std::size_t>(number_) * count + i),
                              Forwards::own_node, id_));
+      wiring_.vertices[nics.back().index()].is_nic = true;
+    }
     for (std::size_t d = 0; d < devices_.size(); ++d)
       buses_.push_back(
           wiring_.join_bus(devices_[d], nics[d * count / devices_.size()], spec_.nics->bus));
@@ -160,6 +162,7 @@ Result<Ports> wire_nodes(const ClusterSpec& spec, Wiring& wiring) {
   if (!joined) return located(joined, spec.interconnect_where);
   const Status adapted = check_nics(spec);
   if (!adapted) return located(adapted, spec.nics->where);
+  wiring.has_interconnect = spec.interconnect.has_value();
   Ports ports;
   for (std::int64_t n = 0; n < spec.nodes; ++n)
     ports.push_back(Node(spec, n, wiring).wire());

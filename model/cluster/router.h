@@ -1,8 +1,9 @@
 // Which links a message between two ranks crosses.
 //
 // A route has the fewest links of all that messages may take: a link leads on where its end is the
-// destination, forwards everything, or is of the node that the message comes from or goes to. What
-// enters a node ends there. Two implementations agree where both apply, which the tests check.
+// destination, forwards everything, or is of the node that the message comes from or goes to; but
+// no NIC passes on what devices send that an interconnect joins. What enters a node ends there. Two
+// implementations agree where both apply, which the tests check.
 #pragma once
 
 #include <memory>

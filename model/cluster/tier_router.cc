@@ -15,7 +15,8 @@ class TierRouter : public Router {
   std::optional<Route> route(RankId from, RankId to) const override {
     const Place &source = wiring_->ranks[from.index()], &target = wiring_->ranks[to.index()];
     if (from == to) return Route{};
-    if (!source.bus || goes_inside(from, to)) return climb(from, to, source.vertex, target.vertex);
+    const bool is_inside = source.node == target.node && wiring_->has_interconnect;
+    if (!source.bus || is_inside) return climb(from, to, source.vertex, target.vertex);
     Route route = {*source.bus};
     const Route between = climb(from, to, source.port, target.port);
     route.insert(route.end(), between.begin(), between.end());
@@ -26,13 +27,6 @@ class TierRouter : public Router {
   bool reaches(RankId, RankId) const override { return true; }
 
  private:
-  // Of devices with NICs: by their node's switch. Where they share a NIC, that is as near.
-  bool goes_inside(RankId from, RankId to) const {
-    const Place &source = wiring_->ranks[from.index()], &target = wiring_->ranks[to.index()];
-    if (source.node != target.node || wiring_->uplinks[source.vertex.index()].empty()) return false;
-    return source.port != target.port || choose(from, to, source.vertex, 2) == 0;
-  }
-
   Route climb(RankId from, RankId to, VertexId left, VertexId right) const {
     Route route, down;
     // Both ends stand on one tier and climb together until they meet.

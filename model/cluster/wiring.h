@@ -28,6 +28,7 @@ struct Wiring {
   // there are no others but buses, the vertices are a forest of tiers whose links come in pairs.
   std::vector<std::vector<LinkId>> uplinks;
   bool is_tiered = true;
+  bool has_interconnect = false;  // devices of a node reach one another without NICs
 
   VertexId add_vertex(std::string name, Forwards forwards = Forwards::everything,
                       std::optional<NodeId> node = std::nullopt);

@@ -9,10 +9,11 @@ namespace rehearse {
 // Collectives.
 // stepwise: every message of their lists, as the executor sends them.
 // fluid: from when all members are there, all their messages at once and in proportion, as one flow
-//   over all links and threads, after the latencies of all steps. What single steps wait for is
-//   left out: nothing on an idle machine whose members are alike.
-// closed_form: from when all are there, what the formula of the algorithm says, whatever else is
-//   under way.
+//   over all links and threads, after the latencies of all steps. The same on an idle machine where
+//   all steps need the same links as long; steps that need different links, one after the other
+//   (inside nodes, then between them), overlap here, and single steps wait for nobody.
+// closed_form: from when all are there, for as long as that takes on an idle machine, whatever else is
+//   under way: links may be asked for more than they have.
 enum class Fidelity { stepwise, fluid, closed_form };
 constexpr std::string_view to_string(Fidelity fidelity) {
   switch (fidelity) {
@@ -34,6 +35,12 @@ inline const std::vector<Fidelity>& fidelities() {
 // segment: every op of the plan. block: what tensor-parallel ranks exchange between passes is part
 // of the passes (fold_exchanges.h), for clusters of thousands of ranks.
 enum class Detail { segment, block };
+// all: every rank. first: one of several replicas that do the same, for all of them, where that is
+// exact (sim/replicas.h).
+enum class Replicas { all, first };
+constexpr std::string_view to_string(Replicas replicas) {
+  return replicas == Replicas::all ? "all" : "first";
+}
 constexpr std::string_view to_string(Detail detail) {
   return detail == Detail::segment ? "segment" : "block";
 }

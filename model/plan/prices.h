@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "model/base/units.h"
@@ -22,18 +21,12 @@ struct OpPrice {
   std::vector<Seconds> kernels = {};
 };
 
-// Seconds of a collective of so many elements of so many bytes on an idle machine.
-using CollectivePrice =
-    std::function<Seconds(const std::vector<RankId>& members, const CollectiveShape& shape,
-                          std::int64_t elements, std::int64_t element_bytes)>;
-
 struct Prices {
   // By row and op; zero for messages. A row is of a program on a device.
   std::vector<std::vector<OpPrice>> ops;
   // By rank, its row; empty: all devices are alike, and a program's number is that of its row.
   std::vector<std::uint32_t> rows = {};
   Messaging messaging = {};
-  CollectivePrice collective = {};  // empty: nobody asks
 };
 
 inline const OpPrice& price_of(const Prices& prices, const Plan& plan, RankId rank, OpId op) {

@@ -179,6 +179,10 @@ Simulation read_simulation(const yaml::Value& value, SourceSpan where, Problems&
   yaml::read(map, "detail", simulation.detail, [](const yaml::Value& name, Problems& own) {
     return yaml::read_enum<Detail>(name, "detail", {Detail::block, Detail::segment}, own);
   });
+  yaml::read(map, "replicas", simulation.replicas, [](const yaml::Value& name, Problems& own) {
+    return yaml::read_enum<Replicas>(name, "choice of replicas", {Replicas::all, Replicas::first},
+                                     own);
+  });
   map.finish();
   return simulation;
 }

@@ -32,6 +32,7 @@ struct StatedPrices {
 struct Simulation {
   Fidelity collectives = Fidelity::stepwise;
   Detail detail = Detail::segment;
+  Replicas replicas = Replicas::all;
   std::int64_t steps = 6;
 };
 

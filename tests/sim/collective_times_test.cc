@@ -174,24 +174,40 @@ TEST(InNetwork, NeedsASwitch) {
       << format(outcome.errors());
 }
 
-// What the price says, and links count what they would carry.
-TEST(ClosedForm, TakesItsPrice) {
-  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4};
-  const Plan plan = one_reduction(shape, 4000);
-  Prices prices = testing::prices(plan, {}, {});
-  prices.collective = [](const std::vector<RankId>& members, const CollectiveShape& asked,
-                         std::int64_t elements, std::int64_t element_bytes) {
-    EXPECT_EQ(asked.algorithm, CollectiveAlgorithm::ring);
-    return Seconds::seconds(1e-6 *
-                            static_cast<double>(std::ssize(members) * elements * element_bytes));
-  };
-  const Cluster cluster = testing::built(testing::gpus(4));
-  const auto closed = sim::simulate(plan, cluster, prices, 2, Fidelity::closed_form).value();
-  const auto stepwise = sim::simulate(plan, cluster, prices, 2).value();
-  EXPECT_NEAR(break_down(plan, closed.timeline, 1).step_time.seconds(), 4 * 4000 * 4e-6, 1e-11);
-  EXPECT_EQ(closed.link_bytes, stepwise.link_bytes);
-  EXPECT_EQ(closed.sent, stepwise.sent);
-  EXPECT_EQ(closed.received, stepwise.received);
+// Alone it takes what the fluid takes, whatever the machine: CPUs' threads and cores, links that
+// small messages do not fill, nodes with an adapter for all. Links count the same bytes in every
+// fidelity.
+TEST(ClosedForm, IsTheFluidAlone) {
+  ClusterSpec curved = testing::gpus(4);
+  curved.network.link.efficiency = {{Bytes::bytes(100), 0.2}, {Bytes::bytes(100'000), 1}};
+  ClusterSpec cpus = testing::cpu_node(4, {1, 1.8});
+  cpus.device.messaging = {Seconds::microseconds(2), Seconds::microseconds(1),
+                           Seconds::seconds(1e-10), Seconds::seconds(2e-10),
+                           Seconds::seconds(1e-10)};
+  const ClusterSpec shared =
+      testing::with_nics(testing::with_interconnect(testing::crossbar(2, 2)), 1);
+  using enum CollectiveAlgorithm;
+  for (const ClusterSpec& spec : {testing::gpus(4), curved, cpus, shared}) {
+    for (const auto algorithm : {ring, doubling, halving_doubling, pairwise, bidirectional_ring}) {
+      const Plan plan = one_reduction({CollectiveKind::all_reduce, algorithm, 4}, 4000);
+      Prices prices = testing::prices(plan, {}, {});
+      prices.messaging = spec.device.messaging;
+      const Cluster cluster = testing::built(spec);
+      const auto play = [&](Fidelity fidelity) {
+        return sim::simulate(plan, cluster, prices, 2, fidelity).value();
+      };
+      const auto closed = play(Fidelity::closed_form), fluid = play(Fidelity::fluid),
+                 stepwise = play(Fidelity::stepwise);
+      const auto step_time = [&](const sim::Outcome& outcome) {
+        return break_down(plan, outcome.timeline, 1).step_time.seconds();
+      };
+      EXPECT_NEAR(step_time(closed), step_time(fluid), 1e-11) << to_string(algorithm);
+      EXPECT_EQ(closed.link_bytes, stepwise.link_bytes);
+      EXPECT_EQ(fluid.link_bytes, stepwise.link_bytes);
+      EXPECT_EQ(closed.sent, stepwise.sent);
+      EXPECT_EQ(closed.received, stepwise.received);
+    }
+  }
 }
 
 }  // namespace

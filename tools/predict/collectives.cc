@@ -1,69 +1,66 @@
 #include "tools/predict/collectives.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
-#include "cost/collective_cost.h"
+#include "sim/machine.h"
 
 namespace rehearse {
 namespace {
 
-Path path_between(const Cluster& cluster, RankId from, RankId to) {
-  Path path;
-  for (const LinkId id : cluster.route(from, to)) {
-    const Link& link = cluster.links()[id.index()];
-    path.latency += link.latency;
-    path.bandwidth = path.bandwidth ? std::min(*path.bandwidth, link.bandwidth) : link.bandwidth;
+struct IdleMachine {
+  explicit IdleMachine(const Cluster& cluster)
+      : machine(cluster, cluster.device().messaging, engine) {}
+  sim::Engine engine;
+  sim::Machine machine;
+};
+
+std::vector<RankId> spread(const Cluster& cluster, std::size_t members, std::size_t neighbours) {
+  const auto per_node = static_cast<std::size_t>(cluster.spec().devices_per_node);
+  const std::size_t on_node = std::clamp<std::size_t>(neighbours, 1, per_node);
+  const std::size_t nodes = (members + on_node - 1) / on_node;
+  const std::size_t apart = std::max<std::size_t>(1, cluster.node_count() / nodes);
+  std::vector<RankId> ranks;
+  for (std::size_t m = 0; m < members; ++m) {
+    const std::size_t rank = (m / on_node) * apart * per_node + m % on_node;
+    ranks.emplace_back(std::min(rank, cluster.rank_count() - members + m));
   }
-  return path;
+  return ranks;
 }
 
 }  // namespace
 
-CollectiveCosts collective_costs(const ClusterSpec& spec) {
-  const Result<Cluster> cluster = Cluster::build(spec);
-  if (!cluster) return {};
-  const RankId first(0), last(cluster->rank_count() - 1);
-  const auto cost_to = [&](RankId rank) {
-    return exchange_cost(spec.device, path_between(*cluster, first, rank), spec.devices_per_node);
+CollectivePrice collective_price(const Cluster& cluster) {
+  return [&cluster, idle = std::make_shared<IdleMachine>(cluster)](
+             const std::vector<RankId>& members, const CollectiveShape& shape,
+             std::int64_t elements, std::int64_t element_bytes) {
+    return idle->machine.alone(members,
+                               sim::footprint_of(cluster, members, shape, elements, element_bytes));
   };
-  const LevelCosts costs{cost_to(spec.devices_per_node > 1 ? RankId(1) : first), cost_to(last)};
-  return {spec.devices_per_node,
-          [costs](const CollectiveShape& shape, std::int64_t elements, std::int64_t element_bytes) {
-            return collective_seconds(shape, costs, elements, element_bytes).seconds();
-          }};
 }
 
-CollectivePrice collective_price(const Cluster& cluster) {
-  return [&cluster](const std::vector<RankId>& members, const CollectiveShape& shape,
-                    std::int64_t elements, std::int64_t element_bytes) {
-    const ClusterSpec& spec = cluster.spec();
-    const auto cost = [&](const Path& path) {
-      return exchange_cost(cluster.device(members.front()), path, spec.devices_per_node);
-    };
-    Path near, far;
-    bool has_near = false, has_far = false;
-    for (std::size_t m = 0; m < members.size(); ++m) {
-      const RankId from = members[m], to = members[(m + 1) % members.size()];
-      const Path path = path_between(cluster, from, to);
-      const bool is_near = cluster.node_of(from) == cluster.node_of(to);
-      if (is_near && !has_near) near = path, has_near = true;
-      if (is_near) continue;
-      const bool slower = !has_far || path.latency > far.latency;
-      far.latency = slower ? path.latency : far.latency;
-      far.bandwidth = !far.bandwidth   ? path.bandwidth
-                      : path.bandwidth ? std::min(*far.bandwidth, *path.bandwidth)
-                                       : *far.bandwidth;
-      has_far = true;
+CollectiveCosts collective_costs(const ClusterSpec& spec) {
+  Result<Cluster> built = Cluster::build(spec);
+  if (!built) return {};
+  const auto cluster = std::make_shared<Cluster>(*std::move(built));
+  using Key = std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t, std::size_t,
+                         std::int64_t, std::int64_t>;
+  const auto known = std::make_shared<std::map<Key, double>>();
+  const auto seconds = [cluster, known, price = collective_price(*cluster)](
+                           const CollectiveShape& shape, std::int64_t elements,
+                           std::int64_t element_bytes) {
+    const Key key{shape.kind,   shape.algorithm, shape.members, shape.node_members,
+                  shape.pieces, elements,        element_bytes};
+    const auto [entry, is_new] = known->try_emplace(key);
+    if (is_new) {
+      entry->second =
+          price(spread(*cluster, shape.members, shape.node_members), shape, elements, element_bytes)
+              .seconds();
     }
-    if (!has_near) near = far;
-    if (!has_far) far = near;
-    CollectiveShape laid_out = shape;
-    if (shape.algorithm != CollectiveAlgorithm::hierarchical) {
-      laid_out.node_members =
-          layout_of({Group{members}}, spec.devices_per_node).node_members.value_or(1);
-    }
-    return collective_seconds(laid_out, {cost(near), cost(far)}, elements, element_bytes);
+    return entry->second;
   };
+  return {spec.devices_per_node, seconds};
 }
 
 }  // namespace rehearse

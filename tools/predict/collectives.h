@@ -1,18 +1,26 @@
-// What a described cluster says about collectives before a plan is built.
+// What a described cluster says about collectives.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <vector>
+
 #include "model/cluster/cluster.h"
-#include "model/plan/prices.h"
 #include "model/schedule/collective_choice.h"
 
 namespace rehearse {
 
-// By the closed forms of cost/collective_cost.h, with the messages of ranks that are neighbours on
-// a node, and of those that are farthest apart.
-CollectiveCosts collective_costs(const ClusterSpec& spec);
+// Seconds of a collective of so many elements of so many bytes on an idle machine.
+using CollectivePrice =
+    std::function<Seconds(const std::vector<RankId>& members, const CollectiveShape& shape,
+                          std::int64_t elements, std::int64_t element_bytes)>;
 
-// The same of given members: messages between the first two on a node, and between those next to
-// each other, on different nodes, that have the slowest way. The cluster must outlive it.
+// By the latencies of its steps and the link, or thread, that it needs longest
+// (sim::Machine::alone). The cluster must outlive it.
 CollectivePrice collective_price(const Cluster& cluster);
+
+// The same before a plan is built, when a group is known by its shape only: as many neighbours as
+// that says on each of its nodes, which are spread evenly over the cluster.
+CollectiveCosts collective_costs(const ClusterSpec& spec);
 
 }  // namespace rehearse

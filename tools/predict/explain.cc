@@ -51,8 +51,7 @@ class Explainer {
   }
 
  private:
-  Result<sim::Outcome> play(const Cluster& cluster, Prices prices) const {
-    prices.collective = collective_price(cluster);
+  Result<sim::Outcome> play(const Cluster& cluster, const Prices& prices) const {
     const auto& jitter = cluster.spec().jitter;
     return sim::simulate(plan_, cluster, prices, jitter ? kWarmUp + jitter->steps : kSimulatedSteps,
                          scenario_.simulation.collectives);
@@ -72,8 +71,14 @@ class Explainer {
   const sim::Footprint& footprint_of(RankId rank, const Op& op) {
     const Collective& detail = collective_of(op);
     const GroupId group = plan_.ranks[rank.index()].groups[detail.group];
-    const auto key = std::tuple(group, op.kind, detail.algorithm, detail.end - detail.begin,
-                                detail.element_bytes);
+    const CollectiveKey key{group,
+                            op.kind,
+                            detail.algorithm,
+                            detail.sources,
+                            detail.pieces,
+                            detail.node_members,
+                            detail.end - detail.begin,
+                            detail.element_bytes};
     const auto [known, is_new] = footprints_.try_emplace(key);
     if (is_new) {
       const std::vector<RankId>& members = plan_.groups[group.index()].members;
@@ -287,9 +292,9 @@ class Explainer {
   const Plan& plan_;
   const Cluster& cluster_;
   const Prices prices_;
-  std::map<std::tuple<GroupId, OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t>,
-           sim::Footprint>
-      footprints_;
+  using CollectiveKey = std::tuple<GroupId, OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t,
+                                   std::int64_t, std::int64_t, std::int64_t>;
+  std::map<CollectiveKey, sim::Footprint> footprints_;
   Explanation made_;
 };
 
@@ -306,7 +311,13 @@ Result<Explained> explain(const Scenario& scenario, const ScenarioStrategy& stra
       Cluster::build(scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster);
   if (!cluster) return cluster.errors();
   Result<Explanation> explanation = Explainer(scenario, *plan, *cluster).run();
-  if (!explanation) return explanation.errors();
+  if (!explanation) {
+    Diagnostics errors = explanation.errors();
+    for (Diagnostic& error : errors) {
+      if (!error.where) error.where = strategy.where;
+    }
+    return errors;
+  }
   return Explained{*std::move(plan), *std::move(cluster), *std::move(explanation)};
 }
 

@@ -49,8 +49,9 @@ struct LinkClass {
   std::optional<LinkId> most_used;
 };
 
-// A change of the machine: the step time that the path promises at best, and that of the same plan
-// simulated again.
+// A change of the machine: the step time if the parts of the path that it concerns took less by
+// what it saves them, and all else stayed as it was (another path may bind then; or what is on the
+// path waited for others that are quicker now, too), and that of the same plan simulated again.
 struct WhatIf {
   std::string change;
   Seconds by_path, simulated;

@@ -3,7 +3,6 @@
 #include <map>
 #include <tuple>
 
-#include "model/base/check.h"
 #include "sim/footprint.h"
 
 namespace rehearse {
@@ -40,9 +39,9 @@ ByGroup exchanges_of(const RankProgram& program, const std::vector<std::vector<O
 
 class Folding {
  public:
-  Folding(const FoldedPlan& folded, const Plan& original, const Prices& prices)
-      : folded_(folded), original_(original), prices_(prices) {
-    REHEARSE_CHECK(prices.collective != nullptr, "no prices of collectives");
+  Folding(const FoldedPlan& folded, const Plan& original, const Prices& prices,
+          const CollectivePrice& exchange)
+      : folded_(folded), original_(original), prices_(prices), exchange_(exchange) {
     for (std::size_t p = 0; p < original.programs.size(); ++p)
       exchanges_.push_back(exchanges_of(original.programs[p], folded.parts[p]));
   }
@@ -50,7 +49,6 @@ class Folding {
   Prices run() {
     Prices made;
     made.messaging = prices_.messaging;
-    made.collective = prices_.collective;
     // Ranks of one program and device whose exchanges take as long have a row together.
     std::map<std::tuple<std::size_t, std::size_t, std::vector<Seconds>>, std::uint32_t> rows;
     for (std::size_t r = 0; r < original_.ranks.size(); ++r) {
@@ -75,8 +73,8 @@ class Folding {
       if (is_new) {
         const std::vector<RankId>& members = original_.groups[group.index()].members;
         const Collective& detail = collective_of(*exchanges.one);
-        known->second = prices_.collective(members, shape_of(*exchanges.one, members.size()),
-                                           detail.end - detail.begin, detail.element_bytes);
+        known->second = exchange_(members, shape_of(*exchanges.one, members.size()),
+                                  detail.end - detail.begin, detail.element_bytes);
       }
       seconds.push_back(known->second);
     }
@@ -109,14 +107,16 @@ class Folding {
   const FoldedPlan& folded_;
   const Plan& original_;
   const Prices& prices_;
+  const CollectivePrice& exchange_;
   std::vector<ByGroup> exchanges_;  // by program
   std::map<std::pair<GroupId, Kind>, Seconds> known_;
 };
 
 }  // namespace
 
-Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices) {
-  return Folding(folded, original, prices).run();
+Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices,
+                   const CollectivePrice& exchange) {
+  return Folding(folded, original, prices, exchange).run();
 }
 
 std::vector<Bytes> folded_bytes(const FoldedPlan& folded, const Plan& original,
@@ -136,6 +136,40 @@ std::vector<Bytes> folded_bytes(const FoldedPlan& folded, const Plan& original,
                             detail.end - detail.begin, detail.element_bytes);
       for (const auto& link : one.links)
         bytes[link.link.index()] += link.bytes * all.count;
+    }
+  }
+  return bytes;
+}
+
+std::vector<Bytes> bytes_of_others(const Plan& plan, std::size_t size, const Cluster& cluster) {
+  std::vector<Bytes> bytes(cluster.links().size());
+  // By program: what goes to each peer, and the collectives of each group.
+  std::vector<std::map<std::size_t, Bytes>> sent(plan.programs.size());
+  std::vector<ByGroup> collectives(plan.programs.size());
+  for (std::size_t p = 0; p < plan.programs.size(); ++p) {
+    for (const Op& op : plan.programs[p].ops) {
+      if (op.kind == OpKind::send) sent[p][transfer_of(op).peer] += transfer_of(op).bytes;
+      if (!is_collective(op.kind)) continue;
+      Exchanges& alike = collectives[p][{collective_of(op).group, kind_of(op)}];
+      alike.one = &op;
+      ++alike.count;
+    }
+  }
+  for (std::size_t r = size; r < plan.ranks.size(); ++r) {
+    const RankBinding& rank = plan.ranks[r];
+    for (const auto& [peer, amount] : sent[rank.program.index()]) {
+      for (const LinkId link : cluster.route(RankId(r), rank.peers[peer]))
+        bytes[link.index()] += amount;
+    }
+    for (const auto& [key, alike] : collectives[rank.program.index()]) {
+      const std::vector<RankId>& members = plan.groups[rank.groups[key.first].index()].members;
+      if (members.front() != RankId(r)) continue;
+      const Collective& detail = collective_of(*alike.one);
+      const sim::Footprint one =
+          sim::footprint_of(cluster, members, shape_of(*alike.one, members.size()),
+                            detail.end - detail.begin, detail.element_bytes);
+      for (const auto& link : one.links)
+        bytes[link.link.index()] += link.bytes * alike.count;
     }
   }
   return bytes;

@@ -11,6 +11,7 @@
 #include "model/base/text.h"
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
+#include "sim/replicas.h"
 #include "sim/simulate.h"
 #include "tools/predict/collectives.h"
 #include "tools/predict/fit_stages.h"
@@ -324,6 +325,56 @@ Prices prices_of(const Scenario& scenario, const Plan& plan) {
 
 namespace {
 
+// What was played: the plan, or less of it that stands for all.
+struct Played {
+  Plan plan;
+  sim::Outcome outcome;  // bytes of links are those of all ranks
+};
+
+Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& cluster,
+                    Prices prices) {
+  const auto& jitter = cluster.spec().jitter;
+  const std::int64_t steps = jitter ? kWarmUp + jitter->steps : how.steps;
+  Played played{plan, {}};
+  std::vector<Bytes> left_out;  // by link, of one step
+  if (how.detail == Detail::block) {
+    FoldedPlan folded = fold_exchanges(plan);
+    prices = fold_prices(folded, plan, prices, collective_price(cluster));
+    left_out = folded_bytes(folded, plan, cluster);
+    played.plan = std::move(folded.plan);
+  }
+  if (how.replicas == Replicas::first) {
+    Result<sim::FirstReplica> first = sim::first_replica(played.plan, cluster);
+    if (!first) {
+      Diagnostics errors = first.errors();
+      errors.front().message = "one replica cannot stand for all: " + errors.front().message;
+      return errors;
+    }
+    const auto others = bytes_of_others(played.plan, first->plan.ranks.size(), cluster);
+    left_out.resize(others.size());
+    for (std::size_t l = 0; l < others.size(); ++l)
+      left_out[l] += others[l];
+    played.plan = std::move(first->plan);
+  }
+  Result<sim::Outcome> outcome =
+      sim::simulate(played.plan, cluster, prices, steps, how.collectives);
+  if (!outcome) return outcome.errors();
+  played.outcome = *std::move(outcome);
+  add_bytes(played.outcome, left_out);
+  return played;
+}
+
+// Figures of the ranks that were played, for those that do the same.
+void stand_for_all(StrategySummary& summary, std::size_t ranks) {
+  const std::size_t played = summary.ranks.size();
+  for (std::size_t r = played; r < ranks; ++r) {
+    summary.ranks.push_back(summary.ranks[r % played]);
+    summary.ranks.back().rank = static_cast<std::int64_t>(r);
+  }
+  for (KindSummary& kind : summary.kinds)
+    kind.ops *= static_cast<std::int64_t>(ranks / played);
+}
+
 // Of the plan that the strategy names, of a period's the one.
 Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = plan_of(scenario, strategy);
@@ -333,38 +384,27 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
       scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster;
   const Result<Cluster> cluster = Cluster::build(machines);
   if (!cluster) return cluster.errors();
-  Prices prices = prices_of(scenario, *plan);
-  prices.collective = collective_price(*cluster);
+  const Prices prices = prices_of(scenario, *plan);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
-  const std::string hash = plan_hash(*plan);
-  const Plan* played = &*plan;
-  std::optional<FoldedPlan> folded;
-  if (scenario.simulation.detail == Detail::block) {
-    folded = fold_exchanges(*plan);
-    prices = fold_prices(*folded, *plan, prices);
-    played = &folded->plan;
-  }
-  const std::int64_t steps =
-      machines.jitter ? kWarmUp + machines.jitter->steps : scenario.simulation.steps;
-  Result<sim::Outcome> outcome =
-      sim::simulate(*played, *cluster, prices, steps, scenario.simulation.collectives);
-  if (!outcome) return located(outcome.errors(), strategy);
-  if (folded) add_bytes(*outcome, folded_bytes(*folded, *plan, *cluster));
-  StrategySummary summary = summarize(*played, net, outcome->timeline, kWarmUp);
-  summary.plan_hash = hash;
+  Result<Played> played = play(scenario.simulation, *plan, *cluster, prices);
+  if (!played) return located(played.errors(), strategy);
+  StrategySummary summary = summarize(played->plan, net, played->outcome.timeline, kWarmUp);
+  summary.plan_hash = plan_hash(*plan);
   if (machines.jitter)
-    summary.step_times = step_times_of(break_down(*played, outcome->timeline, kWarmUp).steps);
+    summary.step_times =
+        step_times_of(break_down(played->plan, played->outcome.timeline, kWarmUp).steps);
+  stand_for_all(summary, plan->ranks.size());
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, *cluster, summary.step_time);
     add_memory(summary, memory_of(*plan, *cluster, redraws));
-    add_bytes(summary, *plan, *cluster, *outcome);
+    add_bytes(summary, *plan, *cluster, played->outcome);
   }
-  return Prediction{folded ? std::move(folded->plan) : std::move(*plan),
-                    std::move(outcome->timeline), std::move(summary)};
+  return Prediction{std::move(played->plan), std::move(played->outcome.timeline),
+                    std::move(summary)};
 }
 
 // Draws that means are taken over.

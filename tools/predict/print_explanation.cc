@@ -93,7 +93,7 @@ std::string link_table(const Explained& explained) {
 
 std::string what_if_table(const Explanation& e) {
   std::vector<std::vector<std::string>> rows = {
-      {"what if twice as good", "step time", "gain", "gain by the path, at most"}};
+      {"what if twice as good", "step time", "gain", "gain by the path alone"}};
   for (const WhatIf& what : e.what_ifs) {
     rows.push_back({what.change, human(what.simulated), percent(1 - what.simulated / e.step_time),
                     percent(1 - what.by_path / e.step_time)});

@@ -1,0 +1,106 @@
+// How closely a plan is played: less of it, in the same time.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include "tools/predict/predict.h"
+
+namespace rehearse {
+namespace {
+
+// 16 nodes of four GPUs, with an adapter each, in rails.
+Scenario rails(const std::string& simulation, const std::string& strategy,
+               const std::string& network =
+                   "{kind: rail, nodes_per_leaf: 4, link: {bandwidth: 100 "
+                   "Gb/s, latency: 2 us}}",
+               std::int64_t nics = 4) {
+  const std::string text = fmt::format(
+      "name: rails\n"
+      "model: {{kind: gpt, layers: 8, width: 256, heads: 4, vocabulary: 512, sequence: 128, "
+      "positions: 128, tied: false}}\n"
+      "training: {{data: synthetic, batch: 128, optimizer: {{kind: adamw, lr: 0.001}}, dtype: "
+      "bf16, "
+      "steps: 3}}\n"
+      "cluster:\n"
+      "  device: h100-sxm-80gb\n"
+      "  nodes: 16\n"
+      "  devices_per_node: 4\n"
+      "  interconnect: {{bandwidth: 300 GB/s, latency: 1 us}}\n"
+      "  nics: {{count: {}, bus: {{bandwidth: 50 GB/s, latency: 1 us}}}}\n"
+      "  network: {}\n"
+      "simulation: {{collectives: fluid{}}}\n"
+      "strategies: [{{name: one, {}}}]\n",
+      nics, network, simulation, strategy);
+  return parse_scenario(text, "rails.yaml", profile_path("rails.yaml")).value();
+}
+
+StrategySummary predicted(const Scenario& scenario) {
+  return predict(scenario, scenario.strategies.front()).value().summary;
+}
+
+constexpr auto kMegatron =
+    "data: auto, tensor: 4, pipeline: {stages: 4, schedule: 1f1b, micro_batches: 8}";
+
+// Exchanges inside a node find their links idle: as a part of their passes they take as long, but
+// for the rounding of each part's end to a picosecond. Bytes of links are the same.
+TEST(Block, TakesAsLongAsSegments) {
+  for (const std::string strategy :
+       {std::string(kMegatron), std::string("data: auto, tensor: 4"),
+        std::string("data: auto, tensor: {ranks: 2, sequence_parallel: true}, recompute: full")}) {
+    const StrategySummary all = predicted(rails("", strategy));
+    const StrategySummary block = predicted(rails(", detail: block", strategy));
+    EXPECT_NEAR(block.step_time / all.step_time, 1, 1e-7) << strategy;
+    EXPECT_LT(all.compute, block.compute) << "exchanges count as computing";
+    EXPECT_EQ(block.plan_hash, all.plan_hash);
+    ASSERT_EQ(block.links.size(), all.links.size());
+    for (std::size_t l = 0; l < all.links.size(); ++l)
+      EXPECT_EQ(block.links[l].bytes, all.links[l].bytes) << all.links[l].name;
+  }
+}
+
+// Replicas of four nodes under a leaf of their own, and of four nodes anywhere in rails that do not
+// block: one takes as long as all, and all links carry the same.
+TEST(FirstReplica, TakesAsLongAsAll) {
+  for (const std::string detail : {"", ", detail: block"}) {
+    for (const std::string strategy :
+         {std::string(kMegatron), std::string("data: {ranks: auto, zero: 1}, tensor: 4"),
+          std::string("data: auto, pipeline: {stages: 8, schedule: 1f1b, micro_batches: 8}")}) {
+      const StrategySummary all = predicted(rails(detail, strategy));
+      const StrategySummary first = predicted(rails(detail + ", replicas: first", strategy));
+      EXPECT_NEAR(first.step_time / all.step_time, 1, 1e-9) << strategy;
+      EXPECT_EQ(first.ranks.size(), 64U);
+      ASSERT_EQ(first.links.size(), all.links.size());
+      for (std::size_t l = 0; l < all.links.size(); ++l)
+        EXPECT_EQ(first.links[l].bytes, all.links[l].bytes) << all.links[l].name;
+      for (std::size_t r = 0; r < 64; ++r)
+        EXPECT_NEAR(first.ranks[r].compute / all.ranks[r].compute, 1, 1e-9) << r;
+      for (std::size_t k = 0; k < all.kinds.size(); ++k)
+        EXPECT_EQ(first.kinds[k].ops, all.kinds[k].ops);
+    }
+  }
+}
+
+std::string refusal(const Scenario& scenario) {
+  const auto prediction = predict(scenario, scenario.strategies.front());
+  return prediction.ok() ? "" : prediction.errors().front().message;
+}
+
+TEST(FirstReplica, SaysWhyItCannotStandForAll) {
+  const std::string first = ", replicas: first";
+  EXPECT_EQ(
+      refusal(rails(first,
+                    "data: 1, tensor: 4, pipeline: {stages: 16, schedule: 1f1b, "
+                    "micro_batches: 16}",
+                    "{kind: rail, nodes_per_leaf: 4, link: {bandwidth: 100 Gb/s, latency: 2 us}}")),
+      "one replica cannot stand for all: there is one replica only");
+  // Two replicas of two GPUs per node share its one adapter.
+  EXPECT_EQ(refusal(rails(first,
+                          "data: auto, tensor: 2, pipeline: {stages: 2, schedule: 1f1b, "
+                          "micro_batches: 4}, innermost: pipeline",
+                          "{kind: crossbar, link: {bandwidth: 100 Gb/s, latency: 2 us}}", 1))
+                .substr(0, 35),
+            "one replica cannot stand for all: r");
+}
+
+}  // namespace
+}  // namespace rehearse
