@@ -6,6 +6,7 @@
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
 #include "sim/engine.h"
+#include "sim/fair_share.h"
 #include "sim/simulate.h"
 
 namespace rehearse {
@@ -166,6 +167,44 @@ void events_happen(benchmark::State& state) {
       benchmark::Counter(static_cast<double>(happened), benchmark::Counter::kIsRate);
 }
 
+// So many flows between the ports of a switch with a quarter as many; one leaves and another comes,
+// and rates are solved again: of flows between all ports, or inside groups of 16 ports, which no
+// change leaves.
+void one_flow_changes(benchmark::State& state, bool in_groups) {
+  const auto flows = static_cast<std::size_t>(state.range(0));
+  const std::size_t ports = std::max<std::size_t>(flows / 4, 16);
+  std::uint64_t draw = 1;
+  const auto below = [&](std::size_t n) {
+    draw = draw * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<std::size_t>(draw >> 33U) % n;
+  };
+  sim::FairShare shares;
+  for (std::size_t p = 0; p < 2 * ports; ++p)
+    shares.add_resource(1 + 0.01 * static_cast<double>(below(100)));
+  const auto add = [&] {
+    const std::size_t from = below(ports);
+    const std::size_t to = in_groups ? from / 16 * 16 + below(16) : below(ports);
+    const std::vector<sim::Use> uses = {{sim::ResourceId(from)}, {sim::ResourceId(ports + to)}};
+    return shares.add_flow(uses, 1);
+  };
+  std::vector<sim::FlowId> all;
+  for (std::size_t f = 0; f < flows; ++f)
+    all.push_back(add());
+  shares.solve();
+  std::size_t told = 0;
+  for (auto _ : state) {
+    sim::FlowId& flow = all[below(flows)];
+    shares.remove_flow(flow);
+    flow = add();
+    told += shares.solve().size();
+  }
+  state.counters["links"] = static_cast<double>(2 * ports);
+  state.counters["rates_changed"] =
+      benchmark::Counter(static_cast<double>(told), benchmark::Counter::kAvgIterations);
+}
+
+BENCHMARK_CAPTURE(one_flow_changes, in_groups, true)->RangeMultiplier(8)->Range(64, 1 << 18);
+BENCHMARK_CAPTURE(one_flow_changes, anywhere, false)->RangeMultiplier(8)->Range(64, 1 << 15);
 BENCHMARK(events_happen)->RangeMultiplier(32)->Range(1, 1 << 15)->Unit(benchmark::kMillisecond);
 BENCHMARK(data_parallel_is_played)
     ->RangeMultiplier(4)

@@ -185,6 +185,10 @@ Bytes RankTraffic::total_received() const {
 
 RankTraffic traffic_of(const Plan& plan, RankId rank) {
   RankTraffic traffic;
+  // The same collective comes again for every micro-batch and layer.
+  using Key = std::tuple<OpKind, CollectiveAlgorithm, std::size_t, std::int64_t, std::int64_t,
+                         std::int64_t, std::int64_t>;
+  std::map<Key, ElementTraffic> known;
   for (const Op& op : program_of(plan, rank).ops) {
     const auto kind = static_cast<std::size_t>(op.kind);
     if (op.kind == OpKind::send) traffic.sent[kind] += transfer_of(op).bytes;
@@ -192,9 +196,14 @@ RankTraffic traffic_of(const Plan& plan, RankId rank) {
     if (!is_collective(op.kind)) continue;
     const Collective& collective = collective_of(op);
     const Group& group = group_of(plan, rank, op);
-    const ElementTraffic elements =
-        traffic_of(shape_of(op, group.members.size()), member_number(group, rank),
-                   collective.end - collective.begin);
+    const std::int64_t n = collective.end - collective.begin;
+    const auto [entry, is_new] =
+        known.try_emplace({op.kind, collective.algorithm, collective.group, collective.sources,
+                           collective.node_members, collective.pieces, n});
+    if (is_new) {
+      entry->second = traffic_of(shape_of(op, group.members.size()), member_number(group, rank), n);
+    }
+    const ElementTraffic& elements = entry->second;
     traffic.sent[kind] += Bytes::bytes(elements.sent * collective.element_bytes);
     traffic.received[kind] += Bytes::bytes(elements.received * collective.element_bytes);
   }
