@@ -1,4 +1,4 @@
-// One step of GPT-3 175B on 16,384 ranks (scenarios/gpt_175b_rails.yaml): all messages between
+// One step of GPT-3 175B on 16,384 ranks (bench/gpt_175b_rails.yaml): all messages between
 // stages and all all-reduces of gradients as flows, exchanges of tensor-parallel ranks inside their
 // passes. Every rank played, or one replica for all of them; the plan and its prices are made
 // before.
@@ -13,7 +13,7 @@
 namespace rehearse {
 namespace {
 
-constexpr auto kScenario = REHEARSE_SOURCE_DIR "/scenarios/gpt_175b_rails.yaml";
+constexpr auto kScenario = REHEARSE_SOURCE_DIR "/bench/gpt_175b_rails.yaml";
 
 struct Case {
   Scenario scenario = read_scenario(kScenario, profile_path(kScenario)).value();

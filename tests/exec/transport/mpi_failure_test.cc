@@ -60,10 +60,10 @@ TEST(MpiFailureText, NamesTheRankThatLeft) {
   expect_failure("leave_by_an_exception", "rank 1: left by an exception");
 }
 
-// MPI_TAG_UB of Open MPI is 2^31 - 1 = 2147483647; three tags are the transport's own.
+// MPI_TAG_UB of Open MPI is 2^31 - 1 = 2147483647; four tags are transports' own.
 TEST(MpiFailureText, NamesTheLargestTag) {
   expect_failure("tag_is_too_large",
-                 "rank 0: from rank 1: tag 4294967296 is beyond 2147483644, the largest this MPI "
+                 "rank 0: from rank 1: tag 4294967296 is beyond 2147483643, the largest this MPI "
                  "takes");
 }
 
