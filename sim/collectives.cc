@@ -86,12 +86,16 @@ void Collectives::play_whole(Meeting& meeting) {
 }
 
 const Footprint& Collectives::footprint(const Meeting& meeting) {
-  const auto [known, is_new] = footprints_.try_emplace(
-      Whole{meeting.group, meeting.shape, meeting.elements, meeting.element_bytes});
-  if (is_new) {
-    known->second = footprint_of(cluster_, meeting.group->members, meeting.shape, meeting.elements,
-                                 meeting.element_bytes);
-  }
+  const CollectiveShape& shape = meeting.shape;
+  const Kind kind{shape.kind,         shape.algorithm, shape.members,   shape.sources,
+                  shape.node_members, shape.pieces,    meeting.elements};
+  const auto [known, is_new] =
+      footprints_.try_emplace({meeting.group, kind, meeting.element_bytes});
+  if (!is_new) return known->second;
+  const auto [pattern, is_first] = patterns_.try_emplace(kind);
+  if (is_first) pattern->second = pattern_of(shape, meeting.elements);
+  known->second =
+      footprint_of(cluster_, meeting.group->members, pattern->second, meeting.element_bytes);
   return known->second;
 }
 

@@ -86,17 +86,10 @@ class Collectives {
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;  // slots of messages_
   // Of collectives played as a whole, which come again in every step.
-  struct Whole {
-    const Group* group;
-    CollectiveShape shape;
-    std::int64_t elements, element_bytes;
-    auto key() const {
-      return std::tuple(group, shape.kind, shape.algorithm, shape.sources, shape.node_members,
-                        shape.pieces, elements, element_bytes);
-    }
-    bool operator<(const Whole& other) const { return key() < other.key(); }
-  };
-  std::map<Whole, Footprint> footprints_;
+  using Kind = std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t,
+                          std::size_t, std::size_t, std::int64_t>;
+  std::map<Kind, MessagePattern> patterns_;
+  std::map<std::tuple<const Group*, Kind, std::int64_t>, Footprint> footprints_;
 };
 
 }  // namespace rehearse::sim

@@ -6,30 +6,93 @@
 namespace rehearse::sim {
 namespace {
 
+class PatternMaker {
+ public:
+  PatternMaker(const CollectiveShape& shape, std::int64_t n)
+      : lists_(shape), n_(n), last_pair_(shape.members) {
+    made_.members.resize(shape.members);
+  }
+
+  MessagePattern run() {
+    for (std::size_t channel = 0; channel < lists_.channels(); ++channel) {
+      std::map<std::vector<std::uint32_t>, std::int64_t> rounds;
+      for (std::size_t number = 0; number < lists_.count(); ++number) {
+        const std::vector<std::uint32_t>& pairs = of_step(number, channel);
+        if (!pairs.empty()) ++rounds[pairs];
+      }
+      auto& made = made_.channels.emplace_back();
+      for (const auto& [pairs, steps] : rounds)
+        made.push_back({pairs, steps});
+    }
+    return std::move(made_);
+  }
+
+ private:
+  const std::vector<std::uint32_t>& of_step(std::size_t number, std::size_t channel) {
+    pairs_.clear();
+    for (std::size_t member = 0; member < made_.members.size(); ++member) {
+      const CollectiveStep step = lists_.step(member, n_, number, channel);
+      MessagePattern::OfMember& own = made_.members[member];
+      if (step.receive.size() > 0) {
+        own.received += step.receive.size();
+        if (step.reduce) own.added += step.receive.size();
+        ++own.receives;
+      }
+      if (step.send.size() == 0) continue;
+      own.sent += step.send.size();
+      ++own.sends;
+      pairs_.push_back(pair_of(member, step.to));
+      count(made_.pairs[pairs_.back()], step.send.size());
+    }
+    std::sort(pairs_.begin(), pairs_.end());
+    return pairs_;
+  }
+
+  std::uint32_t pair_of(std::size_t from, std::size_t to) {
+    // Most members send to one other all the time.
+    std::optional<std::uint32_t>& last = last_pair_[from];
+    if (last && made_.pairs[*last].to == to) return *last;
+    const auto [known, is_new] =
+        numbers_.try_emplace({from, to}, static_cast<std::uint32_t>(made_.pairs.size()));
+    if (is_new) made_.pairs.push_back({from, to, {}});
+    last = known->second;
+    return *last;
+  }
+
+  static void count(MessagePattern::Pair& pair, std::int64_t elements) {
+    for (auto& [size, messages] : pair.sizes) {
+      if (size == elements) return void(++messages);
+    }
+    pair.sizes.emplace_back(elements, 1);
+  }
+
+  const StepLists lists_;
+  const std::int64_t n_;
+  std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> numbers_;
+  std::vector<std::optional<std::uint32_t>> last_pair_;  // by sender
+  std::vector<std::uint32_t> pairs_;                     // of a step; here to keep its memory
+  MessagePattern made_;
+};
+
 class Maker {
  public:
   Maker(const Cluster& cluster, const std::vector<RankId>& members, std::int64_t element_bytes)
-      : cluster_(cluster), ranks_(members), element_bytes_(element_bytes) {
-    made_.members.resize(members.size());
-    last_way_.resize(members.size());
-  }
+      : cluster_(cluster), ranks_(members), element_bytes_(element_bytes) {}
 
-  Footprint by_steps(const CollectiveShape& shape, std::int64_t n) {
-    const StepLists lists(shape);
-    for (std::size_t channel = 0; channel < lists.channels(); ++channel) {
+  Footprint by_pattern(const MessagePattern& pattern) {
+    take_members(pattern);
+    std::vector<Seconds> latencies;
+    for (const MessagePattern::Pair& pair : pattern.pairs)
+      latencies.push_back(put_on_links(pair));
+    for (const std::vector<MessagePattern::Round>& rounds : pattern.channels) {
       std::int64_t steps = 0;
       Seconds latency;
-      for (std::size_t number = 0; number < lists.count(); ++number) {
-        std::optional<Seconds> longest;
-        for (std::size_t member = 0; member < ranks_.size(); ++member) {
-          const CollectiveStep step = lists.step(member, n, number, channel);
-          receive(member, step);
-          if (step.send.size() == 0) continue;
-          longest = std::max(longest.value_or(Seconds{}), send(member, step));
-        }
-        if (!longest) continue;
-        ++steps;
-        latency += *longest;
+      for (const MessagePattern::Round& round : rounds) {
+        Seconds longest;
+        for (const std::uint32_t pair : round.pairs)
+          longest = std::max(longest, latencies[pair]);
+        steps += round.steps;
+        latency += longest * static_cast<double>(round.steps);
       }
       made_.steps = std::max(made_.steps, steps);
       made_.latency = std::max(made_.latency, latency);
@@ -38,15 +101,15 @@ class Maker {
   }
 
   Footprint in_network(std::int64_t n) {
-    const Bytes all = Bytes::bytes(n * element_bytes_);
-    for (std::size_t m = 0; m < ranks_.size(); ++m) {
-      made_.members[m] = {all, all, {}, 1, 1};
-      if (m == 0) continue;
+    const Bytes all = bytes_of(n);
+    made_.members.assign(ranks_.size(), {all, all, {}, 1, 1});
+    for (std::size_t m = 1; m < ranks_.size(); ++m) {
       for (const bool up : {true, false}) {
-        const Way& way = up ? way_between(m, 0) : way_between(0, m);
-        for (const LinkId link : way.route)
+        const Route route =
+            up ? cluster_.route(ranks_[m], ranks_[0]) : cluster_.route(ranks_[0], ranks_[m]);
+        for (const LinkId link : route)
           on_links_[link] = {link, all, occupied(link, all)};
-        made_.latency = std::max(made_.latency, way.latency);
+        made_.latency = std::max(made_.latency, latency_of(route));
       }
     }
     made_.steps = ranks_.size() > 1 && all > Bytes{} ? 1 : 0;
@@ -54,68 +117,43 @@ class Maker {
   }
 
  private:
-  struct Way {
-    Route route;
-    Seconds latency;
-    bool is_curved = false;  // some link's efficiency depends on the message
-    Bytes bytes;             // that go it, where none does
-  };
-
-  Way& way_between(std::size_t from, std::size_t to) {
-    const auto [known, is_new] = ways_.try_emplace({from, to});
-    if (!is_new) return known->second;
-    known->second.route = cluster_.route(ranks_[from], ranks_[to]);
-    for (const LinkId id : known->second.route) {
-      const Link& link = cluster_.links()[id.index()];
-      known->second.latency += link.latency;
-      known->second.is_curved = known->second.is_curved || !link.efficiency.empty();
-    }
-    return known->second;
-  }
+  Bytes bytes_of(std::int64_t elements) const { return Bytes::bytes(elements * element_bytes_); }
 
   double occupied(LinkId link, Bytes message) const {
     return static_cast<double>(message.bytes()) /
            efficiency(cluster_.links()[link.index()], message);
   }
 
-  void receive(std::size_t member, const CollectiveStep& step) {
-    if (step.receive.size() == 0) return;
-    const Bytes bytes = Bytes::bytes(step.receive.size() * element_bytes_);
-    Footprint::OfMember& own = made_.members[member];
-    own.received += bytes;
-    ++own.receives;
-    if (step.reduce) own.added += bytes;
+  Seconds latency_of(const Route& route) const {
+    Seconds sum;
+    for (const LinkId link : route)
+      sum += cluster_.links()[link.index()].latency;
+    return sum;
+  }
+
+  void take_members(const MessagePattern& pattern) {
+    for (const MessagePattern::OfMember& member : pattern.members) {
+      made_.members.push_back({bytes_of(member.sent), bytes_of(member.received),
+                               bytes_of(member.added), member.sends, member.receives});
+    }
   }
 
   // The latency of its way.
-  Seconds send(std::size_t member, const CollectiveStep& step) {
-    const Bytes bytes = Bytes::bytes(step.send.size() * element_bytes_);
-    made_.members[member].sent += bytes;
-    ++made_.members[member].sends;
-    // Most members send to one other all the time.
-    auto& [to, last] = last_way_[member];
-    if (last == nullptr || to != step.to) to = step.to, last = &way_between(member, step.to);
-    if (last->is_curved) {
-      put_on_links(*last, bytes);
-    } else {
-      last->bytes += bytes;
-    }
-    return last->latency;
-  }
-
-  void put_on_links(const Way& way, Bytes bytes) {
-    for (const LinkId link : way.route) {
+  Seconds put_on_links(const MessagePattern::Pair& pair) {
+    const Route route = cluster_.route(ranks_[pair.from], ranks_[pair.to]);
+    for (const LinkId link : route) {
       Footprint::OnLink& on_link = on_links_[link];
       on_link.link = link;
-      on_link.bytes += bytes;
-      on_link.occupied += occupied(link, bytes);
+      for (const auto& [elements, messages] : pair.sizes) {
+        const Bytes bytes = bytes_of(elements);
+        on_link.bytes += bytes * messages;
+        on_link.occupied += occupied(link, bytes) * static_cast<double>(messages);
+      }
     }
+    return latency_of(route);
   }
 
   Footprint take() {
-    for (const auto& [ends, way] : ways_) {
-      if (way.bytes > Bytes{}) put_on_links(way, way.bytes);
-    }
     for (const auto& [link, on_link] : on_links_)
       made_.links.push_back(on_link);
     return std::move(made_);
@@ -124,19 +162,33 @@ class Maker {
   const Cluster& cluster_;
   const std::vector<RankId>& ranks_;
   const std::int64_t element_bytes_;
-  std::map<std::pair<std::size_t, std::size_t>, Way> ways_;
-  std::vector<std::pair<std::size_t, Way*>> last_way_;  // by member: where to
   std::map<LinkId, Footprint::OnLink> on_links_;
   Footprint made_;
 };
 
+bool is_in_network(const CollectiveShape& shape) {
+  return shape.algorithm == CollectiveAlgorithm::in_network;
+}
+
 }  // namespace
+
+MessagePattern pattern_of(const CollectiveShape& shape, std::int64_t n) {
+  if (!is_in_network(shape)) return PatternMaker(shape, n).run();
+  MessagePattern pattern;
+  pattern.members.assign(shape.members, {n, n, 0, 1, 1});
+  return pattern;
+}
+
+Footprint footprint_of(const Cluster& cluster, const std::vector<RankId>& members,
+                       const MessagePattern& pattern, std::int64_t element_bytes) {
+  Maker maker(cluster, members, element_bytes);
+  const bool is_in_network = pattern.channels.empty();
+  return is_in_network ? maker.in_network(pattern.members.front().sent) : maker.by_pattern(pattern);
+}
 
 Footprint footprint_of(const Cluster& cluster, const std::vector<RankId>& members,
                        const CollectiveShape& shape, std::int64_t n, std::int64_t element_bytes) {
-  Maker maker(cluster, members, element_bytes);
-  return shape.algorithm == CollectiveAlgorithm::in_network ? maker.in_network(n)
-                                                            : maker.by_steps(shape, n);
+  return footprint_of(cluster, members, pattern_of(shape, n), element_bytes);
 }
 
 }  // namespace rehearse::sim

@@ -2,7 +2,9 @@
 // other, work of its members.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -31,10 +33,35 @@ struct Footprint {
   Seconds latency;
 };
 
-// Of n elements. members: ranks, in the order in which the group numbers them. In-network
-// reduction: switches add what comes together on the routes to the first member, and what leaves
-// them on the routes from it is one message on every link: n elements over each of these links.
-// O(members x steps), once more for each link of a route that was not met yet.
+// The messages of a collective of n elements, whoever its members are: the same for all groups of
+// one size.
+struct MessagePattern {
+  struct Pair {
+    std::size_t from, to;
+    std::vector<std::pair<std::int64_t, std::int64_t>> sizes;  // elements, and messages of so many
+  };
+  // Steps in which the same pairs send: their numbers, sorted.
+  struct Round {
+    std::vector<std::uint32_t> pairs;
+    std::int64_t steps = 0;
+  };
+  struct OfMember {
+    std::int64_t sent = 0, received = 0, added = 0;  // elements
+    std::int64_t sends = 0, receives = 0;
+  };
+  std::vector<Pair> pairs;
+  std::vector<std::vector<Round>> channels;
+  std::vector<OfMember> members;
+};
+
+// In-network reduction: switches add what comes together on the routes to the first member, and
+// what leaves them on the routes from it is one message on every link; its pattern is empty but for
+// the members. O(members x steps)
+MessagePattern pattern_of(const CollectiveShape& shape, std::int64_t n);
+
+// members: ranks, in the order in which the group numbers them. O(links of the pairs' routes)
+Footprint footprint_of(const Cluster& cluster, const std::vector<RankId>& members,
+                       const MessagePattern& pattern, std::int64_t element_bytes);
 Footprint footprint_of(const Cluster& cluster, const std::vector<RankId>& members,
                        const CollectiveShape& shape, std::int64_t n, std::int64_t element_bytes);
 

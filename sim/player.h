@@ -4,7 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "model/plan/plan.h"
@@ -42,7 +42,24 @@ class Player {
     // Issued in this step, by group and kind of lane.
     std::map<std::pair<GroupId, LaneKind>, std::size_t> collectives;
   };
-  using TransferKey = std::tuple<RankId, RankId, std::int64_t, std::int64_t>;
+  struct TransferKey {
+    RankId from, to;
+    std::int64_t tag, step;
+    friend bool operator==(const TransferKey&, const TransferKey&) = default;
+  };
+  struct TransferHash {
+    // Multiplied by an odd number (2^64 over the golden ratio) and folded, one after the other.
+    std::size_t operator()(const TransferKey& key) const {
+      std::uint64_t hash = 0;
+      for (const std::uint64_t part :
+           {std::uint64_t{key.from.value()} << 32U | key.to.value(),
+            static_cast<std::uint64_t>(key.tag), static_cast<std::uint64_t>(key.step)}) {
+        hash = (hash ^ part) * 0x9E3779B97F4A7C15U;
+        hash ^= hash >> 32U;
+      }
+      return hash;
+    }
+  };
 
   void advance(RankId rank);
   bool issue_head(RankId rank, std::size_t lane);
@@ -60,10 +77,10 @@ class Player {
   Engine& engine_;
   Machine& machine_;
   std::vector<Rank> ranks_;
-  std::vector<Span> spans_;                            // by rank, step and op
-  std::vector<std::vector<std::vector<OpId>>> lanes_;  // by program and lane
-  std::map<TransferKey, OpId> transfers_;              // whose first end is there
-  std::vector<Bytes> sent_, received_;                 // by rank, of these
+  std::vector<Span> spans_;                                        // by rank, step and op
+  std::vector<std::vector<std::vector<OpId>>> lanes_;              // by program and lane
+  std::unordered_map<TransferKey, OpId, TransferHash> transfers_;  // whose first end is there
+  std::vector<Bytes> sent_, received_;                             // by rank, of these
   Collectives collectives_;
 };
 

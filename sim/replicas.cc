@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "sim/footprint.h"
@@ -164,10 +165,9 @@ class Folder {
         const std::vector<RankId>& members = plan_.groups[id.index()].members;
         if (seen.count(id.index()) > 0 || is_inside(plan_.groups[id.index()])) continue;
         seen.insert(id.index());
-        constexpr std::int64_t kOfAMember = 1024;  // chunks without remainders
         const Footprint footprint =
-            footprint_of(cluster_, members, shape_of(op, members.size()),
-                         kOfAMember * std::ssize(members), collective_of(op).element_bytes);
+            footprint_of(cluster_, members, pattern(shape_of(op, members.size())),
+                         collective_of(op).element_bytes);
         for (const auto& link : footprint.links)
           needs[link.link][id.index()] = link.occupied;
       }
@@ -183,6 +183,15 @@ class Folder {
     return success();
   }
 
+  const MessagePattern& pattern(const CollectiveShape& shape) {
+    constexpr std::int64_t kOfAMember = 1024;  // chunks without remainders
+    const auto [known, is_new] = patterns_.try_emplace(
+        {shape.kind, shape.algorithm, shape.members, shape.node_members, shape.pieces});
+    if (is_new)
+      known->second = pattern_of(shape, kOfAMember * static_cast<std::int64_t>(shape.members));
+    return known->second;
+  }
+
   static bool are_alike(const std::map<std::size_t, double>& a,
                         const std::map<std::size_t, double>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
@@ -193,8 +202,11 @@ class Folder {
   const Plan& plan_;
   const Cluster& cluster_;
   const std::int64_t replicas_;
-  const std::size_t size_;                                    // ranks of a replica
-  std::vector<std::map<LinkId, LinkId>> mapped_;              // by replica
+  const std::size_t size_;                        // ranks of a replica
+  std::vector<std::map<LinkId, LinkId>> mapped_;  // by replica
+  std::map<std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t, std::size_t>,
+           MessagePattern>
+      patterns_;
   std::map<LinkId, std::pair<LinkId, std::int64_t>> origin_;  // of mapped links
 };
 
