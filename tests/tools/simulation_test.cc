@@ -88,6 +88,11 @@ std::string refusal(const Scenario& scenario) {
 
 TEST(FirstReplica, SaysWhyItCannotStandForAll) {
   const std::string first = ", replicas: first";
+  Scenario stepwise = rails(first, kMegatron);
+  stepwise.simulation.collectives = Fidelity::stepwise;
+  EXPECT_EQ(refusal(stepwise),
+            "one replica cannot stand for all: its collectives with the others are played as a "
+            "whole, so 'simulation' needs collectives: fluid or closed-form");
   // A stage in the middle sends from one rail to the next, over spines that all-reduces use
   // unevenly.
   EXPECT_EQ(

@@ -344,6 +344,10 @@ Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& clus
     played.plan = std::move(folded.plan);
   }
   if (how.replicas == Replicas::first) {
+    if (how.collectives == Fidelity::stepwise)
+      return error(
+          "one replica cannot stand for all: its collectives with the others are played as a "
+          "whole, so 'simulation' needs collectives: fluid or closed-form");
     Result<sim::FirstReplica> first = sim::first_replica(played.plan, cluster);
     if (!first) {
       Diagnostics errors = first.errors();
