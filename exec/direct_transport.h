@@ -11,32 +11,22 @@
 #include <optional>
 #include <vector>
 
+#include "exec/carried_transport.h"
 #include "exec/kernel_device.h"
-#include "exec/transport.h"
 
 namespace rehearse::exec {
 
-class DirectTransport : public Transport {
+class DirectTransport : public CarriedTransport {
  public:
   // Both must outlive it.
-  DirectTransport(Transport& carrier, KernelDevice& device) : carrier_(carrier), device_(device) {}
+  DirectTransport(Transport& carrier, KernelDevice& device)
+      : CarriedTransport(carrier), device_(device) {}
 
-  RankId rank() const override { return carrier_.rank(); }
-  std::size_t size() const override { return carrier_.size(); }
   Request send(RankId to, std::int64_t tag, std::span<const std::byte> bytes) override;
   Request receive(RankId from, std::int64_t tag, std::span<std::byte> bytes) override;
   bool test(Request request) override;
 
-  void barrier() override { carrier_.barrier(); }
-  std::vector<std::string> gather(const std::string& text) override {
-    return carrier_.gather(text);
-  }
-  std::string broadcast(const std::string& text, RankId root) override {
-    return carrier_.broadcast(text, root);
-  }
-  void abort(const std::string& message) override { carrier_.abort(message); }
   void idle() override;
-  void reset_idle() override { carrier_.reset_idle(); }
 
  private:
   struct Route {
@@ -57,7 +47,6 @@ class DirectTransport : public Transport {
   void post_free();
   bool is_free(Pending& pending);
 
-  Transport& carrier_;
   KernelDevice& device_;
   std::map<std::uint64_t, Pending> pending_;
   std::deque<std::uint64_t> to_post_;  // not yet the carrier's, in order

@@ -17,7 +17,7 @@ Status check_gpus_for_nccl(std::int64_t ranks, std::int64_t gpus) {
 }
 
 NcclTransport::NcclTransport(Transport& carrier, KernelDevice& device, NcclCalls& nccl)
-    : carrier_(carrier),
+    : CarriedTransport(carrier),
       device_(device),
       nccl_(nccl),
       slots_{nccl.most_kernels()},

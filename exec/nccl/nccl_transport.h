@@ -9,8 +9,8 @@
 #include <memory>
 #include <variant>
 
+#include "exec/carried_transport.h"
 #include "exec/nccl/conversation.h"
-#include "exec/transport.h"
 #include "model/base/diagnostic.h"
 
 namespace rehearse::exec {
@@ -18,29 +18,18 @@ namespace rehearse::exec {
 // Whether NCCL can serve so many ranks of one machine: two ranks on one GPU it refuses, or hangs.
 Status check_gpus_for_nccl(std::int64_t ranks, std::int64_t gpus);
 
-class NcclTransport : public Transport {
+class NcclTransport : public CarriedTransport {
  public:
   // All must outlive it.
   NcclTransport(Transport& carrier, KernelDevice& device, NcclCalls& nccl);
   // Ends the communicators together with the others' ranks; alone where an exception leaves it.
   ~NcclTransport() override;
 
-  RankId rank() const override { return carrier_.rank(); }
-  std::size_t size() const override { return carrier_.size(); }
   Request send(RankId to, std::int64_t tag, std::span<const std::byte> bytes) override;
   Request receive(RankId from, std::int64_t tag, std::span<std::byte> bytes) override;
   bool test(Request request) override;
 
-  void barrier() override { carrier_.barrier(); }
-  std::vector<std::string> gather(const std::string& text) override {
-    return carrier_.gather(text);
-  }
-  std::string broadcast(const std::string& text, RankId root) override {
-    return carrier_.broadcast(text, root);
-  }
-  void abort(const std::string& message) override { carrier_.abort(message); }
   void idle() override;
-  void reset_idle() override { carrier_.reset_idle(); }
 
  private:
   using Carried = exec::Request;
@@ -51,7 +40,6 @@ class NcclTransport : public Transport {
   void advance();
   void close();
 
-  Transport& carrier_;
   KernelDevice& device_;
   NcclCalls& nccl_;
   NcclSlots slots_;
