@@ -88,8 +88,6 @@ struct ClusterSpec {
 
 // Whether all ranks have one kind of device, and it runs at its profile's speed.
 bool is_uniform(const ClusterSpec& spec);
-// Whether any link's efficiency depends on the size of the message.
-bool has_efficiency_curve(const ClusterSpec& spec);
 // Of the link that a device has to the switch among a node's devices, or to each of its neighbours
 // there: all ports that go the same way together. An interconnect is needed.
 LinkSpec device_link(const ClusterSpec& spec);

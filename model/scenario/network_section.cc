@@ -42,18 +42,31 @@ void read_link_keys(Map& map, LinkSpec& link, bool has_defaults) {
   read(map, "efficiency", link.efficiency, read_efficiency);
 }
 
-std::optional<LinkSpec> read_back(Map& map, const LinkSpec& there) {
+// Whatever is wrong with the numbers of a link is said with both of its ends.
+void add_with_ends(const CustomLink& link, bool is_back, std::vector<Diagnostic> own,
+                   Problems& problems) {
+  const auto& [from, to] = is_back ? std::tie(link.to, link.from) : std::tie(link.from, link.to);
+  for (Diagnostic& problem : own) {
+    if (!from.empty() && !to.empty())
+      problem.message = fmt::format("link {}->{}: {}", from, to, problem.message);
+    problems.add({std::move(problem)});
+  }
+}
+
+std::optional<LinkSpec> read_back(Map& map, const CustomLink& link, Problems& problems) {
   bool is_duplex = true;
   read(map, "duplex", is_duplex, read_yes_no);
   const Value* value = map.find("back");
   if (!is_duplex && value != nullptr)
     map.problems().add(map.where("back"), "'duplex: false' is a link that has no way back");
   if (!is_duplex) return std::nullopt;
-  LinkSpec back = there;
+  LinkSpec back = link.link;
   if (value == nullptr) return back;
-  Map keys(*value, "back", map.where("back"), map.problems());
+  Problems own;
+  Map keys(*value, "back", map.where("back"), own);
   read_link_keys(keys, back, true);
   keys.finish();
+  add_with_ends(link, true, own.take(), problems);
   return back;
 }
 
@@ -62,7 +75,6 @@ SourceSpan value_where(Map& map, std::string_view key) {
   return value == nullptr ? map.where() : value->where;
 }
 
-// Whatever is wrong with the numbers of a link is said with both of its ends.
 CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& defaults,
                             Problems& problems) {
   CustomLink link;
@@ -75,13 +87,9 @@ CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& d
   link.to_where = value_where(map, "to");
   if (defaults) link.link = *defaults;
   read_link_keys(map, link.link, defaults.has_value());
-  link.back = read_back(map, link.link);
+  link.back = read_back(map, link, problems);
   map.finish();
-  for (Diagnostic& problem : own.take()) {
-    if (!link.from.empty() && !link.to.empty())
-      problem.message = fmt::format("link {}->{}: {}", link.from, link.to, problem.message);
-    problems.add({std::move(problem)});
-  }
+  add_with_ends(link, false, own.take(), problems);
   return link;
 }
 

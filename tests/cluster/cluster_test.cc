@@ -119,7 +119,7 @@ TEST(Cluster, RefusesWhatIsNoMachine) {
   EXPECT_EQ(message(Cluster::build(two_nodes)), "2 nodes need a network");
   EXPECT_EQ(
       message(Cluster::build(fat_tree(8, 4, 0.5))),
-      "oversubscription 0.5: a leaf has at most the bandwidth of its nodes upwards, which is 1");
+      "oversubscription 0.5: from 1, where a leaf has the bandwidth of its nodes upwards, to 1000");
   EXPECT_EQ(message(Cluster::build(fat_tree(8, 0, 1))), "a leaf switch has one node or more");
 }
 

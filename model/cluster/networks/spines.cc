@@ -8,12 +8,12 @@
 namespace rehearse::networks {
 
 Status check_leaves(const NetworkSpec& spec) {
-  if (!(spec.oversubscription >= 1) || !std::isfinite(spec.oversubscription))
-    return error_about(
-        spec, "oversubscription",
-        fmt::format("oversubscription {:g}: a leaf has at most the bandwidth of its nodes "
-                    "upwards, which is 1",
-                    spec.oversubscription));
+  constexpr double kMost = 1000;  // more is of no machine
+  if (!(spec.oversubscription >= 1 && spec.oversubscription <= kMost))
+    return error_about(spec, "oversubscription",
+                       fmt::format("oversubscription {:g}: from 1, where a leaf has the bandwidth "
+                                   "of its nodes upwards, to {:g}",
+                                   spec.oversubscription, kMost));
   if (spec.nodes_per_leaf < 1)
     return error_about(spec, "nodes_per_leaf", "a leaf switch has one node or more");
   return success();
