@@ -17,10 +17,14 @@ struct Packing {
   Bytes extent;                // end of the highest item
 };
 
-// sizes are rounded up to `alignment` (a power of two); conflict(i, j) says whether two items are
-// ever alive together, and is symmetric. O(n^2) calls of conflict.
-Packing pack(const std::vector<Bytes>& sizes, Bytes alignment,
-             const std::function<bool(std::size_t, std::size_t)>& conflict);
+// The items that are ever alive together with one: appended to the list, in any order, each once.
+// Symmetric; an item itself may be among them or not.
+using Conflicts = std::function<void(std::size_t item, std::vector<std::size_t>& others)>;
+// The same by a test of two items, O(n) for each of them.
+Conflicts conflicts_by(std::size_t items, std::function<bool(std::size_t, std::size_t)> conflict);
+
+// sizes are rounded up to `alignment` (a power of two). O(c log c) for the c conflicts there are.
+Packing pack(const std::vector<Bytes>& sizes, Bytes alignment, const Conflicts& conflicts);
 
 Bytes align_up(Bytes size, Bytes alignment);
 

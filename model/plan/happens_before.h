@@ -24,6 +24,10 @@ class HappensBefore {
 
   // Whether a has ended when b begins; never of an op and itself.
   bool operator()(OpId a, OpId b) const;
+  // How many of a lane's ops, from its first, have surely ended when b begins; an op's number on
+  // its lane, from 1.
+  std::uint32_t ended_before(OpId b, LaneId lane) const { return clock(b.index(), lane.index()); }
+  std::uint32_t position(OpId op) const { return position_[op.index()]; }
   // Whether a would have ended when an op on this lane that waits for `after` begins.
   bool implied(OpId a, LaneId lane, const std::vector<OpId>& after) const;
 

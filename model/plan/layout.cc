@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "model/net/pack.h"
-#include "model/plan/happens_before.h"
+#include "model/plan/alive_together.h"
 
 namespace rehearse {
 namespace {
@@ -49,26 +49,27 @@ Layout lay_out(const RankProgram& program) {
   Layout layout;
   layout.offsets.resize(program.buffers.size());
   Bytes state;
-  std::vector<std::size_t> transients;
+  const std::vector<Lifetime> lifetimes = lifetimes_of(program);
+  std::vector<std::size_t> transients;  // that are used
   for (std::size_t b = 0; b < program.buffers.size(); ++b) {
     if (!is_persistent(program.buffers[b].kind)) {
-      transients.push_back(b);
+      if (lifetimes[b].begin) transients.push_back(b);
       continue;
     }
     layout.offsets[b] = state;
     state += align_up(program.buffers[b].size, kAlignment);
   }
   const HappensBefore before(program);
-  const std::vector<Lifetime> lifetimes = lifetimes_of(program);
+  std::vector<OpRange> ranges;
   std::vector<Bytes> sizes;
-  for (const std::size_t b : transients)
+  for (const std::size_t b : transients) {
+    ranges.push_back({*lifetimes[b].begin, *lifetimes[b].end});
     sizes.push_back(program.buffers[b].size);
-  const auto conflict = [&](std::size_t i, std::size_t j) {
-    const Lifetime &a = lifetimes[transients[i]], &b = lifetimes[transients[j]];
-    if (!a.begin || !b.begin) return false;
-    return !before(*a.end, *b.begin) && !before(*b.end, *a.begin);
-  };
-  const Packing packing = pack(sizes, kAlignment, conflict);
+  }
+  const AliveTogether alive(program, before, std::move(ranges));
+  const Packing packing =
+      pack(sizes, kAlignment,
+           [&](std::size_t item, std::vector<std::size_t>& others) { alive.with(item, others); });
   for (std::size_t t = 0; t < transients.size(); ++t)
     layout.offsets[transients[t]] = state + packing.offsets[t];
   layout.arena = state + packing.extent;

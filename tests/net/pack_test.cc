@@ -11,7 +11,8 @@ TEST(Pack, SharesMemoryBetweenWhatIsNeverAliveTogether) {
   const std::vector<Bytes> sizes = {Bytes::bytes(256), Bytes::bytes(512), Bytes::bytes(256)};
   // 0 and 2 never meet; 1 meets both: the extent is 512 + 256.
   const Packing packing =
-      pack(sizes, kAlignment, [](std::size_t a, std::size_t b) { return a == 1 || b == 1; });
+      pack(sizes, kAlignment,
+           conflicts_by(3, [](std::size_t a, std::size_t b) { return a == 1 || b == 1; }));
   EXPECT_EQ(packing.extent, Bytes::bytes(768));
   EXPECT_EQ(packing.offsets[0], packing.offsets[2]);
 }
@@ -30,7 +31,7 @@ TEST(Pack, NeverOverlapsWhatConflictsAndNeverBeatsTheLiveSum) {
     const auto conflict = [&](std::size_t a, std::size_t b) {
       return first[a] <= last[b] && first[b] <= last[a];
     };
-    const Packing packing = pack(sizes, kAlignment, conflict);
+    const Packing packing = pack(sizes, kAlignment, conflicts_by(n, conflict));
     for (std::size_t a = 0; a < n; ++a) {
       EXPECT_EQ(packing.offsets[a].bytes() % 256, 0);
       EXPECT_LE(packing.offsets[a] + sizes[a], packing.extent);

@@ -2,24 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "model/base/random.h"
+#include "tests/plan/random_program.h"
 
 namespace rehearse {
 namespace {
 
-RankProgram random_program(std::uint64_t seed) {
-  Random random(seed);
-  RankProgram program;
-  program.lanes = {
-      {LaneKind::compute, {}}, {LaneKind::collective, {}}, {LaneKind::send_forward, {}}};
-  for (std::size_t op = 0; op < 30; ++op) {
-    Op next;
-    next.lane = LaneId(random.below(3));
-    if (op > 0 && random.below(2) == 0) next.after.push_back(OpId(random.below(op)));
-    program.ops.push_back(next);
-  }
-  return program;
-}
+using testing::random_program;
 
 // The definition: the transitive closure of lane order and dependencies.
 std::vector<std::vector<bool>> closure(const RankProgram& program) {

@@ -27,9 +27,10 @@ void Slab::use(std::size_t tensor, std::size_t step) {
 }
 
 Packing Slab::packed() const {
-  return pack(sizes_, kAlignment, [&](std::size_t a, std::size_t b) {
+  const auto overlap = [&](std::size_t a, std::size_t b) {
     return first_[a] <= last_[b] && first_[b] <= last_[a];
-  });
+  };
+  return pack(sizes_, kAlignment, conflicts_by(sizes_.size(), overlap));
 }
 
 RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::int64_t samples,
