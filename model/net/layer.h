@@ -50,7 +50,16 @@ struct RmsNorm {
   std::int64_t width;
 };
 struct Relu {};
-struct Gelu {};
+// x times the normal distribution's share below x (Hendrycks and Gimpel, arXiv 1606.08415, section
+// 2), or one of the paper's two approximations of it.
+enum class GeluForm {
+  tanh,     // x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x^3)
+  erf,      // x/2 (1 + erf(x / sqrt 2))
+  sigmoid,  // x / (1 + exp(-1.702 x))
+};
+struct Gelu {
+  GeluForm form = GeluForm::tanh;
+};
 // Inputs gate and up: silu(gate) * up.
 struct SwiGlu {};
 // Inputs branch and shortcut: branch * branch_scale + shortcut.
@@ -94,9 +103,13 @@ struct Embedding {
 struct PositionEmbedding {
   std::int64_t length, width;
 };
-// Rotates queries and keys in a packed [t, (heads + 2 kv_heads) head_size].
+// Rotates queries and keys in a packed [t, (heads + 2 kv_heads) head_size]: of each head the first
+// `rotated` channels, pair (i, i + rotated / 2) of position p by p base^(-2 i / rotated) (Su et
+// al., arXiv 2104.09864, equation 34; the halves are paired as in LLaMA's published weights).
 struct Rotary {
   std::int64_t heads, kv_heads, head_size;
+  std::int64_t rotated;  // even, at most head_size
+  double base = 10000;
 };
 // Packed queries, keys and values [t, (heads + 2 kv_heads) head_size] -> [t, heads head_size].
 // fused: keeps one log-sum-exp per head and position instead of the probabilities.

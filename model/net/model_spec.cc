@@ -14,6 +14,8 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
   switch (kind) {
     case FieldKind::count:
       return value.size() == 1 && positive;
+    case FieldKind::count_or_none:
+      return value.size() == 1 && value[0] >= 0;
     case FieldKind::image:
       return value.size() == 3 && positive;
     case FieldKind::yes_no:
@@ -24,6 +26,8 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
       return value.size() == 1 && 0 <= value[0] && value[0] < kMillionths;
     case FieldKind::loss:
       return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(losses());
+    case FieldKind::activation:
+      return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(activations());
   }
   REHEARSE_UNREACHABLE("field kind");
 }
@@ -37,9 +41,11 @@ std::optional<std::vector<std::int64_t>> parse_share(std::string_view text) {
   return std::vector<std::int64_t>{millionths};
 }
 
-std::optional<std::vector<std::int64_t>> parse_loss(std::string_view text) {
-  for (const Loss loss : losses()) {
-    if (text == to_string(loss)) return std::vector{static_cast<std::int64_t>(loss)};
+template <class Enum>
+std::optional<std::vector<std::int64_t>> parse_name(std::string_view text,
+                                                    const std::vector<Enum>& all) {
+  for (const Enum one : all) {
+    if (text == to_string(one)) return std::vector{static_cast<std::int64_t>(one)};
   }
   return std::nullopt;
 }
@@ -61,8 +67,24 @@ std::string_view to_string(Loss loss) {
   REHEARSE_UNREACHABLE("loss");
 }
 
-bool is_tacit(FieldKind kind) {
-  return kind == FieldKind::share || kind == FieldKind::loss;
+const std::vector<Activation>& activations() {
+  static const std::vector<Activation> all = {Activation::gelu_tanh, Activation::gelu_erf,
+                                              Activation::gelu_sigmoid, Activation::relu};
+  return all;
+}
+
+std::string_view to_string(Activation activation) {
+  switch (activation) {
+    case Activation::gelu_tanh:
+      return "gelu-tanh";
+    case Activation::gelu_erf:
+      return "gelu";
+    case Activation::gelu_sigmoid:
+      return "quick-gelu";
+    case Activation::relu:
+      return "relu";
+  }
+  REHEARSE_UNREACHABLE("activation");
 }
 
 const std::vector<ModelBuilder>& model_builders() {
@@ -124,6 +146,8 @@ std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value) 
   if (kind == FieldKind::share) return exact(share_of(value.at(0)));
   if (kind == FieldKind::loss)
     return std::string(to_string(losses().at(static_cast<std::size_t>(value.at(0)))));
+  if (kind == FieldKind::activation)
+    return std::string(to_string(activations().at(static_cast<std::size_t>(value.at(0)))));
   return to_string(Shape{value});
 }
 
@@ -134,7 +158,8 @@ std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string
     return std::vector<std::int64_t>{text == "true" ? 1 : 0};
   }
   if (kind == FieldKind::share) return parse_share(text);
-  if (kind == FieldKind::loss) return parse_loss(text);
+  if (kind == FieldKind::loss) return parse_name(text, losses());
+  if (kind == FieldKind::activation) return parse_name(text, activations());
   for (const std::string_view part : split(text, 'x')) {
     const auto number = parse_integer(part);
     if (!number) return std::nullopt;
@@ -148,6 +173,8 @@ std::string_view describe(FieldKind kind) {
   switch (kind) {
     case FieldKind::count:
       return "a count of at least 1";
+    case FieldKind::count_or_none:
+      return "a count, or 0";
     case FieldKind::image:
       return "an image as height x width x channels, such as 28x28x1";
     case FieldKind::yes_no:
@@ -158,6 +185,8 @@ std::string_view describe(FieldKind kind) {
       return "a share such as 0.1: at least 0, below 1, no more than six decimals";
     case FieldKind::loss:
       return "cross-entropy or squared-error";
+    case FieldKind::activation:
+      return "gelu-tanh, gelu, quick-gelu or relu";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

@@ -20,8 +20,8 @@ constexpr double share_of(std::int64_t millionths) {
 }
 
 // {kind: resnet20, image: 28x28x1, classes: 10}. Every value is a list of integers: a count has
-// one, a shape several, a yes/no field 0 or 1, a share its millionths, a loss its enumerator. After
-// resolve(), every field of the kind is there.
+// one, a shape several, a yes/no field 0 or 1, a share its millionths, a loss or an activation its
+// enumerator. After resolve(), every field of the kind is there.
 struct ModelSpec {
   std::string kind;
   std::map<std::string, std::vector<std::int64_t>> fields;
@@ -31,12 +31,18 @@ struct ModelSpec {
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
-enum class FieldKind { count, image, yes_no, counts, share, loss };
+enum class FieldKind { count, count_or_none, image, yes_no, counts, share, loss, activation };
 
 // What a classifier's logits are compared with its labels by (model/net/layer.h).
 enum class Loss { cross_entropy, squared_error };
 const std::vector<Loss>& losses();
 std::string_view to_string(Loss loss);  // "cross-entropy", "squared-error"
+
+// What stands between the two linear layers of a feed-forward part; the three forms of GELU are
+// those of GeluForm.
+enum class Activation { gelu_tanh, gelu_erf, gelu_sigmoid, relu };
+const std::vector<Activation>& activations();
+std::string_view to_string(Activation activation);  // "gelu-tanh", ..., "relu"
 
 struct ModelField {
   std::string_view name;
@@ -44,10 +50,10 @@ struct ModelField {
   std::vector<std::int64_t> preset;  // empty: the user must give it
   std::string_view help;
   std::int64_t most = 1 << 20;  // of each number, so that sizes and products stay countable
+  // Plans leave the field out where it has its preset: plans made before it was there are the same
+  // plans.
+  bool is_tacit = false;
 };
-// Whether plans leave the field out where it has its preset: plans made before it was there are the
-// same plans.
-bool is_tacit(FieldKind kind);
 // Errors: the value is not of the field's kind, or too large.
 Status check_field(const ModelField& field, const std::vector<std::int64_t>& value);
 

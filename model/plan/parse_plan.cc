@@ -109,7 +109,7 @@ class Parser {
       throw Malformed{kind.where, fmt::format("there is no model kind '{}'", kind.text)};
     plan_.model.kind = kind.text;
     for (const ModelField& field : builder->fields) {
-      if (is_tacit(field.kind) && !line.continues_with(field.name)) {
+      if (field.is_tacit && !line.continues_with(field.name)) {
         plan_.model.fields.emplace(field.name, field.preset);
         continue;
       }

@@ -123,7 +123,7 @@ class Printer {
     REHEARSE_CHECK(builder != nullptr, "plan of model kind '{}'", spec.kind);
     for (const ModelField& field : builder->fields) {
       const auto& value = spec.fields.at(std::string(field.name));
-      if (is_tacit(field.kind) && value == field.preset) continue;
+      if (field.is_tacit && value == field.preset) continue;
       fields += fmt::format(" {}={}", field.name, print_field(field.kind, value));
     }
     line("model {}{}", spec.kind, fields);

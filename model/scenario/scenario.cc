@@ -201,7 +201,7 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
   yaml::read_needed(map, "name", scenario.name, yaml::read_text);
   scenario.prices = yaml::read_prices(map);
   if (!scenario.prices) {
-    scenario.model = yaml::read_model(map);
+    scenario.model = yaml::read_model(map, path);
     scenario.training = yaml::read_training(map);
     scenario.cluster = yaml::read_cluster(map, path, profiles, device);
   }

@@ -10,7 +10,8 @@
 namespace rehearse::yaml {
 
 // Fills `model` with its resolved form. Whether it is right stands in the problems.
-ModelSpec read_model(Map& scenario);
+// scenario_path: imported configs are relative to it.
+ModelSpec read_model(Map& scenario, const std::string& scenario_path);
 Training read_training(Map& scenario);
 // device: the profile that replaces the file's.
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,

@@ -59,6 +59,14 @@ TEST(Fuzz, Scenarios) {
   }
 }
 
+TEST(Fuzz, ModelConfigs) {
+  const auto folder = testing::kSource / "tests/scenario/configs";
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    SCOPED_TRACE(file.path());
+    try_damaged(fuzz::model_config, text_of(file.path()), 40);
+  }
+}
+
 TEST(Fuzz, DeviceProfiles) {
   for (const char* folder : {"scenarios/devices", "tests/scenario/bad_devices"}) {
     for (const auto& file : testing::yaml_files(testing::kSource / folder)) {

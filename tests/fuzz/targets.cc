@@ -2,6 +2,7 @@
 
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
+#include "model/scenario/import_config.h"
 #include "model/scenario/scenario.h"
 #include "model/schedule/schedule_csv.h"
 
@@ -11,6 +12,13 @@ void scenario(const std::string& text) {
   const ProfilePath profiles{{REHEARSE_SOURCE_DIR "/scenarios/devices"}};
   const Result<Scenario> parsed = parse_scenario(text, "fuzz.yaml", profiles);
   if (!parsed) format(parsed.errors());
+}
+
+void model_config(const std::string& text) {
+  const Result<ImportedModel> parsed = parse_config(text, "fuzz.json");
+  if (!parsed) return static_cast<void>(format(parsed.errors()));
+  const Result<Net> net = build_net(parsed->spec);
+  REHEARSE_CHECK(net.ok(), "an imported model cannot be built: {}", format(net.errors()));
 }
 
 void device_profile(const std::string& text) {

@@ -7,6 +7,7 @@
 namespace rehearse::fuzz {
 
 void scenario(const std::string& text);
+void model_config(const std::string& text);
 void device_profile(const std::string& text);
 void plan(const std::string& text);
 void schedule_csv(const std::string& text);

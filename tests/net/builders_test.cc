@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "model/net/model_spec.h"
@@ -76,6 +77,61 @@ TEST(Builders, EveryKindBuildsAndNamesWhatIsMissing) {
     const Net net = build(spec);
     EXPECT_GE(net.blocks.size(), 2u) << row.kind;
     EXPECT_FALSE(row.help.empty());
+  }
+}
+
+// By hand, one block of each: what a field adds to the parameters, or takes from them.
+TEST(Builders, RelativesOfTransformersHaveTheirParameters) {
+  using Fields = std::map<std::string, std::vector<std::int64_t>>;
+  const auto adds = [](const std::string& kind, Fields common, const Fields& changes) {
+    common["layers"] = {1};
+    if (kind == "vit") common.insert({{"image", {32, 32, 3}}, {"classes", {10}}});
+    const std::int64_t before = parameter_count(build({kind, common}));
+    for (const auto& [name, value] : changes)
+      common[name] = value;
+    return parameter_count(build({kind, common})) - before;
+  };
+  // Width 768 in 12 heads, 2048 hidden; 32000 tokens.
+  EXPECT_EQ(adds("llama", {}, {{"qkv_bias", {1}}}), 3 * 768);
+  EXPECT_EQ(adds("llama", {{"kv_heads", {4}}}, {{"qkv_bias", {1}}}), 768 + 2 * 4 * 64);
+  EXPECT_EQ(adds("llama", {}, {{"projection_bias", {1}}}), 768);
+  EXPECT_EQ(adds("llama", {}, {{"hidden_bias", {1}}}), 2 * 2048 + 768);
+  EXPECT_EQ(adds("llama", {}, {{"tied", {1}}}), -32'000 * 768);
+  EXPECT_EQ(adds("llama", {}, {{"head_size", {32}}}), -4 * 768 * 384);
+  EXPECT_EQ(adds("llama", {}, {{"rotary_base", {500'000}}}), 0);
+  // Four times the width is the preset; 1024 positions.
+  EXPECT_EQ(adds("gpt", {}, {{"hidden", {3072}}}), 0);
+  EXPECT_EQ(adds("gpt", {}, {{"hidden", {1000}}}), (2 * 768 + 1) * (1000 - 3072));
+  EXPECT_EQ(adds("gpt", {}, {{"rotary", {16}}}), -1024 * 768);
+  EXPECT_EQ(adds("gpt", {}, {{"parallel", {1}}}), 0);
+  EXPECT_EQ(adds("gpt", {}, {{"activation", {static_cast<std::int64_t>(Activation::relu)}}}), 0);
+  EXPECT_EQ(adds("vit", {}, {{"qkv_bias", {0}}}), -3 * 768);
+  EXPECT_EQ(adds("vit", {}, {{"hidden", {1000}}}), (2 * 768 + 1) * (1000 - 3072));
+}
+
+// Positions that are rotated need no table, so that a sequence may be longer than one.
+TEST(Builders, RotatedPositionsHaveNoTable) {
+  const Net net = build({"gpt", {{"layers", {1}}, {"rotary", {16}}, {"sequence", {2048}}}});
+  for (const Layer& layer : net.layers)
+    EXPECT_FALSE(std::holds_alternative<PositionEmbedding>(layer.spec));
+  const auto rotates = [](const Layer& layer) {
+    const auto* rotary = std::get_if<Rotary>(&layer.spec);
+    return rotary != nullptr && rotary->rotated == 16 && rotary->head_size == 64;
+  };
+  EXPECT_EQ(std::count_if(net.layers.begin(), net.layers.end(), rotates), 1);
+}
+
+// The feed-forward part of a parallel block reads what its attention reads.
+TEST(Builders, ParallelBranchesReadOneValue) {
+  for (const std::int64_t parallel : {0, 1}) {
+    const Net net = build({"gpt", {{"layers", {1}}, {"parallel", {parallel}}}});
+    const auto input_of = [&](const std::string& name) {
+      for (const Layer& layer : net.layers) {
+        if (layer.name == "decoder1." + name) return layer.inputs[0];
+      }
+      return ValueId();
+    };
+    EXPECT_EQ(input_of("norm1") == input_of("norm2"), parallel == 1);
   }
 }
 
@@ -168,6 +224,20 @@ TEST(Builders, RefuseWhatDoesNotFit) {
             "error: sequence 4096 is longer than the 1024 positions\n");
   EXPECT_EQ(format(build_net({"vit", {{"image", {30, 32, 3}}, {"classes", {10}}}}).errors()),
             "error: an image of 30x32x3 does not divide into patches of 16\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"rotary", {66}}}}).errors()),
+            "error: 66 channels of a head of 64 are rotated\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"rotary", {15}}}}).errors()),
+            "error: channels are rotated in pairs, not 15 of a head\n");
+  EXPECT_EQ(format(build_net({"llama", {{"head_size", {7}}}}).errors()),
+            "error: channels are rotated in pairs, not 7 of a head\n");
+  EXPECT_EQ(
+      format(build_net({"llama", {{"heads", {128}}, {"kv_heads", {1}}, {"head_size", {16384}}}})
+                 .errors()),
+      "error: 128 heads of 16384 channels are more than 1048576 channels\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"hidden", {-1}}}}).errors()),
+            "error: field 'hidden' expects a count, or 0\n");
+  EXPECT_EQ(format(build_net({"gpt", {{"activation", {4}}}}).errors()),
+            "error: field 'activation' expects gelu-tanh, gelu, quick-gelu or relu\n");
   EXPECT_EQ(format(build_net({"gpt", {{"depth", {3}}}}).errors()),
             "error: model kind 'gpt' has no field 'depth'\n");
   EXPECT_EQ(format(build_net({"gpt", {{"dropout", {kMillionths}}}}).errors()),
@@ -199,6 +269,18 @@ TEST(Builders, EveryLossReadsBack) {
   }
   for (const char* wrong : {"", "squared_error", "squared-error ", "0", "mse"})
     EXPECT_EQ(parse_field(FieldKind::loss, wrong), std::nullopt) << wrong;
+}
+
+TEST(Builders, EveryActivationReadsBack) {
+  for (const Activation activation : activations()) {
+    const std::vector<std::int64_t> value{static_cast<std::int64_t>(activation)};
+    EXPECT_EQ(print_field(FieldKind::activation, value), to_string(activation));
+    EXPECT_EQ(parse_field(FieldKind::activation, to_string(activation)), value);
+  }
+  for (const char* wrong : {"", "silu", "GELU-tanh", "0"})
+    EXPECT_EQ(parse_field(FieldKind::activation, wrong), std::nullopt) << wrong;
+  EXPECT_EQ(parse_field(FieldKind::count_or_none, "0"), std::vector<std::int64_t>{0});
+  EXPECT_EQ(parse_field(FieldKind::count_or_none, "-1"), std::nullopt);
 }
 
 TEST(Builders, EveryShareReadsBack) {

@@ -183,7 +183,7 @@ void expect_sound(const ModelSpec& spec, std::int64_t ways, bool sequence_parall
   const Net full = *build_net(spec);
   const Result<Net> sharded = shard(full, ways, sequence_parallel);
   ASSERT_TRUE(sharded.ok()) << format(sharded.errors());
-  const bool tied = spec.kind == "gpt" && resolved.is("tied");
+  const bool tied = resolved.is("tied");
   const std::int64_t padded = padding_of(resolved.at("vocabulary"), ways) * resolved.at("width");
   expect_shapes_fit(*sharded);
   expect_parameters_add_up(full, *sharded, ways, padded * (tied ? 1 : 2));
@@ -324,10 +324,18 @@ TEST(Shard, IsSoundOnRandomShapes) {
                      {"sequence", {ways * draw(5)}},
                      {"vocabulary", {draw(300)}},
                      {"fused", {draw(2) - 1}}};
+    fields.insert({{"tied", {draw(2) - 1}}, {"hidden", {ways * draw(20)}}});
     if (llama) {
-      fields.insert({{"kv_heads", {kv_heads}}, {"hidden", {ways * draw(20)}}});
+      fields.insert({{"kv_heads", {kv_heads}},
+                     {"head_size", {2 * (draw(4) - 1)}},
+                     {"qkv_bias", {draw(2) - 1}},
+                     {"projection_bias", {draw(2) - 1}},
+                     {"hidden_bias", {draw(2) - 1}}});
     } else {
-      fields.insert({"tied", {draw(2) - 1}});
+      const auto activation = draw(static_cast<std::int64_t>(activations().size())) - 1;
+      fields.insert({{"rotary", {2 * (draw(2) - 1)}},
+                     {"parallel", {draw(2) - 1}},
+                     {"activation", {activation}}});
     }
     SCOPED_TRACE(fmt::format("round {}", round));
     expect_sound({llama ? "llama" : "gpt", fields}, ways, random.below(2) == 0);

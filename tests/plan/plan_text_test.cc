@@ -73,6 +73,36 @@ TEST(PlanText, SaysALossOnlyWhereItIsAnother) {
   }
 }
 
+// So are those of transformers from before they had relatives.
+TEST(PlanText, SaysFieldsOfRelativesOnlyWhereTheyDiffer) {
+  ModelSpec model{"llama",
+                  {{"layers", {1}},
+                   {"width", {8}},
+                   {"hidden", {12}},
+                   {"heads", {2}},
+                   {"kv_heads", {2}},
+                   {"sequence", {4}},
+                   {"vocabulary", {11}},
+                   {"tied", {0}}}};
+  const auto text = [&] {
+    return print(*testing::plan_of({"", testing::data_parallel(), model, 2}));
+  };
+  const std::string line =
+      "\nmodel llama layers=1 width=8 hidden=12 heads=2 kv_heads=2 sequence=4 vocabulary=11 "
+      "fused=true";
+  EXPECT_NE(text().find(line + "\n"), std::string::npos) << text();
+  model.fields["tied"] = model.fields["qkv_bias"] = {1};
+  model.fields["head_size"] = {6};
+  model.fields["rotary_base"] = {500'000};
+  EXPECT_NE(text().find(line + " head_size=6 tied=true qkv_bias=true rotary_base=500000\n"),
+            std::string::npos)
+      << text();
+  const Result<ParsedPlan> parsed = parse_plan(text(), "plan.txt");
+  ASSERT_TRUE(parsed.ok()) << format(parsed.errors());
+  EXPECT_EQ(parsed->plan.model, *resolve(model));
+  EXPECT_EQ(print(parsed->plan), text());
+}
+
 // Plans without local steps are still the same plans.
 TEST(PlanText, SaysLocalStepsOnlyWhereThereAreSome) {
   const auto text = [](const StrategySpec& strategy) {

@@ -10,7 +10,8 @@ install(TARGETS rehearse rehearse-exec RUNTIME DESTINATION ${CMAKE_INSTALL_BINDI
 install(PROGRAMS tools/mpirun DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME rehearse-mpirun)
 install(DIRECTORY model cost sim exec tools DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rehearse
         FILES_MATCHING PATTERN "*.h" PATTERN "chakra" EXCLUDE)
-install(DIRECTORY scenarios DESTINATION ${CMAKE_INSTALL_DATADIR}/rehearse FILES_MATCHING PATTERN "*.yaml")
+install(DIRECTORY scenarios DESTINATION ${CMAKE_INSTALL_DATADIR}/rehearse
+        FILES_MATCHING PATTERN "*.yaml" PATTERN "*.json")
 
 configure_package_config_file(tools/cmake/rehearseConfig.cmake.in
   ${PROJECT_BINARY_DIR}/rehearseConfig.cmake INSTALL_DESTINATION ${package})

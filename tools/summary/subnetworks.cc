@@ -16,7 +16,7 @@ namespace {
 Bytes state(const StrategySummary& s) {
   return s.largest ? s.largest->state : Bytes{};
 }
-Bytes activations(const StrategySummary& s) {
+Bytes activation_bytes(const StrategySummary& s) {
   return s.largest ? s.largest->activations : Bytes{};
 }
 // All ranks together, of one step.
@@ -74,7 +74,7 @@ std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary*
           fmt::format("{:.4g}", holders.mean / static_cast<double>(it.workers)),
           fmt::format("{} of {}", print_holders(holders), it.workers),
           beside(state(s), ddp, state),
-          beside(activations(s), ddp, activations),
+          beside(activation_bytes(s), ddp, activation_bytes),
           beside(sent(s), ddp, sent),
           fmt::format("x {:.4g}", it.step_multiplier),
           run_sent,
@@ -168,7 +168,8 @@ std::string print_subnetworks(const Summary& summary) {
     text += fmt::format("{} redraws its masks every {} steps: {} to a rank, in {}.\n", s.strategy,
                         redraw.every, human(redraw.received), human(redraw.time));
   }
-  text += print_less("state", summary, state) + print_less("activations", summary, activations);
+  text +=
+      print_less("state", summary, state) + print_less("activations", summary, activation_bytes);
   const StrategySummary& fastest = fastest_run(summary);
   text += fmt::format("The fastest run is {}'s{}.\n", fastest.strategy,
                       fastest.step_multiplier ? fmt::format(" (of {:.4g} times as many steps)",

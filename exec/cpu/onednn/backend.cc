@@ -28,8 +28,8 @@ struct Chooser {
     const bool serves = request.kind == KernelKind::forward || request.wants_input_gradient[0];
     return serves ? onednn::make_batch_norm<Real>(session, request, norm) : nullptr;
   }
-  std::unique_ptr<Kernel> operator()(const Gelu&) const {
-    return onednn::make_gelu<Real>(session, request);
+  std::unique_ptr<Kernel> operator()(const Gelu& gelu) const {
+    return onednn::make_gelu<Real>(session, request, gelu);
   }
   std::unique_ptr<Kernel> operator()(const LayerNorm& norm) const {
     return onednn::make_row_norm<Real>(session, request, norm.width, true);

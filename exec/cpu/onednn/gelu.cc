@@ -1,13 +1,30 @@
-// GELU on oneDNN, in the same tanh form as the reference's.
+// GELU on oneDNN: its sigmoid form is the library's swish, x / (1 + exp(-alpha x)).
 #include "exec/cpu/onednn/call.h"
 #include "exec/cpu/onednn/kernels.h"
+#include "model/base/check.h"
 
 namespace rehearse::exec::onednn {
 namespace {
 
 using Forward = dnnl::eltwise_forward;
 using Backward = dnnl::eltwise_backward;
-constexpr auto kTanh = dnnl::algorithm::eltwise_gelu_tanh;
+
+struct Algorithm {
+  dnnl::algorithm name;
+  float alpha = 0;
+};
+
+Algorithm algorithm_of(GeluForm form) {
+  switch (form) {
+    case GeluForm::tanh:
+      return {dnnl::algorithm::eltwise_gelu_tanh};
+    case GeluForm::erf:
+      return {dnnl::algorithm::eltwise_gelu_erf};
+    case GeluForm::sigmoid:
+      return {dnnl::algorithm::eltwise_swish, 1.702F};
+  }
+  REHEARSE_UNREACHABLE("form of GELU");
+}
 
 class GeluForward : public Kernel {
  public:
@@ -50,17 +67,21 @@ class GeluBackward : public Kernel {
 }  // namespace
 
 template <class Real>
-std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request) {
+std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request,
+                                  const Gelu& gelu) {
+  const auto [name, alpha] = algorithm_of(gelu.form);
   const dnnl::memory::desc data({request.samples * request.output.elements()}, kTypeOf<Real>,
                                 dnnl::memory::format_tag::a);
-  const Forward::primitive_desc forward({dnnl::prop_kind::forward_training, kTanh, data, 0, 0},
+  const Forward::primitive_desc forward({dnnl::prop_kind::forward_training, name, data, alpha, 0},
                                         session->engine);
   if (request.kind == KernelKind::forward) return std::make_unique<GeluForward>(session, forward);
-  const Backward::primitive_desc backward({kTanh, data, data, 0, 0}, session->engine, forward);
+  const Backward::primitive_desc backward({name, data, data, alpha, 0}, session->engine, forward);
   return std::make_unique<GeluBackward>(session, backward);
 }
 
-template std::unique_ptr<Kernel> make_gelu<float>(const SharedSession&, const KernelRequest&);
-template std::unique_ptr<Kernel> make_gelu<BFloat16>(const SharedSession&, const KernelRequest&);
+template std::unique_ptr<Kernel> make_gelu<float>(const SharedSession&, const KernelRequest&,
+                                                  const Gelu&);
+template std::unique_ptr<Kernel> make_gelu<BFloat16>(const SharedSession&, const KernelRequest&,
+                                                     const Gelu&);
 
 }  // namespace rehearse::exec::onednn

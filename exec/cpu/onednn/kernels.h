@@ -23,7 +23,8 @@ template <class Real>
 std::unique_ptr<Kernel> make_batch_norm(const SharedSession& session, const KernelRequest& request,
                                         const BatchNorm& norm);
 template <class Real>
-std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request);
+std::unique_ptr<Kernel> make_gelu(const SharedSession& session, const KernelRequest& request,
+                                  const Gelu& gelu);
 // centred: layer norm, with a mean and a shift; or RMS norm.
 template <class Real>
 std::unique_ptr<Kernel> make_row_norm(const SharedSession& session, const KernelRequest& request,

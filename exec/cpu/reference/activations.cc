@@ -5,26 +5,37 @@
 #include <numbers>
 
 #include "exec/cpu/reference/kernels.h"
+#include "model/base/check.h"
 
 namespace rehearse::exec::reference {
 namespace {
 
-// GELU as GPT-2 computes it (Hendrycks and Gimpel, arXiv 1606.08415, section 2):
-// x/2 (1 + tanh u) with u = sqrt(2/pi) (x + 0.044715 x^3).
-constexpr double kCubic = 0.044715;
-constexpr double kRoot = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-
-double gelu(double x) {
-  return 0.5 * x * (1 + std::tanh(kRoot * (x + kCubic * x * x * x)));
-}
-
-double gelu_slope(double x) {
-  const double t = std::tanh(kRoot * (x + kCubic * x * x * x));
-  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x);
-}
-
 double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
+}
+
+// GELU is x s(x) (model/net/layer.h): the share s and its slope.
+struct Share {
+  double value, slope;
+};
+
+constexpr double kCubic = 0.044715, kSteepness = 1.702;
+constexpr double kRoot = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // of 2/pi
+
+Share gelu_share(GeluForm form, double x) {
+  switch (form) {
+    case GeluForm::tanh: {
+      const double t = std::tanh(kRoot * (x + kCubic * x * x * x));
+      return {0.5 * (1 + t), 0.5 * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x)};
+    }
+    case GeluForm::erf:
+      return {0.5 * (1 + std::erf(x / std::numbers::sqrt2)), 0.5 * kRoot * std::exp(-0.5 * x * x)};
+    case GeluForm::sigmoid: {
+      const double s = sigmoid(kSteepness * x);
+      return {s, kSteepness * s * (1 - s)};
+    }
+  }
+  REHEARSE_UNREACHABLE("form of GELU");
 }
 
 }  // namespace
@@ -53,16 +64,19 @@ void Kernels<Relu, Real>::backward(const Relu&, const Call<Real>& call) {
 }
 
 template <class Real>
-void Kernels<Gelu, Real>::forward(const Gelu&, const Call<Real>& call) {
+void Kernels<Gelu, Real>::forward(const Gelu& gelu, const Call<Real>& call) {
   for (std::int64_t i = 0; i < call.elements(); ++i) {
-    call.output()[i] = static_cast<Real>(gelu(double{call.input(0)[i]}));
+    const double x = double{call.input(0)[i]};
+    call.output()[i] = static_cast<Real>(x * gelu_share(gelu.form, x).value);
   }
 }
 
 template <class Real>
-void Kernels<Gelu, Real>::backward(const Gelu&, const Call<Real>& call) {
+void Kernels<Gelu, Real>::backward(const Gelu& gelu, const Call<Real>& call) {
   for (std::int64_t i = 0; i < call.elements(); ++i) {
-    const double slope = gelu_slope(double{call.input(0)[i]});
+    const double x = double{call.input(0)[i]};
+    const Share share = gelu_share(gelu.form, x);
+    const double slope = share.value + x * share.slope;
     call.input_gradient(0)[i] = static_cast<Real>(double{call.output_gradient()[i]} * slope);
   }
 }

@@ -9,19 +9,16 @@
 namespace rehearse::exec::reference {
 namespace {
 
-constexpr double kRotaryBase = 10000;
-
-// Rotates every pair of queries and keys by direction times its angle; values are copied.
-//
-// Position p turns the pair (i, i + head_size / 2) of each head by p base^(-2i / head_size) (Su et
-// al., arXiv 2104.09864, equation 34; the halves are paired as in LLaMA's published weights).
+// Rotates every pair of queries and keys by direction times its angle (model/net/layer.h); all else
+// is copied.
 template <class Real>
 void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real* to,
             double direction) {
-  const std::int64_t size = rotary.head_size, half = size / 2;
-  const std::int64_t rotated = rotary.heads + rotary.kv_heads;
-  const std::int64_t width = (rotated + rotary.kv_heads) * size;
+  const std::int64_t size = rotary.head_size, half = rotary.rotated / 2;
+  const std::int64_t heads = rotary.heads + rotary.kv_heads;
+  const std::int64_t width = (heads + rotary.kv_heads) * size;
   const std::int64_t positions = call.request.inputs[0].dims[0];
+  if (from != to) std::copy_n(from, call.samples() * positions * width, to);
   const auto turn = [&](std::int64_t at, double cosine, double sine) {
     const double a = double{from[at]}, b = double{from[at + half]};
     to[at] = static_cast<Real>(a * cosine - b * sine);
@@ -29,20 +26,15 @@ void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real
   };
   for (std::int64_t pair = 0; pair < positions * half; ++pair) {
     const std::int64_t position = pair / half, i = pair % half;
-    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(size);
+    const double exponent = -2.0 * static_cast<double>(i) / static_cast<double>(rotary.rotated);
     const double angle =
-        direction * static_cast<double>(position) * std::pow(kRotaryBase, exponent);
+        direction * static_cast<double>(position) * std::pow(rotary.base, exponent);
     const double cosine = std::cos(angle), sine = std::sin(angle);
     for (std::int64_t n = 0; n < call.samples(); ++n) {
       const std::int64_t row = (n * positions + position) * width;
-      for (std::int64_t h = 0; h < rotated; ++h)
+      for (std::int64_t h = 0; h < heads; ++h)
         turn(row + h * size + i, cosine, sine);
     }
-  }
-  if (from == to) return;
-  for (std::int64_t row = 0; row < call.samples() * positions; ++row) {
-    const std::int64_t values = row * width + rotated * size;
-    std::copy_n(from + values, rotary.kv_heads * size, to + values);
   }
 }
 

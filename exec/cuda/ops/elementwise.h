@@ -33,31 +33,42 @@ template <class Real>
 struct Op<Gelu, Real> {
   using W = Wide<Real>;
 
-  // The argument of the hyperbolic tangent, and its slope.
-  REHEARSE_PORTABLE static W inner(W x) {
-    return W(0.7978845608028654) * (x + W(0.044715) * x * x * x);
-  }
-  REHEARSE_PORTABLE static W slope(W x) {
-    return W(0.7978845608028654) * (1 + 3 * W(0.044715) * x * x);
+  // y = x s(x): the share s and its slope.
+  struct Share {
+    W value, slope;
+  };
+  REHEARSE_PORTABLE static Share share(GeluForm form, W x) {
+    constexpr W kRoot = W(0.7978845608028654), kCubic = W(0.044715), kSteepness = W(1.702);
+    if (form == GeluForm::erf)
+      return {W(0.5) * (1 + std::erf(x * W(0.7071067811865476))),
+              W(0.5) * kRoot * std::exp(W(-0.5) * x * x)};
+    if (form == GeluForm::sigmoid) {
+      const W s = 1 / (1 + std::exp(-kSteepness * x));
+      return {s, kSteepness * s * (1 - s)};
+    }
+    const W t = std::tanh(kRoot * (x + kCubic * x * x * x));
+    return {W(0.5) * (1 + t), W(0.5) * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x)};
   }
 
   template <class Queue>
-  static void forward(const Gelu&, const Call<Real>& call, Queue& queue) {
+  static void forward(const Gelu& gelu, const Call<Real>& call, Queue& queue) {
     const Real* x = call.input(0);
     Real* y = call.output();
+    const GeluForm form = gelu.form;
     queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
       const W v = x[i];
-      y[i] = static_cast<Real>(W(0.5) * v * (1 + std::tanh(inner(v))));
+      y[i] = static_cast<Real>(v * share(form, v).value);
     });
   }
   template <class Queue>
-  static void backward(const Gelu&, const Call<Real>& call, Queue& queue) {
+  static void backward(const Gelu& gelu, const Call<Real>& call, Queue& queue) {
     const Real *x = call.input(0), *dy = call.output_gradient();
     Real* dx = call.input_gradient(0);
+    const GeluForm form = gelu.form;
     queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
-      const W v = x[i], t = std::tanh(inner(v));
-      const W d = W(0.5) * (1 + t) + W(0.5) * v * (1 - t * t) * slope(v);
-      dx[i] = static_cast<Real>(static_cast<W>(dy[i]) * d);
+      const W v = x[i];
+      const Share s = share(form, v);
+      dx[i] = static_cast<Real>(static_cast<W>(dy[i]) * (s.value + v * s.slope));
     });
   }
 };

@@ -54,18 +54,19 @@ struct Op<Rotary, Real> {
   template <class Queue>
   static void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real* to,
                      double direction, Queue& queue) {
-    const std::int64_t size = rotary.head_size, half = size / 2, samples = call.samples();
-    const std::int64_t rotated = rotary.heads + rotary.kv_heads;
-    const std::int64_t values = rotary.kv_heads * size, width = rotated * size + values;
+    const std::int64_t size = rotary.head_size, rotated = rotary.rotated, half = rotated / 2;
+    const std::int64_t heads = rotary.heads + rotary.kv_heads, samples = call.samples();
+    const std::int64_t width = (heads + rotary.kv_heads) * size;
     const std::int64_t positions = call.request.inputs[0].dims[0];
+    const double base = rotary.base;
     // One angle per thread, in double: large positions have many turns.
     queue.each(positions * half, [=] REHEARSE_KERNEL(std::int64_t pair) {
       const std::int64_t position = pair / half, k = pair % half;
-      const double exponent = -2.0 * static_cast<double>(k) / static_cast<double>(size);
-      const double angle = direction * static_cast<double>(position) * std::pow(10000.0, exponent);
+      const double exponent = -2.0 * static_cast<double>(k) / static_cast<double>(rotated);
+      const double angle = direction * static_cast<double>(position) * std::pow(base, exponent);
       const W cosine = static_cast<W>(std::cos(angle)), sine = static_cast<W>(std::sin(angle));
       for (std::int64_t n = 0; n < samples; ++n) {
-        for (std::int64_t h = 0; h < rotated; ++h) {
+        for (std::int64_t h = 0; h < heads; ++h) {
           const std::int64_t at = (n * positions + position) * width + h * size + k;
           const W a = from[at], b = from[at + half];
           to[at] = static_cast<Real>(a * cosine - b * sine);
@@ -74,9 +75,9 @@ struct Op<Rotary, Real> {
       }
     });
     if (from == to) return;
-    queue.each(samples * positions * values, [=] REHEARSE_KERNEL(std::int64_t i) {
-      const std::int64_t at = i / values * width + rotated * size + i % values;
-      to[at] = from[at];
+    queue.each(samples * positions * width, [=] REHEARSE_KERNEL(std::int64_t i) {
+      const std::int64_t channel = i % width;
+      if (channel >= heads * size || channel % size >= rotated) to[i] = from[i];
     });
   }
   template <class Queue>

@@ -38,7 +38,7 @@ ModelBuilder mlp() {
           {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
            {"hidden", FieldKind::counts, {256, 256}, "widths of the hidden layers"},
            {"classes", FieldKind::count, {}, "number of classes"},
-           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"},
+           dropout_field(),
            loss_field()},
           build};
 }

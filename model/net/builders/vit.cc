@@ -19,11 +19,13 @@ Result<Net> build(const ModelSpec& spec) {
   const Shape image{spec.fields.at("image")};
   const TransformerBlock size{.width = spec.at("width"),
                               .heads = spec.at("heads"),
-                              .hidden = 4 * spec.at("width"),
+                              .hidden = hidden_width(spec),
                               .causal = false,
                               .fused = spec.is("fused"),
                               .dropout = spec.share("dropout"),
-                              .drops_hidden = true};
+                              .drops_hidden = true,
+                              .activation = static_cast<Activation>(spec.at("activation")),
+                              .qkv_bias = spec.is("qkv_bias")};
   const std::int64_t patch = spec.at("patch"), classes = spec.at("classes");
   if (size.width % size.heads != 0) {
     return error(fmt::format("width {} does not divide into {} heads", size.width, size.heads));
@@ -54,18 +56,22 @@ Result<Net> build(const ModelSpec& spec) {
 }  // namespace
 
 ModelBuilder vit() {
-  return {"vit",
-          "vision transformer; the defaults are ViT-B/16",
-          {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
-           {"classes", FieldKind::count, {}, "number of classes"},
-           {"patch", FieldKind::count, {16}, "height and width of a patch", 1 << 13},
-           {"layers", FieldKind::count, {12}, "encoder blocks", 10'000},
-           {"width", FieldKind::count, {768}, "width of the residual stream"},
-           {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
-           {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
-           {"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"},
-           loss_field()},
-          build};
+  return {
+      "vit",
+      "vision transformer; the defaults are ViT-B/16",
+      {{"image", FieldKind::image, {}, "the input, height x width x channels", 1 << 13},
+       {"classes", FieldKind::count, {}, "number of classes"},
+       {"patch", FieldKind::count, {16}, "height and width of a patch", 1 << 13},
+       {"layers", FieldKind::count, {12}, "encoder blocks", 10'000},
+       {"width", FieldKind::count, {768}, "width of the residual stream"},
+       {"heads", FieldKind::count, {12}, "attention heads", 1 << 14},
+       {"fused", FieldKind::yes_no, {1}, "whether attention keeps no probabilities"},
+       dropout_field(),
+       loss_field(),
+       hidden_field(),
+       activation_field(Activation::gelu_tanh),
+       tacit({"qkv_bias", FieldKind::yes_no, {1}, "whether queries, keys, values have biases"})},
+      build};
 }
 
 }  // namespace rehearse::builders

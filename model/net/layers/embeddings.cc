@@ -40,11 +40,13 @@ LayerFacts describe(const PositionEmbedding& e, std::span<const Shape> inputs) {
 
 LayerFacts describe(const Rotary& r, std::span<const Shape> inputs) {
   expect_inputs("rotary", inputs, 1, (r.heads + 2 * r.kv_heads) * r.head_size);
+  REHEARSE_CHECK(r.rotated % 2 == 0 && r.rotated <= r.head_size, "{} of {} channels rotated",
+                 r.rotated, r.head_size);
   LayerFacts facts;
   facts.output = inputs[0];
   facts.kernel = KernelClass::elementwise;
   // Values are not rotated; a rotation is 3 operations and 2 accesses per element.
-  const std::int64_t rotated = inputs[0].dims[0] * (r.heads + r.kv_heads) * r.head_size;
+  const std::int64_t rotated = inputs[0].dims[0] * (r.heads + r.kv_heads) * r.rotated;
   facts.forward = facts.backward_input =
       per_sample(3.0 * static_cast<double>(rotated), 2 * rotated);
   facts.saves_input = {false};

@@ -106,11 +106,36 @@ TEST(AttentionForward, OfEqualKeysIsTheMeanOfWhatIsSeen) {
 
 // Position 0 is not turned, position 1 by one radian (pair 0 turns by the position), values never.
 TEST(RotaryForward, TurnsByThePosition) {
-  const LayerCase layer{"", Rotary{1, 1, 2}, {{{2, 6}}}, 1};
+  const LayerCase layer{"", Rotary{1, 1, 2, 2}, {{{2, 6}}}, 1};
   const LayerData data{{{1, 0, 0, 1, 5, 6, 1, 0, 0, 1, 5, 6}}, {}, std::vector<double>(12, 0.0)};
   const double c = std::cos(1.0), s = std::sin(1.0);
   EXPECT_THAT(run(layer, data).output,
               Pointwise(DoubleEq(), {1.0, 0.0, 0.0, 1.0, 5.0, 6.0, c, s, -s, c, 5.0, 6.0}));
+}
+
+// Two channels of four: the others stay, whatever the position; one pair has no use for the base.
+TEST(RotaryForward, LeavesWhatIsNotRotated) {
+  const LayerCase layer{"", Rotary{1, 1, 4, 2, 7}, {{{2, 12}}}, 1};
+  std::vector<double> x(24);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<double>(i);
+  std::vector<double> expected = x;
+  for (const std::size_t at : {12, 16}) {
+    expected[at] = x[at] * std::cos(1.0) - x[at + 1] * std::sin(1.0);
+    expected[at + 1] = x[at + 1] * std::cos(1.0) + x[at] * std::sin(1.0);
+  }
+  EXPECT_THAT(run(layer, {{x}, {}, std::vector<double>(24, 0.0)}).output,
+              Pointwise(DoubleEq(), expected));
+}
+
+// Of three pairs the third turns by base^(-2/3) per position.
+TEST(RotaryForward, TurnsByThePowersOfTheBase) {
+  const LayerCase layer{"", Rotary{1, 1, 6, 6, 27}, {{{2, 18}}}, 1};
+  std::vector<double> x(36, 0.0);
+  x[18 + 2] = 1;
+  const auto y = run(layer, {{x}, {}, std::vector<double>(36, 0.0)}).output;
+  EXPECT_DOUBLE_EQ(y[18 + 2], std::cos(std::pow(27.0, -4.0 / 6)));
+  EXPECT_DOUBLE_EQ(y[18 + 5], std::sin(std::pow(27.0, -4.0 / 6)));
 }
 
 // gelu(x) - gelu(-x) = x and silu(0) = 0: exact properties of the forms, whatever their constants;
@@ -120,6 +145,17 @@ TEST(GeluForward, HasItsOddPart) {
   const auto output = run(layer, {{{1, -1}}, {}, {1, 1}}).output;
   EXPECT_DOUBLE_EQ(output[0] - output[1], 1.0);
   EXPECT_DOUBLE_EQ(output[0], 0.5 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * 1.044715)));
+}
+
+// 0.8413447460685429 of a normal distribution lies below one deviation; and 1 / (1 + e^-1.702).
+TEST(GeluForward, HasItsOtherForms) {
+  for (const auto& [form, share] : {std::pair(GeluForm::erf, 0.8413447460685429),
+                                    std::pair(GeluForm::sigmoid, 1 / (1 + std::exp(-1.702)))}) {
+    const LayerCase layer{"", Gelu{form}, {{{2}}}, 1};
+    const auto output = run(layer, {{{1, -1}}, {}, {1, 1}}).output;
+    EXPECT_DOUBLE_EQ(output[0], share);
+    EXPECT_NEAR(output[1], share - 1, 1e-15);
+  }
 }
 
 }  // namespace

@@ -231,6 +231,37 @@ std::vector<NetCase> net_cases() {
     cases.push_back({name + "_half", halve(net), 2});
     cases.push_back({name + "_dropout_half", halve(dropping), 2});
   }
+  const auto with = [](Fields fields, const Fields& others) {
+    for (const auto& [name, value] : others)
+      fields[name] = value;
+    return fields;
+  };
+  const auto number = [](Activation activation) {
+    return std::vector{static_cast<std::int64_t>(activation)};
+  };
+  const std::pair<std::string, Net> relatives[] = {
+      {"gpt_neox", build("gpt", with(gpt, {{"rotary", {2}},
+                                           {"rotary_base", {30}},
+                                           {"parallel", {1}},
+                                           {"tied", {0}},
+                                           {"hidden", {10}},
+                                           {"activation", number(Activation::gelu_erf)}}))},
+      {"qwen2", build("llama", with(llama, {{"qkv_bias", {1}}, {"tied", {1}}}))},
+      {"llama_biased", build("llama", with(llama, {{"qkv_bias", {1}},
+                                                   {"projection_bias", {1}},
+                                                   {"hidden_bias", {1}},
+                                                   {"head_size", {6}}}))},
+      {"vit_unbiased", build("vit", with(vit, {{"qkv_bias", {0}},
+                                               {"hidden", {12}},
+                                               {"activation", number(Activation::gelu_sigmoid)}}))},
+  };
+  // Whole: with fewer units a ReLU that bf16's rounding switches is more than rounding.
+  cases.push_back({"opt", build("gpt", with(gpt, {{"activation", number(Activation::relu)}})), 2});
+  for (const auto& [name, net] : relatives) {
+    cases.push_back({name, net, 2});
+    cases.push_back({name + "_half", halve(net), 2});
+    cases.push_back({name + "_widths_half", halve(*cut_units(net, {2, {}, {}})), 2});
+  }
   return cases;
 }
 

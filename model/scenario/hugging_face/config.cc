@@ -1,0 +1,143 @@
+#include "model/scenario/hugging_face/config.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/base/text.h"
+
+namespace rehearse::hugging_face {
+namespace {
+
+constexpr yaml::Range kSizes{1, 1 << 20};  // as fields of models
+
+bool is_null(const yaml::Value& value) {
+  return value.kind == yaml::Kind::empty;
+}
+
+struct ActivationName {
+  std::string_view name;
+  Activation activation;
+};
+
+constexpr ActivationName kActivations[] = {
+    {"gelu", Activation::gelu_erf},
+    {"gelu_fast", Activation::gelu_tanh},
+    {"gelu_new", Activation::gelu_tanh},
+    {"gelu_python", Activation::gelu_erf},
+    {"gelu_pytorch_tanh", Activation::gelu_tanh},
+    {"quick_gelu", Activation::gelu_sigmoid},
+    {"relu", Activation::relu},
+};
+
+}  // namespace
+
+const yaml::Value* Config::find(std::string_view key) {
+  const yaml::Value* value = map_.find(key);
+  (value == nullptr ? missing_ : known_).emplace_back(key);
+  return value;
+}
+
+std::int64_t Config::count(std::string_view key, std::int64_t preset) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr) return preset;
+  return yaml::read_count(*value, map_.problems(), kSizes).value_or(preset);
+}
+
+std::optional<std::int64_t> Config::count_or_null(std::string_view key,
+                                                  std::optional<std::int64_t> preset) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr) return preset;
+  if (is_null(*value)) return std::nullopt;
+  return yaml::read_count(*value, map_.problems(), kSizes);
+}
+
+bool Config::yes_no(std::string_view key, bool preset) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr) return preset;
+  return yaml::read_yes_no(*value, map_.problems()).value_or(preset);
+}
+
+double Config::number(std::string_view key, double preset) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr) return preset;
+  return yaml::read_number(*value, map_.problems(), 0).value_or(preset);
+}
+
+Activation Config::activation(std::string_view key, Activation preset) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr) return preset;
+  const auto text = yaml::read_text(*value, map_.problems());
+  if (!text) return preset;
+  std::vector<std::string> names;
+  for (const auto& [name, activation] : kActivations) {
+    if (name == *text) return activation;
+    names.emplace_back(name);
+  }
+  map_.problems().add(value->where, fmt::format("activation '{}' is not supported; there are {}",
+                                                yaml::printable(*text), join(names, ", ")));
+  return preset;
+}
+
+void Config::expect(std::string_view key, bool wanted, std::string_view otherwise) {
+  if (yes_no(key, wanted) != wanted)
+    refuse(key, fmt::format("'{}: {}' is not supported: {}", key, !wanted, otherwise));
+}
+
+void Config::refuse(std::string_view key, std::string message) {
+  const yaml::Value* value = find(key);
+  map_.problems().add(value != nullptr && !is_null(*value) ? value->where : map_.where(key),
+                      std::move(message));
+}
+
+void Config::pass_over(std::initializer_list<std::string_view> keys) {
+  known_.insert(known_.end(), keys.begin(), keys.end());
+}
+
+void Config::note_misspelt(const yaml::Value& root) {
+  for (const yaml::Entry& entry : root.entries) {
+    if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
+    if (const auto guess = nearest(entry.key, missing_))
+      map_.problems().add(entry.key_where, fmt::format("unknown key '{}'; did you mean '{}'?",
+                                                       yaml::printable(entry.key), *guess));
+  }
+}
+
+// Fields of models are whole numbers, and so are the bases that there are.
+std::optional<std::int64_t> Config::base_of(const yaml::Value& value) {
+  const auto number = yaml::read_number(value, map_.problems(), 1);
+  if (!number) return std::nullopt;
+  constexpr double kMost = 1e12;
+  if (*number == std::floor(*number) && *number <= kMost) return static_cast<std::int64_t>(*number);
+  yaml::expected("a whole number up to 1e12", value, map_.problems());
+  return std::nullopt;
+}
+
+void Config::rope_parameters(std::string_view key, Rotary& rotary) {
+  const yaml::Value* value = find(key);
+  if (value == nullptr || is_null(*value)) return;
+  yaml::Map rope(*value, std::string(key), map_.where(key), map_.problems());
+  for (const std::string_view type : {"rope_type", "type"}) {
+    const yaml::Value* kind = rope.find(type);
+    if (kind == nullptr || kind->text == "default") continue;
+    map_.problems().add(
+        kind->where,
+        fmt::format("positions that are scaled ('{}') are not supported: '\"{}\": null' gives a "
+                    "network of the same shapes",
+                    yaml::printable(kind->text), key));
+  }
+  if (const yaml::Value* theta = rope.find("rope_theta"))
+    rotary.base = base_of(*theta).value_or(rotary.base);
+  if (const yaml::Value* share = rope.find("partial_rotary_factor"))
+    rotary.share = yaml::read_number(*share, map_.problems(), 0).value_or(rotary.share);
+}
+
+Config::Rotary Config::rotary(std::string_view base_key, std::string_view share_key, double share) {
+  constexpr std::int64_t kBase = 10'000;
+  Rotary rotary{kBase, number(share_key, share)};
+  if (const yaml::Value* base = find(base_key)) rotary.base = base_of(*base).value_or(kBase);
+  rope_parameters("rope_scaling", rotary);
+  rope_parameters("rope_parameters", rotary);
+  return rotary;
+}
+
+}  // namespace rehearse::hugging_face

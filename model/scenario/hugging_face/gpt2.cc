@@ -1,0 +1,45 @@
+// GPT2LMHeadModel.
+//
+// | key                             | missing  | becomes                           |
+// |---------------------------------|----------|-----------------------------------|
+// | vocab_size                      | 50257    | vocabulary                        |
+// | n_positions                     | 1024     | positions, sequence               |
+// | n_embd                          | 768      | width                             |
+// | n_layer, n_head                 | 12, 12   | layers, heads                     |
+// | n_inner                         | null     | hidden; null: four times n_embd   |
+// | activation_function             | gelu_new | activation                        |
+// | tie_word_embeddings             | true     | tied                              |
+// | scale_attn_weights              | true     | false is refused                  |
+// | scale_attn_by_inverse_layer_idx | false    | true is refused                   |
+// | add_cross_attention             | false    | true is refused                   |
+#include "model/scenario/hugging_face/config.h"
+
+namespace rehearse::hugging_face {
+namespace {
+
+ImportedModel read(Config& config) {
+  const std::int64_t positions = config.count("n_positions", 1024);
+  const Activation activation = config.activation("activation_function", Activation::gelu_tanh);
+  Fields fields{{"vocabulary", {config.count("vocab_size", 50'257)}},
+                {"positions", {positions}},
+                {"sequence", {positions}},
+                {"width", {config.count("n_embd", 768)}},
+                {"layers", {config.count("n_layer", 12)}},
+                {"heads", {config.count("n_head", 12)}},
+                {"hidden", {config.count_or_null("n_inner", std::nullopt).value_or(0)}},
+                {"activation", {static_cast<std::int64_t>(activation)}},
+                {"tied", {config.yes_no("tie_word_embeddings", true)}}};
+  config.expect("scale_attn_weights", true, "attention divides by the root of a head's width");
+  config.expect("scale_attn_by_inverse_layer_idx", false, "all layers scale attention alike");
+  config.expect("add_cross_attention", false, "decoders attend to themselves only");
+  config.pass_over({"n_ctx", "reorder_and_upcast_attn"});
+  return {{"gpt", std::move(fields)}, std::nullopt};
+}
+
+}  // namespace
+
+Architecture gpt2() {
+  return {"GPT2LMHeadModel", "gpt2", read};
+}
+
+}  // namespace rehearse::hugging_face
