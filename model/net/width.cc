@@ -483,6 +483,21 @@ std::string_view to_string(WidthAxis axis) {
   REHEARSE_UNREACHABLE("width axis");
 }
 
+std::vector<InnerWidth> inner_widths(const Net& net) {
+  std::vector<InnerWidth> widths;
+  for (const Width& width : Finder(net).run()) {
+    InnerWidth own{width.axis, width.channels, 0, net.layers[width.layers.front().index()].segment};
+    for (const LayerId id : width.layers) {
+      const auto& parameters = net.layers[id.index()].parameters;
+      const std::size_t cut = id == width.layers.back() ? 1 : parameters.size();
+      for (std::size_t p = 0; p < cut; ++p)
+        own.parameters += net.parameters[parameters[p].index()].shape.elements();
+    }
+    widths.push_back(own);
+  }
+  return widths;
+}
+
 Result<Net> cut_units(const Net& full, const UnitRule& rule) {
   REHEARSE_CHECK(rule.of_width >= 1, "{} units of a width", rule.of_width);
   for (const BlockId block : rule.always_held) {

@@ -31,6 +31,16 @@ inline constexpr std::int64_t kMostWidthUnits = 1 << 16;
 enum class WidthAxis { hidden, heads, channels };
 std::string_view to_string(WidthAxis axis);
 
+// An inner width before it is cut.
+struct InnerWidth {
+  WidthAxis axis = WidthAxis::hidden;
+  std::int64_t channels = 0;    // or heads, or groups of them: the most units that it can have
+  std::int64_t parameters = 0;  // of all its units; the second product's bias is none's
+  SegmentId segment;            // that it begins in
+};
+// In the order they run.
+std::vector<InnerWidth> inner_widths(const Net& net);
+
 // Which parts of a network are units, that a worker may leave out.
 struct UnitRule {
   std::int64_t of_width = 1;    // units of every inner width; 1: widths are whole, blocks are units

@@ -114,6 +114,34 @@ TEST(CutUnits, LeavesBlocksThatAreAlwaysHeldWhole) {
             "block 40 is always held, but the network has 11");
 }
 
+// Before they are cut the widths have the parameters that their units have together.
+TEST(InnerWidths, HaveTheParametersOfTheirUnits) {
+  const Net biased = *build_net(
+      {"llama",
+       {{"layers", {2}}, {"qkv_bias", {1}}, {"projection_bias", {1}}, {"hidden_bias", {1}}}});
+  for (const Net& net : {gpt(), llama(), biased, resnet("resnet20"), mlp({8, 9, 8, 9})}) {
+    const Net cut = *cut_units(net, {2, {}, {}});
+    const std::vector<InnerWidth> widths = inner_widths(net);
+    std::vector<std::int64_t> parameters(widths.size(), 0), channels(widths.size(), 0);
+    for (const Parameter& parameter : cut.parameters) {
+      if (parameter.unit)
+        parameters[*cut.units[parameter.unit->index()].width] += parameter.shape.elements();
+    }
+    for (const Unit& unit : cut.units)
+      channels[*unit.width] += unit.channels;
+    for (std::size_t w = 0; w < widths.size(); ++w) {
+      EXPECT_EQ(widths[w].parameters, parameters[w]) << net.name;
+      EXPECT_EQ(widths[w].channels, channels[w]) << net.name;
+    }
+  }
+  const std::vector<InnerWidth> of_gpt = inner_widths(gpt());
+  ASSERT_EQ(of_gpt.size(), 4u);
+  EXPECT_EQ(of_gpt[0].axis, WidthAxis::heads);
+  EXPECT_EQ(of_gpt[0].channels, 6);
+  EXPECT_EQ(of_gpt[1].axis, WidthAxis::hidden);
+  EXPECT_EQ(of_gpt[1].channels, 4 * 24);
+}
+
 class CutNet : public testing::TestWithParam<std::int64_t> {
  protected:
   std::vector<Net> networks = {gpt(), llama(), resnet("resnet20"), resnet("resnet50"),
