@@ -65,7 +65,7 @@ Device read_named_device(const Value& value, const std::string& scenario_path,
     unknown_name("device profile", value, profile_names(profiles), problems);
     return {};
   }
-  return take_device(read_device(*path), problems);
+  return take_device(profiles.read ? profiles.read(*path) : read_device(*path), problems);
 }
 
 std::optional<InterconnectKind> read_interconnect_kind(const Value& value, Problems& problems) {

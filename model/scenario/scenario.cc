@@ -3,13 +3,60 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "model/base/check.h"
+#include "model/base/text.h"
 #include "model/net/tensor.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse {
+
+// What was read, by what the files say.
+struct PointReader::Memory {
+  std::string path;
+  ProfilePath profiles;
+
+  struct KnownDevice {
+    Result<Device> device;
+    std::string hash;
+  };
+  std::map<std::string, KnownDevice> devices = {};  // by path
+  std::string profile_hashes = {};
+
+  struct KnownModel {
+    ModelSpec spec;
+    Net net;
+  };
+  std::map<std::string, std::shared_ptr<const KnownModel>> models = {};  // by the section's text
+
+  Result<Device> device(const std::string& profile) {
+    auto known = devices.find(profile);
+    if (known == devices.end()) {
+      Result<Device> device = read_device(profile);
+      std::string hash = device ? hash_text(print_device(*device)) : "";
+      known = devices.emplace(profile, KnownDevice{std::move(device), std::move(hash)}).first;
+    }
+    profile_hashes += known->second.hash + "\n";
+    return known->second.device;
+  }
+
+  // None: there are problems, and none of what is read comes to anything.
+  std::shared_ptr<const KnownModel> model(yaml::Map& scenario) {
+    const yaml::Value* section = scenario.find("model");
+    const std::string text = section == nullptr ? "" : yaml::print_flow(*section);
+    if (const auto known = models.find(text); known != models.end()) return known->second;
+    ModelSpec spec = yaml::read_model(scenario, path);
+    if (!scenario.problems().empty()) return nullptr;
+    Net net = *build_net(spec);
+    constexpr std::size_t kMostKept = 16;
+    if (models.size() == kMostKept) models.clear();
+    return models[text] =
+               std::make_shared<const KnownModel>(KnownModel{std::move(spec), std::move(net)});
+  }
+};
+
 namespace {
 
 using yaml::Map;
@@ -187,35 +234,8 @@ Simulation read_simulation(const yaml::Value& value, SourceSpan where, Problems&
   return simulation;
 }
 
-Result<Scenario> read(const std::string& text, const std::string& path, const ProfilePath& profiles,
-                      const std::optional<std::string>& device) {
-  const auto source = std::make_shared<SourceText>(path, text);
-  Result<yaml::Document> document = yaml::parse(source);
-  if (!document) return document.errors();
-  Problems problems;
-  problems.add(std::move(document->duplicates));
-  const yaml::Value& root = document->root;
-  Map map(root, "scenario", {source, 1, 1, 0}, problems);
-  Scenario scenario;
-  scenario.path = path;
-  yaml::read_needed(map, "name", scenario.name, yaml::read_text);
-  scenario.prices = yaml::read_prices(map);
-  if (!scenario.prices) {
-    scenario.model = yaml::read_model(map, path);
-    scenario.training = yaml::read_training(map);
-    scenario.cluster = yaml::read_cluster(map, path, profiles, device);
-  }
-  if (const yaml::Value* simulation = map.find("simulation"))
-    scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
-  const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
-  map.finish();
-  if (!problems.empty()) return problems.take();
-  if (scenario.prices) {
-    for (const StrategyEntry& entry : entries)
-      scenario.strategies.push_back(check_stated(*scenario.prices, entry, problems));
-    if (!problems.empty()) return problems.take();
-    return scenario;
-  }
+// A device that computes in the training's type.
+void take_types(Scenario& scenario, const yaml::Value& root, Problems& problems) {
   const Status priced = set_type(scenario.cluster.device, scenario.training.dtype);
   if (!priced) problems.add(place_in(root, "training", "dtype"), priced.errors().front().message);
   for (RankException& exception : scenario.cluster.ranks) {
@@ -223,13 +243,72 @@ Result<Scenario> read(const std::string& text, const std::string& path, const Pr
         exception.device ? set_type(*exception.device, scenario.training.dtype) : success();
     if (!typed) problems.add(*exception.device_where, typed.errors().front().message);
   }
-  const Net net = *build_net(scenario.model);
+}
+
+// The strategies, one by one; what is wrong stands in the problems. net: the model's.
+void check_strategies(Scenario& scenario, const Net& net, const std::vector<StrategyEntry>& entries,
+                      const yaml::Value& root, Problems& problems) {
+  take_types(scenario, root, problems);
   StrategyCheck check(scenario, net, place_in(root, "training", "batch"),
                       place_in(root, "cluster", "devices_per_node"), problems);
   for (const StrategyEntry& entry : entries)
     scenario.strategies.push_back(check.run(entry));
+}
+
+struct Read {
+  Scenario scenario;
+  Sweep sweep;
+};
+
+Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::string& path,
+                  const ProfilePath& profiles, const std::optional<std::string>& device,
+                  PointReader::Memory& memory, Problems problems) {
+  Map map(root, "scenario", where, problems);
+  Scenario scenario;
+  scenario.path = path;
+  yaml::read_needed(map, "name", scenario.name, yaml::read_text);
+  scenario.prices = yaml::read_prices(map);
+  std::shared_ptr<const PointReader::Memory::KnownModel> model;
+  if (!scenario.prices) {
+    model = memory.model(map);
+    if (model != nullptr) scenario.model = model->spec;
+    scenario.training = yaml::read_training(map);
+    scenario.cluster = yaml::read_cluster(map, path, profiles, device);
+  }
+  if (const yaml::Value* simulation = map.find("simulation"))
+    scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
+  const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
+  Sweep sweep = yaml::read_sweep(map, root);
+  map.finish();
   if (!problems.empty()) return problems.take();
-  return scenario;
+  if (model != nullptr) {
+    check_strategies(scenario, model->net, entries, root, problems);
+  } else {
+    for (const StrategyEntry& entry : entries)
+      scenario.strategies.push_back(check_stated(*scenario.prices, entry, problems));
+  }
+  if (!problems.empty()) return problems.take();
+  return Read{std::move(scenario), std::move(sweep)};
+}
+
+Result<SweptScenario> read(const std::string& text, const std::string& path,
+                           const ProfilePath& profiles, const std::optional<std::string>& device) {
+  const auto source = std::make_shared<SourceText>(path, text);
+  Result<yaml::Document> document = yaml::parse(source);
+  if (!document) return document.errors();
+  Problems problems;
+  problems.add(std::move(document->duplicates));
+  PointReader::Memory memory{path, profiles};
+  Result<Read> file =
+      read(document->root, {source, 1, 1, 0}, path, profiles, device, memory, std::move(problems));
+  if (!file) return file.errors();
+  return SweptScenario{std::move(file->scenario), std::move(document->root),
+                       std::move(file->sweep)};
+}
+
+Result<Scenario> without_sweep(Result<SweptScenario> file) {
+  if (!file) return file.errors();
+  return std::move(file->scenario);
 }
 
 }  // namespace
@@ -245,14 +324,47 @@ Result<std::string> read_text_file(const std::string& path) {
 
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
                                 const ProfilePath& profiles) {
-  return read(text, path, profiles, std::nullopt);
+  return without_sweep(read(text, path, profiles, std::nullopt));
 }
 
 Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles,
                                const std::optional<std::string>& device) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
-  return read(*text, path, profiles, device);
+  return without_sweep(read(*text, path, profiles, device));
+}
+
+Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return read(*text, path, profiles, std::nullopt);
+}
+
+Result<SweptScenario> parse_swept_scenario(const std::string& text, const std::string& path,
+                                           const ProfilePath& profiles) {
+  return read(text, path, profiles, std::nullopt);
+}
+
+PointReader::PointReader(std::string path, ProfilePath profiles)
+    : memory_(std::make_unique<Memory>(Memory{std::move(path), std::move(profiles)})) {
+  memory_->profiles.read = [memory = memory_.get()](const std::string& profile) {
+    return memory->device(profile);
+  };
+}
+
+PointReader::PointReader(PointReader&&) noexcept = default;
+PointReader::~PointReader() = default;
+
+const std::string& PointReader::profile_hashes() const {
+  return memory_->profile_hashes;
+}
+
+Result<Scenario> PointReader::read(const yaml::Value& root) {
+  memory_->profile_hashes.clear();
+  Result<Read> point = rehearse::read(root, root.where, memory_->path, memory_->profiles,
+                                      std::nullopt, *memory_, {});
+  if (!point) return point.errors();
+  return std::move(point->scenario);
 }
 
 }  // namespace rehearse

@@ -1,6 +1,7 @@
 // A scenario file: the model, its training, the cluster and the strategies to compare.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "model/net/model_spec.h"
 #include "model/plan/fidelity.h"
 #include "model/plan/training.h"
+#include "model/scenario/sweep.h"
 #include "model/schedule/strategy.h"
 
 namespace rehearse {
@@ -52,6 +54,8 @@ struct Scenario {
 // ending in .yaml is a path relative to the scenario file.
 struct ProfilePath {
   std::vector<std::string> directories;
+  // Whoever reads many scenarios may have the device already.
+  std::function<Result<Device>(const std::string& path)> read = nullptr;  // none: read_device()
 };
 
 // Reads and checks a scenario; up to 20 errors, sorted by position.
@@ -61,6 +65,34 @@ Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profi
 // The same from a text (tests, fuzzing); path is used for messages and relative profiles.
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
                                 const ProfilePath& profiles);
+
+// A file, and what its `sweep` makes of it.
+struct SweptScenario {
+  Scenario scenario;  // as it stands
+  yaml::Value root;   // its tree
+  Sweep sweep;
+};
+Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles);
+// The same from a text.
+Result<SweptScenario> parse_swept_scenario(const std::string& text, const std::string& path,
+                                           const ProfilePath& profiles);
+
+// Reads trees of one file whose values were changed, with every check of read_scenario(); models
+// and device profiles that it has read are not read again. For one thread.
+class PointReader {
+ public:
+  PointReader(std::string path, ProfilePath profiles);
+  PointReader(PointReader&&) noexcept;
+  ~PointReader();
+  Result<Scenario> read(const yaml::Value& root);
+  // Of the device profiles that the last tree names, as they were read: hashes of what they say.
+  const std::string& profile_hashes() const;
+
+  struct Memory;
+
+ private:
+  std::unique_ptr<Memory> memory_;
+};
 
 // The whole file, or why it cannot be read.
 Result<std::string> read_text_file(const std::string& path);

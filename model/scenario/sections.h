@@ -6,6 +6,7 @@
 
 #include "model/scenario/reader.h"
 #include "model/scenario/scenario.h"
+#include "model/scenario/sweep.h"
 
 namespace rehearse::yaml {
 
@@ -37,5 +38,8 @@ struct StrategyEntry {
 };
 // scenario_path: schedule files are relative to it.
 std::vector<StrategyEntry> read_strategies(Map& scenario, const std::string& scenario_path);
+
+// Which values of the file are varied; root: the file, in which they stand.
+Sweep read_sweep(Map& scenario, const Value& root);
 
 }  // namespace rehearse::yaml

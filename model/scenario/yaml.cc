@@ -163,6 +163,63 @@ std::string printable(std::string_view text) {
   return text.size() > kLongest ? result + "..." : result;
 }
 
+namespace {
+
+void append_text(std::string& text, std::string_view scalar, bool quoted) {
+  constexpr std::string_view kOfFlows = ",:[]{}'\"#\n";
+  if (!quoted && !scalar.empty() && scalar.find_first_of(kOfFlows) == std::string_view::npos) {
+    text += scalar;
+    return;
+  }
+  const char quote = quoted ? '"' : '\'';
+  text += quote;
+  for (const char c : scalar)
+    text.append(c == quote ? 2 : 1, c);
+  text += quote;
+}
+
+void append(std::string& text, const Value& value) {
+  switch (value.kind) {
+    case Kind::empty:
+      text += '~';
+      return;
+    case Kind::scalar:
+      return append_text(text, value.text, value.quoted);
+    case Kind::list:
+      text += '[';
+      for (const Value& item : value.items) {
+        if (&item != value.items.data()) text += ", ";
+        append(text, item);
+      }
+      text += ']';
+      return;
+    case Kind::map: {
+      std::vector<const Entry*> entries;
+      for (const Entry& entry : value.entries)
+        entries.push_back(&entry);
+      std::sort(entries.begin(), entries.end(),
+                [](const Entry* a, const Entry* b) { return a->key < b->key; });
+      text += '{';
+      for (const Entry* entry : entries) {
+        if (entry != entries.front()) text += ", ";
+        append_text(text, entry->key, false);
+        text += ": ";
+        append(text, entry->value);
+      }
+      text += '}';
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::string print_flow(const Value& value) {
+  std::string text;
+  append(text, value);
+  return text;
+}
+
 Result<Document> parse(std::shared_ptr<const SourceText> source) {
   Builder builder(source);
   try {

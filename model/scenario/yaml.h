@@ -37,6 +37,10 @@ struct Entry {
 // As messages quote it: on one line, and not without end.
 std::string printable(std::string_view text);
 
+// On one line, with the keys of maps sorted: trees of the same values print the same, others do
+// not.
+std::string print_flow(const Value& value);
+
 struct Document {
   Value root;
   Diagnostics duplicates;  // every key that a map has twice; the first one counts
