@@ -40,11 +40,13 @@ struct Parser {
     if (words.size() < syntax.positional.size()) {
       throw po::error(fmt::format("{} is missing", syntax.positional[words.size()]));
     }
-    if (words.size() > syntax.positional.size()) {
+    const bool repeats = !syntax.positional.empty() && syntax.positional.back().ends_with("...");
+    if (words.size() > syntax.positional.size() && !repeats) {
       throw po::error(fmt::format("unexpected '{}'", words[syntax.positional.size()]));
     }
     for (std::size_t w = 0; w < words.size(); ++w)
-      arguments.positional_.emplace_back(syntax.positional[w], words[w]);
+      arguments.positional_.emplace_back(
+          syntax.positional[std::min(w, syntax.positional.size() - 1)], words[w]);
     for (const Option& option : syntax.options) {
       if (values.count(option.name) == 0) continue;
       arguments.options_.emplace_back(
@@ -126,6 +128,14 @@ const std::string& Arguments::at(std::string_view positional) const {
                                   [&](auto& p) { return p.first == positional; });
   REHEARSE_CHECK(found != positional_.end(), "no argument {}", positional);
   return found->second;
+}
+
+std::vector<std::string> Arguments::all(std::string_view positional) const {
+  std::vector<std::string> words;
+  for (const auto& [name, word] : positional_) {
+    if (name == positional) words.push_back(word);
+  }
+  return words;
 }
 
 bool Arguments::has(std::string_view option) const {

@@ -22,7 +22,8 @@ struct Option {
 };
 
 struct Syntax {
-  std::vector<std::string> positional;  // "SCENARIO"; all are needed
+  // "SCENARIO"; all are needed. The last one may be "SCENARIO...": one or more.
+  std::vector<std::string> positional;
   std::vector<Option> options;
 };
 
@@ -30,6 +31,7 @@ struct Syntax {
 class Arguments {
  public:
   const std::string& at(std::string_view positional) const;
+  std::vector<std::string> all(std::string_view positional) const;
   bool has(std::string_view option) const;
   std::optional<std::string> get(std::string_view option) const;
   // Errors name the option: not a number of at least `least`.

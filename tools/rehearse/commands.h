@@ -15,6 +15,7 @@ Command plan_command();
 Command report_command();
 Command simulate_command();
 Command strategies_command();
+Command sweep_command();
 Command trace_command();
 Command verify_command();
 

@@ -5,7 +5,8 @@ int main(int argc, char** argv) {
   const std::vector<Command> commands = {
       assignment_command(), calibrate_command(),  cluster_command(), diff_command(),
       explain_command(),    model_command(),      plan_command(),    report_command(),
-      simulate_command(),   strategies_command(), trace_command(),   verify_command(),
+      simulate_command(),   strategies_command(), sweep_command(),   trace_command(),
+      verify_command(),
   };
   return run_program("rehearse",
                      "Plans and predicts distributed training before the money is spent.", commands,

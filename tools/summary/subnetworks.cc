@@ -68,7 +68,7 @@ std::vector<std::string> row_of(const StrategySummary& s, const StrategySummary*
   std::string run_sent = "-", run_time = "-";
   if (ddp != nullptr) {
     run_sent = percent(steps(s) * sent_by_all(s), static_cast<double>(sent(*ddp).bytes()));
-    run_time = percent(steps(s) * step_time(s).seconds(), ddp->step_time.seconds());
+    run_time = percent(run_time_per_step(s).seconds(), ddp->step_time.seconds());
   }
   return {s.strategy,
           fmt::format("{:.4g}", holders.mean / static_cast<double>(it.workers)),
@@ -117,12 +117,15 @@ std::string print_equal_flops(const Summary& summary) {
 const StrategySummary& fastest_run(const Summary& summary) {
   return *std::min_element(summary.strategies.begin(), summary.strategies.end(),
                            [](const StrategySummary& a, const StrategySummary& b) {
-                             return steps(a) * step_time(a).seconds() <
-                                    steps(b) * step_time(b).seconds();
+                             return run_time_per_step(a) < run_time_per_step(b);
                            });
 }
 
 }  // namespace
+
+Seconds run_time_per_step(const StrategySummary& summary) {
+  return step_time(summary) * steps(summary);
+}
 
 HolderCount count_holders(const SubnetworkSummary& summary) {
   if (summary.units.empty())

@@ -4,9 +4,17 @@
 
 #include <string>
 
+#include "model/base/units.h"
+
 namespace rehearse {
 
 struct Summary;
+struct StrategySummary;
+
+// What a run takes for each step of data parallelism's run: runs of different strategies are
+// compared by it. The step time, with its part of what redrawing masks takes, times the step
+// multiplier.
+Seconds run_time_per_step(const StrategySummary& summary);
 
 // A table with a row for every strategy with subnetworks: coverage, most state and most
 // activations of a rank, bytes sent per step and per run, and the run's time, beside those of plain

@@ -1,0 +1,195 @@
+#include "tools/sweep/ranking.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "model/base/text.h"
+#include "tools/summary/table.h"
+
+namespace rehearse::sweep {
+namespace {
+
+std::string counted(std::uint64_t n, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", human_count(static_cast<std::int64_t>(n)), n == 1 ? one : many);
+}
+
+// Reasons that differ in numbers only are one.
+std::string without_numbers(std::string_view reason) {
+  std::string pattern;
+  const auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+  for (std::size_t at = 0; at < reason.size(); ++at) {
+    const bool is_part =
+        is_digit(reason[at]) || (reason[at] == '.' && at + 1 < reason.size() &&
+                                 is_digit(reason[at + 1]) && pattern.ends_with('#'));
+    if (!is_part) pattern += reason[at];
+    if (is_part && !pattern.ends_with('#')) pattern += '#';
+  }
+  return pattern;
+}
+
+std::string text_of(const Cell& cell) {
+  if (const auto* truth = std::get_if<bool>(&cell)) return *truth ? "yes" : "no";
+  if (const auto* count = std::get_if<std::int64_t>(&cell)) return fmt::format("{}", *count);
+  if (const auto* real = std::get_if<double>(&cell)) return fmt::format("{}", *real);
+  const auto* text = std::get_if<std::string>(&cell);
+  return text == nullptr ? "-" : *text;
+}
+
+// The last key of each path; more of it where two would be the same.
+std::vector<std::string> headings(const std::vector<std::string>& columns) {
+  std::vector<std::string> names;
+  for (const std::string& column : columns) {
+    std::size_t from = column.rfind('.');
+    const auto is_another = [&](const std::string& other) {
+      return other != column &&
+             (other.ends_with(column.substr(from)) || other == column.substr(from + 1));
+    };
+    while (from != std::string::npos && from > 0 &&
+           std::any_of(columns.begin(), columns.end(), is_another))
+      from = column.rfind('.', from - 1);
+    names.push_back(from == std::string::npos ? column : column.substr(from + 1));
+  }
+  return names;
+}
+
+std::string time_of(const Cell& cell) {
+  const auto seconds = number(cell);
+  return seconds ? human(Seconds::seconds(*seconds)) : "-";
+}
+std::string bytes_of(const Cell& cell) {
+  const auto* bytes = std::get_if<std::int64_t>(&cell);
+  return bytes == nullptr ? "-" : human(Bytes::bytes(*bytes));
+}
+
+// What was swept, beginning with the scenario where there are several.
+class Table {
+ public:
+  Table(const std::vector<std::string>& columns, bool has_scenarios)
+      : columns_(columns), has_scenarios_(has_scenarios) {
+    if (has_scenarios_)
+      rows_.emplace_back().push_back("scenario");
+    else
+      rows_.emplace_back();
+    for (std::string& heading : headings(columns))
+      rows_[0].push_back(std::move(heading));
+    for (const char* heading : {"strategy", "step time", "samples/s", "peak memory"})
+      rows_[0].emplace_back(heading);
+  }
+
+  void add(const Row& row, bool is_played) {
+    std::vector<std::string>& cells = rows_.emplace_back();
+    if (has_scenarios_) cells.push_back(row.scenario);
+    for (const std::string& column : columns_) {
+      const auto value = std::find_if(row.values.begin(), row.values.end(),
+                                      [&](const auto& own) { return own.first == column; });
+      cells.push_back(value == row.values.end() ? "" : text_of(value->second));
+    }
+    if (!is_played) {
+      cells.insert(cells.end(), {"-", "-", "-", "-"});
+      return;
+    }
+    const auto samples = number(figure(row, "samples_per_s"));
+    cells.insert(cells.end(), {row.strategy, time_of(figure(row, "step_time_s")),
+                               samples ? fmt::format("{:.4g}", *samples) : "-",
+                               bytes_of(figure(row, "peak_memory_bytes"))});
+  }
+
+  std::string print() const { return align_columns(rows_); }
+
+ private:
+  const std::vector<std::string>& columns_;
+  const bool has_scenarios_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace
+
+void Ranking::add(const RowPlace& place, const Row& row) {
+  ++statuses_[row.status];
+  std::optional<Rank> rank;
+  if (row.status == RowStatus::played) {
+    if (const auto samples = number(figure(row, kRankedBy))) rank = Rank{*samples, place};
+  } else {
+    constexpr std::size_t kMostKept = 1000;
+    const std::string reason = without_numbers(row.reason);
+    const bool has_room = reasons_.size() < kMostKept || reasons_.contains(reason);
+    ++reasons_[has_room ? reason : "other reasons"];
+  }
+  if (!has_many_points_) add_to_point(place, row, rank);
+  if (!rank) return;
+  if (best_.size() == kMostBest && !(*rank < std::prev(best_.end())->first)) return;
+  best_.emplace(*rank, row);
+  if (best_.size() > kMostBest) best_.erase(std::prev(best_.end()));
+}
+
+void Ranking::add_to_point(const RowPlace& place, const Row& row, const std::optional<Rank>& rank) {
+  const auto [point, is_new] = points_.try_emplace({place.file, place.point}, OfPoint{row, {}});
+  OfPoint& of = point->second;
+  ++of.rows;
+  if (row.status == RowStatus::played) ++of.played;
+  if (rank && (!of.rank || *rank < *of.rank)) {
+    of.rank = rank;
+    of.row = row;
+  }
+  if (points_.size() <= kMostPoints) return;
+  has_many_points_ = true;
+  points_.clear();
+}
+
+std::uint64_t Ranking::rows_with(RowStatus status) const {
+  const auto found = statuses_.find(status);
+  return found == statuses_.end() ? 0 : found->second;
+}
+
+std::uint64_t Ranking::rows() const {
+  std::uint64_t rows = 0;
+  for (const auto& [status, count] : statuses_)
+    rows += count;
+  return rows;
+}
+
+std::string Ranking::print(const std::vector<std::string>& columns) const {
+  std::string text;
+  bool has_scenarios = false;
+  const std::string* first = nullptr;
+  const auto see = [&](const Row& row) {
+    has_scenarios = has_scenarios || (first != nullptr && *first != row.file);
+    first = &row.file;
+  };
+  for (const auto& [point, of] : points_)
+    see(of.row);
+  for (const auto& [rank, row] : best_)
+    see(row);
+  Table table(columns, has_scenarios);
+  if (has_many_points_) {
+    for (const auto& [rank, row] : best_)
+      table.add(row, true);
+    text += fmt::format("the best {} of {}\n", best_.size(), counted(rows(), "row", "rows"));
+  } else {
+    for (const auto& [point, of] : points_)
+      table.add(of.row, of.rank.has_value());
+    text +=
+        fmt::format("the best strategy of {}\n",
+                    points_.size() == 1 ? "one point" : fmt::format("{} points", points_.size()));
+  }
+  if (!best_.empty() || !points_.empty()) text += table.print();
+  text += fmt::format("\n{}: {} played and fit, {} more memory than there is, {} refused\n",
+                      counted(rows(), "row", "rows"), rows_with(RowStatus::played),
+                      counted(rows_with(RowStatus::does_not_fit), "takes", "take"),
+                      rows_with(RowStatus::refused));
+  std::vector<std::pair<std::uint64_t, std::string>> reasons;
+  for (const auto& [reason, count] : reasons_)
+    reasons.emplace_back(count, reason);
+  std::stable_sort(reasons.begin(), reasons.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (std::size_t r = 0; r < std::min(reasons.size(), kMostReasons); ++r)
+    text += fmt::format("{:>6}  {}\n", reasons[r].first, reasons[r].second);
+  if (reasons.size() > kMostReasons)
+    text += fmt::format("... and {} other reasons; results.csv has all\n",
+                        reasons.size() - kMostReasons);
+  return text;
+}
+
+}  // namespace rehearse::sweep

@@ -1,0 +1,222 @@
+#include "tools/sweep/results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+
+#include "model/scenario/scenario.h"
+
+namespace rehearse::sweep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kManifest = "sweep.json", kJson = "results.jsonl", kCsv = "results.csv";
+
+Diagnostics cannot_write(const std::string& path) {
+  return error(fmt::format("cannot write '{}': {}", path, std::strerror(errno)));
+}
+
+bool is_empty(const std::string& folder) {
+  std::error_code problem;
+  return !fs::exists(folder, problem) ||
+         (fs::is_directory(folder, problem) && fs::is_empty(folder, problem));
+}
+
+// All of it or nothing of it.
+Status write_whole(const std::string& path, const std::string& text) {
+  const std::string part = path + ".part";
+  {
+    std::ofstream file(part, std::ios::binary);
+    if (!(file << text) || !file.flush()) return cannot_write(part);
+  }
+  std::error_code problem;
+  fs::rename(part, path, problem);
+  return problem ? Status(cannot_write(path)) : success();
+}
+
+// A copy of a file's lines in another order, instead of the file.
+Status reorder(const std::string& path, const std::string& heading,
+               const std::vector<StoredRow>& rows, std::uint64_t StoredRow::*at) {
+  const std::string part = path + ".part";
+  {
+    std::ifstream from(path, std::ios::binary);
+    std::ofstream to(part, std::ios::binary);
+    to << heading;
+    std::string line;
+    for (const StoredRow& row : rows) {
+      from.seekg(static_cast<std::streamoff>(row.*at));
+      std::getline(from, line);
+      // A quoted cell may hold the end of a line.
+      while (std::count(line.begin(), line.end(), '"') % 2 != 0) {
+        std::string more;
+        if (!std::getline(from, more)) break;
+        line += "\n" + more;
+      }
+      to << line << '\n';
+    }
+    if (!from || !to.flush()) return cannot_write(part);
+  }
+  std::error_code problem;
+  fs::rename(part, path, problem);
+  return problem ? Status(cannot_write(path)) : success();
+}
+
+}  // namespace
+
+std::uint64_t hash_number(const std::string& hexadecimal) {
+  std::uint64_t hash = 0;
+  std::from_chars(hexadecimal.data(), hexadecimal.data() + hexadecimal.size(), hash, 16);
+  return hash;
+}
+
+Result<Manifest> read_manifest(const std::string& folder) {
+  const std::string path = folder + "/" + std::string(kManifest);
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return parse_manifest(*text, path);
+}
+
+Result<RowPlace> place_of(const Row& row, const Manifest& manifest) {
+  for (std::size_t f = 0; f < manifest.files.size(); ++f) {
+    const SweptFileEntry& file = manifest.files[f];
+    if (file.file != row.file) continue;
+    const auto& names = file.strategies;
+    const auto strategy = std::find(names.begin(), names.end(), row.strategy);
+    if (strategy == names.end()) break;
+    return RowPlace{static_cast<std::uint32_t>(f),
+                    static_cast<std::uint32_t>(strategy - names.begin()), row.point};
+  }
+  return error(fmt::format("a row of strategy '{}' of '{}', which the sweep does not have",
+                           row.strategy, row.file));
+}
+
+Result<std::uint64_t> visit_rows(const std::string& folder,
+                                 const std::function<Status(const Row&, std::uint64_t at)>& visit) {
+  const std::string path = folder + "/" + std::string(kJson);
+  std::ifstream file(path, std::ios::binary);
+  std::uint64_t at = 0;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
+    const Result<Row> row = parse_json_line(line);
+    const Status visited = row ? visit(*row, at) : Status(row.errors());
+    if (!visited)
+      return error(fmt::format("{}:{}: {}", path, number, visited.errors().front().message));
+    at += line.size() + 1;
+  }
+  return at;
+}
+
+Result<Results> Results::create(const std::string& folder, const Manifest& manifest) {
+  std::error_code problem;
+  if (fs::exists(folder, problem) && !fs::is_directory(folder, problem))
+    return error(fmt::format("'{}' is there and no folder", folder));
+  if (!is_empty(folder)) {
+    const bool has_results = fs::exists(folder + "/" + std::string(kManifest), problem);
+    return error(fmt::format("'{}' is not empty: results go into a folder of their own{}", folder,
+                             has_results ? "; --resume goes on with those that are there" : ""));
+  }
+  fs::create_directories(folder, problem);
+  Results results(folder, manifest);
+  const Status written = write_whole(results.path(kManifest), print_json(manifest));
+  if (!written) return written.errors();
+  const Status opened = results.open(true);
+  if (!opened) return opened.errors();
+  return results;
+}
+
+Result<Results> Results::resume(const std::string& folder, const Manifest& manifest,
+                                const Visit& visit) {
+  if (is_empty(folder)) return create(folder, manifest);
+  const Result<Manifest> there = read_manifest(folder);
+  if (!there) {
+    std::error_code problem;
+    if (fs::exists(folder + "/" + std::string(kManifest), problem)) return there.errors();
+    return error(fmt::format("'{}' is not empty and holds no results of a sweep", folder));
+  }
+  const Status same = check_same(*there, manifest, folder);
+  if (!same) return same.errors();
+  if (there->shard != manifest.shard)
+    return error(fmt::format("the results in '{}' are of shard {}, not of {}", folder,
+                             to_string(there->shard), to_string(manifest.shard)));
+  Results results(folder, manifest);
+  const Status taken = results.take_stored(*there, visit);
+  if (!taken) return taken.errors();
+  return results;
+}
+
+Status Results::open(bool anew) {
+  const auto mode = std::ios::binary | (anew ? std::ios::trunc : std::ios::app);
+  json_.open(path(kJson), mode);
+  if (!json_) return cannot_write(path(kJson));
+  if (!csv_.is_open()) {
+    csv_.open(path(kCsv), std::ios::binary | std::ios::trunc);
+    const std::string heading = csv_heading(columns_);
+    if (!(csv_ << heading << std::flush)) return cannot_write(path(kCsv));
+    csv_end_ = heading.size();
+  }
+  reader_.open(path(kJson), std::ios::binary);
+  return success();
+}
+
+Status Results::take_stored(const Manifest& manifest, const Visit& visit) {
+  csv_.open(path(kCsv), std::ios::binary | std::ios::trunc);
+  const std::string heading = csv_heading(columns_);
+  csv_ << heading;
+  csv_end_ = heading.size();
+  const Result<std::uint64_t> end = visit_rows(folder_, [&](const Row& row, std::uint64_t at) {
+    const Result<RowPlace> place = place_of(row, manifest);
+    if (!place) return Status(place.errors());
+    const std::string line = print_csv_line(row, columns_);
+    csv_ << line;
+    rows_.push_back({*place, hash_number(row.scenario_hash), at, csv_end_});
+    csv_end_ += line.size();
+    visit(*place, row);
+    return success();
+  });
+  if (!end) return end.errors();
+  if (!csv_.flush()) return cannot_write(path(kCsv));
+  json_end_ = *end;
+  std::error_code problem;
+  if (fs::exists(path(kJson), problem)) fs::resize_file(path(kJson), *end, problem);
+  if (problem) return cannot_write(path(kJson));
+  return open(false);
+}
+
+PrintedRow Results::print(const RowPlace& place, const Row& row) const {
+  return {place, hash_number(row.scenario_hash), print_json_line(row),
+          print_csv_line(row, columns_)};
+}
+
+Result<std::uint64_t> Results::append(const PrintedRow& row) {
+  if (!(json_ << row.json << std::flush)) return cannot_write(path(kJson));
+  if (!(csv_ << row.csv << std::flush)) return cannot_write(path(kCsv));
+  rows_.push_back({row.place, row.scenario_hash, json_end_, csv_end_});
+  json_end_ += row.json.size();
+  csv_end_ += row.csv.size();
+  return rows_.back().json_at;
+}
+
+Result<Row> Results::read(std::uint64_t json_at) {
+  reader_.clear();
+  reader_.seekg(static_cast<std::streamoff>(json_at));
+  std::string line;
+  if (!std::getline(reader_, line))
+    return error(fmt::format("cannot read '{}' again", path(kJson)));
+  return parse_json_line(line);
+}
+
+Status Results::put_in_order() {
+  const auto is_before = [](const StoredRow& a, const StoredRow& b) { return a.place < b.place; };
+  if (std::is_sorted(rows_.begin(), rows_.end(), is_before)) return success();
+  std::sort(rows_.begin(), rows_.end(), is_before);
+  const Status json = reorder(path(kJson), "", rows_, &StoredRow::json_at);
+  if (!json) return json;
+  return reorder(path(kCsv), csv_heading(columns_), rows_, &StoredRow::csv_at);
+}
+
+}  // namespace rehearse::sweep

@@ -1,0 +1,261 @@
+#include "tools/sweep/row.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "model/base/text.h"
+#include "tools/summary/subnetworks.h"
+
+namespace rehearse::sweep {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ---- figures -----------------------------------------------------------------------------------
+
+Cell cell(const std::optional<double>& x) {
+  return x ? Cell(*x) : Cell();
+}
+Cell cell(const std::optional<Bytes>& x) {
+  return x ? Cell(x->bytes()) : Cell();
+}
+template <class Taken, class Unit>
+std::optional<Unit> part(const std::optional<Taken>& taken, Unit Taken::*figure) {
+  return taken ? std::optional((*taken).*figure) : std::nullopt;
+}
+std::optional<double> seconds(const std::optional<Seconds>& x) {
+  return x ? std::optional(x->seconds()) : std::nullopt;
+}
+
+struct Figure {
+  std::string name;
+  Cell (*of)(const StrategySummary& summary);
+};
+
+template <std::size_t N>
+struct Name {
+  constexpr Name(const char (&text)[N]) { std::copy_n(text, N, chars); }
+  char chars[N];
+};
+
+template <Name name>
+Figure pool() {
+  return {fmt::format("pool_bytes.{}", name.chars), [](const StrategySummary& s) {
+            for (const PoolSummary& pool : s.pools) {
+              if (pool.name == name.chars) return Cell(pool.size.bytes());
+            }
+            return Cell();
+          }};
+}
+
+const std::vector<Figure>& figures() {
+  using S = const StrategySummary&;
+  static const std::vector<Figure> all = {
+      {"plan_hash", [](S s) { return Cell(s.plan_hash); }},
+      {"devices", [](S s) { return Cell(std::ssize(s.ranks)); }},
+      {"step_time_s", [](S s) { return Cell(s.step_time.seconds()); }},
+      {"run_samples_per_s",
+       [](S s) { return Cell(s.samples_per_s * (s.step_time / run_time_per_step(s))); }},
+      {"samples_per_s", [](S s) { return Cell(s.samples_per_s); }},
+      {"tokens_per_s", [](S s) { return cell(s.tokens_per_s); }},
+      {"mfu", [](S s) { return cell(s.mfu); }},
+      {"bubble_fraction", [](S s) { return Cell(s.bubble_fraction); }},
+      {"compute_s", [](S s) { return Cell(s.compute.seconds()); }},
+      {"exposed_comm_s", [](S s) { return Cell(s.exposed_communication.seconds()); }},
+      {"idle_s", [](S s) { return Cell(s.idle.seconds()); }},
+      {"step_time_p50_s",
+       [](S s) { return cell(seconds(part(s.step_times, &StepTimesSummary::p50))); }},
+      {"step_time_p99_s",
+       [](S s) { return cell(seconds(part(s.step_times, &StepTimesSummary::p99))); }},
+      {"fits", [](S s) { return s.fits ? Cell(*s.fits) : Cell(); }},
+      {"peak_memory_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::peak)); }},
+      {"arena_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena)); }},
+      {"arena_live_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena_live)); }},
+      {"largest_state_bytes", [](S s) { return cell(part(s.largest, &LargestSummary::state)); }},
+      {"largest_activation_bytes",
+       [](S s) { return cell(part(s.largest, &LargestSummary::activations)); }},
+      pool<"parameters">(),
+      pool<"gradients">(),
+      pool<"optimizer_state">(),
+      pool<"activations">(),
+      pool<"communication">(),
+      pool<"workspace">(),
+      pool<"communicators">(),
+      pool<"carried">(),
+      {"bytes_sent", [](S s) { return cell(most_sent(s)); }},
+      {"bytes_sent_by_all", [](S s) { return cell(total_sent(s)); }},
+  };
+  return all;
+}
+
+// ---- cells -------------------------------------------------------------------------------------
+
+Json json_of(const Cell& cell) {
+  return std::visit(
+      [](const auto& value) -> Json {
+        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
+          return nullptr;
+        else
+          return value;
+      },
+      cell);
+}
+
+Cell cell_of(const Json& json) {
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_integer()) return json.get<std::int64_t>();
+  if (json.is_number()) return json.get<double>();
+  if (json.is_string()) return json.get<std::string>();
+  return {};
+}
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string result = "\"";
+  for (const char c : text)
+    result.append(c == '"' ? 2 : 1, c);
+  return result + '"';
+}
+
+std::string text_of(const Cell& cell) {
+  if (const auto* truth = std::get_if<bool>(&cell)) return *truth ? "true" : "false";
+  if (const auto* count = std::get_if<std::int64_t>(&cell)) return fmt::format("{}", *count);
+  if (const auto* number = std::get_if<double>(&cell)) return exact(*number);
+  const auto* text = std::get_if<std::string>(&cell);
+  return text == nullptr ? "" : quoted(*text);
+}
+
+std::string line_of(const std::vector<std::string>& cells) {
+  return fmt::format("{}\n", fmt::join(cells, ","));
+}
+
+constexpr RowStatus kStatuses[] = {RowStatus::played, RowStatus::does_not_fit, RowStatus::refused};
+
+}  // namespace
+
+std::string_view to_string(RowStatus status) {
+  switch (status) {
+    case RowStatus::played:
+      return "played";
+    case RowStatus::does_not_fit:
+      return "does not fit";
+    case RowStatus::refused:
+      return "refused";
+  }
+  REHEARSE_UNREACHABLE("status");
+}
+
+Cell cell_of(const yaml::Value& value) {
+  if (value.kind != yaml::Kind::scalar) return yaml::print_flow(value);
+  if (value.quoted) return value.text;
+  if (const auto count = parse_integer(value.text)) return *count;
+  if (const auto number = parse_number(value.text)) return *number;
+  if (value.text == "true" || value.text == "false") return value.text == "true";
+  return value.text;
+}
+
+const std::vector<std::string>& figure_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Figure& figure : figures())
+      all.push_back(figure.name);
+    return all;
+  }();
+  return names;
+}
+
+std::vector<Cell> figures_of(const StrategySummary& summary) {
+  std::vector<Cell> cells;
+  for (const Figure& figure : figures())
+    cells.push_back(figure.of(summary));
+  return cells;
+}
+
+Cell figure(const Row& row, std::string_view name) {
+  const auto& names = figure_names();
+  const auto at =
+      static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  return at < row.figures.size() ? row.figures[at] : Cell();
+}
+
+std::optional<double> number(const Cell& cell) {
+  if (const auto* count = std::get_if<std::int64_t>(&cell)) return static_cast<double>(*count);
+  const auto* real = std::get_if<double>(&cell);
+  return real == nullptr ? std::nullopt : std::optional(*real);
+}
+
+std::string print_json_line(const Row& row) {
+  Json values = Json::object();
+  for (const auto& [name, value] : row.values)
+    values[name] = json_of(value);
+  Json json = {{"scenario", row.scenario},
+               {"file", row.file},
+               {"point", row.point},
+               {"strategy", row.strategy},
+               {"values", std::move(values)},
+               {"status", to_string(row.status)},
+               {"reason", row.reason.empty() ? Json(nullptr) : Json(row.reason)},
+               {"method", row.method},
+               {"tool_version", row.tool_version},
+               {"scenario_hash", row.scenario_hash}};
+  for (std::size_t f = 0; f < row.figures.size(); ++f)
+    json[figure_names()[f]] = json_of(row.figures[f]);
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<Row> parse_json_line(std::string_view line) try {
+  const Json json = Json::parse(line);
+  Row row;
+  row.scenario = json.at("scenario").get<std::string>();
+  row.file = json.at("file").get<std::string>();
+  row.point = json.at("point").get<std::uint64_t>();
+  row.strategy = json.at("strategy").get<std::string>();
+  for (const auto& [name, value] : json.at("values").items())
+    row.values.emplace_back(name, cell_of(value));
+  const auto status = json.at("status").get<std::string>();
+  const auto* known = std::find_if(std::begin(kStatuses), std::end(kStatuses),
+                                   [&](RowStatus s) { return to_string(s) == status; });
+  if (known == std::end(kStatuses)) return error(fmt::format("there is no status '{}'", status));
+  row.status = *known;
+  if (!json.at("reason").is_null()) row.reason = json.at("reason").get<std::string>();
+  row.method = json.at("method").get<std::string>();
+  row.tool_version = json.at("tool_version").get<std::string>();
+  row.scenario_hash = json.at("scenario_hash").get<std::string>();
+  if (row.status == RowStatus::refused) return row;
+  for (const std::string& name : figure_names())
+    row.figures.push_back(cell_of(json.at(name)));
+  return row;
+} catch (const Json::exception& problem) {
+  return error(fmt::format("not a row of a sweep: {}", problem.what()));
+}
+
+std::string csv_heading(const std::vector<std::string>& swept) {
+  std::vector<std::string> cells = {"scenario", "file", "point"};
+  for (const std::string& name : swept)
+    cells.push_back(quoted(name));
+  for (const char* name :
+       {"strategy", "status", "reason", "method", "tool_version", "scenario_hash"})
+    cells.emplace_back(name);
+  cells.insert(cells.end(), figure_names().begin(), figure_names().end());
+  return line_of(cells);
+}
+
+std::string print_csv_line(const Row& row, const std::vector<std::string>& swept) {
+  std::vector<std::string> cells = {quoted(row.scenario), quoted(row.file),
+                                    fmt::format("{}", row.point)};
+  for (const std::string& name : swept) {
+    const auto value = std::find_if(row.values.begin(), row.values.end(),
+                                    [&](const auto& own) { return own.first == name; });
+    cells.push_back(value == row.values.end() ? "" : text_of(value->second));
+  }
+  for (const std::string& text : {row.strategy, std::string(to_string(row.status)), row.reason,
+                                  row.method, row.tool_version, row.scenario_hash})
+    cells.push_back(quoted(text));
+  for (std::size_t f = 0; f < figure_names().size(); ++f)
+    cells.push_back(f < row.figures.size() ? text_of(row.figures[f]) : "");
+  return line_of(cells);
+}
+
+}  // namespace rehearse::sweep
