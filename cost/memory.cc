@@ -1,12 +1,14 @@
 #include "cost/memory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <numeric>
 #include <set>
 #include <tuple>
 
+#include "cost/memory_curve.h"
 #include "cost/rank_kinds.h"
 #include "model/base/check.h"
 #include "model/plan/layout.h"
@@ -40,31 +42,14 @@ Bytes& pool_of(RankMemory& memory, BufferKind kind) {
   REHEARSE_UNREACHABLE("buffer kind");
 }
 
-Bytes sum_of(const RankMemory& memory) {
-  return memory.parameters + memory.gradients + memory.optimizer_state + memory.activations +
-         memory.communication;
-}
-
 // The pools at the moment when most is alive.
 RankMemory pools_at_peak(const RankProgram& program) {
-  RankMemory now, most;
-  for (const Buffer& buffer : program.buffers) {
-    if (is_persistent(buffer.kind)) pool_of(now, buffer.kind) += buffer.size;
-  }
-  most = now;
-  for (const Op& op : program.ops) {
-    for (const Operand& operand : op.operands) {
-      const Buffer& buffer = program.buffers[operand.buffer.index()];
-      if (operand.allocates) pool_of(now, buffer.kind) += buffer.size;
-    }
-    if (sum_of(now) > sum_of(most)) most = now;
-    for (const Operand& operand : op.operands) {
-      const Buffer& buffer = program.buffers[operand.buffer.index()];
-      if (operand.frees) pool_of(now, buffer.kind) -= buffer.size;
-    }
-  }
-  most.arena_live = sum_of(most);
-  return most;
+  const MemoryCurve curve = memory_curve(program);
+  RankMemory memory;
+  for (const AliveBuffers& alive : curve.alive)
+    pool_of(memory, alive.kind) += alive.size;
+  memory.arena_live = curve.most();
+  return memory;
 }
 
 Bytes sum_of(const std::array<Bytes, kOpKindCount>& by_kind) {
@@ -77,6 +62,9 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   RankMemory memory = pools_at_peak(program);
   memory.arena = lay_out(program).arena;
   memory.workspace = device.workspace;
+  memory.context = device.context;
+  memory.fragmentation =
+      Bytes::bytes(std::llround(device.fragmentation * static_cast<double>(memory.arena.bytes())));
   return memory;
 }
 

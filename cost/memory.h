@@ -19,9 +19,13 @@ struct RankMemory {
   Bytes arena_live;             // sum of the above: Layout::live
   Bytes arena;                  // extent of the laid-out arena
   Bytes workspace;              // pool of the libraries
+  Bytes context;                // what a process has before any tensor
+  Bytes fragmentation;          // what an allocator loses
   Bytes communicators;          // pool of NCCL: one for each rank that messages go to or come from
   Bytes carried;                // state put aside while plans change (model/plan/transition.h)
-  Bytes peak() const { return arena + workspace + communicators + carried; }
+  Bytes peak() const {
+    return arena + workspace + context + fragmentation + communicators + carried;
+  }
 };
 // Without communicators: those are known of ranks.
 RankMemory memory_of(const RankProgram& program, const Device& device);

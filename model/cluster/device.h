@@ -64,6 +64,11 @@ struct Device {
   // own.
   std::vector<double> capacity;
   Bytes workspace;  // of libraries, per rank
+  // What a process has on its device before any tensor: the driver's context, libraries' code.
+  Bytes context;
+  // What an allocator loses between tensors, as a share of the arena; 0: the arena is laid out
+  // beforehand, as the executor does it.
+  double fragmentation = 0;
   // GPUs: the share of its speed that computing loses while a message of the rank's is under way,
   // since copies and collectives' kernels take memory bandwidth and processors.
   double overlap_slowdown = 0;

@@ -10,6 +10,21 @@
 #include "model/net/layers/layers.h"
 
 namespace rehearse {
+
+const std::vector<Kernels>& kernels_there_are() {
+  static const std::vector<Kernels> all = {Kernels::own, Kernels::megatron};
+  return all;
+}
+
+std::string_view to_string(Kernels kernels) {
+  switch (kernels) {
+    case Kernels::own:
+      return "own";
+    case Kernels::megatron:
+      return "megatron";
+  }
+  REHEARSE_UNREACHABLE("kernels");
+}
 namespace {
 
 struct KindName {

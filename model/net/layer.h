@@ -30,6 +30,14 @@ std::string to_string(const Shape& shape);  // "28x28x16"
 
 // ---- the kinds -------------------------------------------------------------------------------
 
+// Whose kernels a network is run by, as far as these differ in what they keep for backward. Ours
+// draw dropout's masks again. Megatron-LM's keep them, a byte for each element, and attention's
+// probabilities, where it is not fused, in the activations' type (Korthikanti et al., arXiv
+// 2205.05198, section 4.1). What is not ours is predicted, not trained.
+enum class Kernels { own, megatron };
+const std::vector<Kernels>& kernels_there_are();
+std::string_view to_string(Kernels kernels);
+
 // Weights [out_channels, kernel, kernel, in_channels]; no bias (a norm follows).
 struct Conv2d {
   std::int64_t in_channels, out_channels, kernel, stride, padding;
@@ -75,9 +83,10 @@ struct Bias {
   std::int64_t width;
 };
 // Each element is 0 with probability `rate`, else x / (1 - rate) (Srivastava et al., JMLR 2014,
-// with the factor in training). Which ones, a kernel draws again in every pass: nothing is kept.
+// with the factor in training). Which ones, our kernel draws again in every pass: nothing is kept.
 struct Dropout {
   double rate;
+  Kernels kernels = Kernels::own;
 };
 // [h, w, c] -> [c]
 struct GlobalAveragePool {};
@@ -116,6 +125,13 @@ struct Rotary {
 struct Attention {
   std::int64_t heads, kv_heads, head_size;
   bool causal, fused;
+  Kernels kernels = Kernels::own;
+  // Of the probabilities; ours have none. Megatron's, where they are not fused, keep the mask and
+  // the result.
+  double dropout = 0;
+  // Whether nothing but the input is kept and the forward pass runs again in backward: Megatron's
+  // way where it is not fused.
+  bool checkpointed = false;
 };
 // Inputs logits [..., classes] and labels [...]: one loss per label.
 // split: the classes are this rank's of several ranks', the output a term of a sum over them, and
@@ -187,10 +203,14 @@ struct ParameterFacts {
   bool decays;  // whether weight decay applies (not to norms and biases)
 };
 
+// statistic: ElementSizes::statistic_bytes; activation: the type of activations; mask: a byte.
+enum class AuxiliaryType { statistic, activation, mask };
+
 // A tensor kept from forward to backward besides inputs and output (statistics, probabilities).
 struct Auxiliary {
   std::string name;
   std::int64_t elements_per_sample = 0, elements_per_call = 0;
+  AuxiliaryType type = AuxiliaryType::statistic;
 };
 
 struct LayerFacts {

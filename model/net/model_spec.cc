@@ -28,6 +28,8 @@ bool holds_kind(FieldKind kind, const std::vector<std::int64_t>& value) {
       return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(losses());
     case FieldKind::activation:
       return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(activations());
+    case FieldKind::kernels:
+      return value.size() == 1 && 0 <= value[0] && value[0] < std::ssize(kernels_there_are());
   }
   REHEARSE_UNREACHABLE("field kind");
 }
@@ -148,6 +150,8 @@ std::string print_field(FieldKind kind, const std::vector<std::int64_t>& value) 
     return std::string(to_string(losses().at(static_cast<std::size_t>(value.at(0)))));
   if (kind == FieldKind::activation)
     return std::string(to_string(activations().at(static_cast<std::size_t>(value.at(0)))));
+  if (kind == FieldKind::kernels)
+    return std::string(to_string(kernels_there_are().at(static_cast<std::size_t>(value.at(0)))));
   return to_string(Shape{value});
 }
 
@@ -160,6 +164,7 @@ std::optional<std::vector<std::int64_t>> parse_field(FieldKind kind, std::string
   if (kind == FieldKind::share) return parse_share(text);
   if (kind == FieldKind::loss) return parse_name(text, losses());
   if (kind == FieldKind::activation) return parse_name(text, activations());
+  if (kind == FieldKind::kernels) return parse_name(text, kernels_there_are());
   for (const std::string_view part : split(text, 'x')) {
     const auto number = parse_integer(part);
     if (!number) return std::nullopt;
@@ -187,6 +192,8 @@ std::string_view describe(FieldKind kind) {
       return "cross-entropy or squared-error";
     case FieldKind::activation:
       return "gelu-tanh, gelu, quick-gelu or relu";
+    case FieldKind::kernels:
+      return "own or megatron";
   }
   REHEARSE_UNREACHABLE("field kind");
 }

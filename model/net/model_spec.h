@@ -31,7 +31,17 @@ struct ModelSpec {
   friend bool operator==(const ModelSpec&, const ModelSpec&) = default;
 };
 
-enum class FieldKind { count, count_or_none, image, yes_no, counts, share, loss, activation };
+enum class FieldKind {
+  count,
+  count_or_none,
+  image,
+  yes_no,
+  counts,
+  share,
+  loss,
+  activation,
+  kernels,
+};
 
 // What a classifier's logits are compared with its labels by (model/net/layer.h).
 enum class Loss { cross_entropy, squared_error };

@@ -1,5 +1,7 @@
 #include "model/net/net.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "model/base/check.h"
@@ -203,12 +205,14 @@ Net scale_branches(const Net& net, const std::vector<double>& factors) {
   return result;
 }
 
-Net recompute_attention(const Net& net) {
+namespace {
+
+// change: whether it has changed a layer, which keeps its shapes and has no parameters.
+template <class Change>
+Net change_layers(const Net& net, Change change) {
   Net result = net;
   for (Layer& layer : result.layers) {
-    auto* attention = std::get_if<Attention>(&layer.spec);
-    if (attention == nullptr) continue;
-    attention->fused = true;
+    if (!change(layer.spec)) continue;
     std::vector<Shape> inputs;
     for (const ValueId input : layer.inputs)
       inputs.push_back(net.values[input.index()].shape);
@@ -216,6 +220,44 @@ Net recompute_attention(const Net& net) {
   }
   finish(result);
   return result;
+}
+
+}  // namespace
+
+Net recompute_attention(const Net& net) {
+  return change_layers(net, [](LayerSpec& spec) {
+    auto* attention = std::get_if<Attention>(&spec);
+    if (attention == nullptr) return false;
+    attention->checkpointed = !attention->fused && attention->kernels == Kernels::megatron;
+    attention->fused = !attention->checkpointed;
+    return true;
+  });
+}
+
+Net with_kernels(const Net& net, Kernels kernels, double attention_dropout) {
+  return change_layers(net, [&](LayerSpec& spec) {
+    auto* dropout = std::get_if<Dropout>(&spec);
+    auto* attention = std::get_if<Attention>(&spec);
+    if (dropout != nullptr) dropout->kernels = kernels;
+    if (attention != nullptr) {
+      attention->kernels = kernels;
+      attention->dropout = attention_dropout;
+    }
+    return dropout != nullptr || attention != nullptr;
+  });
+}
+
+std::optional<std::string> predicted_only(const Net& net) {
+  for (const Layer& layer : net.layers) {
+    const auto* dropout = std::get_if<Dropout>(&layer.spec);
+    const auto* attention = std::get_if<Attention>(&layer.spec);
+    const bool own = (dropout == nullptr || dropout->kernels == Kernels::own) &&
+                     (attention == nullptr || attention->kernels == Kernels::own);
+    if (!own) return fmt::format("layer {} is of other kernels than ours", layer.name);
+    if (attention != nullptr && attention->dropout > 0)
+      return fmt::format("layer {} has a dropout of its probabilities", layer.name);
+  }
+  return std::nullopt;
 }
 
 std::optional<LayerId> row_exchange(const Net& net, SegmentId segment) {

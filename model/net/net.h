@@ -152,8 +152,15 @@ Net scale_branches(const Net& net, const std::vector<double>& factors);
 Net without_dropout(const Net& net);
 
 // The network in which attention keeps no probabilities: its kernels compute them again in backward
-// (Korthikanti et al., arXiv 2205.05198, section 5, "selective activation recomputation").
+// (Korthikanti et al., arXiv 2205.05198, section 5, "selective activation recomputation"); ours are
+// the fused ones, Megatron's run the whole attention again where it is not.
 Net recompute_attention(const Net& net);
+
+// The network as these kernels run it, with a dropout of attention's probabilities: what is kept
+// for backward differs.
+Net with_kernels(const Net& net, Kernels kernels, double attention_dropout);
+// Why it can be predicted, but is not run here; none: it is.
+std::optional<std::string> predicted_only(const Net& net);
 
 // What follows from layers and their order: which values need gradients, which layers work in
 // place. Called by whoever builds or changes a network; checks the invariants.

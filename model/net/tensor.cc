@@ -56,11 +56,12 @@ Diagnostics find_indivisible(const Net& net, std::int64_t ways, bool sequence_pa
   return std::move(divides).errors();
 }
 
-// Whether the ranks would have to draw parts of one mask, which each draws from its start.
+// Whether the ranks would have to draw parts of one mask, which our kernels draw from its start.
 bool splits_masks(const Net& net, bool sequence_parallel) {
   return sequence_parallel &&
          std::any_of(net.layers.begin(), net.layers.end(), [](const Layer& layer) {
-           return std::holds_alternative<Dropout>(layer.spec);
+           const auto* dropout = std::get_if<Dropout>(&layer.spec);
+           return dropout != nullptr && dropout->kernels == Kernels::own;
          });
 }
 
@@ -344,9 +345,8 @@ Result<Net> shard(const Net& full, std::int64_t ways, bool sequence_parallel) {
   }
   if (splits_masks(full, sequence_parallel)) {
     return error(
-        "sequence parallelism needs a dropout of 0: the ranks' rows would not have the masks of "
-        "the "
-        "whole sequence");
+        "sequence parallelism needs a dropout of 0, or other kernels than ours: the ranks' rows "
+        "would not have the masks of the whole sequence");
   }
   Diagnostics indivisible = find_indivisible(full, ways, sequence_parallel);
   if (!indivisible.empty()) return indivisible;

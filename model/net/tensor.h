@@ -29,7 +29,7 @@
 // exchange (so under sequence parallelism to the rank's rows: Spread::partial).
 //
 // Dropout stands between the blocks: every rank draws the same mask. On rows of a sequence it would
-// draw that of the first rows, so sequence parallelism refuses it.
+// draw that of the first rows, so sequence parallelism refuses it where kernels draw masks again.
 //
 // A vocabulary is padded up to a multiple of the number of ranks (Megatron's own is 128 times
 // that); the padding is never a label.

@@ -127,14 +127,19 @@ class Parser {
     plan_.training.data = line.field("data").text;
     plan_.training.augmentation = augmentation(line.field("augment"));
     plan_.training.batch = integer(line.field("batch"));
-    const Word dtype = line.field("dtype");
-    const auto type = parse_data_type(dtype.text);
-    if (!type) expected("a data type", dtype);
-    plan_.training.dtype = *type;
+    plan_.training.dtype = data_type(line.field("dtype"));
     plan_.training.steps = integer(line.field("steps"));
     plan_.training.seed = static_cast<std::uint64_t>(integer(line.field("seed")));
     plan_.training.reduction = named(line.field("reduction"), "fast or exact", Reduction::exact);
+    if (line.continues_with("gradients"))
+      plan_.training.gradients = data_type(line.field("gradients"));
     line.finish();
+  }
+
+  DataType data_type(const Word& word) {
+    const auto type = parse_data_type(word.text);
+    if (!type) expected("a data type", word);
+    return *type;
   }
 
   Augmentation augmentation(const Word& word) {

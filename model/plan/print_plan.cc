@@ -56,9 +56,10 @@ class Printer {
     std::vector<std::string> changes;
     if (t.augmentation.crop) changes.emplace_back("crop");
     if (t.augmentation.flip) changes.emplace_back("flip");
-    line("training data={} augment={} batch={} dtype={} steps={} seed={} reduction={}", t.data,
+    line("training data={} augment={} batch={} dtype={} steps={} seed={} reduction={}{}", t.data,
          changes.empty() ? "-" : join(changes, ","), t.batch, to_string(t.dtype), t.steps, t.seed,
-         to_string(t.reduction));
+         to_string(t.reduction),
+         t.gradients ? fmt::format(" gradients={}", to_string(*t.gradients)) : "");
     optimizer(t.optimizer);
     std::vector<std::string> axes;
     for (const Axis axis : plan.mesh.order)

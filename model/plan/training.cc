@@ -31,7 +31,8 @@ StateSizes state_sizes(const Training& training) {
   const std::int64_t bytes = bytes_of(training.dtype);
   const std::int64_t exact = std::max<std::int64_t>(bytes, 4);
   const std::int64_t master = exact > bytes ? exact : 0;
-  return {bytes, bytes, moments_of(training.optimizer) * exact + master, exact};
+  const std::int64_t gradient = bytes_of(training.gradients.value_or(training.dtype));
+  return {bytes, gradient, moments_of(training.optimizer) * exact + master, exact};
 }
 
 std::int64_t outer_state_bytes(const Training& training,

@@ -38,6 +38,9 @@ struct Training {
   std::int64_t batch = 1;  // samples of one step, over all ranks
   Optimizer optimizer;
   DataType dtype = DataType::fp32;
+  // That gradients of weights are added up and exchanged in; none: dtype. Another one is predicted,
+  // not trained.
+  std::optional<DataType> gradients = std::nullopt;
   std::int64_t steps = 1;
   std::uint64_t seed = 1;
   Reduction reduction = Reduction::fast;

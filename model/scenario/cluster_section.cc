@@ -232,6 +232,32 @@ void read_transport(Map& map, ClusterSpec& spec) {
   }
 }
 
+// What is on a device beside tensors, instead of what its profile says.
+void read_overheads(Map& cluster, ClusterSpec& spec) {
+  const Value* value = cluster.find("overheads");
+  if (value == nullptr) return;
+  Map map(*value, "overheads", cluster.where("overheads"), cluster.problems());
+  std::vector<Device*> devices = {&spec.device};
+  for (RankException& exception : spec.ranks) {
+    if (exception.device) devices.push_back(&*exception.device);
+  }
+  Device given;
+  const auto take = [&](std::string_view key, auto Device::*overhead) {
+    if (map.find(key) == nullptr) return;
+    for (Device* device : devices)
+      device->*overhead = given.*overhead;
+  };
+  read(map, "workspace", given.workspace, read_bytes);
+  read(map, "context", given.context, read_bytes);
+  read(map, "communicator", given.communicator, read_bytes);
+  read_fragmentation(map, given);
+  take("workspace", &Device::workspace);
+  take("context", &Device::context);
+  take("communicator", &Device::communicator);
+  take("fragmentation", &Device::fragmentation);
+  map.finish();
+}
+
 }  // namespace
 
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
@@ -258,6 +284,7 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const RankReader ranks(scenario_path, profiles, problems);
   for (const Value& item : items_of(map, "ranks"))
     spec.ranks.push_back(ranks.read_one(item));
+  read_overheads(map, spec);
   read_transport(map, spec);
   read_jitter(map, spec);
   map.finish();

@@ -33,6 +33,8 @@ std::optional<std::vector<std::int64_t>> read_field_value(FieldKind kind, const 
   if (kind == FieldKind::loss) return read_name_of(given, "loss", losses(), problems);
   if (kind == FieldKind::activation)
     return read_name_of(given, "activation", activations(), problems);
+  if (kind == FieldKind::kernels)
+    return read_name_of(given, "kernels", kernels_there_are(), problems);
   const bool is_word = given.kind == Kind::scalar && !given.quoted;
   auto value = is_word ? parse_field(kind, given.text) : std::nullopt;
   if (!value) expected(describe(kind), given, problems);

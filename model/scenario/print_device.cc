@@ -108,6 +108,14 @@ std::string capacity(const Device& device) {
   return fmt::format("capacity: [{}]\n", join(parts, ", "));
 }
 
+std::string overheads(const Device& device) {
+  std::string text = fmt::format("workspace: {}\n", text_of(device.workspace));
+  if (device.context > Bytes{}) text += fmt::format("context: {}\n", text_of(device.context));
+  if (device.fragmentation > 0)
+    text += fmt::format("fragmentation: {}\n", exact(device.fragmentation));
+  return text;
+}
+
 std::string communicator(const Device& device) {
   if (device.communicator == Bytes{}) return "";
   return fmt::format("communicator: {}\n", text_of(device.communicator));
@@ -122,8 +130,7 @@ std::string print_device(const Device& device) {
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
          kernels(device) + launch(device) + overlap(device) + messaging(device.messaging) +
-         capacity(device) + fmt::format("workspace: {}\n", text_of(device.workspace)) +
-         communicator(device);
+         capacity(device) + overheads(device) + communicator(device);
 }
 
 }  // namespace rehearse

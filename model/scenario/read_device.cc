@@ -2,6 +2,7 @@
 
 #include "model/scenario/reader.h"
 #include "model/scenario/scenario.h"
+#include "model/scenario/sections.h"
 
 namespace rehearse {
 namespace {
@@ -106,6 +107,14 @@ std::optional<Combine> read_combine(const yaml::Value& value, Problems& problems
 
 }  // namespace
 
+void yaml::read_fragmentation(Map& map, Device& device) {
+  read(map, "fragmentation", device.fragmentation, read_number, 0.0);
+  if (device.fragmentation <= 1) return;
+  map.problems().add(map.where("fragmentation"),
+                     fmt::format("an allocator loses a share of the arena, from 0 to 1, got {:g}",
+                                 device.fragmentation));
+}
+
 Result<Device> parse_device(const std::string& text, const std::string& path) {
   const auto source = std::make_shared<SourceText>(path, text);
   Result<yaml::Document> document = yaml::parse(source);
@@ -129,6 +138,8 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   read_messaging(map, device.messaging);
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
+  yaml::read(map, "context", device.context, yaml::read_bytes);
+  yaml::read_fragmentation(map, device);
   yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, 0.0);
   yaml::read(map, "communicator", device.communicator, yaml::read_bytes);
   map.finish(kUnused);

@@ -109,6 +109,19 @@ Optimizer read_optimizer(Map& training) {
   return optimizer;
 }
 
+// The training's own type is what is taken anyway.
+void read_gradients(Map& map, Training& training) {
+  if (map.find("gradients") == nullptr) return;
+  DataType type = training.dtype;
+  read(map, "gradients", type, read_data_type);
+  if (bytes_of(type) < bytes_of(training.dtype)) {
+    map.problems().add(map.where("gradients"),
+                       fmt::format("gradients in {} of a training in {}", to_string(type),
+                                   to_string(training.dtype)));
+  }
+  if (type != training.dtype) training.gradients = type;
+}
+
 }  // namespace
 
 Training read_training(Map& scenario) {
@@ -121,6 +134,7 @@ Training read_training(Map& scenario) {
   read_needed(map, "batch", training.batch, read_count, Range{});
   training.optimizer = read_optimizer(map);
   read(map, "dtype", training.dtype, read_data_type);
+  read_gradients(map, training);
   read(map, "steps", training.steps, read_count, Range{});
   std::int64_t seed = 1;
   read(map, "seed", seed, read_count, Range{0, std::numeric_limits<std::int64_t>::max()});

@@ -41,9 +41,13 @@ void add_memory(StrategySummary& summary, const PlanMemory& memory) {
   summary.pools = {{"parameters", worst->parameters},           {"gradients", worst->gradients},
                    {"optimizer_state", worst->optimizer_state}, {"activations", worst->activations},
                    {"communication", worst->communication},     {"workspace", worst->workspace}};
-  if (worst->communicators > Bytes{})
-    summary.pools.push_back({"communicators", worst->communicators});
-  if (worst->carried > Bytes{}) summary.pools.push_back({"carried", worst->carried});
+  // Only where they are.
+  for (const auto& [name, size] : {PoolSummary{"context", worst->context},
+                                   {"fragmentation", worst->fragmentation},
+                                   {"communicators", worst->communicators},
+                                   {"carried", worst->carried}}) {
+    if (size > Bytes{}) summary.pools.push_back({name, size});
+  }
 }
 
 void add_bytes(StrategySummary& summary, const Plan& plan, const Cluster& cluster,

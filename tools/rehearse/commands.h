@@ -10,6 +10,7 @@ Command calibrate_command();
 Command cluster_command();
 Command diff_command();
 Command explain_command();
+Command memory_command();
 Command model_command();
 Command plan_command();
 Command report_command();

@@ -141,6 +141,11 @@ bool computes_in(const cli::BackendChoice& backend, DataType type) {
 
 Status check_runs(const Plan& plan, const cli::BackendChoice& backend) {
   if (const auto refused = first_unsupported(plan)) return error(*refused);
+  if (const auto refused = predicted_only(*whole_net(plan)))
+    return error(fmt::format("the executor does not train this network: {}", *refused));
+  if (plan.training.gradients)
+    return error(fmt::format("gradients in {} are predicted, not trained",
+                             to_string(*plan.training.gradients)));
   const DataType type = plan.training.dtype;
   if (computes_in(backend, type)) return success();
   std::vector<std::string> names;

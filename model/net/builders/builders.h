@@ -8,6 +8,7 @@ namespace rehearse::builders {
 // Fields that plans leave out where they have their presets.
 ModelField tacit(ModelField field);
 ModelField dropout_field();
+ModelField kernels_field();
 ModelField activation_field(Activation preset);
 
 // Width of the feed-forward part, 0: four times the width of the stream.

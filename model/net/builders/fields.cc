@@ -14,6 +14,10 @@ ModelField dropout_field() {
   return tacit({"dropout", FieldKind::share, {0}, "share of elements that dropout zeroes"});
 }
 
+ModelField kernels_field() {
+  return tacit({"kernels", FieldKind::kernels, {0}, "whose kernels run it: own, or megatron"});
+}
+
 ModelField activation_field(Activation preset) {
   return tacit({"activation",
                 FieldKind::activation,

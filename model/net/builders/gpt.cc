@@ -3,8 +3,8 @@
 // arXiv 2205.01068) has ReLU; GPT-NeoX (Black et al., arXiv 2204.06745) rotates a share of every
 // head in place of learned positions and has both branches of a block side by side.
 //
-// Dropout stands behind the embedding and on what either branch of a block adds; attention
-// probabilities have none, since fused attention never has them at hand.
+// Dropout stands behind the embedding and on what either branch of a block adds. That of
+// attention's probabilities is predicted only.
 //
 // Each decoder block is one maskable unit.
 #include <fmt/format.h>
@@ -54,7 +54,8 @@ Result<Net> build(const ModelSpec& spec) {
   x = net.add("norm", LayerNorm{size.width}, {x});
   x = net.add("linear", Linear{size.width, vocabulary, false}, {x},
               spec.is("tied") ? table : std::vector<ParameterId>{});
-  return net.finish(net.add("loss", CrossEntropy{vocabulary}, {x, net.labels()}));
+  return with_kernels(net.finish(net.add("loss", CrossEntropy{vocabulary}, {x, net.labels()})),
+                      static_cast<Kernels>(spec.at("kernels")), spec.share("attention_dropout"));
 }
 
 }  // namespace
@@ -75,7 +76,9 @@ ModelBuilder gpt() {
            activation_field(Activation::gelu_tanh),
            tacit({"rotary", FieldKind::count_or_none, {0}, "channels of a head that are rotated"}),
            rotary_base_field(),
-           tacit({"parallel", FieldKind::yes_no, {0}, "whether both branches read one input"})},
+           tacit({"parallel", FieldKind::yes_no, {0}, "whether both branches read one input"}),
+           tacit({"attention_dropout", FieldKind::share, {0}, "of attention's probabilities"}),
+           kernels_field()},
           build};
 }
 

@@ -89,7 +89,8 @@ Result<Net> build(const ModelSpec& spec) {
   x = net.add("norm", RmsNorm{width}, {x});
   x = net.add("linear", Linear{width, vocabulary, false}, {x},
               spec.is("tied") ? table : std::vector<ParameterId>{});
-  return net.finish(net.add("loss", CrossEntropy{vocabulary}, {x, net.labels()}));
+  return with_kernels(net.finish(net.add("loss", CrossEntropy{vocabulary}, {x, net.labels()})),
+                      static_cast<Kernels>(spec.at("kernels")), 0);
 }
 
 }  // namespace
@@ -115,7 +116,8 @@ ModelBuilder llama() {
            tacit({"qkv_bias", FieldKind::yes_no, {0}, "whether queries, keys, values have biases"}),
            tacit({"projection_bias", FieldKind::yes_no, {0}, "whether attention's output has one"}),
            tacit({"hidden_bias", FieldKind::yes_no, {0}, "whether the feed-forward part has some"}),
-           rotary_base_field()},
+           rotary_base_field(),
+           kernels_field()},
           build};
 }
 

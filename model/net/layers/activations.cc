@@ -64,6 +64,8 @@ LayerFacts describe(const Dropout& dropout, std::span<const Shape> inputs) {
   LayerFacts facts = describe_elementwise(inputs[0], 1, 2, 2);
   facts.saves_input = {false};
   facts.forward_in_place = facts.backward_in_place = true;
+  if (dropout.kernels == Kernels::megatron)
+    facts.auxiliaries = {{"mask", inputs[0].elements(), 0, AuxiliaryType::mask}};
   return facts;
 }
 

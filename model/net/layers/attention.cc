@@ -23,11 +23,23 @@ LayerFacts describe(const Attention& a, std::span<const Shape> inputs) {
     facts.backward_input = per_sample(5 * product, 2 * ends);
     facts.saves_output = true;
     facts.auxiliaries = {{"log_sum_exp", a.heads * t, 0}};
-  } else {
-    facts.forward = per_sample(2 * product, ends + 4 * probabilities);
-    facts.backward_input = per_sample(4 * product, 2 * ends + 6 * probabilities);
-    facts.auxiliaries = {{"probabilities", probabilities, 0}};
+    return facts;
   }
+  // Dropout reads and writes the probabilities once more in each pass, and a mask of bytes.
+  const std::int64_t dropped = a.dropout > 0 ? probabilities * 5 / 2 : 0;
+  const Work forward = per_sample(2 * product, ends + 4 * probabilities + dropped);
+  facts.forward = forward;
+  facts.backward_input = per_sample(4 * product, 2 * ends + 6 * probabilities + dropped);
+  if (a.checkpointed) {
+    facts.backward_input = facts.backward_input + forward;
+    return facts;
+  }
+  const bool own = a.kernels == Kernels::own;
+  facts.auxiliaries = {{"probabilities", probabilities, 0,
+                        own ? AuxiliaryType::statistic : AuxiliaryType::activation}};
+  if (own || a.dropout == 0) return facts;
+  facts.auxiliaries.push_back({"mask", probabilities, 0, AuxiliaryType::mask});
+  facts.auxiliaries.push_back({"dropped", probabilities, 0, AuxiliaryType::activation});
   return facts;
 }
 

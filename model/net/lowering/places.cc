@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/base/check.h"
+
 namespace rehearse::lowering {
 namespace {
 
@@ -113,9 +115,21 @@ void RangePlaces::place_saved() {
       const std::int64_t elements =
           auxiliary.elements_per_sample * samples_ + auxiliary.elements_per_call;
       auxiliaries_[id].push_back(
-          take(Bytes::bytes(elements * sizes_.statistic_bytes), defers(layer)));
+          take(Bytes::bytes(elements * bytes_of(auxiliary.type)), defers(layer)));
     }
   });
+}
+
+std::int64_t RangePlaces::bytes_of(AuxiliaryType type) const {
+  switch (type) {
+    case AuxiliaryType::statistic:
+      return sizes_.statistic_bytes;
+    case AuxiliaryType::activation:
+      return sizes_.activation_bytes;
+    case AuxiliaryType::mask:
+      return 1;
+  }
+  REHEARSE_UNREACHABLE("auxiliary type");
 }
 
 std::vector<Place> RangePlaces::auxiliaries(LayerId layer) const {

@@ -55,6 +55,7 @@ class RangePlaces {
   void find_boundaries();
   void place_saved();
   std::set<ValueId> needed_by_weight_pass() const;
+  std::int64_t bytes_of(AuxiliaryType type) const;
 
   const Net& net_;
   SegmentId begin_, end_;
