@@ -66,7 +66,7 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
     case OpKind::reduce_scatter:
     case OpKind::all_gather:
     case OpKind::broadcast:
-      return {Seconds{}, Bytes{}, device.provenance};
+      return {};
   }
   REHEARSE_UNREACHABLE("op kind");
 }
@@ -74,21 +74,27 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
 }  // namespace
 
 OpPrice price_work(const StepWork& work, const Device& device) {
-  const Seconds seconds = price(device, work.kernel, work.flops, work.traffic);
-  return {seconds, work.traffic, device.provenance, {seconds}};
+  const Seconds seconds = price(device, work.kernel, work.flops, work.traffic, work.products);
+  return {seconds, work.traffic, resting_on(provenance_of(device, work.kernel), seconds),
+          {seconds}};
 }
 
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                    const ElementSizes& sizes, const Device& device) {
-  OpPrice sum{Seconds{}, Bytes{}, device.provenance};
+  OpPrice sum;
   for (const KernelStep& step : lower(net, begin, end, pass, samples, sizes).steps) {
     const StepWork work = work_of(net, step, samples, sizes);
-    const Seconds seconds = price(device, work.kernel, work.flops, work.traffic);
-    sum.seconds += seconds;
-    sum.memory_traffic += work.traffic;
-    sum.kernels.push_back(seconds);
+    const OpPrice one = price_work(work, device);
+    sum.seconds += one.seconds;
+    sum.memory_traffic += one.memory_traffic;
+    sum.rests_on += one.rests_on;
+    sum.kernels.push_back(one.seconds);
   }
-  sum.seconds = std::max(sum.seconds, device.launch * static_cast<double>(sum.kernels.size()));
+  const Seconds queued = device.launch * static_cast<double>(sum.kernels.size());
+  if (queued > sum.seconds) {
+    sum.rests_on += resting_on(device.provenance, queued - sum.seconds);
+    sum.seconds = queued;
+  }
   return sum;
 }
 

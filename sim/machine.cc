@@ -238,10 +238,11 @@ void Machine::collective(const std::vector<RankId>& ranks, const Footprint& foot
 // Of all steps, one after the other; on GPUs also what their engines take, in which messages of
 // different steps do not overlap.
 Seconds Machine::latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const {
-  Seconds longest, slowest;
+  Seconds longest, slowest, launch;
   for (std::size_t m = 0; m < ranks.size(); ++m) {
     const Messaging& own = messaging(ranks[m]);
     longest = std::max(longest, own.latency);
+    launch = std::max(launch, own.collective);
     if (is_cpu()) continue;
     const Footprint::OfMember& member = footprint.members[m];
     const Seconds work =
@@ -249,7 +250,7 @@ Seconds Machine::latencies(const std::vector<RankId>& ranks, const Footprint& fo
         own.reduce_per_byte * static_cast<double>(member.added.bytes());
     slowest = std::max(slowest, work * (1 / cluster_.speed(ranks[m])));
   }
-  return footprint.latency + longest * static_cast<double>(footprint.steps) + slowest;
+  return launch + footprint.latency + longest * static_cast<double>(footprint.steps) + slowest;
 }
 
 // Of a CPU rank's thread, for the whole collective.

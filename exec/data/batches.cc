@@ -83,9 +83,10 @@ void DataBatches::write_pixels(const std::vector<float>& pixels, void* into) con
     case DataType::fp64:
       return convert<double>(pixels, into);
     case DataType::fp16:
+    case DataType::fp8:
       break;
   }
-  REHEARSE_UNREACHABLE("no backend computes in fp16");
+  REHEARSE_UNREACHABLE("no backend computes in fp16 or fp8");
 }
 
 // A sample's changes are drawn by its place in the list of all samples ever trained on: they depend

@@ -16,6 +16,8 @@ std::string_view to_string(DataType type) {
       return "fp64";
     case DataType::tf32:
       return "tf32";
+    case DataType::fp8:
+      return "fp8";
   }
   REHEARSE_UNREACHABLE("data type");
 }
@@ -28,6 +30,7 @@ std::int64_t bytes_of(DataType type) {
     case DataType::fp16:
       return 2;
     case DataType::bf16:
+    case DataType::fp8:
       return 2;
     case DataType::fp64:
       return 8;
@@ -37,7 +40,7 @@ std::int64_t bytes_of(DataType type) {
 
 const std::vector<DataType>& data_types() {
   static const std::vector<DataType> table = {DataType::bf16, DataType::fp16, DataType::fp32,
-                                              DataType::fp64, DataType::tf32};
+                                              DataType::fp64, DataType::fp8, DataType::tf32};
   return table;
 }
 

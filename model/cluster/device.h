@@ -4,11 +4,20 @@
 //   roofline:  max(F / compute_k, B / memory_k) + overhead_k    (Williams et al., CACM 2009)
 //   additive:      F / compute_k + B / memory_k  + overhead_k   (what a fit to measurements gives)
 // with the rates that kernels of the class reach, which are below the datasheet's peak.
+//
+// Where the device says how it cuts products (Tiling), F / compute is instead the time of their
+// tiles: a product of [m, k] by [k, n] is ceil(m / tile m) ceil(n / tile n) of them, one processor
+// works on one, and all work in waves, each as long as a whole one:
+//   ceil(tiles / processors) 2 (tile m) (tile n) (k + fill) / (compute_k / processors)
+// with the tile that is fastest (NVIDIA, "Matrix Multiplication Background User's Guide", sections 3
+// and 4: tile and wave quantization), whose k may be cut in slices that work beside each other and
+// whose sums are added in the end (split-K).
 #pragma once
 
 #include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +25,7 @@
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/net/layer.h"
+#include "model/net/product.h"
 
 namespace rehearse {
 
@@ -23,6 +33,7 @@ enum class DeviceKind { cpu, gpu };
 enum class Combine { roofline, additive };
 // Where a number comes from; every price carries it.
 enum class Provenance { measured, published, assumed };
+inline constexpr std::size_t kProvenanceCount = 3;
 std::string_view to_string(DeviceKind kind);
 std::string_view to_string(Combine combine);
 std::string_view to_string(Provenance provenance);
@@ -31,6 +42,20 @@ struct KernelRate {
   FlopsPerSecond compute;
   BytesPerSecond memory;
   Seconds overhead;
+  std::optional<Provenance> provenance = std::nullopt;  // none: the device's
+};
+
+struct Tile {
+  std::int64_t m = 1, n = 1;
+  friend bool operator==(const Tile&, const Tile&) = default;
+};
+struct Tiling {
+  std::int64_t processors = 0;  // streaming multiprocessors, compute units; 0: nothing is known
+  std::vector<Tile> tiles;      // that the library has
+  // Steps of k that take as long as filling a tile's pipeline and writing its results.
+  double fill = 0;
+  // m n / (m + n): multiplications per operand, below which a tile waits for its operands.
+  double intensity = 0;
 };
 
 // What a message costs the ranks' own threads, on machines where no other engine moves it. Zero on
@@ -41,6 +66,8 @@ struct Messaging {
   Seconds send_per_byte;     // of the sender's thread
   Seconds receive_per_byte;  // of the receiver's thread
   Seconds reduce_per_byte;   // adding a received chunk to one's own
+  // From a collective's start on its last member to its first message: launching its kernels.
+  Seconds collective = {};
 };
 
 struct Device {
@@ -55,6 +82,7 @@ struct Device {
   // The type that the kernels' rates are for; none: whatever is trained in.
   std::optional<DataType> rates_for;
   std::array<KernelRate, kKernelClassCount> kernels{};
+  Tiling tiling;
   // The host's time to queue a kernel, where the device works behind it: a long row of small
   // kernels takes no less. Zero: the host runs them itself, or it is not known.
   Seconds launch;
@@ -77,11 +105,17 @@ struct Device {
 };
 
 // Sets the rates for training in this type: those of convolutions, matrix products and attention
-// scale with the type's peak, the others are bound by memory. Errors: the peak of either type is
-// missing where they differ.
+// scale with the type's peak, the others are bound by memory; attention does not multiply in fp8.
+// Errors: the peak of a type is missing where they differ.
 Status set_type(Device& device, DataType type);
 
 const KernelRate& rate_of(const Device& device, KernelClass kernel);
-Seconds price(const Device& device, KernelClass kernel, Flops flops, Bytes traffic);
+Provenance provenance_of(const Device& device, KernelClass kernel);
+// products: of the kernel, none: whatever it does, its FLOPs and bytes are all that counts. Grows
+// with every extent, and is never less than F / compute.
+Seconds price(const Device& device, KernelClass kernel, Flops flops, Bytes traffic,
+              std::span<const Product> products = {});
+// Of its tiles alone, at so many FLOP/s of all processors on an endless product.
+Seconds tiled_seconds(const Device& device, FlopsPerSecond rate, const Product& product);
 
 }  // namespace rehearse

@@ -4,6 +4,7 @@
 
 #include "model/base/check.h"
 #include "model/net/lowering/places.h"
+#include "model/net/lowering/products.h"
 
 namespace rehearse {
 
@@ -126,15 +127,20 @@ StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,
     return StepWork{kernel, Flops::flops(flops * static_cast<double>(elements)),
                     Bytes::bytes(tensors * elements * sizes.activation_bytes)};
   };
+  const auto multiplies = [&](StepWork work) {
+    work.products = lowering::products_of(net, step, samples, sizes);
+    return work;
+  };
   switch (step.kind) {
     case KernelKind::forward:
-      return scale(layer.facts.kernel, layer.facts.forward);
+      return multiplies(scale(layer.facts.kernel, layer.facts.forward));
     case KernelKind::backward:
-      return scale(layer.facts.kernel, layer.facts.backward_input + layer.facts.backward_weight);
+      return multiplies(scale(layer.facts.kernel,
+                              layer.facts.backward_input + layer.facts.backward_weight));
     case KernelKind::backward_input:
-      return scale(layer.facts.kernel, layer.facts.backward_input);
+      return multiplies(scale(layer.facts.kernel, layer.facts.backward_input));
     case KernelKind::backward_weight:
-      return scale(layer.facts.kernel, layer.facts.backward_weight);
+      return multiplies(scale(layer.facts.kernel, layer.facts.backward_weight));
     case KernelKind::accumulate:
       return streams(KernelClass::elementwise, 1, 3);
     case KernelKind::copy:

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "model/net/net.h"
+#include "model/net/product.h"
 
 namespace rehearse {
 
@@ -100,11 +101,15 @@ std::vector<ValueId> values_across(const Net& net, SegmentId cut);
 // Bytes of a value, or of its gradient, for a micro-batch.
 Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes);
 
-// FLOPs and memory traffic of one step.
+// FLOPs and memory traffic of one step. products: what it multiplies; of attention that keeps its
+// probabilities each a kernel of its own, and what else it reads and writes one more. Causal or
+// not, the FLOPs are all of them; the products of fused attention are what its kernels compute,
+// whole blocks of kFusedRows queries and keys on the diagonal and below (Dao, arXiv 2307.08691).
 struct StepWork {
   KernelClass kernel = KernelClass::elementwise;
   Flops flops;
   Bytes traffic;
+  std::vector<Product> products = {};
 };
 StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,
                  const ElementSizes& sizes);

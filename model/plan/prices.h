@@ -1,6 +1,7 @@
 // Seconds of every op, made by cost (or a scenario), read by sim.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -10,12 +11,25 @@
 
 namespace rehearse {
 
+// Seconds by where the rates come from that they follow from, in the order of Provenance.
+using SecondsBy = std::array<Seconds, kProvenanceCount>;
+inline SecondsBy resting_on(Provenance provenance, Seconds seconds) {
+  SecondsBy all{};
+  all[static_cast<std::size_t>(provenance)] = seconds;
+  return all;
+}
+inline SecondsBy& operator+=(SecondsBy& sum, const SecondsBy& more) {
+  for (std::size_t p = 0; p < sum.size(); ++p)
+    sum[p] += more[p];
+  return sum;
+}
+
 // The price of a compute or optimizer op on an otherwise idle machine. Messages are not priced
 // here: their bytes cross links and threads that others use too.
 struct OpPrice {
   Seconds seconds;
   Bytes memory_traffic;
-  Provenance provenance = Provenance::assumed;
+  SecondsBy rests_on = {};
   // Of its kernels, in their order: a rank whose thread both computes and moves messages looks
   // after them in between. Empty: they never wait for it.
   std::vector<Seconds> kernels = {};

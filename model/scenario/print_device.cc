@@ -76,10 +76,23 @@ std::string kernels(const Device& device) {
   for (int k = 0; k < kKernelClassCount; ++k) {
     const auto kernel = static_cast<KernelClass>(k);
     const KernelRate& rate = rate_of(device, kernel);
-    text += fmt::format("  {}: {{compute: {}, memory: {}, overhead: {}}}\n", to_string(kernel),
-                        text_of(rate.compute), text_of(rate.memory), text_of(rate.overhead));
+    const std::string provenance =
+        rate.provenance ? fmt::format(", provenance: {}", to_string(*rate.provenance)) : "";
+    text += fmt::format("  {}: {{compute: {}, memory: {}, overhead: {}{}}}\n", to_string(kernel),
+                        text_of(rate.compute), text_of(rate.memory), text_of(rate.overhead),
+                        provenance);
   }
   return text;
+}
+
+std::string tiling(const Device& device) {
+  const Tiling& t = device.tiling;
+  if (t.processors == 0) return "";
+  std::vector<std::string> tiles;
+  for (const Tile& tile : t.tiles)
+    tiles.push_back(fmt::format("{}x{}", tile.m, tile.n));
+  return fmt::format("tiling: {{processors: {}, tiles: [{}], fill: {}, intensity: {}}}\n",
+                     t.processors, join(tiles, ", "), exact(t.fill), exact(t.intensity));
 }
 
 std::string overlap(const Device& device) {
@@ -93,11 +106,13 @@ std::string launch(const Device& device) {
 }
 
 std::string messaging(const Messaging& m) {
+  const std::string collective =
+      m.collective > Seconds{} ? fmt::format("  collective: {}\n", text_of(m.collective)) : "";
   return fmt::format(
       "messaging:\n  latency: {}\n  per_message: {}\n  send_per_byte: {}\n  receive_per_byte: {}\n"
-      "  reduce_per_byte: {}\n",
+      "  reduce_per_byte: {}\n{}",
       text_of(m.latency), text_of(m.per_message), text_of(m.send_per_byte),
-      text_of(m.receive_per_byte), text_of(m.reduce_per_byte));
+      text_of(m.receive_per_byte), text_of(m.reduce_per_byte), collective);
 }
 
 std::string capacity(const Device& device) {
@@ -129,8 +144,8 @@ std::string print_device(const Device& device) {
          fmt::format("memory: {}\nmemory_bandwidth: {}\n", text_of(device.memory),
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
-         kernels(device) + launch(device) + overlap(device) + messaging(device.messaging) +
-         capacity(device) + overheads(device) + communicator(device);
+         kernels(device) + tiling(device) + launch(device) + overlap(device) +
+         messaging(device.messaging) + capacity(device) + overheads(device) + communicator(device);
 }
 
 }  // namespace rehearse

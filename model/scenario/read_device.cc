@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "model/base/text.h"
 #include "model/scenario/reader.h"
 #include "model/scenario/scenario.h"
 #include "model/scenario/sections.h"
@@ -13,6 +14,12 @@ using yaml::Problems;
 
 constexpr auto kUnused = yaml::Unused::fine_unless_misspelt;
 
+std::optional<Provenance> read_provenance(const yaml::Value& value, Problems& problems) {
+  return yaml::read_enum<Provenance>(
+      value, "provenance", {Provenance::assumed, Provenance::measured, Provenance::published},
+      problems);
+}
+
 KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSpan where,
                      Problems& problems) {
   KernelRate rate;
@@ -20,6 +27,8 @@ KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSp
   yaml::read_needed(map, "compute", rate.compute, yaml::read_flop_rate);
   yaml::read_needed(map, "memory", rate.memory, yaml::read_bandwidth);
   yaml::read(map, "overhead", rate.overhead, yaml::read_seconds);
+  if (map.find("provenance") != nullptr)
+    yaml::read(map, "provenance", rate.provenance.emplace(), read_provenance);
   map.finish(kUnused);
   return rate;
 }
@@ -34,6 +43,37 @@ void read_kernels(Map& profile, Device& device) {
     if (rate != nullptr)
       device.kernels[static_cast<std::size_t>(k)] =
           read_rate(*rate, name, map.where(name), profile.problems());
+  }
+  map.finish(kUnused);
+}
+
+// "256x128"
+std::optional<Tile> read_tile(const yaml::Value& value, Problems& problems) {
+  const auto text = yaml::read_text(value, problems);
+  if (!text) return std::nullopt;
+  const auto extents = split(*text, 'x');
+  if (extents.size() == 2) {
+    const auto m = parse_integer(extents[0]), n = parse_integer(extents[1]);
+    if (m && n && *m > 0 && *n > 0 && *m <= 65536 && *n <= 65536) return Tile{*m, *n};
+  }
+  yaml::expected("a tile such as 256x128", value, problems);
+  return std::nullopt;
+}
+
+void read_tiling(Map& profile, Tiling& tiling) {
+  const yaml::Value* value = profile.find("tiling");
+  if (value == nullptr) return;
+  Problems& problems = profile.problems();
+  Map map(*value, "tiling", profile.where("tiling"), problems);
+  yaml::read_needed(map, "processors", tiling.processors, yaml::read_count, yaml::Range{1, 100'000});
+  yaml::read(map, "fill", tiling.fill, yaml::read_number, 0.0);
+  yaml::read(map, "intensity", tiling.intensity, yaml::read_number, 0.0);
+  if (const yaml::Value* tiles = map.need("tiles")) {
+    if (tiles->kind != Kind::list || tiles->items.empty())
+      return yaml::expected("a list of tiles such as [256x128, 128x128]", *tiles, problems);
+    for (const yaml::Value& item : tiles->items) {
+      if (const auto tile = read_tile(item, problems)) tiling.tiles.push_back(*tile);
+    }
   }
   map.finish(kUnused);
 }
@@ -57,6 +97,7 @@ void read_messaging(Map& profile, Messaging& messaging) {
   yaml::read(map, "send_per_byte", messaging.send_per_byte, yaml::read_seconds);
   yaml::read(map, "receive_per_byte", messaging.receive_per_byte, yaml::read_seconds);
   yaml::read(map, "reduce_per_byte", messaging.reduce_per_byte, yaml::read_seconds);
+  yaml::read(map, "collective", messaging.collective, yaml::read_seconds);
   map.finish(kUnused);
 }
 
@@ -88,12 +129,6 @@ void check(const Device& device, Map& profile) {
 std::optional<DeviceKind> read_kind(const yaml::Value& value, Problems& problems) {
   return yaml::read_enum<DeviceKind>(value, "kind of device", {DeviceKind::cpu, DeviceKind::gpu},
                                      problems);
-}
-
-std::optional<Provenance> read_provenance(const yaml::Value& value, Problems& problems) {
-  return yaml::read_enum<Provenance>(
-      value, "provenance", {Provenance::assumed, Provenance::measured, Provenance::published},
-      problems);
 }
 
 std::optional<DataType> read_data_type(const yaml::Value& value, Problems& problems) {
@@ -134,6 +169,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
     yaml::read(map, "dtype", device.rates_for.emplace(), read_data_type);
   yaml::read(map, "combine", device.combine, read_combine);
   read_kernels(map, device);
+  read_tiling(map, device.tiling);
   yaml::read(map, "launch", device.launch, yaml::read_seconds);
   read_messaging(map, device.messaging);
   read_capacity(map, device);

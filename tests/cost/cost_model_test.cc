@@ -38,7 +38,7 @@ TEST(PriceWork, IsARooflineOrASum) {
   const OpPrice sum = price_work(work, simple_device(Combine::additive));
   EXPECT_NEAR(sum.seconds.seconds(), 2e-6 + 1e-6 + 2e-6, 1e-15);
   EXPECT_EQ(sum.memory_traffic, Bytes::bytes(20000));
-  EXPECT_EQ(sum.provenance, Provenance::measured);
+  EXPECT_EQ(sum.rests_on, resting_on(Provenance::measured, sum.seconds));
   const OpPrice roofline = price_work(work, simple_device(Combine::roofline));
   EXPECT_NEAR(roofline.seconds.seconds(), 2e-6 + 2e-6, 1e-15);
   // Without FLOPs only the bytes count, and the other way round; without either, the call.

@@ -209,7 +209,7 @@ class Explainer {
     Seconds computing;
     for (auto& ops : quick.ops) {
       for (OpPrice& op : ops)
-        op = {op.seconds / kFaster, op.memory_traffic, op.provenance, halves(op.kernels)};
+        op = {op.seconds / kFaster, op.memory_traffic, op.rests_on, halves(op.kernels)};
     }
     for (const PathShare& share : made_.shares) {
       if (!share.waits && !is_communication(share.kind)) computing += share.time;

@@ -96,6 +96,7 @@ class Folding {
         const OpPrice& part = prices[parts[p].index()];
         sum.seconds += is_collective(op.kind) ? seconds.at({collective_of(op).group, kind_of(op)})
                                               : part.seconds;
+        sum.rests_on += part.rests_on;
         sum.memory_traffic += part.memory_traffic;
         sum.kernels.insert(sum.kernels.end(), part.kernels.begin(), part.kernels.end());
       }

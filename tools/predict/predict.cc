@@ -383,6 +383,22 @@ void stand_for_all(StrategySummary& summary, std::size_t ranks) {
     kind.ops *= static_cast<std::int64_t>(ranks / played);
 }
 
+// Of what all ranks compute in a step, the share of each kind of rate that it is priced by.
+std::array<double, kProvenanceCount> shares_of(const Plan& plan, const Prices& prices) {
+  SecondsBy sum{};
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const std::size_t row =
+        prices.rows.empty() ? plan.ranks[r].program.index() : prices.rows[r];
+    for (const OpPrice& op : prices.ops[row])
+      sum += op.rests_on;
+  }
+  const Seconds all = std::accumulate(sum.begin(), sum.end(), Seconds{});
+  std::array<double, kProvenanceCount> shares{};
+  for (std::size_t p = 0; all > Seconds{} && p < shares.size(); ++p)
+    shares[p] = sum[p] / all;
+  return shares;
+}
+
 // Of the plan that the strategy names, of a period's the one.
 Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy) {
   Result<Plan> plan = plan_of(scenario, strategy);
@@ -399,6 +415,7 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   if (!played) return located(played.errors(), strategy);
   StrategySummary summary = summarize(played->plan, net, played->outcome.timeline, kWarmUp);
   summary.plan_hash = plan_hash(*plan);
+  summary.price_shares = shares_of(*plan, prices);
   if (machines.jitter)
     summary.step_times =
         step_times_of(break_down(played->plan, played->outcome.timeline, kWarmUp).steps);
@@ -414,6 +431,19 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   return Prediction{std::move(played->plan), std::move(played->outcome.timeline),
                     std::move(summary)};
 }
+
+}  // namespace
+
+Result<Seconds> step_time_of(const Scenario& scenario, const Plan& plan) {
+  const Result<Cluster> cluster = Cluster::build(
+      scenario.prices ? stated_cluster(*scenario.prices, plan) : scenario.cluster);
+  if (!cluster) return cluster.errors();
+  const Result<Played> played = play(scenario.simulation, plan, *cluster, prices_of(scenario, plan));
+  if (!played) return played.errors();
+  return break_down(played->plan, played->outcome.timeline, kWarmUp).step_time;
+}
+
+namespace {
 
 // Draws that means are taken over.
 constexpr std::int64_t kDepths = 16;

@@ -33,6 +33,9 @@ Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
 // What the plan's ops take on the scenario's devices, or what the scenario states.
 Prices prices_of(const Scenario& scenario, const Plan& plan);
 
+// The steady step time of a plan, and no other figure of it.
+Result<Seconds> step_time_of(const Scenario& scenario, const Plan& plan);
+
 // With local steps the plan and the timeline are those of the step that synchronises, the summary's
 // figures means over a period; where plans are drawn, they are of the first draw, the figures means
 // over several and memory that of the largest.

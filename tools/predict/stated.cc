@@ -88,7 +88,10 @@ Prices stated_prices(const StatedPrices& prices, const Plan& plan) {
     const double share = 1 / static_cast<double>(program.stages.size());
     auto& ops = result.ops.emplace_back();
     for (const Op& op : program.ops)
-      ops.push_back({share * price_of(prices, op.kind, rank), Bytes{}, Provenance::published});
+    {
+      const Seconds seconds = share * price_of(prices, op.kind, rank);
+      ops.push_back({seconds, Bytes{}, resting_on(Provenance::published, seconds)});
+    }
   }
   return result;
 }

@@ -21,9 +21,10 @@ TensorType real_type(const exec::Backend& backend) {
     case DataType::fp64:
       return TensorType::f64;
     case DataType::fp16:
+    case DataType::fp8:
       break;
   }
-  REHEARSE_UNREACHABLE("no backend computes in fp16");
+  REHEARSE_UNREACHABLE("no backend computes in fp16 or fp8");
 }
 
 // Of the global batch, micro-batch by micro-batch.

@@ -159,6 +159,7 @@ Status check_runs(const Plan& plan, const cli::BackendChoice& backend) {
       message += fmt::format("; '--backend {}' has {}", other, to_string(type));
   }
   if (type == DataType::tf32) message += "; GPUs have tf32 ('--device cuda')";
+  if (type == DataType::fp8) message += "; fp8 is priced by 'rehearse simulate' and not trained in";
   return error(std::move(message));
 }
 

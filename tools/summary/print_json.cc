@@ -114,6 +114,11 @@ Json json_of(const StrategySummary& s) {
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
   // Only where it is so.
+  if (s.price_shares) {
+    for (std::size_t p = 0; p < kProvenanceCount; ++p)
+      json["price_shares"][std::string(to_string(static_cast<Provenance>(p)))] =
+          (*s.price_shares)[p];
+  }
   if (s.largest) {
     json["largest"] = {{"state_bytes", s.largest->state.bytes()},
                        {"activation_bytes", s.largest->activations.bytes()}};

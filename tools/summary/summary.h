@@ -4,12 +4,14 @@
 // mean"). Figures that were not taken are null.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
+#include "model/cluster/device.h"
 #include "model/net/net.h"
 #include "model/plan/plan.h"
 #include "model/plan/timeline.h"
@@ -133,6 +135,9 @@ struct StrategySummary {
   std::optional<StepTimesSummary> step_times = std::nullopt;  // where the machine has jitter
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;
+  // Of what is computed, by the kinds of numbers that it is priced by (Provenance's order);
+  // predictions only.
+  std::optional<std::array<double, kProvenanceCount>> price_shares = std::nullopt;
   double bubble_fraction = 0;
   Seconds compute, exposed_communication, idle;  // of the rank that computes longest
   std::optional<MemorySummary> memory;           // of the worst rank

@@ -162,6 +162,7 @@ std::unique_ptr<Backend> make_reference_backend(DataType type) {
     case DataType::fp64:
       return std::make_unique<ReferenceBackend<double>>(type);
     case DataType::fp16:
+    case DataType::fp8:
     case DataType::tf32:
       break;
   }

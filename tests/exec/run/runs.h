@@ -148,10 +148,11 @@ inline exec::TrainingRun train_locally(const Plan& plan, const exec::TrainOption
     case DataType::fp64:
       return train_on(Batches<double>(net, samples), plan, options, backend_name, threads);
     case DataType::fp16:
+    case DataType::fp8:
     case DataType::tf32:
       break;
   }
-  ADD_FAILURE() << "no backend of CPUs computes in fp16 or tf32";
+  ADD_FAILURE() << "no backend of CPUs computes in fp16, fp8 or tf32";
   return {};
 }
 

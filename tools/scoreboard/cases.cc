@@ -1,0 +1,66 @@
+#include "tools/scoreboard/cases.h"
+
+#include <fmt/format.h>
+
+#include "model/base/text.h"
+#include "model/scenario/scenario.h"
+
+namespace rehearse {
+
+const std::vector<std::string>& constants() {
+  static const std::vector<std::string> names = {"launch", "memory", "products"};
+  return names;
+}
+
+void apply(const Factors& factors, Device& device) {
+  const auto factor = [&](const std::string& name) {
+    const auto found = factors.find(name);
+    return found == factors.end() ? 1.0 : found->second;
+  };
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    KernelRate& rate = device.kernels[static_cast<std::size_t>(k)];
+    rate.memory = rate.memory * factor("memory");
+    switch (static_cast<KernelClass>(k)) {
+      case KernelClass::convolution:
+      case KernelClass::matrix_product:
+      case KernelClass::attention:
+        rate.compute = rate.compute * factor("products");
+        break;
+      case KernelClass::normalization:
+      case KernelClass::elementwise:
+      case KernelClass::reduction:
+      case KernelClass::embedding:
+      case KernelClass::optimizer:
+      case KernelClass::copy:
+        break;
+    }
+  }
+  device.messaging.collective = device.messaging.collective * factor("launch");
+}
+
+Result<std::string> cluster_text(const std::string& directory, const std::string& machine,
+                                 std::int64_t devices) {
+  const Result<std::string> file = read_text_file(directory + "/machines/" + machine + ".yaml");
+  if (!file) return file.errors();
+  const std::int64_t nodes = (devices + kDevicesPerNode - 1) / kDevicesPerNode;
+  std::string text = fmt::format("cluster:\n  nodes: {}\n  devices_per_node: {}\n", nodes,
+                                 std::min(devices, kDevicesPerNode));
+  for (const std::string_view line : split(*file, '\n')) {
+    const bool joins_nodes = line.starts_with("nics:") || line.starts_with("network:");
+    if (line.empty() || line.front() == '#' || (nodes == 1 && joins_nodes)) continue;
+    text += fmt::format("  {}\n", line);
+  }
+  return text;
+}
+
+Result<std::vector<Case>> read_cases(const std::string& directory) {
+  std::vector<Case> all;
+  for (const auto read : {step_cases, collective_cases, bubble_cases}) {
+    Result<std::vector<Case>> cases = read(directory);
+    if (!cases) return cases;
+    std::move(cases->begin(), cases->end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,53 @@
+// Published measurements as cases: what was measured, and what predicts it.
+//
+// bench/published holds the rows (steps.csv, collectives.csv, zero_bubble.csv) and the machines
+// (machines/NAME.yaml: keys of a scenario's cluster, with their sources).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/base/diagnostic.h"
+#include "model/base/units.h"
+#include "model/cluster/device.h"
+
+namespace rehearse {
+
+// Factors on what a profile says, by name of the constant; what is not there is 1.
+//   products   speed of matrix products, convolutions and attention
+//   memory     speed of what is bound by memory
+//   launch     seconds from a collective's start to its first message
+using Factors = std::map<std::string, double>;
+const std::vector<std::string>& constants();
+void apply(const Factors& factors, Device& device);
+
+struct Case {
+  std::string source, name;
+  std::string group;   // the same training, split in several ways; empty: alone
+  std::string device;  // whose constants it depends on; empty: on none
+  std::vector<std::string> constants;  // which of them
+  bool is_fitted = false;              // whether constants may be fitted to it
+  Seconds measured;
+  std::string scenario;  // its text, where it is a training
+  std::function<Result<Seconds>(const Factors&)> predict;
+};
+
+// The steps of a training, by how many samples or tokens each device was seen to train, or by the
+// seconds of a step. Plans are built once, by the profile's own prices.
+Result<std::vector<Case>> step_cases(const std::string& directory);
+// All-reduces by their bus bandwidth: bytes times 2 (n - 1) / n by the time (nccl-tests).
+Result<std::vector<Case>> collective_cases(const std::string& directory);
+// Pipelines played by published times of their passes: cost by busy time, 1 / (1 - bubble).
+Result<std::vector<Case>> bubble_cases(const std::string& directory);
+// All of them, in this order.
+Result<std::vector<Case>> read_cases(const std::string& directory);
+
+// The text of a scenario's cluster: a machine of bench/published, with so many devices.
+Result<std::string> cluster_text(const std::string& directory, const std::string& machine,
+                                 std::int64_t devices);
+inline constexpr std::int64_t kDevicesPerNode = 8;  // of every machine there is
+
+}  // namespace rehearse

@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+
+#include "model/collective/steps.h"
+#include "model/scenario/scenario.h"
+#include "tools/predict/collectives.h"
+#include "tools/predict/predict.h"
+#include "tools/scoreboard/cases.h"
+#include "tools/scoreboard/csv.h"
+
+namespace rehearse {
+namespace {
+
+Result<std::vector<CsvRow>> rows_of(const std::string& path,
+                                    const std::vector<std::string>& columns) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return parse_csv(*text, path, columns);
+}
+
+// A scenario for the sake of its cluster.
+Result<Scenario> on_machine(const std::string& directory, const std::string& machine,
+                            std::int64_t devices) {
+  const Result<std::string> cluster = cluster_text(directory, machine, devices);
+  if (!cluster) return cluster.errors();
+  const std::string path = directory + "/" + machine + ".yaml";
+  return parse_scenario(
+      "name: collectives\nmodel: {kind: mlp, image: 1x1x1, hidden: [1], classes: 2}\n"
+      "training: {data: synthetic, batch: " +
+          std::to_string(devices) + ", optimizer: {kind: sgd, lr: 1}}\n" + *cluster +
+          "strategies:\n  - {name: all, data: auto}\n",
+      path, profile_path(path));
+}
+
+Result<CollectiveShape> shape_of(const CsvRow& row, std::int64_t members) {
+  CollectiveShape shape;
+  shape.members = static_cast<std::size_t>(members);
+  shape.node_members = static_cast<std::size_t>(std::min(members, kDevicesPerNode));
+  for (const CollectiveAlgorithmRow& algorithm : collective_algorithms()) {
+    if (algorithm.name != row.text("algorithm")) continue;
+    shape.algorithm = algorithm.algorithm;
+    return shape;
+  }
+  return error_at(row.where, fmt::format("unknown algorithm '{}'", row.text("algorithm")));
+}
+
+Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
+  const auto gpus = row.count("gpus"), size = row.count("size_mib");
+  const auto bus = row.number("bus_gb_per_s");
+  if (!gpus) return gpus.errors();
+  if (!size) return size.errors();
+  if (!bus) return bus.errors();
+  const Result<CollectiveShape> shape = shape_of(row, *gpus);
+  if (!shape) return shape.errors();
+  const Result<Scenario> scenario = on_machine(directory, row.text("machine"), *gpus);
+  if (!scenario) return scenario.errors();
+  const Bytes bytes = Bytes::mib(*size);
+  const double n = static_cast<double>(*gpus);
+  const Seconds measured = Seconds::seconds(static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n /
+                                            (*bus * 1e9));
+  const auto predict = [spec = scenario->cluster, shape = *shape,
+                        bytes](const Factors& factors) -> Result<Seconds> {
+    ClusterSpec changed = spec;
+    apply(factors, changed.device);
+    const Result<Cluster> cluster = Cluster::build(changed);
+    if (!cluster) return cluster.errors();
+    std::vector<RankId> members;
+    for (std::size_t m = 0; m < shape.members; ++m)
+      members.emplace_back(m);
+    return collective_price(*cluster)(members, shape, bytes.bytes() / 2, 2);
+  };
+  return Case{"collectives",
+              fmt::format("{} {} x{} {} MiB", row.text("machine"), row.text("algorithm"), *gpus,
+                          *size),
+              "",
+              scenario->cluster.device.name,
+              {"launch"},
+              row.text("fit") == "yes",
+              measured,
+              "",
+              predict};
+}
+
+// A schedule of the paper's table 5, by the times of its table 9.
+struct Schedule {
+  std::string column, text;
+};
+const std::vector<Schedule> kSchedules = {
+    {"bubble_1f1b", "schedule: 1f1b"},
+    {"bubble_interleaved", "schedule: interleaved, chunks: 3"},
+    {"bubble_zb_h1", "schedule: zb-h1"},
+    {"bubble_zb_h2", "schedule: zb-h2"},
+    {"bubble_zb_1p", "schedule: zb-auto, live: {stages}, kept_after_input: 0.3665"},
+    {"bubble_zb_2p", "schedule: zb-auto, live: {twice}, kept_after_input: 0.3665"}};
+
+Result<Case> bubble_case(const std::string& directory, const CsvRow& row,
+                         const Schedule& schedule) {
+  const auto stages = row.count("stages");
+  const auto bubble = row.number(schedule.column);
+  if (!stages) return stages.errors();
+  if (!bubble) return bubble.errors();
+  const std::string how = fmt::format(fmt::runtime(schedule.text), fmt::arg("stages", *stages),
+                                      fmt::arg("twice", 2 * *stages));
+  const std::string name = fmt::format("{} {} {}", row.text("model"), row.text("micro_batches"),
+                                       schedule.column.substr(7));
+  const std::string text = fmt::format(
+      "name: \"{}\"\nprices: {{forward: {} ms, input_gradient: {} ms, weight_gradient: {} ms, "
+      "transfer: {} ms}}\nstrategies:\n  - {{name: published, pipeline: {{stages: {}, "
+      "micro_batches: {}, {}}}}}\n",
+      name, row.text("tf_ms"), row.text("tb_ms"), row.text("tw_ms"), row.text("tcomm_ms"), *stages,
+      row.text("micro_batches"), how);
+  const std::string path = directory + "/zero_bubble.yaml";
+  const Result<Scenario> scenario = parse_scenario(text, path, profile_path(path));
+  if (!scenario) return scenario.errors();
+  const auto predict = [scenario = *scenario](const Factors&) -> Result<Seconds> {
+    const Result<Prediction> made = rehearse::predict(scenario, scenario.strategies.front());
+    if (!made) return made.errors();
+    return Seconds::seconds(1 / (1 - made->summary.bubble_fraction));
+  };
+  return Case{"zero-bubble bubbles",
+              name,
+              fmt::format("{} {}", row.text("model"), row.text("micro_batches")),
+              "",
+              {},
+              false,
+              Seconds::seconds(1 / (1 - *bubble)),
+              text,
+              predict};
+}
+
+}  // namespace
+
+Result<std::vector<Case>> collective_cases(const std::string& directory) {
+  const auto rows =
+      rows_of(directory + "/collectives.csv",
+              {"machine", "collective", "algorithm", "gpus", "size_mib", "bus_gb_per_s", "fit"});
+  if (!rows) return rows.errors();
+  std::vector<Case> cases;
+  for (const CsvRow& row : *rows) {
+    Result<Case> made = collective_case(directory, row);
+    if (!made) return made.errors();
+    cases.push_back(*std::move(made));
+  }
+  return cases;
+}
+
+Result<std::vector<Case>> bubble_cases(const std::string& directory) {
+  std::vector<std::string> columns = {"model", "stages", "micro_batches", "tf_ms",
+                                      "tb_ms", "tw_ms",  "tcomm_ms"};
+  for (const Schedule& schedule : kSchedules)
+    columns.push_back(schedule.column);
+  const auto rows = rows_of(directory + "/zero_bubble.csv", columns);
+  if (!rows) return rows.errors();
+  std::vector<Case> cases;
+  for (const CsvRow& row : *rows) {
+    for (const Schedule& schedule : kSchedules) {
+      Result<Case> made = bubble_case(directory, row, schedule);
+      if (!made) return made.errors();
+      cases.push_back(*std::move(made));
+    }
+  }
+  return cases;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include "model/scenario/scenario.h"
+#include "tools/predict/predict.h"
+#include "tools/scoreboard/cases.h"
+#include "tools/scoreboard/csv.h"
+
+namespace rehearse {
+namespace {
+
+const std::vector<std::string> kColumns = {
+    "source", "row",     "group",     "model",       "layers",    "width",  "heads",
+    "kv_heads", "hidden", "vocabulary", "sequence",  "fused",     "dtype",  "machine",
+    "gpus",   "tensor",  "sequence_parallel", "pipeline", "chunks", "schedule", "zero",
+    "micro_batch", "batch", "recompute", "metric",   "value",     "fit"};
+
+std::string model_text(const CsvRow& row) {
+  std::string text = fmt::format(
+      "model: {{kind: {}, layers: {}, width: {}, heads: {}, vocabulary: {}, sequence: {}, fused: {}",
+      row.text("model"), row.text("layers"), row.text("width"), row.text("heads"),
+      row.text("vocabulary"), row.text("sequence"), row.text("fused"));
+  if (row.text("model") == "gpt")
+    text += fmt::format(", positions: {}, tied: false", row.text("sequence"));
+  for (const std::string key : {"kv_heads", "hidden"}) {
+    if (!row.text(key).empty()) text += fmt::format(", {}: {}", key, row.text(key));
+  }
+  return text + "}\n";
+}
+
+Result<std::int64_t> data_of(const CsvRow& row) {
+  const auto gpus = row.count("gpus"), tensor = row.count("tensor"),
+             pipeline = row.count("pipeline");
+  for (const auto& number : {gpus, tensor, pipeline}) {
+    if (!number) return number.errors();
+  }
+  return *gpus / (*tensor * *pipeline);
+}
+
+// Megatron and FSDP alike reduce gradients in collectives that stand for all adapters of a node.
+Result<std::string> strategy_text(const CsvRow& row) {
+  const auto replicas = data_of(row), tensor = row.count("tensor"), pipeline = row.count("pipeline"),
+             batch = row.count("batch"), micro_batch = row.count("micro_batch"),
+             zero = row.count("zero");
+  for (const auto& number : {replicas, tensor, pipeline, batch, micro_batch, zero}) {
+    if (!number) return number.errors();
+  }
+  const std::int64_t data = *replicas;
+  const std::int64_t micro_batches = *batch / (data * *micro_batch);
+  std::string text = fmt::format("  - {{name: published, recompute: {}, collectives: hierarchical",
+                                 row.text("recompute"));
+  text += *zero > 0 ? fmt::format(", data: {{ranks: {}, zero: {}}}", data, *zero)
+                    : fmt::format(", data: {}, overlap: false", data);
+  if (*tensor > 1)
+    text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}}}", *tensor,
+                        row.text("sequence_parallel"));
+  if (*pipeline > 1) {
+    text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}", *pipeline,
+                        row.text("schedule"), micro_batches);
+    if (row.text("chunks") != "1") text += fmt::format(", chunks: {}", row.text("chunks"));
+    text += "}";
+  } else if (micro_batches > 1) {
+    text += fmt::format(", micro_batches: {}", micro_batches);
+  }
+  return text + "}\n";
+}
+
+Result<std::string> scenario_text(const std::string& directory, const CsvRow& row) {
+  const auto gpus = row.count("gpus");
+  if (!gpus) return gpus.errors();
+  const Result<std::string> cluster = cluster_text(directory, row.text("machine"), *gpus);
+  if (!cluster) return cluster;
+  const Result<std::string> strategy = strategy_text(row);
+  if (!strategy) return strategy;
+  const Result<std::int64_t> replicas = data_of(row);
+  if (!replicas) return replicas.errors();
+  return fmt::format("name: \"{}, {}\"\n", row.text("source"), row.text("row")) +
+         model_text(row) +
+         fmt::format("training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001, "
+                     "clip: 1.0}}, dtype: {}, steps: 100}}\n",
+                     row.text("batch"), row.text("dtype")) +
+         *cluster +
+         fmt::format("simulation: {{collectives: fluid, detail: block, replicas: {}, steps: 3}}\n",
+                     *replicas > 1 ? "first" : "all") +
+         "strategies:\n" + *strategy;
+}
+
+Result<Seconds> measured(const CsvRow& row) {
+  const auto value = row.number("value"), gpus = row.number("gpus"), batch = row.number("batch"),
+             sequence = row.number("sequence");
+  for (const auto& number : {value, gpus, batch, sequence}) {
+    if (!number) return number.errors();
+  }
+  const std::string& metric = row.text("metric");
+  if (metric == "step_s") return Seconds::seconds(*value);
+  const double samples = *batch / (*gpus * *value);
+  if (metric == "samples_per_s_per_gpu") return Seconds::seconds(samples);
+  if (metric == "tokens_per_s_per_gpu") return Seconds::seconds(samples * *sequence);
+  return error_at(row.where, fmt::format("unknown metric '{}'; they are step_s, "
+                                         "samples_per_s_per_gpu, tokens_per_s_per_gpu",
+                                         metric));
+}
+
+// The plan is built when it is first asked for, and kept.
+class Step {
+ public:
+  Step(Scenario scenario) : scenario_(std::move(scenario)) {}
+
+  Result<Seconds> predict(const Factors& factors) {
+    if (!plan_) plan_ = plan_of(scenario_, scenario_.strategies.front());
+    if (!*plan_) return plan_->errors();
+    Scenario changed = scenario_;
+    apply(factors, changed.cluster.device);
+    return step_time_of(changed, **plan_);
+  }
+
+ private:
+  Scenario scenario_;
+  std::optional<Result<Plan>> plan_;
+};
+
+Result<Case> case_of(const std::string& directory, const CsvRow& row) {
+  const Result<Seconds> seconds = measured(row);
+  if (!seconds) return seconds.errors();
+  const Result<std::string> text = scenario_text(directory, row);
+  if (!text) return text.errors();
+  const std::string path = directory + "/" + row.text("source") + ".yaml";
+  Result<Scenario> scenario = parse_scenario(*text, path, profile_path(path));
+  if (!scenario) return scenario.errors();
+  const std::string device = scenario->cluster.device.name;
+  const auto step = std::make_shared<Step>(*std::move(scenario));
+  return Case{row.text("source"), row.text("row"),   row.text("group"),
+              device,             {"memory", "products"}, row.text("fit") == "yes",
+              *seconds,           *text,
+              [step](const Factors& factors) { return step->predict(factors); }};
+}
+
+}  // namespace
+
+Result<std::vector<Case>> step_cases(const std::string& directory) {
+  const std::string path = directory + "/steps.csv";
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  const Result<std::vector<CsvRow>> rows = parse_csv(*text, path, kColumns);
+  if (!rows) return rows.errors();
+  std::vector<Case> cases;
+  for (const CsvRow& row : *rows) {
+    Result<Case> made = case_of(directory, row);
+    if (!made) return made.errors();
+    cases.push_back(*std::move(made));
+  }
+  return cases;
+}
+
+}  // namespace rehearse
