@@ -117,8 +117,9 @@ Seconds price_products(const Device& device, KernelClass kernel, Bytes traffic,
       kernel == KernelClass::attention ? rate_of(device, KernelClass::matrix_product) : own;
   Seconds sum;
   for (const Product& product : products) {
-    sum += combined(device, tiled_seconds(device, multiplies.compute, product),
-                    memory_seconds(multiplies, product.traffic)) +
+    const Seconds compute = tiled_seconds(device, multiplies.compute, product),
+                  memory = memory_seconds(multiplies, product.traffic);
+    sum += std::max(compute, memory) + device.tiling.exposed * std::min(compute, memory) +
            multiplies.overhead;
     traffic = traffic > product.traffic ? traffic - product.traffic : Bytes{};
   }

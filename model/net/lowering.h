@@ -64,6 +64,7 @@ inline constexpr std::int64_t kIndexBytes = 4;
 struct ElementSizes {
   std::int64_t activation_bytes = 4;
   std::int64_t statistic_bytes = 4;  // losses and what layers keep beside activations
+  std::int64_t gradient_bytes = 4;   // of weights
 };
 
 struct Lowering {

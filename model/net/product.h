@@ -15,7 +15,8 @@ inline constexpr std::int64_t kFusedRows = 128;
 // as implicit matrix products (Chetlur et al., cuDNN, arXiv 1410.0759, section 3).
 struct Product {
   std::int64_t m = 1, n = 1, k = 1, count = 1;
-  Bytes traffic;  // operands and result, each once
+  // Operands and result, each once; gradients of weights are added up: read and written.
+  Bytes traffic;
   // Attention's scores and values in one kernel, whose scores never leave its processors.
   bool fused = false;
 

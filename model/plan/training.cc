@@ -24,7 +24,7 @@ std::string_view to_string(Reduction reduction) {
 
 ElementSizes element_sizes(const Training& training) {
   const std::int64_t bytes = bytes_of(training.dtype);
-  return {bytes, std::max<std::int64_t>(bytes, 4)};
+  return {bytes, std::max<std::int64_t>(bytes, 4), state_sizes(training).gradient};
 }
 
 StateSizes state_sizes(const Training& training) {

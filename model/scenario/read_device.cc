@@ -67,6 +67,7 @@ void read_tiling(Map& profile, Tiling& tiling) {
   Map map(*value, "tiling", profile.where("tiling"), problems);
   yaml::read_needed(map, "processors", tiling.processors, yaml::read_count, yaml::Range{1, 100'000});
   yaml::read(map, "fill", tiling.fill, yaml::read_number, 0.0);
+  yaml::read(map, "exposed", tiling.exposed, yaml::read_number, 0.0);
   yaml::read(map, "intensity", tiling.intensity, yaml::read_number, 0.0);
   if (const yaml::Value* tiles = map.need("tiles")) {
     if (tiles->kind != Kind::list || tiles->items.empty())

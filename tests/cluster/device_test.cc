@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace rehearse {
 namespace {
 
@@ -64,6 +66,112 @@ TEST(SetType, ScalesProductsWithThePeak) {
   EXPECT_FALSE(set_type(device, DataType::fp64).ok()) << "there is no peak";
   device.rates_for.reset();
   EXPECT_TRUE(set_type(device, DataType::fp64).ok()) << "for whatever type";
+}
+
+// Four processors that make 2 x 2 tiles at 8 FLOP/s together; memory at 1 GB/s.
+Device tiled() {
+  Device device;
+  device.tiling = {4, {{2, 2}}, 2, 0, 0};
+  device.kernels.fill({FlopsPerSecond::flops_per_second(8),
+                       BytesPerSecond::gigabytes_per_second(1), Seconds{}});
+  return device;
+}
+
+double tiled_seconds_of(const Device& device, const Product& product) {
+  return tiled_seconds(device, FlopsPerSecond::flops_per_second(8), product).seconds();
+}
+
+TEST(Tiles, AreMadeInWaves) {
+  const Device device = tiled();
+  // 4 x 4 is 4 tiles, one wave: 4 processors x 2 x 2 x 2 FLOP x (10 + 2) steps at 8 FLOP/s.
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {4, 4, 10}), 4 * 8 * 12 / 8.0);
+  // One row more is 6 tiles, two waves; 8 x 4 fills the second.
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {5, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {8, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  // Products of one kernel share its waves: 3 of one tile.
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {2, 2, 10, 3}), 4 * 8 * 12 / 8.0);
+}
+
+TEST(Tiles, OfALongSumAreCutInSlices) {
+  const Device device = tiled();
+  // One tile on four processors: 4 slices of 250 steps, and 4 x 2 x 2 sums of 8 bytes at 1 GB/s.
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {2, 2, 1000}), 4 * 8 * 252 / 8.0 + 16 * 8 / 1e9);
+}
+
+TEST(Tiles, ThatWaitForOperandsAreSlower) {
+  Device device = tiled();
+  device.tiling.intensity = 2;  // a 2 x 2 tile has 4 / 4 multiplications per operand: half
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {4, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  device.tiling.tiles.push_back({4, 4});  // 16 / 8 = 2: whole, one tile on four processors
+  EXPECT_LE(tiled_seconds_of(device, {4, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+}
+
+TEST(Tiles, TakeLongerForMoreAndNeverLessThanTheRate) {
+  Device device = tiled();
+  device.tiling = {7, {{8, 4}, {4, 4}, {2, 3}}, 3, 0.4, 2};
+  std::mt19937_64 random(11);
+  std::uniform_int_distribution<std::int64_t> extent(1, 60);
+  for (int i = 0; i < 300; ++i) {
+    const Product one{extent(random), extent(random), extent(random), extent(random)};
+    const double seconds = tiled_seconds_of(device, one);
+    EXPECT_GE(seconds, one.flops().flops() / 8);
+    for (std::int64_t Product::*field : {&Product::m, &Product::n, &Product::k, &Product::count}) {
+      Product more = one;
+      more.*field += extent(random);
+      EXPECT_GE(tiled_seconds_of(device, more), seconds);
+    }
+  }
+}
+
+TEST(Price, OfAProductHidesAllButAShareOfTheShorter) {
+  Device device = tiled();
+  device.tiling.exposed = 0.25;
+  // 48 s of tiles; 12 10^9 bytes take 12 s, 96 10^9 bytes 96 s.
+  const auto price_of = [&](std::int64_t bytes) {
+    const std::vector<Product> products = {{4, 4, 10, 1, Bytes::bytes(bytes)}};
+    return price(device, KernelClass::matrix_product, products[0].flops(), Bytes::bytes(bytes),
+                 products)
+        .seconds();
+  };
+  EXPECT_DOUBLE_EQ(price_of(12'000'000'000), 48 + 0.25 * 12);
+  EXPECT_DOUBLE_EQ(price_of(96'000'000'000), 96 + 0.25 * 48);
+}
+
+// Two products, and a kernel for the 3 10^9 bytes that are not theirs.
+TEST(Price, OfPlainAttentionIsThatOfItsKernels) {
+  Device device = tiled();
+  for (KernelRate& rate : device.kernels)
+    rate.overhead = Seconds::seconds(1);
+  const Bytes own = Bytes::bytes(1'000'000'000);
+  const std::vector<Product> products = {{4, 4, 10, 1, own}, {4, 4, 10, 1, own}};
+  EXPECT_DOUBLE_EQ(price(device, KernelClass::attention, Flops{}, 5 * own, products).seconds(),
+                   2 * (48 + 1) + 3 + 1);
+}
+
+// Blocks of 128 queries of 3 heads: 300 rows are 3 x 3 blocks, three waves of four.
+TEST(Price, OfFusedAttentionIsMadeInWaves) {
+  const Device device = tiled();
+  Product product{300, 10, 10, 3};
+  product.fused = true;
+  const std::vector<Product> products = {product};
+  EXPECT_DOUBLE_EQ(price(device, KernelClass::attention, Flops{}, Bytes{}, products).seconds(),
+                   product.flops().flops() / 8 * 12 / 9);
+}
+
+// Attention in fp8 multiplies in bf16.
+TEST(SetType, LeavesAttentionInBf16WhereProductsAreFp8) {
+  Device device;
+  device.rates_for = DataType::fp16;
+  device.peak[DataType::fp16] = device.peak[DataType::bf16] =
+      FlopsPerSecond::teraflops_per_second(100);
+  device.peak[DataType::fp8] = FlopsPerSecond::teraflops_per_second(200);
+  for (KernelRate& rate : device.kernels)
+    rate.compute = FlopsPerSecond::teraflops_per_second(50);
+  ASSERT_TRUE(set_type(device, DataType::fp8).ok());
+  EXPECT_EQ(rate_of(device, KernelClass::matrix_product).compute,
+            FlopsPerSecond::teraflops_per_second(100));
+  EXPECT_EQ(rate_of(device, KernelClass::attention).compute,
+            FlopsPerSecond::teraflops_per_second(50));
 }
 
 }  // namespace

@@ -29,8 +29,15 @@ void expect_equal(const Device& a, const Device& b) {
     EXPECT_EQ(a.kernels[k].compute, b.kernels[k].compute);
     EXPECT_EQ(a.kernels[k].memory, b.kernels[k].memory);
     EXPECT_EQ(a.kernels[k].overhead, b.kernels[k].overhead);
+    EXPECT_EQ(a.kernels[k].provenance, b.kernels[k].provenance);
   }
+  EXPECT_EQ(a.tiling.processors, b.tiling.processors);
+  EXPECT_EQ(a.tiling.tiles, b.tiling.tiles);
+  EXPECT_EQ(a.tiling.fill, b.tiling.fill);
+  EXPECT_EQ(a.tiling.exposed, b.tiling.exposed);
+  EXPECT_EQ(a.tiling.intensity, b.tiling.intensity);
   EXPECT_EQ(a.launch, b.launch);
+  EXPECT_EQ(a.messaging.collective, b.messaging.collective);
   EXPECT_EQ(a.messaging.latency, b.messaging.latency);
   EXPECT_EQ(a.messaging.per_message, b.messaging.per_message);
   EXPECT_EQ(a.messaging.send_per_byte, b.messaging.send_per_byte);
@@ -65,9 +72,11 @@ Device odd_device() {
   device.rates_for = DataType::fp32;
   device.combine = Combine::additive;
   for (KernelRate& rate : device.kernels)
-    rate = {flops(), bytes(), seconds(1e-9)};
+    rate = {flops(), bytes(), seconds(1e-9), std::nullopt};
+  device.kernels[1].provenance = Provenance::published;
+  device.tiling = {11, {{64, 32}, {16, 16}}, number(random), number(random), number(random)};
   device.launch = seconds(1e-6);
-  device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12)};
+  device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12), seconds(1e-6)};
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
   device.communicator = Bytes::bytes(8191);
@@ -85,12 +94,17 @@ TEST(DeviceProfile, NumbersArrive) {
   EXPECT_EQ(device.peak.at(DataType::bf16).flops_per_second(), 312e12);
   EXPECT_EQ(device.combine, Combine::roofline);
   EXPECT_EQ(device.provenance, Provenance::published);
-  EXPECT_DOUBLE_EQ(rate_of(device, KernelClass::matrix_product).overhead.seconds(), 5e-6);
+  EXPECT_DOUBLE_EQ(rate_of(device, KernelClass::matrix_product).overhead.seconds(), 2e-6);
+  EXPECT_EQ(device.tiling.processors, 108);
+  EXPECT_EQ(device.tiling.tiles.front(), (Tile{256, 128}));
+  EXPECT_EQ(provenance_of(device, KernelClass::convolution), Provenance::assumed);
+  EXPECT_EQ(provenance_of(device, KernelClass::matrix_product), Provenance::published);
 }
 
 // Tensor cores multiply tf32 half as fast as bf16, on every GPU that has them both.
 TEST(DeviceProfile, ProductsInTf32TakeTwiceAsLongAsInBf16) {
-  for (const std::string name : {"a100-sxm-80gb", "h100-sxm-80gb", "h200-sxm-141gb"}) {
+  for (const std::string name : {"a100-sxm-40gb", "a100-sxm-80gb", "b200-sxm-180gb", "h100-sxm-80gb", "h200-sxm-141gb",
+                                 "mi300x-192gb"}) {
     Device device = read(testing::kSource / "scenarios/devices" / (name + ".yaml"));
     const FlopsPerSecond in_bf16 = rate_of(device, KernelClass::matrix_product).compute;
     ASSERT_TRUE(set_type(device, DataType::tf32).ok()) << name;

@@ -235,7 +235,9 @@ Net net_of_ranks(const Scenario& scenario, const ScenarioStrategy& strategy) {
   return *whole_net(frame);
 }
 
-Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
+enum class StageFit { by_time, in_memory };
+
+Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy, StageFit fit) {
   if (scenario.prices) return stated_plan(*scenario.prices, strategy);
   const ClusterSpec& cluster = scenario.cluster;
   const StrategySpec& spec = strategy.spec;
@@ -256,11 +258,12 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy) {
   if (spec.local_steps > 1 && !spec.synchronises) {
     ScenarioStrategy last = strategy;
     last.spec.synchronises = true;
-    const Result<Plan> larger = build(scenario, last);
+    const Result<Plan> larger = build(scenario, last, fit);
     if (!larger) return larger.errors();
     const bool is_cut = !larger->stage_costs.forward.empty();
     return build_cut(is_cut ? std::optional(cut_of(*larger, net)) : std::nullopt);
   }
+  if (fit == StageFit::by_time) return build_cut(std::nullopt);
   const BlockMemory blocks =
       block_memory(net, spec.recomputation, *samples, scenario.training, spec.sharding,
                    strategy.mesh.data * strategy.mesh.workers, spec.outer);
@@ -312,13 +315,19 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
 }  // namespace
 
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  Result<Plan> plan = build(scenario, strategy);
+  Result<Plan> plan = build(scenario, strategy, StageFit::in_memory);
   if (!plan) return located(plan.errors(), strategy);
   const Status good = verify(*plan);
   // Strategies that were read without errors build plans that verify: anything else is ours to
   // mend.
   REHEARSE_CHECK(good.ok(), "the plan of strategy '{}' is wrong:\n{}", strategy.spec.name,
                  format(good.errors()));
+  return plan;
+}
+
+Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<Plan> plan = build(scenario, strategy, StageFit::by_time);
+  if (!plan) return located(plan.errors(), strategy);
   return plan;
 }
 

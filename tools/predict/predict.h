@@ -26,6 +26,9 @@ ProfilePath profile_path(const std::string& scenario_path);
 
 // The strategy's plan, verified. Errors are located at the strategy.
 Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy);
+// The same with stages that are cut by time alone and neither laid out in memory nor verified: for
+// who asks for nothing but its step time, of plans so large that this takes minutes.
+Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& strategy);
 // The strategy with this name, or an error that lists them; without a name the only one there is.
 Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
                                        const std::optional<std::string>& name);

@@ -7,35 +7,22 @@
 
 namespace rehearse {
 
-const std::vector<std::string>& constants() {
-  static const std::vector<std::string> names = {"launch", "memory", "products"};
-  return names;
-}
-
-void apply(const Factors& factors, Device& device) {
+void apply(const Factors& factors, ClusterSpec& cluster) {
   const auto factor = [&](const std::string& name) {
     const auto found = factors.find(name);
     return found == factors.end() ? 1.0 : found->second;
   };
-  for (int k = 0; k < kKernelClassCount; ++k) {
-    KernelRate& rate = device.kernels[static_cast<std::size_t>(k)];
+  Device& device = cluster.device;
+  for (KernelRate& rate : device.kernels)
     rate.memory = rate.memory * factor("memory");
-    switch (static_cast<KernelClass>(k)) {
-      case KernelClass::convolution:
-      case KernelClass::matrix_product:
-      case KernelClass::attention:
-        rate.compute = rate.compute * factor("products");
-        break;
-      case KernelClass::normalization:
-      case KernelClass::elementwise:
-      case KernelClass::reduction:
-      case KernelClass::embedding:
-      case KernelClass::optimizer:
-      case KernelClass::copy:
-        break;
-    }
+  for (const KernelClass kernel :
+       {KernelClass::convolution, KernelClass::matrix_product, KernelClass::attention}) {
+    KernelRate& rate = device.kernels[static_cast<std::size_t>(kernel)];
+    rate.compute = rate.compute * factor("products");
   }
   device.messaging.collective = device.messaging.collective * factor("launch");
+  if (cluster.interconnect)
+    cluster.interconnect->bandwidth = cluster.interconnect->bandwidth * factor("links");
 }
 
 Result<std::string> cluster_text(const std::string& directory, const std::string& machine,
@@ -55,7 +42,7 @@ Result<std::string> cluster_text(const std::string& directory, const std::string
 
 Result<std::vector<Case>> read_cases(const std::string& directory) {
   std::vector<Case> all;
-  for (const auto read : {step_cases, collective_cases, bubble_cases}) {
+  for (const auto read : {step_cases, collective_cases, bubble_cases, product_cases}) {
     Result<std::vector<Case>> cases = read(directory);
     if (!cases) return cases;
     std::move(cases->begin(), cases->end(), std::back_inserter(all));

@@ -12,7 +12,7 @@
 
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
-#include "model/cluster/device.h"
+#include "model/cluster/cluster.h"
 
 namespace rehearse {
 
@@ -20,19 +20,20 @@ namespace rehearse {
 //   products   speed of matrix products, convolutions and attention
 //   memory     speed of what is bound by memory
 //   launch     seconds from a collective's start to its first message
+//   links      bandwidth between the devices of a node
 using Factors = std::map<std::string, double>;
-const std::vector<std::string>& constants();
-void apply(const Factors& factors, Device& device);
+void apply(const Factors& factors, ClusterSpec& cluster);
 
 struct Case {
-  std::string source, name;
-  std::string group;   // the same training, split in several ways; empty: alone
-  std::string device;  // whose constants it depends on; empty: on none
-  std::vector<std::string> constants;  // which of them
-  bool is_fitted = false;              // whether constants may be fitted to it
-  Seconds measured;
-  std::string scenario;  // its text, where it is a training
-  std::function<Result<Seconds>(const Factors&)> predict;
+  std::string source, name = {};
+  std::string group = {};     // the same training, split in several ways; empty: alone
+  std::string hold_out = {};  // what is left out with it where constants are fitted without it
+  std::string device = {};    // whose constants it depends on; empty: on none
+  std::vector<std::string> constants = {};  // that may be fitted to it, if it is_fitted
+  bool is_fitted = false;
+  Seconds measured = {};
+  std::string scenario = {};  // its text, where it is a training
+  std::function<Result<Seconds>(const Factors&)> predict = {};
 };
 
 // The steps of a training, by how many samples or tokens each device was seen to train, or by the
@@ -42,6 +43,8 @@ Result<std::vector<Case>> step_cases(const std::string& directory);
 Result<std::vector<Case>> collective_cases(const std::string& directory);
 // Pipelines played by published times of their passes: cost by busy time, 1 / (1 - bubble).
 Result<std::vector<Case>> bubble_cases(const std::string& directory);
+// Matrix products of bf16 by the share of the device's peak that they reach.
+Result<std::vector<Case>> product_cases(const std::string& directory);
 // All of them, in this order.
 Result<std::vector<Case>> read_cases(const std::string& directory);
 

@@ -1,29 +1,37 @@
 #include "tools/scoreboard/fit.h"
 
 #include <Eigen/Dense>
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 namespace rehearse {
 namespace {
 
-constexpr double kDifference = 0.02;
+constexpr double kDifference = 0.05;
 
-// ln(predicted / measured) of each.
-Result<Eigen::VectorXd> residuals(const std::vector<const Case*>& cases, const Factors& factors) {
-  Eigen::VectorXd all(static_cast<Eigen::Index>(cases.size()));
-  Eigen::Index i = 0;
-  for (const Case* one : cases) {
-    const Result<Seconds> predicted = one->predict(factors);
-    if (!predicted) return predicted.errors();
-    all(i++) = std::log(*predicted / one->measured);
-  }
-  return all;
+// ln(predicted / measured)
+Result<double> residual(const Case& one, const Factors& factors, Predictions& predictions) {
+  const Result<Seconds> predicted = predictions.of(one, factors);
+  if (!predicted) return predicted.errors();
+  return std::log(*predicted / one.measured);
+}
+
+bool is_for(const Case& one, const std::string& constant) {
+  return std::find(one.constants.begin(), one.constants.end(), constant) != one.constants.end();
 }
 
 }  // namespace
 
-Result<Factors> fit(const std::vector<const Case*>& cases) {
+Result<Seconds> Predictions::of(const Case& one, const Factors& factors) {
+  const auto known = made_.find({&one, factors});
+  if (known != made_.end()) return known->second;
+  const Result<Seconds> predicted = one.predict(factors);
+  if (predicted) made_[{&one, factors}] = *predicted;
+  return predicted;
+}
+
+Result<Factors> fit(const std::vector<const Case*>& cases, Predictions& predictions) {
   std::set<std::string> names;
   std::vector<const Case*> fitted;
   for (const Case* one : cases) {
@@ -31,32 +39,32 @@ Result<Factors> fit(const std::vector<const Case*>& cases) {
     fitted.push_back(one);
     names.insert(one->constants.begin(), one->constants.end());
   }
-  Factors factors;
-  for (const std::string& name : names)
-    factors[name] = 1;
-  const auto count = static_cast<Eigen::Index>(names.size());
-  for (int step = 0; step < kSteps && !fitted.empty(); ++step) {
-    const Result<Eigen::VectorXd> now = residuals(fitted, factors);
+  const auto rows = static_cast<Eigen::Index>(fitted.size()),
+             columns = static_cast<Eigen::Index>(names.size());
+  Eigen::VectorXd residuals(rows);
+  Eigen::MatrixXd slopes = Eigen::MatrixXd::Zero(rows, columns);
+  for (Eigen::Index r = 0; r < rows; ++r) {
+    const Case& one = *fitted[static_cast<std::size_t>(r)];
+    const Result<double> now = residual(one, {}, predictions);
     if (!now) return now.errors();
-    Eigen::MatrixXd slopes(now->size(), count);
-    Eigen::VectorXd logs(count);
+    residuals(r) = *now;
     Eigen::Index column = 0;
-    for (const auto& [name, factor] : factors) {
-      Factors changed = factors;
-      changed[name] = factor * std::exp(kDifference);
-      const Result<Eigen::VectorXd> then = residuals(fitted, changed);
-      if (!then) return then.errors();
-      slopes.col(column) = (*then - *now) / kDifference;
-      logs(column++) = std::log(factor);
+    for (const std::string& name : names) {
+      if (is_for(one, name)) {
+        const Result<double> then = residual(one, {{name, std::exp(kDifference)}}, predictions);
+        if (!then) return then.errors();
+        slopes(r, column) = (*then - *now) / kDifference;
+      }
+      ++column;
     }
-    const Eigen::MatrixXd squares =
-        slopes.transpose() * slopes + kPrior * Eigen::MatrixXd::Identity(count, count);
-    const Eigen::VectorXd change =
-        squares.ldlt().solve(-(slopes.transpose() * *now + kPrior * logs));
-    column = 0;
-    for (auto& [name, factor] : factors)
-      factor *= std::exp(change(column++));
   }
+  const Eigen::MatrixXd squares =
+      slopes.transpose() * slopes + kPrior * Eigen::MatrixXd::Identity(columns, columns);
+  const Eigen::VectorXd logarithms = squares.ldlt().solve(-(slopes.transpose() * residuals));
+  Factors factors;
+  Eigen::Index column = 0;
+  for (const std::string& name : names)
+    factors[name] = std::exp(logarithms(column++));
   return factors;
 }
 

@@ -60,7 +60,7 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
   const auto predict = [spec = scenario->cluster, shape = *shape,
                         bytes](const Factors& factors) -> Result<Seconds> {
     ClusterSpec changed = spec;
-    apply(factors, changed.device);
+    apply(factors, changed);
     const Result<Cluster> cluster = Cluster::build(changed);
     if (!cluster) return cluster.errors();
     std::vector<RankId> members;
@@ -68,16 +68,15 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
       members.emplace_back(m);
     return collective_price(*cluster)(members, shape, bytes.bytes() / 2, 2);
   };
-  return Case{"collectives",
-              fmt::format("{} {} x{} {} MiB", row.text("machine"), row.text("algorithm"), *gpus,
-                          *size),
-              "",
-              scenario->cluster.device.name,
-              {"launch"},
-              row.text("fit") == "yes",
-              measured,
-              "",
-              predict};
+  const std::string group = fmt::format("{} x{}", row.text("machine"), *gpus);
+  Case made{"collectives", fmt::format("{} {} {} MiB", group, row.text("algorithm"), *size), "",
+            group};
+  made.device = scenario->cluster.device.name;
+  made.constants = {"launch", "links"};
+  made.is_fitted = row.text("fit") == "yes";
+  made.measured = measured;
+  made.predict = predict;
+  return made;
 }
 
 // A schedule of the paper's table 5, by the times of its table 9.
@@ -116,15 +115,12 @@ Result<Case> bubble_case(const std::string& directory, const CsvRow& row,
     if (!made) return made.errors();
     return Seconds::seconds(1 / (1 - made->summary.bubble_fraction));
   };
-  return Case{"zero-bubble bubbles",
-              name,
-              fmt::format("{} {}", row.text("model"), row.text("micro_batches")),
-              "",
-              {},
-              false,
-              Seconds::seconds(1 / (1 - *bubble)),
-              text,
-              predict};
+  Case made{"zero-bubble bubbles", name,
+            fmt::format("{} {}", row.text("model"), row.text("micro_batches"))};
+  made.measured = Seconds::seconds(1 / (1 - *bubble));
+  made.scenario = text;
+  made.predict = predict;
+  return made;
 }
 
 }  // namespace

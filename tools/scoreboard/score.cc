@@ -44,20 +44,20 @@ GroupErrors in_group(const std::vector<const Predicted*>& rows, Seconds Predicte
 // By device and the source that is left out; empty: none is.
 using Fits = std::map<std::pair<std::string, std::string>, Factors>;
 
-Result<Fits> fit_all(const std::vector<Case>& cases) {
+Result<Fits> fit_all(const std::vector<Case>& cases, Predictions& predictions) {
   std::set<std::pair<std::string, std::string>> asked;
   for (const Case& one : cases) {
     if (one.device.empty()) continue;
     asked.insert({one.device, ""});
-    asked.insert({one.device, one.source});
+    asked.insert({one.device, one.hold_out});
   }
   Fits fits;
   for (const auto& [device, without] : asked) {
     std::vector<const Case*> others;
     for (const Case& one : cases) {
-      if (one.device == device && one.source != without) others.push_back(&one);
+      if (one.device == device && one.hold_out != without) others.push_back(&one);
     }
-    Result<Factors> factors = fit(others);
+    Result<Factors> factors = fit(others, predictions);
     if (!factors) return factors.errors();
     fits[{device, without}] = *std::move(factors);
   }
@@ -108,7 +108,8 @@ Errors errors_of(const std::vector<Predicted>& rows, Seconds Predicted::*column)
 }
 
 Result<Scoreboard> score(const std::vector<Case>& cases) {
-  const Result<Fits> fits = fit_all(cases);
+  Predictions predictions;
+  const Result<Fits> fits = fit_all(cases, predictions);
   if (!fits) return fits.errors();
   Scoreboard board;
   for (const auto& [key, factors] : *fits)
@@ -116,10 +117,10 @@ Result<Scoreboard> score(const std::vector<Case>& cases) {
   std::vector<std::string> order;
   std::map<std::string, std::vector<Predicted>> by_source;
   for (const Case& one : cases) {
-    const Result<Seconds> committed = one.predict({});
+    const Result<Seconds> committed = predictions.of(one, {});
     if (!committed) return committed.errors();
     Result<Seconds> held_out = committed;
-    if (!one.device.empty()) held_out = one.predict(fits->at({one.device, one.source}));
+    if (!one.device.empty()) held_out = predictions.of(one, fits->at({one.device, one.hold_out}));
     if (!held_out) return held_out.errors();
     board.rows.push_back({&one, *committed, *held_out});
     if (!by_source.contains(one.source)) order.push_back(one.source);

@@ -106,10 +106,10 @@ class Step {
   Step(Scenario scenario) : scenario_(std::move(scenario)) {}
 
   Result<Seconds> predict(const Factors& factors) {
-    if (!plan_) plan_ = plan_of(scenario_, scenario_.strategies.front());
+    if (!plan_) plan_ = unfitted_plan(scenario_, scenario_.strategies.front());
     if (!*plan_) return plan_->errors();
     Scenario changed = scenario_;
-    apply(factors, changed.cluster.device);
+    apply(factors, changed.cluster);
     return step_time_of(changed, **plan_);
   }
 
@@ -128,10 +128,14 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   if (!scenario) return scenario.errors();
   const std::string device = scenario->cluster.device.name;
   const auto step = std::make_shared<Step>(*std::move(scenario));
-  return Case{row.text("source"), row.text("row"),   row.text("group"),
-              device,             {"memory", "products"}, row.text("fit") == "yes",
-              *seconds,           *text,
-              [step](const Factors& factors) { return step->predict(factors); }};
+  Case made{row.text("source"), row.text("row"), row.text("group"), row.text("source")};
+  made.device = device;
+  made.constants = {"memory", "products"};
+  made.is_fitted = row.text("fit") == "yes";
+  made.measured = *seconds;
+  made.scenario = *text;
+  made.predict = [step](const Factors& factors) { return step->predict(factors); };
+  return made;
 }
 
 }  // namespace

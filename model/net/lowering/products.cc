@@ -10,6 +10,12 @@ Product product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t cou
   return {m, n, k, count, Bytes::bytes(count * (m * k + k * n + m * n) * sizes.activation_bytes)};
 }
 
+// Summed to what is there.
+Product weight_gradient(std::int64_t m, std::int64_t n, std::int64_t k, Bytes operands,
+                        const ElementSizes& sizes) {
+  return {m, n, k, 1, operands + Bytes::bytes(2 * m * n * sizes.gradient_bytes)};
+}
+
 bool has(KernelKind kind, KernelKind one) {
   return kind == one || (kind == KernelKind::backward && one != KernelKind::forward);
 }
@@ -20,7 +26,10 @@ std::vector<Product> of_linear(std::int64_t rows, std::int64_t in, std::int64_t 
   std::vector<Product> products;
   if (has(kind, KernelKind::forward)) products.push_back(product(rows, out, in, 1, sizes));
   if (has(kind, KernelKind::backward_input)) products.push_back(product(rows, in, out, 1, sizes));
-  if (has(kind, KernelKind::backward_weight)) products.push_back(product(out, in, rows, 1, sizes));
+  if (has(kind, KernelKind::backward_weight)) {
+    const Bytes operands = Bytes::bytes(rows * (in + out) * sizes.activation_bytes);
+    products.push_back(weight_gradient(out, in, rows, operands, sizes));
+  }
   return products;
 }
 
@@ -32,9 +41,10 @@ std::vector<Product> of_convolution(const Conv2d& c, const Shape& input, const S
                                     const ElementSizes& sizes) {
   const std::int64_t places = c.kernel * c.kernel, strides = c.stride * c.stride;
   const std::int64_t positions = samples * output.dims[0] * output.dims[1];
-  const Bytes traffic = Bytes::bytes(sizes.activation_bytes *
-                                     (samples * (input.elements() + output.elements()) +
-                                      c.out_channels * places * c.in_channels));
+  const Bytes images =
+      Bytes::bytes(sizes.activation_bytes * samples * (input.elements() + output.elements()));
+  const Bytes traffic = images + Bytes::bytes(sizes.activation_bytes * c.out_channels * places *
+                                              c.in_channels);
   const auto made = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
     return Product{m, n, k, 1, traffic};
   };
@@ -45,8 +55,10 @@ std::vector<Product> of_convolution(const Conv2d& c, const Shape& input, const S
     const std::int64_t summed = (places + strides - 1) / strides * c.out_channels;
     products.push_back(made(positions * strides, c.in_channels, summed));
   }
-  if (has(kind, KernelKind::backward_weight))
-    products.push_back(made(c.out_channels, places * c.in_channels, positions));
+  if (has(kind, KernelKind::backward_weight)) {
+    products.push_back(
+        weight_gradient(c.out_channels, places * c.in_channels, positions, images, sizes));
+  }
   return products;
 }
 

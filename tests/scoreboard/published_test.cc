@@ -1,0 +1,72 @@
+// The published rows that are small enough to be predicted in a moment: errors stay below what they
+// are now, as bench/results has them, and a little.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "model/scenario/scenario.h"
+#include "tools/predict/predict.h"
+#include "tools/scoreboard/score.h"
+
+namespace rehearse {
+namespace {
+
+const std::string kPublished = REHEARSE_SOURCE_DIR "/bench/published";
+
+struct Bound {
+  std::string source;
+  double mean;  // of the committed profiles' errors
+};
+
+class Published : public ::testing::TestWithParam<Bound> {};
+
+TEST_P(Published, ErrorsStayBelowTheirBounds) {
+  const Result<std::vector<Case>> cases = read_cases(kPublished);
+  ASSERT_TRUE(cases.ok()) << format(cases.errors());
+  std::vector<Predicted> rows;
+  std::size_t number = 0;
+  for (const Case& one : *cases) {
+    if (one.source != GetParam().source) continue;
+    // Every fifth of the many, and no pipeline of hundreds of micro-batches.
+    const bool is_large = one.name.starts_with("175") || one.name.starts_with("530B") ||
+                          one.name.starts_with("1T");
+    if (is_large || (one.source == "vtrain" && number++ % 5 != 0)) continue;
+    const Result<Seconds> predicted = one.predict({});
+    ASSERT_TRUE(predicted.ok()) << one.name << ": " << format(predicted.errors());
+    rows.push_back({&one, *predicted, *predicted});
+  }
+  ASSERT_FALSE(rows.empty());
+  EXPECT_LE(errors_of(rows, &Predicted::committed).mean, GetParam().mean);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sources, Published,
+                         ::testing::Values(Bound{"collectives", 0.12},
+                                           Bound{"zero-bubble bubbles", 0.02},
+                                           Bound{"korthikanti", 0.1}, Bound{"vtrain", 0.2},
+                                           Bound{"zero-bubble", 0.3}, Bound{"simumax", 0.15},
+                                           Bound{"mpt-a100", 0.2}),
+                         [](const auto& info) {
+                           std::string name = info.param.source;
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; },
+                               '_');
+                           return name;
+                         });
+
+// What is printed for a row is what is predicted.
+TEST(PublishedRow, ScenarioIsWhatIsPredicted) {
+  const Result<std::vector<Case>> cases = step_cases(kPublished);
+  ASSERT_TRUE(cases.ok());
+  const auto row = std::find_if(cases->begin(), cases->end(),
+                                [](const Case& one) { return one.name == "22B full"; });
+  ASSERT_NE(row, cases->end());
+  const Result<Scenario> scenario = parse_scenario(row->scenario, kPublished + "/row.yaml",
+                                                   profile_path(kPublished + "/row.yaml"));
+  ASSERT_TRUE(scenario.ok()) << format(scenario.errors());
+  const auto prediction = predict(*scenario, scenario->strategies.front());
+  ASSERT_TRUE(prediction.ok());
+  EXPECT_DOUBLE_EQ(prediction->summary.step_time.seconds(), row->predict({})->seconds());
+}
+
+}  // namespace
+}  // namespace rehearse
