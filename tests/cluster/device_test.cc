@@ -77,6 +77,10 @@ Device tiled() {
   return device;
 }
 
+Product product(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t count = 1) {
+  return {m, n, k, count, Bytes{}};
+}
+
 double tiled_seconds_of(const Device& device, const Product& product) {
   return tiled_seconds(device, FlopsPerSecond::flops_per_second(8), product).seconds();
 }
@@ -84,26 +88,26 @@ double tiled_seconds_of(const Device& device, const Product& product) {
 TEST(Tiles, AreMadeInWaves) {
   const Device device = tiled();
   // 4 x 4 is 4 tiles, one wave: 4 processors x 2 x 2 x 2 FLOP x (10 + 2) steps at 8 FLOP/s.
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {4, 4, 10}), 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(4, 4, 10)), 4 * 8 * 12 / 8.0);
   // One row more is 6 tiles, two waves; 8 x 4 fills the second.
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {5, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {8, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(5, 4, 10)), 2 * 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(8, 4, 10)), 2 * 4 * 8 * 12 / 8.0);
   // Products of one kernel share its waves: 3 of one tile.
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {2, 2, 10, 3}), 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(2, 2, 10, 3)), 4 * 8 * 12 / 8.0);
 }
 
 TEST(Tiles, OfALongSumAreCutInSlices) {
   const Device device = tiled();
   // One tile on four processors: 4 slices of 250 steps, and 4 x 2 x 2 sums of 8 bytes at 1 GB/s.
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {2, 2, 1000}), 4 * 8 * 252 / 8.0 + 16 * 8 / 1e9);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(2, 2, 1000)), 4 * 8 * 252 / 8.0 + 16 * 8 / 1e9);
 }
 
 TEST(Tiles, ThatWaitForOperandsAreSlower) {
   Device device = tiled();
   device.tiling.intensity = 2;  // a 2 x 2 tile has 4 / 4 multiplications per operand: half
-  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, {4, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  EXPECT_DOUBLE_EQ(tiled_seconds_of(device, product(4, 4, 10)), 2 * 4 * 8 * 12 / 8.0);
   device.tiling.tiles.push_back({4, 4});  // 16 / 8 = 2: whole, one tile on four processors
-  EXPECT_LE(tiled_seconds_of(device, {4, 4, 10}), 2 * 4 * 8 * 12 / 8.0);
+  EXPECT_LE(tiled_seconds_of(device, product(4, 4, 10)), 2 * 4 * 8 * 12 / 8.0);
 }
 
 TEST(Tiles, TakeLongerForMoreAndNeverLessThanTheRate) {
@@ -112,7 +116,8 @@ TEST(Tiles, TakeLongerForMoreAndNeverLessThanTheRate) {
   std::mt19937_64 random(11);
   std::uniform_int_distribution<std::int64_t> extent(1, 60);
   for (int i = 0; i < 300; ++i) {
-    const Product one{extent(random), extent(random), extent(random), extent(random)};
+    const Product one =
+        product(extent(random), extent(random), extent(random), extent(random));
     const double seconds = tiled_seconds_of(device, one);
     EXPECT_GE(seconds, one.flops().flops() / 8);
     for (std::int64_t Product::*field : {&Product::m, &Product::n, &Product::k, &Product::count}) {
@@ -151,11 +156,11 @@ TEST(Price, OfPlainAttentionIsThatOfItsKernels) {
 // Blocks of 128 queries of 3 heads: 300 rows are 3 x 3 blocks, three waves of four.
 TEST(Price, OfFusedAttentionIsMadeInWaves) {
   const Device device = tiled();
-  Product product{300, 10, 10, 3};
-  product.fused = true;
-  const std::vector<Product> products = {product};
+  Product of_heads = product(300, 10, 10, 3);
+  of_heads.fused = true;
+  const std::vector<Product> products = {of_heads};
   EXPECT_DOUBLE_EQ(price(device, KernelClass::attention, Flops{}, Bytes{}, products).seconds(),
-                   product.flops().flops() / 8 * 12 / 9);
+                   of_heads.flops().flops() / 8 * 12 / 9);
 }
 
 // Attention in fp8 multiplies in bf16.

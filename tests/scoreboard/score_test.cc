@@ -36,9 +36,19 @@ TEST(Score, HoldsASourceOutOfTheFitToIt) {
   ASSERT_TRUE(board.ok());
   ASSERT_EQ(board->sources.size(), 3u);
   // By the other two, which agree on 0.9, the odd one is predicted to take half as long as it does.
-  EXPECT_NEAR(board->sources[2].held_out.bias, -0.5, 0.01);
+  EXPECT_NEAR(board->sources[2].held_out->bias, -0.5, 0.01);
   EXPECT_NEAR(board->sources[2].committed.bias, -0.55, 1e-9);
   EXPECT_EQ(board->sources[2].fitted, 1u);
+}
+
+TEST(Score, SaysWhereNothingElseIsFitted) {
+  std::vector<Case> cases = {made_case("a", 5, 1, {}), made_case("a", 1, 5, {})};
+  EXPECT_FALSE(score(cases)->sources[0].held_out);
+  // Nor is anything fitted to a source without rows for it: its prediction is one.
+  cases.push_back(made_case("b", 5, 1, {}));
+  cases.back().is_fitted = false;
+  EXPECT_FALSE(score(cases)->sources[0].held_out);
+  EXPECT_TRUE(score(cases)->sources[1].held_out);
 }
 
 }  // namespace

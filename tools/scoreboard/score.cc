@@ -130,9 +130,12 @@ Result<Scoreboard> score(const std::vector<Case>& cases) {
     const std::vector<Predicted>& rows = by_source[source];
     const auto fitted = std::count_if(rows.begin(), rows.end(),
                                       [](const Predicted& row) { return row.of->is_fitted; });
+    const bool is_alone = std::any_of(rows.begin(), rows.end(), [&](const Predicted& row) {
+      return row.of->is_fitted && fits->at({row.of->device, row.of->hold_out}).empty();
+    });
     board.sources.push_back({source, rows.size(), static_cast<std::size_t>(fitted),
-                             errors_of(rows, &Predicted::committed),
-                             errors_of(rows, &Predicted::held_out)});
+                             errors_of(rows, &Predicted::committed), std::nullopt});
+    if (!is_alone) board.sources.back().held_out = errors_of(rows, &Predicted::held_out);
   }
   return board;
 }
@@ -143,7 +146,8 @@ std::string print_sources(const Scoreboard& board) {
       "| bias % | order % | regret % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SourceScore& s : board.sources) {
     text += fmt::format("| {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,
-                        columns_of(s.committed), columns_of(s.held_out));
+                        columns_of(s.committed),
+                        s.held_out ? columns_of(*s.held_out) : "- | - | - | - | -");
   }
   return text;
 }

@@ -28,7 +28,9 @@ struct Errors {
 struct SourceScore {
   std::string source;
   std::size_t cases = 0, fitted = 0;
-  Errors committed, held_out;
+  Errors committed;
+  // None: its own rows are all that its device's constants are fitted to.
+  std::optional<Errors> held_out;
 };
 
 struct Scoreboard {

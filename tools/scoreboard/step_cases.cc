@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "model/scenario/scenario.h"
 #include "tools/predict/predict.h"
 #include "tools/scoreboard/cases.h"
@@ -36,7 +38,6 @@ Result<std::int64_t> data_of(const CsvRow& row) {
   return *gpus / (*tensor * *pipeline);
 }
 
-// Megatron and FSDP alike reduce gradients in collectives that stand for all adapters of a node.
 Result<std::string> strategy_text(const CsvRow& row) {
   const auto replicas = data_of(row), tensor = row.count("tensor"), pipeline = row.count("pipeline"),
              batch = row.count("batch"), micro_batch = row.count("micro_batch"),
@@ -46,7 +47,7 @@ Result<std::string> strategy_text(const CsvRow& row) {
   }
   const std::int64_t data = *replicas;
   const std::int64_t micro_batches = *batch / (data * *micro_batch);
-  std::string text = fmt::format("  - {{name: published, recompute: {}, collectives: hierarchical",
+  std::string text = fmt::format("  - {{name: published, recompute: {}",
                                  row.text("recompute"));
   text += *zero > 0 ? fmt::format(", data: {{ranks: {}, zero: {}}}", data, *zero)
                     : fmt::format(", data: {}, overlap: false", data);
@@ -73,11 +74,13 @@ Result<std::string> scenario_text(const std::string& directory, const CsvRow& ro
   if (!strategy) return strategy;
   const Result<std::int64_t> replicas = data_of(row);
   if (!replicas) return replicas.errors();
+  // Norms are summed by doubling, in which replicas are alike only among a power of two of them.
+  const bool clips = std::has_single_bit(static_cast<std::uint64_t>(*replicas));
   return fmt::format("name: \"{}, {}\"\n", row.text("source"), row.text("row")) +
          model_text(row) +
-         fmt::format("training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001, "
-                     "clip: 1.0}}, dtype: {}, steps: 100}}\n",
-                     row.text("batch"), row.text("dtype")) +
+         fmt::format("training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001"
+                     "{}}}, dtype: {}, steps: 100}}\n",
+                     row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype")) +
          *cluster +
          fmt::format("simulation: {{collectives: fluid, detail: block, replicas: {}, steps: 3}}\n",
                      *replicas > 1 ? "first" : "all") +
