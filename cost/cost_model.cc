@@ -75,8 +75,8 @@ OpPrice price_op(const Plan& plan, const RankProgram& program, const Op& op, Net
 
 OpPrice price_work(const StepWork& work, const Device& device) {
   const Seconds seconds = price(device, work.kernel, work.flops, work.traffic, work.products);
-  return {seconds, work.traffic, resting_on(provenance_of(device, work.kernel), seconds),
-          {seconds}};
+  return {
+      seconds, work.traffic, resting_on(provenance_of(device, work.kernel), seconds), {seconds}};
 }
 
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,

@@ -103,8 +103,8 @@ Seconds price_fused(const Device& device, const KernelRate& rate, Bytes traffic,
     flops += product.flops();
   const std::int64_t blocks = products[0].count * ceiling(products[0].m, kFusedRows);
   const std::int64_t waves = ceiling(blocks, device.tiling.processors);
-  const double stretch = static_cast<double>(waves * device.tiling.processors) /
-                         static_cast<double>(blocks);
+  const double stretch =
+      static_cast<double>(waves * device.tiling.processors) / static_cast<double>(blocks);
   return combined(device, compute_seconds(rate, flops) * stretch, memory_seconds(rate, traffic)) +
          rate.overhead;
 }
@@ -135,8 +135,10 @@ Seconds tiled_seconds(const Device& device, FlopsPerSecond rate, const Product& 
   std::optional<Seconds> fastest;
   for (const Tile& tile : tiling.tiles) {
     const double m = static_cast<double>(tile.m), n = static_cast<double>(tile.n);
-    const double share = tiling.intensity > 0 ? std::min(1.0, m * n / (m + n) / tiling.intensity) : 1;
-    const std::int64_t tiles = product.count * ceiling(product.m, tile.m) * ceiling(product.n, tile.n);
+    const double share =
+        tiling.intensity > 0 ? std::min(1.0, m * n / (m + n) / tiling.intensity) : 1;
+    const std::int64_t tiles =
+        product.count * ceiling(product.m, tile.m) * ceiling(product.n, tile.n);
     for (std::int64_t slices = 1; slices <= kMostSlices; slices *= 2) {
       const std::int64_t waves = ceiling(tiles * slices, tiling.processors);
       const double steps = static_cast<double>(ceiling(product.k, slices)) + tiling.fill;

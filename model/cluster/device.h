@@ -9,10 +9,10 @@
 // tiles: a product of [m, k] by [k, n] is ceil(m / tile m) ceil(n / tile n) of them, one processor
 // works on one, and all work in waves, each as long as a whole one:
 //   ceil(tiles / processors) 2 (tile m) (tile n) (k + fill) / (compute_k / processors)
-// and of the shorter of that and B / memory a share is not hidden behind the longer: a tile's results
-// are written when it is done. It is the tile that is fastest (NVIDIA, "Matrix Multiplication Background User's Guide", sections 3
-// and 4: tile and wave quantization), whose k may be cut in slices that work beside each other and
-// whose sums are added in the end (split-K).
+// and of the shorter of that and B / memory a share is not hidden behind the longer: a tile's
+// results are written when it is done. It is the tile that is fastest (NVIDIA, "Matrix
+// Multiplication Background User's Guide", sections 3 and 4: tile and wave quantization), whose k
+// may be cut in slices that work beside each other and whose sums are added in the end (split-K).
 #pragma once
 
 #include <array>
@@ -53,7 +53,7 @@ struct Tile {
 struct Tiling {
   std::int64_t processors = 0;  // streaming multiprocessors, compute units; 0: nothing is known
   std::vector<Tile> tiles;      // that the library has
-  double fill = 0;     // steps of k that take as long as filling a tile's pipeline
+  double fill = 0;              // steps of k that take as long as filling a tile's pipeline
   double exposed = 0;  // share of memory's time that computing does not hide, or the other way
   // m n / (m + n): multiplications per operand, below which a tile waits for its operands.
   double intensity = 0;

@@ -91,8 +91,9 @@ std::string tiling(const Device& device) {
   std::vector<std::string> tiles;
   for (const Tile& tile : t.tiles)
     tiles.push_back(fmt::format("{}x{}", tile.m, tile.n));
-  return fmt::format("tiling: {{processors: {}, tiles: [{}], fill: {}, exposed: {}, intensity: {}}}\n",
-                     t.processors, join(tiles, ", "), exact(t.fill), exact(t.exposed), exact(t.intensity));
+  return fmt::format(
+      "products: {{processors: {}, tiles: [{}], fill: {}, exposed: {}, intensity: {}}}\n",
+      t.processors, join(tiles, ", "), exact(t.fill), exact(t.exposed), exact(t.intensity));
 }
 
 std::string overlap(const Device& device) {

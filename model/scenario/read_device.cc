@@ -61,11 +61,12 @@ std::optional<Tile> read_tile(const yaml::Value& value, Problems& problems) {
 }
 
 void read_tiling(Map& profile, Tiling& tiling) {
-  const yaml::Value* value = profile.find("tiling");
+  const yaml::Value* value = profile.find("products");
   if (value == nullptr) return;
   Problems& problems = profile.problems();
-  Map map(*value, "tiling", profile.where("tiling"), problems);
-  yaml::read_needed(map, "processors", tiling.processors, yaml::read_count, yaml::Range{1, 100'000});
+  Map map(*value, "products", profile.where("products"), problems);
+  yaml::read_needed(map, "processors", tiling.processors, yaml::read_count,
+                    yaml::Range{1, 100'000});
   yaml::read(map, "fill", tiling.fill, yaml::read_number, 0.0);
   yaml::read(map, "exposed", tiling.exposed, yaml::read_number, 0.0);
   yaml::read(map, "intensity", tiling.intensity, yaml::read_number, 0.0);

@@ -37,8 +37,7 @@ std::vector<Multiplied> multiplied(const Net& net, std::int64_t samples) {
         lower(net, SegmentId(0), end_segment(net), pass, samples, ElementSizes{});
     for (const KernelStep& step : lowering.steps) {
       const StepWork work = work_of(net, step, samples, {});
-      if (!work.products.empty())
-        all.push_back({&net.layers[step.layer.index()], step.kind, work});
+      if (!work.products.empty()) all.push_back({&net.layers[step.layer.index()], step.kind, work});
     }
   }
   return all;
@@ -54,9 +53,8 @@ TEST(Products, OfLinearLayersAreTheirFlopsAndBytes) {
     ASSERT_EQ(one.work.products.size(), 1u);
     const Product& product = one.work.products[0];
     // A gradient of weights is written to what is there: read once more.
-    const Bytes sum = one.kind == KernelKind::backward_weight
-                          ? Bytes::bytes(4 * product.m * product.n)
-                          : Bytes{};
+    const Bytes sum =
+        one.kind == KernelKind::backward_weight ? Bytes::bytes(4 * product.m * product.n) : Bytes{};
     EXPECT_EQ(product.traffic, one.work.traffic + sum);
   }
   EXPECT_EQ(seen, 3u * (2 * 4 + 1));  // forward and both gradients of four per block, and the head

@@ -76,7 +76,8 @@ Device odd_device() {
   device.kernels[1].provenance = Provenance::published;
   device.tiling = {11, {{64, 32}, {16, 16}}, number(random), number(random), number(random)};
   device.launch = seconds(1e-6);
-  device.messaging = {seconds(1e-6), seconds(1e-6), seconds(1e-12), Seconds{}, seconds(1e-12), seconds(1e-6)};
+  device.messaging = {seconds(1e-6), seconds(1e-6),  seconds(1e-12),
+                      Seconds{},     seconds(1e-12), seconds(1e-6)};
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
   device.communicator = Bytes::bytes(8191);
@@ -103,8 +104,8 @@ TEST(DeviceProfile, NumbersArrive) {
 
 // Tensor cores multiply tf32 half as fast as bf16, on every GPU that has them both.
 TEST(DeviceProfile, ProductsInTf32TakeTwiceAsLongAsInBf16) {
-  for (const std::string name : {"a100-sxm-40gb", "a100-sxm-80gb", "b200-sxm-180gb", "h100-sxm-80gb", "h200-sxm-141gb",
-                                 "mi300x-192gb"}) {
+  for (const std::string name : {"a100-sxm-40gb", "a100-sxm-80gb", "b200-sxm-180gb",
+                                 "h100-sxm-80gb", "h200-sxm-141gb", "mi300x-192gb"}) {
     Device device = read(testing::kSource / "scenarios/devices" / (name + ".yaml"));
     const FlopsPerSecond in_bf16 = rate_of(device, KernelClass::matrix_product).compute;
     ASSERT_TRUE(set_type(device, DataType::tf32).ok()) << name;

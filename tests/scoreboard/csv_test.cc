@@ -6,8 +6,8 @@ namespace rehearse {
 namespace {
 
 TEST(Csv, RowsHaveTheCellsOfTheirColumns) {
-  const auto rows = parse_csv("name,count, share\nfirst,3,0.5\n\nsecond, 4 ,1\n", "t.csv",
-                              {"share", "name"});
+  const auto rows =
+      parse_csv("name,count, share\nfirst,3,0.5\n\nsecond, 4 ,1\n", "t.csv", {"share", "name"});
   ASSERT_TRUE(rows.ok());
   ASSERT_EQ(rows->size(), 2u);
   EXPECT_EQ((*rows)[1].text("name"), "second");

@@ -28,8 +28,8 @@ TEST_P(Published, ErrorsStayBelowTheirBounds) {
   for (const Case& one : *cases) {
     if (one.source != GetParam().source) continue;
     // Every fifth of the many, and no pipeline of hundreds of micro-batches.
-    const bool is_large = one.name.starts_with("175") || one.name.starts_with("530B") ||
-                          one.name.starts_with("1T");
+    const bool is_large =
+        one.name.starts_with("175") || one.name.starts_with("530B") || one.name.starts_with("1T");
     if (is_large || (one.source == "vtrain" && number++ % 5 != 0)) continue;
     const Result<Seconds> predicted = one.predict({});
     ASSERT_TRUE(predicted.ok()) << one.name << ": " << format(predicted.errors());
@@ -39,19 +39,17 @@ TEST_P(Published, ErrorsStayBelowTheirBounds) {
   EXPECT_LE(errors_of(rows, &Predicted::committed).mean, GetParam().mean);
 }
 
-INSTANTIATE_TEST_SUITE_P(Sources, Published,
-                         ::testing::Values(Bound{"collectives", 0.12},
-                                           Bound{"zero-bubble bubbles", 0.02},
-                                           Bound{"korthikanti", 0.1}, Bound{"vtrain", 0.2},
-                                           Bound{"zero-bubble", 0.3}, Bound{"simumax", 0.15},
-                                           Bound{"mpt-a100", 0.2}),
-                         [](const auto& info) {
-                           std::string name = info.param.source;
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; },
-                               '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Sources, Published,
+    ::testing::Values(Bound{"collectives", 0.12}, Bound{"zero-bubble bubbles", 0.02},
+                      Bound{"korthikanti", 0.1}, Bound{"vtrain", 0.2}, Bound{"zero-bubble", 0.3},
+                      Bound{"simumax", 0.15}, Bound{"mpt-a100", 0.2}),
+    [](const auto& info) {
+      std::string name = info.param.source;
+      std::replace_if(
+          name.begin(), name.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+      return name;
+    });
 
 // What is printed for a row is what is predicted.
 TEST(PublishedRow, ScenarioIsWhatIsPredicted) {

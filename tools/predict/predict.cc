@@ -396,8 +396,7 @@ void stand_for_all(StrategySummary& summary, std::size_t ranks) {
 std::array<double, kProvenanceCount> shares_of(const Plan& plan, const Prices& prices) {
   SecondsBy sum{};
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
-    const std::size_t row =
-        prices.rows.empty() ? plan.ranks[r].program.index() : prices.rows[r];
+    const std::size_t row = prices.rows.empty() ? plan.ranks[r].program.index() : prices.rows[r];
     for (const OpPrice& op : prices.ops[row])
       sum += op.rests_on;
   }
@@ -444,10 +443,11 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
 }  // namespace
 
 Result<Seconds> step_time_of(const Scenario& scenario, const Plan& plan) {
-  const Result<Cluster> cluster = Cluster::build(
-      scenario.prices ? stated_cluster(*scenario.prices, plan) : scenario.cluster);
+  const Result<Cluster> cluster =
+      Cluster::build(scenario.prices ? stated_cluster(*scenario.prices, plan) : scenario.cluster);
   if (!cluster) return cluster.errors();
-  const Result<Played> played = play(scenario.simulation, plan, *cluster, prices_of(scenario, plan));
+  const Result<Played> played =
+      play(scenario.simulation, plan, *cluster, prices_of(scenario, plan));
   if (!played) return played.errors();
   return break_down(played->plan, played->outcome.timeline, kWarmUp).step_time;
 }

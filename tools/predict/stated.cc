@@ -87,8 +87,7 @@ Prices stated_prices(const StatedPrices& prices, const Plan& plan) {
     const auto rank = static_cast<std::size_t>(&program - plan.programs.data());
     const double share = 1 / static_cast<double>(program.stages.size());
     auto& ops = result.ops.emplace_back();
-    for (const Op& op : program.ops)
-    {
+    for (const Op& op : program.ops) {
       const Seconds seconds = share * price_of(prices, op.kind, rank);
       ops.push_back({seconds, Bytes{}, resting_on(Provenance::published, seconds)});
     }

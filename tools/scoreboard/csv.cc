@@ -52,8 +52,8 @@ Result<std::vector<CsvRow>> parse_csv(const std::string& text, const std::string
     const std::vector<std::string> cells = cells_of(line);
     CsvRow row{{}, {source, number, 1, static_cast<int>(line.size())}};
     if (cells.size() != names.size())
-      return error_at(row.where, fmt::format("expected {} cells, got {}", names.size(),
-                                             cells.size()));
+      return error_at(row.where,
+                      fmt::format("expected {} cells, got {}", names.size(), cells.size()));
     for (std::size_t c = 0; c < names.size(); ++c)
       row.cells[names[c]] = cells[c];
     rows.push_back(std::move(row));

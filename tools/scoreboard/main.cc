@@ -49,9 +49,10 @@ int scenario(const Arguments& arguments) {
     std::cout << one.scenario;
     return kDone;
   }
-  return fail(error(fmt::format("there is no training '{}': a source and a row's name, as in "
-                                "'korthikanti 22B full'",
-                                arguments.at("ROW"))));
+  return fail(
+      error(fmt::format("there is no training '{}': a source and a row's name, as in "
+                        "'korthikanti 22B full'",
+                        arguments.at("ROW"))));
 }
 
 }  // namespace

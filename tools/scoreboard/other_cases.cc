@@ -55,8 +55,8 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
   if (!scenario) return scenario.errors();
   const Bytes bytes = Bytes::mib(*size);
   const double n = static_cast<double>(*gpus);
-  const Seconds measured = Seconds::seconds(static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n /
-                                            (*bus * 1e9));
+  const Seconds measured =
+      Seconds::seconds(static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n / (*bus * 1e9));
   const auto predict = [spec = scenario->cluster, shape = *shape,
                         bytes](const Factors& factors) -> Result<Seconds> {
     ClusterSpec changed = spec;

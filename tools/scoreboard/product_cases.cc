@@ -30,8 +30,8 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   if (!device) return device.errors();
   const Bytes traffic = Bytes::bytes(2 * (*m * *k + *k * *n) + *result * *m * *n);
   const Product product{*m, *n, *k, 1, traffic};
-  Case made{"products " + row.text("device"), fmt::format("{} x {} x {}, {} B", *m, *n, *k, *result),
-            "", row.text("device")};
+  Case made{"products " + row.text("device"),
+            fmt::format("{} x {} x {}, {} B", *m, *n, *k, *result), "", row.text("device")};
   made.device = row.text("device");
   made.constants = {"products"};
   made.is_fitted = row.text("fit") == "yes";

@@ -32,11 +32,10 @@ GroupErrors in_group(const std::vector<const Predicted*>& rows, Seconds Predicte
       errors.right += measured == (rows[a]->*column < rows[b]->*column) ? 1 : 0;
     }
   }
-  const auto chosen = *std::min_element(
-      rows.begin(), rows.end(), [&](auto* a, auto* b) { return a->*column < b->*column; });
-  const auto best = *std::min_element(rows.begin(), rows.end(), [](auto* a, auto* b) {
-    return a->of->measured < b->of->measured;
-  });
+  const auto chosen = *std::min_element(rows.begin(), rows.end(),
+                                        [&](auto* a, auto* b) { return a->*column < b->*column; });
+  const auto best = *std::min_element(
+      rows.begin(), rows.end(), [](auto* a, auto* b) { return a->of->measured < b->of->measured; });
   errors.regret = chosen->of->measured / best->of->measured - 1;
   return errors;
 }
@@ -101,8 +100,7 @@ Errors errors_of(const std::vector<Predicted>& rows, Seconds Predicted::*column)
     sum.regret += own.regret;
     ++choices;
   }
-  if (sum.pairs > 0)
-    errors.order = static_cast<double>(sum.right) / static_cast<double>(sum.pairs);
+  if (sum.pairs > 0) errors.order = static_cast<double>(sum.right) / static_cast<double>(sum.pairs);
   if (choices > 0) errors.regret = sum.regret / static_cast<double>(choices);
   return errors;
 }
@@ -142,7 +140,8 @@ Result<Scoreboard> score(const std::vector<Case>& cases) {
 
 std::string print_sources(const Scoreboard& board) {
   std::string text =
-      "| source | rows | fitted | mean % | max % | bias % | order % | regret % | held out: mean % | max % "
+      "| source | rows | fitted | mean % | max % | bias % | order % | regret % | held out: mean % "
+      "| max % "
       "| bias % | order % | regret % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SourceScore& s : board.sources) {
     text += fmt::format("| {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,

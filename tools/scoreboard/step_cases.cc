@@ -10,15 +10,38 @@
 namespace rehearse {
 namespace {
 
-const std::vector<std::string> kColumns = {
-    "source", "row",     "group",     "model",       "layers",    "width",  "heads",
-    "kv_heads", "hidden", "vocabulary", "sequence",  "fused",     "dtype",  "machine",
-    "gpus",   "tensor",  "sequence_parallel", "pipeline", "chunks", "schedule", "zero",
-    "micro_batch", "batch", "recompute", "metric",   "value",     "fit"};
+const std::vector<std::string> kColumns = {"source",
+                                           "row",
+                                           "group",
+                                           "model",
+                                           "layers",
+                                           "width",
+                                           "heads",
+                                           "kv_heads",
+                                           "hidden",
+                                           "vocabulary",
+                                           "sequence",
+                                           "fused",
+                                           "dtype",
+                                           "machine",
+                                           "gpus",
+                                           "tensor",
+                                           "sequence_parallel",
+                                           "pipeline",
+                                           "chunks",
+                                           "schedule",
+                                           "zero",
+                                           "micro_batch",
+                                           "batch",
+                                           "recompute",
+                                           "metric",
+                                           "value",
+                                           "fit"};
 
 std::string model_text(const CsvRow& row) {
   std::string text = fmt::format(
-      "model: {{kind: {}, layers: {}, width: {}, heads: {}, vocabulary: {}, sequence: {}, fused: {}",
+      "model: {{kind: {}, layers: {}, width: {}, heads: {}, vocabulary: {}, sequence: {}, fused: "
+      "{}",
       row.text("model"), row.text("layers"), row.text("width"), row.text("heads"),
       row.text("vocabulary"), row.text("sequence"), row.text("fused"));
   if (row.text("model") == "gpt")
@@ -39,16 +62,15 @@ Result<std::int64_t> data_of(const CsvRow& row) {
 }
 
 Result<std::string> strategy_text(const CsvRow& row) {
-  const auto replicas = data_of(row), tensor = row.count("tensor"), pipeline = row.count("pipeline"),
-             batch = row.count("batch"), micro_batch = row.count("micro_batch"),
-             zero = row.count("zero");
+  const auto replicas = data_of(row), tensor = row.count("tensor"),
+             pipeline = row.count("pipeline"), batch = row.count("batch"),
+             micro_batch = row.count("micro_batch"), zero = row.count("zero");
   for (const auto& number : {replicas, tensor, pipeline, batch, micro_batch, zero}) {
     if (!number) return number.errors();
   }
   const std::int64_t data = *replicas;
   const std::int64_t micro_batches = *batch / (data * *micro_batch);
-  std::string text = fmt::format("  - {{name: published, recompute: {}",
-                                 row.text("recompute"));
+  std::string text = fmt::format("  - {{name: published, recompute: {}", row.text("recompute"));
   text += *zero > 0 ? fmt::format(", data: {{ranks: {}, zero: {}}}", data, *zero)
                     : fmt::format(", data: {}, overlap: false", data);
   if (*tensor > 1)
@@ -76,11 +98,11 @@ Result<std::string> scenario_text(const std::string& directory, const CsvRow& ro
   if (!replicas) return replicas.errors();
   // Norms are summed by doubling, in which replicas are alike only among a power of two of them.
   const bool clips = std::has_single_bit(static_cast<std::uint64_t>(*replicas));
-  return fmt::format("name: \"{}, {}\"\n", row.text("source"), row.text("row")) +
-         model_text(row) +
-         fmt::format("training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001"
-                     "{}}}, dtype: {}, steps: 100}}\n",
-                     row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype")) +
+  return fmt::format("name: \"{}, {}\"\n", row.text("source"), row.text("row")) + model_text(row) +
+         fmt::format(
+             "training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001"
+             "{}}}, dtype: {}, steps: 100}}\n",
+             row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype")) +
          *cluster +
          fmt::format("simulation: {{collectives: fluid, detail: block, replicas: {}, steps: 3}}\n",
                      *replicas > 1 ? "first" : "all") +

@@ -77,7 +77,7 @@ std::string print_table(const Summary& summary) {
                     : *s.fits ? "yes"
                               : "NO"});
   }
-  std::string text = align_columns(rows);
+  std::string text = align_columns(rows) + print_price_shares(summary);
   for (const StrategySummary& s : summary.strategies) {
     if (!s.local_steps) continue;
     text += fmt::format("{} synchronises every {} steps: that one takes {}, the others {}.\n",
@@ -90,7 +90,7 @@ std::string print_table(const Summary& summary) {
                         s.strategy, human(s.step_times->mean), human(s.step_times->p50),
                         human(s.step_times->p99), s.step_times->steps);
   }
-  return text + print_price_shares(summary) + print_subnetworks(summary);
+  return text + print_subnetworks(summary);
 }
 
 }  // namespace rehearse

@@ -43,8 +43,8 @@ std::vector<Product> of_convolution(const Conv2d& c, const Shape& input, const S
   const std::int64_t positions = samples * output.dims[0] * output.dims[1];
   const Bytes images =
       Bytes::bytes(sizes.activation_bytes * samples * (input.elements() + output.elements()));
-  const Bytes traffic = images + Bytes::bytes(sizes.activation_bytes * c.out_channels * places *
-                                              c.in_channels);
+  const Bytes traffic =
+      images + Bytes::bytes(sizes.activation_bytes * c.out_channels * places * c.in_channels);
   const auto made = [&](std::int64_t m, std::int64_t n, std::int64_t k) {
     return Product{m, n, k, 1, traffic};
   };
