@@ -87,8 +87,7 @@ void Collectives::play_whole(Meeting& meeting) {
 
 const Footprint& Collectives::footprint(const Meeting& meeting) {
   const CollectiveShape& shape = meeting.shape;
-  const Kind kind{shape.kind,         shape.algorithm, shape.members,   shape.sources,
-                  shape.node_members, shape.pieces,    meeting.elements};
+  const Kind kind{shape, meeting.elements};
   const auto [known, is_new] =
       footprints_.try_emplace({meeting.group, kind, meeting.element_bytes});
   if (!is_new) return known->second;

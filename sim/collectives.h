@@ -86,8 +86,7 @@ class Collectives {
   std::vector<Message> messages_;
   std::vector<std::uint32_t> free_messages_;  // slots of messages_
   // Of collectives played as a whole, which come again in every step.
-  using Kind = std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t,
-                          std::size_t, std::size_t, std::int64_t>;
+  using Kind = std::pair<CollectiveShape, std::int64_t>;  // and elements
   std::map<Kind, MessagePattern> patterns_;
   std::map<std::tuple<const Group*, Kind, std::int64_t>, Footprint> footprints_;
 };

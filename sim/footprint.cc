@@ -81,21 +81,26 @@ class Maker {
 
   Footprint by_pattern(const MessagePattern& pattern) {
     take_members(pattern);
-    std::vector<Seconds> latencies;
+    std::vector<Way> ways;
     for (const MessagePattern::Pair& pair : pattern.pairs)
-      latencies.push_back(put_on_links(pair));
+      ways.push_back(put_on_links(pair));
     for (const std::vector<MessagePattern::Round>& rounds : pattern.channels) {
       std::int64_t steps = 0;
-      Seconds latency;
+      Way sum;
       for (const MessagePattern::Round& round : rounds) {
-        Seconds longest;
-        for (const std::uint32_t pair : round.pairs)
-          longest = std::max(longest, latencies[pair]);
+        Way longest;
+        for (const std::uint32_t pair : round.pairs) {
+          longest.latency = std::max(longest.latency, ways[pair].latency);
+          longest.message = std::max(longest.message, ways[pair].message);
+        }
+        const auto times = static_cast<double>(round.steps);
         steps += round.steps;
-        latency += longest * static_cast<double>(round.steps);
+        sum.latency += longest.latency * times;
+        sum.message += longest.message * times;
       }
       made_.steps = std::max(made_.steps, steps);
-      made_.latency = std::max(made_.latency, latency);
+      made_.latency = std::max(made_.latency, sum.latency);
+      made_.chain = std::max(made_.chain, sum.message);
     }
     return take();
   }
@@ -112,6 +117,7 @@ class Maker {
         made_.latency = std::max(made_.latency, latency_of(route));
       }
     }
+    made_.chain = made_.latency;
     made_.steps = ranks_.size() > 1 && all > Bytes{} ? 1 : 0;
     return take();
   }
@@ -138,19 +144,32 @@ class Maker {
     }
   }
 
-  // The latency of its way.
-  Seconds put_on_links(const MessagePattern::Pair& pair) {
+  // Of a pair: the latency of its way, and that with the bytes of its mean message at full rate.
+  struct Way {
+    Seconds latency, message;
+  };
+
+  Way put_on_links(const MessagePattern::Pair& pair) {
     const Route route = cluster_.route(ranks_[pair.from], ranks_[pair.to]);
+    Seconds slowest;
     for (const LinkId link : route) {
       Footprint::OnLink& on_link = on_links_[link];
       on_link.link = link;
+      double sum = 0;
+      std::int64_t count = 0;
       for (const auto& [elements, messages] : pair.sizes) {
         const Bytes bytes = bytes_of(elements);
         on_link.bytes += bytes * messages;
-        on_link.occupied += occupied(link, bytes) * static_cast<double>(messages);
+        const double alone = occupied(link, bytes) * static_cast<double>(messages);
+        on_link.occupied += alone;
+        sum += alone;
+        count += messages;
       }
+      const double rate = cluster_.links()[link.index()].bandwidth.bytes_per_second();
+      slowest = std::max(slowest, Seconds::seconds(sum / static_cast<double>(count) / rate));
     }
-    return latency_of(route);
+    const Seconds latency = latency_of(route);
+    return {latency, latency + slowest};
   }
 
   Footprint take() {

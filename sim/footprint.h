@@ -31,6 +31,9 @@ struct Footprint {
   // the largest latency of a step's messages, of links alone.
   std::int64_t steps = 0;
   Seconds latency;
+  // The same sum of the largest latency and bytes at the full rate of the links: no less time does
+  // it take, since steps wait for one another.
+  Seconds chain;
 };
 
 // The messages of a collective of n elements, whoever its members are: the same for all groups of

@@ -23,6 +23,8 @@ double capacity_of(const Device& device, int busy) {
   return device.capacity[std::min(last, static_cast<std::size_t>(std::max(busy, 1) - 1))];
 }
 
+constexpr double kRoundedUp = 1 + 1e-9;
+
 // What the caller says of the devices that have no exception, profiles of the others.
 std::vector<Messaging> messaging_of(const Cluster& cluster, const Messaging& messaging) {
   std::vector<Messaging> by_number = {messaging};
@@ -213,10 +215,11 @@ void Machine::collective(const std::vector<RankId>& ranks, const Footprint& foot
   count_bytes(footprint);
   later(latencies(ranks, footprint), [this, &ranks, &footprint, done = std::move(done)]() mutable {
     uses_.clear();
-    double most = 0;
+    double most = 0, longest = 0;
     for (const Footprint::OnLink& link : footprint.links) {
       uses_.push_back({links_[link.link.index()], link.occupied});
       most = std::max(most, link.occupied);
+      longest = std::max(longest, seconds_on(link));
     }
     for (std::size_t m = 0; m < ranks.size(); ++m) {
       const double seconds = thread_seconds(ranks[m], footprint.members[m]);
@@ -226,12 +229,14 @@ void Machine::collective(const std::vector<RankId>& ranks, const Footprint& foot
     for (const RankId rank : ranks)
       set_busy(rank, +1);
     // Of ranks that share no link shares of their threads count, in units of time.
-    begin(1, 1 / (most > 0 ? most : 1), FairShare::kUnbounded, {},
-          [this, &ranks, done = std::move(done)] {
-            for (const RankId rank : ranks)
-              set_busy(rank, -1);
-            done();
-          });
+    // Where its messages one after the other take longer than any link is busy with them.
+    const double chain = (footprint.chain - footprint.latency).seconds();
+    const double bound = chain > kRoundedUp * longest ? 1 / chain : FairShare::kUnbounded;
+    begin(1, 1 / (most > 0 ? most : 1), bound, {}, [this, &ranks, done = std::move(done)] {
+      for (const RankId rank : ranks)
+        set_busy(rank, -1);
+      done();
+    });
   });
 }
 
@@ -267,12 +272,14 @@ double Machine::thread_seconds(RankId rank, const Footprint::OfMember& member) c
   return seconds / cluster_.speed(rank);
 }
 
+double Machine::seconds_on(const Footprint::OnLink& link) const {
+  return link.occupied / cluster_.links()[link.link.index()].bandwidth.bytes_per_second();
+}
+
 Seconds Machine::alone(const std::vector<RankId>& ranks, const Footprint& footprint) {
   double longest = 0;
-  for (const Footprint::OnLink& link : footprint.links) {
-    const double rate = cluster_.links()[link.link.index()].bandwidth.bytes_per_second();
-    longest = std::max(longest, link.occupied / rate);
-  }
+  for (const Footprint::OnLink& link : footprint.links)
+    longest = std::max(longest, seconds_on(link));
   std::map<std::size_t, std::pair<int, double>> nodes;  // members, seconds of their threads
   for (std::size_t m = 0; m < ranks.size(); ++m) {
     const double seconds = thread_seconds(ranks[m], footprint.members[m]);
@@ -285,7 +292,8 @@ Seconds Machine::alone(const std::vector<RankId>& ranks, const Footprint& footpr
     if (!is_cpu() || !cores_[node]) continue;
     longest = std::max(longest, load.second / capacity_of(device_of_node(node), load.first));
   }
-  return latencies(ranks, footprint) + Seconds::seconds(longest);
+  const Seconds flow = std::max(Seconds::seconds(longest), footprint.chain - footprint.latency);
+  return latencies(ranks, footprint) + flow;
 }
 
 // The rate that a message of its size reaches on links that it has to itself.

@@ -46,7 +46,7 @@ class Machine {
   // All messages of a collective in one flow, after its latencies; the footprint outlives it.
   void collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done);
   // How long it takes where nothing else is under way: its latencies, and the resource that it
-  // needs longest.
+  // needs longest, or its messages one after the other.
   Seconds alone(const std::vector<RankId>& ranks, const Footprint& footprint);
   // The same bytes, in so much time.
   void collective_by_price(const Footprint& footprint, Seconds seconds, Done done);
@@ -117,6 +117,7 @@ class Machine {
   void use_thread(RankId rank, double amount);
   const Route& route(RankId from, RankId to);
   void count_bytes(const Footprint& footprint);
+  double seconds_on(const Footprint::OnLink& link) const;
   Seconds latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const;
   double thread_seconds(RankId rank, const Footprint::OfMember& member) const;
 

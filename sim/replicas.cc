@@ -6,7 +6,6 @@
 #include <cmath>
 #include <map>
 #include <set>
-#include <tuple>
 #include <vector>
 
 #include "sim/footprint.h"
@@ -153,23 +152,25 @@ class Folder {
     return success();
   }
 
+  // What collectives need of a link, by group and shape.
+  using Needs = std::map<std::pair<GroupId, CollectiveShape>, double>;
+
   // What every collective between replicas needs of a link, by link.
   Status check_collectives() {
-    std::map<LinkId, std::map<std::size_t, double>> needs;
-    std::set<std::size_t> seen;
+    std::map<LinkId, Needs> needs;
+    std::set<Needs::key_type> seen;
     for (std::size_t r = 0; r < size_; ++r) {
       const RankId rank(r);
       for (const Op& op : program_of(plan_, rank).ops) {
         if (!is_collective(op.kind)) continue;
         const GroupId id = plan_.ranks[r].groups[collective_of(op).group];
         const std::vector<RankId>& members = plan_.groups[id.index()].members;
-        if (seen.count(id.index()) > 0 || is_inside(plan_.groups[id.index()])) continue;
-        seen.insert(id.index());
+        const CollectiveShape shape = shape_of(op, members.size());
+        if (is_inside(plan_.groups[id.index()]) || !seen.insert({id, shape}).second) continue;
         const Footprint footprint =
-            footprint_of(cluster_, members, pattern(shape_of(op, members.size())),
-                         collective_of(op).element_bytes);
+            footprint_of(cluster_, members, pattern(shape), collective_of(op).element_bytes);
         for (const auto& link : footprint.links)
-          needs[link.link][id.index()] = link.occupied;
+          needs[link.link][{id, shape}] = link.occupied;
       }
     }
     for (std::int64_t d = 1; d < replicas_; ++d) {
@@ -185,15 +186,13 @@ class Folder {
 
   const MessagePattern& pattern(const CollectiveShape& shape) {
     constexpr std::int64_t kOfAMember = 1024;  // chunks without remainders
-    const auto [known, is_new] = patterns_.try_emplace(
-        {shape.kind, shape.algorithm, shape.members, shape.node_members, shape.pieces});
+    const auto [known, is_new] = patterns_.try_emplace(shape);
     if (is_new)
       known->second = pattern_of(shape, kOfAMember * static_cast<std::int64_t>(shape.members));
     return known->second;
   }
 
-  static bool are_alike(const std::map<std::size_t, double>& a,
-                        const std::map<std::size_t, double>& b) {
+  static bool are_alike(const Needs& a, const Needs& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
       return x.first == y.first && std::abs(x.second - y.second) <= kRounding * x.second;
     });
@@ -204,9 +203,7 @@ class Folder {
   const std::int64_t replicas_;
   const std::size_t size_;                        // ranks of a replica
   std::vector<std::map<LinkId, LinkId>> mapped_;  // by replica
-  std::map<std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t, std::size_t>,
-           MessagePattern>
-      patterns_;
+  std::map<CollectiveShape, MessagePattern> patterns_;
   std::map<LinkId, std::pair<LinkId, std::int64_t>> origin_;  // of mapped links
 };
 

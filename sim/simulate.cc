@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "model/base/check.h"
 #include "model/base/text.h"
 #include "model/plan/verify.h"
@@ -37,12 +39,17 @@ Status check_switches(const Plan& plan, const Cluster& cluster) {
       const Op& op = program.ops[id];
       if (!is_collective(op.kind)) continue;
       if (collective_of(op).algorithm != CollectiveAlgorithm::in_network) continue;
+      // Every member's messages join the first one's.
       const std::vector<RankId>& members = group_of(plan, RankId(r), op).members;
-      if (members.size() == 1 || meets_a_switch(cluster, members[0], members[1])) continue;
+      if (members.front() != RankId(r)) continue;
+      const auto alone = std::find_if(members.begin() + 1, members.end(), [&](RankId member) {
+        return !meets_a_switch(cluster, member, members.front());
+      });
+      if (alone == members.end()) continue;
       return error(
           fmt::format("rank {}: {} is by in-network reduction, but there is no switch "
                       "between ranks {} and {}",
-                      r, describe_op(program, OpId(id)), members[0].index(), members[1].index()));
+                      r, describe_op(program, OpId(id)), r, alone->index()));
     }
   }
   return success();

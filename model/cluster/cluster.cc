@@ -35,12 +35,11 @@ Status wire_network(const NetworkSpec& spec, const Ports& ports, Wiring& wiring)
   return link ? network->wire(spec, ports, wiring) : link;
 }
 
-// One rank for each place where the network is joined: what is behind one is joined inside the
-// node.
-std::vector<RankId> ranks_of_ports(const Wiring& wiring) {
+// One rank for each place where its messages begin and end.
+std::vector<RankId> ranks_apart(const Wiring& wiring) {
   std::vector<RankId> ranks;
   for (std::size_t r = 0; r < wiring.ranks.size(); ++r) {
-    if (r == 0 || wiring.ranks[r].port != wiring.ranks[r - 1].port) ranks.emplace_back(r);
+    if (r == 0 || wiring.ranks[r].vertex != wiring.ranks[r - 1].vertex) ranks.emplace_back(r);
   }
   return ranks;
 }
@@ -53,7 +52,7 @@ Status check_reach(const ClusterSpec& spec, const Wiring& wiring, const Router& 
     const VertexId vertex = wiring.ranks[rank.index()].vertex;
     return fmt::format("rank {} ({})", rank.index(), wiring.vertices[vertex.index()].name);
   };
-  const std::vector<RankId> ranks = ranks_of_ports(wiring);
+  const std::vector<RankId> ranks = ranks_apart(wiring);
   for (const RankId to : ranks) {
     for (const RankId from : ranks) {
       if (!router.reaches(from, to))

@@ -4,6 +4,7 @@
 // order agree by construction.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -70,6 +71,7 @@ struct CollectiveShape {
   // Hierarchical: how many consecutive members are neighbours, on one node. It divides the members.
   std::size_t node_members = 1;
   std::size_t pieces = 1;  // of a double tree: into how many each half is cut, one after the other
+  friend auto operator<=>(const CollectiveShape&, const CollectiveShape&) = default;
 };
 
 // Member's list for n elements over c members; chunk k is [k n / c, (k+1) n / c).

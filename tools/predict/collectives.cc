@@ -44,15 +44,12 @@ CollectiveCosts collective_costs(const ClusterSpec& spec) {
   Result<Cluster> built = Cluster::build(spec);
   if (!built) return {};
   const auto cluster = std::make_shared<Cluster>(*std::move(built));
-  using Key = std::tuple<CollectiveKind, CollectiveAlgorithm, std::size_t, std::size_t, std::size_t,
-                         std::int64_t, std::int64_t>;
+  using Key = std::tuple<CollectiveShape, std::int64_t, std::int64_t>;
   const auto known = std::make_shared<std::map<Key, double>>();
   const auto seconds = [cluster, known, price = collective_price(*cluster)](
                            const CollectiveShape& shape, std::int64_t elements,
                            std::int64_t element_bytes) {
-    const Key key{shape.kind,   shape.algorithm, shape.members, shape.node_members,
-                  shape.pieces, elements,        element_bytes};
-    const auto [entry, is_new] = known->try_emplace(key);
+    const auto [entry, is_new] = known->try_emplace(Key{shape, elements, element_bytes});
     if (is_new) {
       entry->second =
           price(spread(*cluster, shape.members, shape.node_members), shape, elements, element_bytes)

@@ -7,7 +7,6 @@
 #include <tuple>
 
 #include "model/plan/plan_text.h"
-#include "sim/footprint.h"
 #include "sim/simulate.h"
 #include "tools/predict/collectives.h"
 #include "tools/predict/stated.h"
@@ -26,6 +25,21 @@ std::string without_numbers(const std::string& name) {
   return pattern;
 }
 
+// Both ways; a cable between groups of routers is no cable within one.
+std::string class_of(const Link& link) {
+  const auto arrow = link.name.find("->");
+  const auto again = link.name.find('#', arrow);
+  const std::string left = link.name.substr(0, arrow),
+                    right = link.name.substr(arrow + 2, again - arrow - 2);
+  std::string from = without_numbers(left), to = without_numbers(right);
+  const auto dot = left.find('.');
+  const bool leaves_group = from == to && dot != std::string::npos &&
+                            left.substr(0, dot) != right.substr(0, right.find('.'));
+  if (leaves_group) return from + "--other " + to;
+  if (to < from) std::swap(from, to);
+  return from + "--" + to;
+}
+
 constexpr double kFaster = 2;  // of every change
 
 class Explainer {
@@ -40,8 +54,10 @@ class Explainer {
     made_.plan_hash = plan_hash(plan_);
     made_.step_time = step_time_of(*outcome);
     made_.path = critical_path(plan_, outcome->timeline, kWarmUp);
+    loads_.emplace(plan_, cluster_, outcome->timeline,
+                   median_step(outcome->timeline, kWarmUp).step);
     for (const PathPart& part : made_.path)
-      made_.binding.push_back(part.op ? binding_link(part.rank, op_of(part)) : std::nullopt);
+      made_.binding.push_back(part.op ? loads_->binding(part.rank, *part.op) : std::nullopt);
     take_shares();
     take_groups(outcome->timeline);
     take_links(*outcome);
@@ -64,51 +80,6 @@ class Explainer {
 
   const Op& op_of(const PathPart& part) const {
     return program_of(plan_, part.rank).ops[part.op->index()];
-  }
-
-  // ---- messages and links ----
-
-  const sim::Footprint& footprint_of(RankId rank, const Op& op) {
-    const Collective& detail = collective_of(op);
-    const GroupId group = plan_.ranks[rank.index()].groups[detail.group];
-    const CollectiveKey key{group,
-                            op.kind,
-                            detail.algorithm,
-                            detail.sources,
-                            detail.pieces,
-                            detail.node_members,
-                            detail.end - detail.begin,
-                            detail.element_bytes};
-    const auto [known, is_new] = footprints_.try_emplace(key);
-    if (is_new) {
-      const std::vector<RankId>& members = plan_.groups[group.index()].members;
-      known->second = sim::footprint_of(cluster_, members, shape_of(op, members.size()),
-                                        detail.end - detail.begin, detail.element_bytes);
-    }
-    return known->second;
-  }
-
-  void offer(std::optional<BindingLink>& binding, LinkId link, Bytes bytes, double occupied) const {
-    const double rate = cluster_.links()[link.index()].bandwidth.bytes_per_second();
-    const Seconds seconds = Seconds::seconds(occupied / rate);
-    if (!binding || seconds > binding->seconds) binding = BindingLink{link, bytes, seconds};
-  }
-
-  std::optional<BindingLink> binding_link(RankId rank, const Op& op) {
-    std::optional<BindingLink> binding;
-    if (is_collective(op.kind)) {
-      for (const auto& [link, bytes, occupied] : footprint_of(rank, op).links)
-        offer(binding, link, bytes, occupied);
-    } else if (is_communication(op.kind)) {
-      const Transfer& transfer = transfer_of(op);
-      const RankId peer = plan_.ranks[rank.index()].peers[transfer.peer];
-      const bool sends = op.kind == OpKind::send;
-      for (const LinkId link : cluster_.route(sends ? rank : peer, sends ? peer : rank)) {
-        const double share = efficiency(cluster_.links()[link.index()], transfer.bytes);
-        offer(binding, link, transfer.bytes, static_cast<double>(transfer.bytes.bytes()) / share);
-      }
-    }
-    return binding;
   }
 
   void take_shares() {
@@ -147,7 +118,9 @@ class Explainer {
     }
     for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
       const RankId rank(r);
-      for (const Op& op : program_of(plan_, rank).ops) {
+      const std::vector<Op>& ops = program_of(plan_, rank).ops;
+      for (std::size_t id = 0; id < ops.size(); ++id) {
+        const Op& op = ops[id];
         if (!is_collective(op.kind)) continue;
         const std::vector<RankId>& members = group_of(plan_, rank, op).members;
         if (members.front() != rank || members.size() == 1) continue;
@@ -157,9 +130,9 @@ class Explainer {
         group.algorithm = collective_of(op).algorithm;
         group.members = std::ssize(members);
         ++group.ops;
-        for (const auto& member : footprint_of(rank, op).members)
+        for (const auto& member : loads_->footprint(rank, op).members)
           group.bytes += member.sent;
-        add(group.binding, binding_link(rank, op));
+        add(group.binding, loads_->binding(rank, OpId(id)));
       }
     }
     for (auto& [key, group] : groups) {
@@ -205,47 +178,55 @@ class Explainer {
   // ---- what if ----
 
   Status ask_what_if() {
-    Prices quick = prices_;
-    Seconds computing;
-    for (auto& ops : quick.ops) {
-      for (OpPrice& op : ops)
-        op = {op.seconds / kFaster, op.memory_traffic, op.rests_on, halves(op.kernels)};
-    }
-    for (const PathShare& share : made_.shares) {
-      if (!share.waits && !is_communication(share.kind)) computing += share.time;
-    }
-    const Status computed = ask("computing", computing, cluster_, quick);
-    if (!computed) return computed;
+    const Status computing = ask_computing();
+    if (!computing) return computing;
     std::set<std::string> used;
     for (const LinkClass& links : made_.links) {
       if (links.bytes > Bytes{}) used.insert(links.name);
     }
     for (const std::string& name : used) {
-      Seconds bound;
-      for (const PathShare& share : made_.shares) {
-        if (share.link_class == name) bound += share.bound;
-      }
-      const auto is_faster = [&](Link& link) {
-        if (without_direction(link.name) == name) link.bandwidth = link.bandwidth * kFaster;
-      };
-      const Status asked =
-          ask("bandwidth of " + name, bound, cluster_.with_links(is_faster), prices_);
+      const Status asked = ask_bandwidth("bandwidth of " + name,
+                                         [&](const std::string& its) { return its == name; });
       if (!asked) return asked;
     }
     if (used.empty()) return success();
+    const Status all =
+        ask_bandwidth("bandwidth of all links", [](const std::string&) { return true; });
+    return all ? ask_latency() : all;
+  }
+
+  Status ask_computing() {
+    Prices quick = prices_;
+    for (auto& ops : quick.ops) {
+      for (OpPrice& op : ops)
+        op = {op.seconds / kFaster, op.memory_traffic, op.rests_on, halves(op.kernels)};
+    }
+    Seconds computing;
+    for (const PathShare& share : made_.shares) {
+      if (!share.waits && !is_communication(share.kind)) computing += share.time;
+    }
+    return ask("computing", computing, cluster_, quick);
+  }
+
+  // Of links whose class is among those that are meant.
+  template <class IsMeant>
+  Status ask_bandwidth(const std::string& what, IsMeant is_meant) {
     Seconds bound;
-    for (const PathShare& share : made_.shares)
-      bound += share.bound;
-    const auto is_wider = [](Link& link) { link.bandwidth = link.bandwidth * kFaster; };
-    const Status wider =
-        ask("bandwidth of all links", bound, cluster_.with_links(is_wider), prices_);
-    if (!wider) return wider;
+    for (const PathShare& share : made_.shares) {
+      if (!share.link_class.empty() && is_meant(share.link_class)) bound += share.bound;
+    }
+    const auto widen = [&](Link& link) {
+      if (is_meant(class_of(link))) link.bandwidth = link.bandwidth * kFaster;
+    };
+    return ask(what, bound, cluster_.with_links(widen), prices_);
+  }
+
+  Status ask_latency() {
     Seconds latency;
-    for (std::size_t p = 0; p < made_.path.size(); ++p)
-      latency += latency_of(made_.path[p]);
-    return ask("latency of all links", latency,
-               cluster_.with_links([](Link& link) { link.latency = link.latency / kFaster; }),
-               prices_);
+    for (const PathPart& part : made_.path)
+      latency += latency_of(part);
+    const auto shorten = [](Link& link) { link.latency = link.latency / kFaster; };
+    return ask("latency of all links", latency, cluster_.with_links(shorten), prices_);
   }
 
   static std::vector<Seconds> halves(std::vector<Seconds> kernels) {
@@ -254,18 +235,9 @@ class Explainer {
     return kernels;
   }
 
-  Seconds latency_of(const PathPart& part) {
-    if (!part.op || !is_communication(op_of(part).kind)) return {};
-    const Op& op = op_of(part);
-    Seconds latency;
-    if (is_collective(op.kind)) {
-      latency = footprint_of(part.rank, op).latency;
-    } else {
-      const RankId peer = plan_.ranks[part.rank.index()].peers[transfer_of(op).peer];
-      for (const LinkId link : cluster_.route(part.rank, peer))
-        latency += cluster_.links()[link.index()].latency;
-    }
-    return std::min(latency, (part.end - part.begin).seconds());
+  Seconds latency_of(const PathPart& part) const {
+    if (!part.op) return {};
+    return std::min(loads_->latency(part.rank, *part.op), (part.end - part.begin).seconds());
   }
 
   Status ask(const std::string& what, Seconds on_path, const Cluster& cluster,
@@ -277,31 +249,18 @@ class Explainer {
     return success();
   }
 
- public:
-  static std::string without_direction(const std::string& name) {
-    const auto arrow = name.find("->");
-    const auto again = name.find('#', arrow);
-    std::string from = without_numbers(name.substr(0, arrow)),
-                to = without_numbers(name.substr(arrow + 2, again - arrow - 2));
-    if (to < from) std::swap(from, to);
-    return from + "--" + to;
-  }
-
- private:
   const Scenario& scenario_;
   const Plan& plan_;
   const Cluster& cluster_;
   const Prices prices_;
-  using CollectiveKey = std::tuple<GroupId, OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t,
-                                   std::int64_t, std::int64_t, std::int64_t>;
-  std::map<CollectiveKey, sim::Footprint> footprints_;
+  std::optional<LinkLoads> loads_;  // once the plan has been played
   Explanation made_;
 };
 
 }  // namespace
 
 std::string class_of_link(const Cluster& cluster, LinkId link) {
-  return Explainer::without_direction(cluster.links()[link.index()].name);
+  return class_of(cluster.links()[link.index()]);
 }
 
 Result<Explained> explain(const Scenario& scenario, const ScenarioStrategy& strategy) {

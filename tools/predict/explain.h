@@ -7,19 +7,13 @@
 #include <vector>
 
 #include "model/plan/critical_path.h"
+#include "tools/predict/link_loads.h"
 #include "tools/predict/predict.h"
 
 namespace rehearse {
 
 // Links that are alike but for their numbers, both ways: "node*--leaf*".
 std::string class_of_link(const Cluster& cluster, LinkId link);
-
-// The link that a message or collective needs longest, on its own.
-struct BindingLink {
-  LinkId link;
-  Bytes bytes;      // of the whole collective, over this link
-  Seconds seconds;  // that the link needs for them
-};
 
 // What the critical path holds of one kind: passes of a kind, or messages bound by alike links.
 struct PathShare {

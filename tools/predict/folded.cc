@@ -8,11 +8,12 @@
 namespace rehearse {
 namespace {
 
-// What distinguishes collectives of one group.
-using Kind = std::tuple<OpKind, CollectiveAlgorithm, std::int64_t, std::int64_t>;
+// What distinguishes collectives of one group: shape, without the members, elements and their
+// bytes.
+using Kind = std::tuple<CollectiveShape, std::int64_t, std::int64_t>;
 Kind kind_of(const Op& op) {
   const Collective& detail = collective_of(op);
-  return {op.kind, detail.algorithm, detail.end - detail.begin, detail.element_bytes};
+  return {shape_of(op, 0), detail.end - detail.begin, detail.element_bytes};
 }
 
 // The exchanges of a program that were folded away, by slot of their group and kind; one stands for
