@@ -1,6 +1,7 @@
 #include "model/schedule/stages.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <set>
@@ -37,6 +38,7 @@ class Cut {
 
   // First the smallest largest stage; then, of the cuts that reach it, the most even one.
   std::optional<StageCut> run() const {
+    if (!limit_) return best(smallest_largest(), [](double a, double b) { return a * a + b; });
     const auto largest = best(kNever, [](double a, double b) { return std::max(a, b); });
     if (!largest) return std::nullopt;
     double limit = 0;
@@ -46,6 +48,49 @@ class Cut {
   }
 
  private:
+  // Of blocks [begin, ...), as many as a stage of no more than `most` has, one at least.
+  std::size_t fill(std::size_t begin, double most) const {
+    std::size_t end = begin + 1;
+    while (end < blocks_ && cost_[end + 1] - cost_[begin] <= most)
+      ++end;
+    return end;
+  }
+
+  // Stages filled one after the other are the fewest for a largest one, so that the answer lies
+  // between what they can do and what they cannot; a limit that is too small is so until one of
+  // its stages has room for one block more. O(stages + blocks) for each of a few dozen limits.
+  double smallest_largest() const {
+    double low = 0, high = cost_.back();
+    for (std::size_t b = 0; b < blocks_; ++b)
+      low = std::max(low, cost_[b + 1] - cost_[b]);
+    while (low < high) {
+      // Between neighbouring numbers the mean is one of them.
+      const double most = std::min(low + (high - low) / 2, std::nextafter(high, low));
+      double largest = 0, next = kNever;
+      std::size_t begin = 0, stages = 0;
+      for (; begin < blocks_ && stages < stages_; ++stages) {
+        const std::size_t end = fill(begin, most);
+        largest = std::max(largest, cost_[end] - cost_[begin]);
+        if (end < blocks_) next = std::min(next, cost_[end + 1] - cost_[begin]);
+        begin = end;
+      }
+      if (begin == blocks_) {
+        high = std::max(largest, low);
+      } else {
+        low = std::min(next, high);
+      }
+    }
+    return high;
+  }
+
+  // By number of stages before it: the last block at which a stage can begin.
+  std::vector<std::size_t> last_starts(double most) const {
+    std::vector<std::size_t> last = {0};
+    for (std::size_t s = 0; s < stages_; ++s)
+      last.push_back(last.back() == blocks_ ? blocks_ : fill(last.back(), most));
+    return last;
+  }
+
   // The cut with the smallest fold(stage, fold(next stage, ...)), no stage above `most`.
   // value[n][b]: that of blocks [b, end) in the last n stages; cut[n][b]: where the first of them
   // ends.
@@ -55,8 +100,9 @@ class Cut {
     std::vector<std::vector<std::size_t>> cut(stages_ + 1,
                                               std::vector<std::size_t>(blocks_ + 1, blocks_));
     value[0][blocks_] = 0;
+    const std::vector<std::size_t> last = last_starts(most);
     for (std::size_t n = 1; n <= stages_; ++n) {
-      for (std::size_t b = 0; b + n <= blocks_; ++b) {
+      for (std::size_t b = stages_ - n; b + n <= blocks_ && b <= last[stages_ - n]; ++b) {
         for (std::size_t end = b + 1; end + n - 1 <= blocks_; ++end) {
           const double cost = cost_[end] - cost_[b];
           if (cost > most || !fits(stages_ - n, b, end)) break;

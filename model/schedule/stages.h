@@ -34,9 +34,9 @@ using StageCut = std::vector<std::size_t>;
 
 // Every stage has a block or more; the largest sum of costs is as small as can be among the cuts
 // that fit, and among such cuts the sum of their squares, so that no stage idles more than it must.
-// Exact, O(blocks^2 stages), where every rank has one stage: none if no cut fits. Where ranks have
-// several, cuts are moved from the best of all until they fit: none if that does not come about.
-// Needs 1 <= stages <= costs.size().
+// Exact, O(blocks^2 stages) at most, where every rank has one stage: none if no cut fits. Where
+// ranks have several, cuts are moved from the best of all until they fit: none if that does not
+// come about. Needs 1 <= stages <= costs.size().
 std::optional<StageCut> cut_stages(const std::vector<double>& costs, std::int64_t stages,
                                    const std::optional<StageLimit>& limit = {});
 
