@@ -1,6 +1,10 @@
 #include "cost/estimate.h"
 
+#include <algorithm>
+
+#include "cost/collective_cost.h"
 #include "cost/cost_model.h"
+#include "model/net/alike.h"
 #include "model/net/lowering.h"
 
 namespace rehearse {
@@ -37,7 +41,17 @@ StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t
                        const Training& training, const Device& device) {
   const ElementSizes sizes = element_sizes(training);
   StageCosts costs;
+  const std::vector<std::size_t> alike = alike_blocks(net);
+  const auto take = [](std::vector<double>& by_block, std::size_t from) {
+    by_block.push_back(by_block[from]);
+  };
   for (std::size_t b = 0; b < net.blocks.size(); ++b) {
+    if (alike[b] < b) {
+      take(costs.forward, alike[b]);
+      take(costs.backward_input, alike[b]);
+      take(costs.backward_weight, alike[b]);
+      continue;
+    }
     const std::vector<Range> passes = passes_of(net, BlockId(b));
     const auto price = [&](Pass pass) {
       Seconds sum;
@@ -51,6 +65,89 @@ StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t
                                    (again ? costs.forward.back() : 0));
     costs.backward_weight.push_back(price(Pass::backward_weight));
   }
+  return costs;
+}
+
+namespace {
+
+// What a plan's costs say about messages before anybody knows which ranks are neighbours.
+class Distances {
+ public:
+  Distances(const Net& net, std::int64_t samples, const Training& training,
+            const ClusterSpec& cluster)
+      : net_(net), samples_(samples), cluster_(cluster), sizes_(element_sizes(training)) {}
+
+  // Seconds of a message between neighbouring stages, by the slower of the links there are.
+  double transfer() const {
+    Bytes largest;
+    for (std::size_t block = 1; block < net_.blocks.size(); ++block) {
+      Bytes crossing;
+      for (const ValueId value : values_across(net_, begin_of(net_, BlockId(block))))
+        crossing += size_of(net_, value, samples_, sizes_);
+      largest = std::max(largest, crossing);
+    }
+    Seconds slowest;
+    const auto over = [&](const LinkSpec& link) {
+      slowest = std::max(slowest, link.latency + largest / link.bandwidth);
+    };
+    if (has_interconnect()) over(device_link(cluster_));
+    if (has_network()) over(*slowest_network_link(cluster_));
+    return (cluster_.device.messaging.latency + slowest).seconds();
+  }
+
+  // The passes of blocks wait for what tensor-parallel ranks exchange in them. These are
+  // neighbours, on one node if they are few enough.
+  void add_exchanges(const Mesh& mesh, StageCosts& costs) const {
+    if (mesh.tensor == 1) return;
+    for (std::size_t s = 0; s < net_.segments.size(); ++s) {
+      const std::size_t block = net_.segments[s].block.index();
+      for (const LayerId id : net_.segments[s].layers) {
+        const ValueId output = net_.layers[id.index()].output;
+        const double sum = all_reduce(mesh, output);
+        const Exchange exchange = net_.values[output.index()].exchange;
+        if (exchange == Exchange::sum) costs.forward[block] += sum;
+        if (exchange == Exchange::sum_gradient) costs.backward_input[block] += sum;
+        if (!row_exchange(net_, SegmentId(s))) continue;
+        // A gather or a scatter each way, half of a sum, of all rows: one side has them.
+        const double half = std::max(all_reduce(mesh, net_.layers[id.index()].inputs[0]), sum) / 2;
+        costs.forward[block] += half;
+        costs.backward_input[block] += half;
+      }
+    }
+  }
+
+ private:
+  bool has_interconnect() const { return cluster_.interconnect && cluster_.devices_per_node > 1; }
+  bool has_network() const {
+    return cluster_.network.kind != NetworkKind::none && cluster_.nodes > 1;
+  }
+
+  double all_reduce(const Mesh& mesh, ValueId value) const {
+    const bool leaves = mesh.tensor > cluster_.devices_per_node && has_network();
+    Path path{{}, std::nullopt};
+    const auto along = [&](const LinkSpec& link) { path = {link.latency, link.bandwidth}; };
+    if (leaves) along(*slowest_network_link(cluster_));
+    if (!leaves && has_interconnect()) along(device_link(cluster_));
+    const MessageCost cost = exchange_cost(cluster_.device, path, cluster_.devices_per_node);
+    return ring_all_reduce_seconds(cost, static_cast<std::size_t>(mesh.tensor),
+                                   size_of(net_, value, samples_, sizes_).bytes(), 1)
+        .seconds();
+  }
+
+  const Net& net_;
+  const std::int64_t samples_;
+  const ClusterSpec& cluster_;
+  const ElementSizes sizes_;
+};
+
+}  // namespace
+
+StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t samples,
+                       const Training& training, const ClusterSpec& cluster, const Mesh& mesh) {
+  StageCosts costs = stage_costs(net, recomputation, samples, training, cluster.device);
+  const Distances distances(net, samples, training, cluster);
+  costs.transfer = distances.transfer();
+  distances.add_exchanges(mesh, costs);
   return costs;
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "model/cluster/device.h"
+#include "model/cluster/cluster.h"
 #include "model/net/net.h"
 #include "model/plan/plan.h"
 #include "model/schedule/stages.h"
@@ -16,6 +16,12 @@ namespace rehearse {
 // cluster's.
 StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t samples,
                        const Training& training, const Device& device);
+
+// The same with what tensor-parallel ranks exchange in each block, and a message between
+// neighbouring stages, by the slower of the links there are: nobody knows yet which ranks are
+// neighbours. net: of this mesh.
+StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t samples,
+                       const Training& training, const ClusterSpec& cluster, const Mesh& mesh);
 
 // Bytes of each block: its model state, of which each of so many holders has its share, with that
 // of an outer optimizer, and what one micro-batch keeps of it for backward, its input among it.
