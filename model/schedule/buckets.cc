@@ -46,27 +46,6 @@ bool conflict(const HolderClass& a, const HolderClass& b) {
   return intersect(a.workers, b.workers) && intersect(a.pipeline, b.pipeline);
 }
 
-std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, std::size_t number,
-                              const BucketRule& rule) {
-  std::vector<Bucket> buckets;
-  std::int64_t element = 0;
-  bool full = true;
-  for (const ParameterId id : holder_class.parameters) {
-    const Parameter& parameter = net.parameters[id.index()];
-    const BlockId block = net.segments[parameter.segment.index()].block;
-    if (rule.by_block)
-      full = buckets.empty() || net.segments[buckets.back().first_use.index()].block != block;
-    if (full) buckets.push_back({number, element, element, {}, parameter.segment});
-    Bucket& bucket = buckets.back();
-    element += parameter.shape.elements();
-    bucket.end = element;
-    bucket.parameters.push_back(id);
-    bucket.first_use = std::min(bucket.first_use, parameter.segment);
-    full = (bucket.end - bucket.begin) * rule.gradient_bytes >= rule.size.bytes();
-  }
-  return buckets;
-}
-
 // Colours buckets, which stand in order of readiness, so that those that conflict differ.
 class Colouring {
  public:
@@ -214,6 +193,27 @@ std::vector<HolderClass> holder_classes(const Net& net, const std::vector<Subnet
     holder_class.elements += parameter.shape.elements();
   }
   return classes;
+}
+
+std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, std::size_t number,
+                              const BucketRule& rule) {
+  std::vector<Bucket> buckets;
+  std::int64_t element = 0;
+  bool full = true;
+  for (const ParameterId id : holder_class.parameters) {
+    const Parameter& parameter = net.parameters[id.index()];
+    const BlockId block = net.segments[parameter.segment.index()].block;
+    if (rule.by_block)
+      full = buckets.empty() || net.segments[buckets.back().first_use.index()].block != block;
+    if (full) buckets.push_back({number, element, element, {}, parameter.segment});
+    Bucket& bucket = buckets.back();
+    element += parameter.shape.elements();
+    bucket.end = element;
+    bucket.parameters.push_back(id);
+    bucket.first_use = std::min(bucket.first_use, parameter.segment);
+    full = (bucket.end - bucket.begin) * rule.gradient_bytes >= rule.size.bytes();
+  }
+  return buckets;
 }
 
 std::vector<Bucket> cut_buckets(const Net& net, const std::vector<HolderClass>& classes,

@@ -50,8 +50,12 @@ struct BucketRule {
   bool by_block = false;
 };
 
-// Whole parameters until a bucket has rule.size bytes or more (as PyTorch's
-// DistributedDataParallel).
+// Of one class, in the order in which backward finishes them: whole parameters until a bucket has
+// rule.size bytes or more (as PyTorch's DistributedDataParallel). number: the class's.
+std::vector<Bucket> cut_class(const Net& net, const HolderClass& holder_class, std::size_t number,
+                              const BucketRule& rule);
+
+// Of all classes.
 //
 // The order is the one in which every rank issues its buckets. Buckets conflict when a rank takes
 // part in both; colouring the conflict graph with few colours lets buckets of one colour run side

@@ -35,6 +35,8 @@ class ProgramBuilder {
   OpId add(OpKind kind, Lane lane, const std::vector<Use>& uses, decltype(Op::detail) detail,
            const std::vector<OpId>& after = {});
 
+  // The number of the op that is added next.
+  OpId next_op() const { return OpId(program_.ops.size()); }
   RankProgram finish();
 
  private:

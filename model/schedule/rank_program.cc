@@ -38,15 +38,19 @@ class ProgramOfRank {
       crossing_.push_back(values_across(net_, frame_.starts[s]));
   }
 
-  RankProgram run() {
+  ActionProgram run() {
     if (frame_.prefetch > 0) gather_ahead(static_cast<std::size_t>(frame_.prefetch) - 1);
     if (frame_.clears) clear_absent();
-    for (std::size_t a = 0; a < frame_.actions.size(); ++a)
+    std::vector<OpId> begins;
+    for (std::size_t a = 0; a < frame_.actions.size(); ++a) {
+      begins.push_back(builder_.next_op());
       act(a, frame_.actions[a]);
+    }
+    begins.push_back(builder_.next_op());
     if (!frame_.overlap && !frame_.is_local) reduce_all();
     add_updates(frame_, training_, classes_, buckets_, persistent_, {last_reduce_, last_pass_},
                 builder_);
-    return builder_.finish();
+    return {builder_.finish(), std::move(begins)};
   }
 
  private:
@@ -692,6 +696,13 @@ class ProgramOfRank {
 RankProgram rank_program(const Net& net, const RankFrame& frame, const Training& training,
                          const std::vector<OwnClass>& classes, const std::vector<Bucket>& buckets,
                          const std::vector<std::optional<std::size_t>>& class_slots) {
+  return action_program(net, frame, training, classes, buckets, class_slots).program;
+}
+
+ActionProgram action_program(const Net& net, const RankFrame& frame, const Training& training,
+                             const std::vector<OwnClass>& classes,
+                             const std::vector<Bucket>& buckets,
+                             const std::vector<std::optional<std::size_t>>& class_slots) {
   std::vector<OwnBucket> own;
   std::vector<SegmentId> first_uses;
   for (const Bucket& bucket : buckets) {

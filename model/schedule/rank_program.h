@@ -69,4 +69,14 @@ RankProgram rank_program(const Net& net, const RankFrame& frame, const Training&
                          const std::vector<OwnClass>& classes, const std::vector<Bucket>& buckets,
                          const std::vector<std::optional<std::size_t>>& class_slots);
 
+// The same, with where each action's ops begin: one number per action, and where the updates begin.
+struct ActionProgram {
+  RankProgram program;
+  std::vector<OpId> begins;
+};
+ActionProgram action_program(const Net& net, const RankFrame& frame, const Training& training,
+                             const std::vector<OwnClass>& classes,
+                             const std::vector<Bucket>& buckets,
+                             const std::vector<std::optional<std::size_t>>& class_slots);
+
 }  // namespace rehearse
