@@ -81,8 +81,13 @@ OpPrice price_work(const StepWork& work, const Device& device) {
 
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                    const ElementSizes& sizes, const Device& device) {
+  return price_pass(net, lower(net, begin, end, pass, samples, sizes), samples, sizes, device);
+}
+
+OpPrice price_pass(const Net& net, const Lowering& lowered, std::int64_t samples,
+                   const ElementSizes& sizes, const Device& device) {
   OpPrice sum;
-  for (const KernelStep& step : lower(net, begin, end, pass, samples, sizes).steps) {
+  for (const KernelStep& step : lowered.steps) {
     const StepWork work = work_of(net, step, samples, sizes);
     const OpPrice one = price_work(work, device);
     sum.seconds += one.seconds;

@@ -22,6 +22,9 @@ Prices make_prices(const Plan& plan, const Net& full, const Cluster& cluster);
 // The price of the kernels of segments [begin, end).
 OpPrice price_pass(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                    const ElementSizes& sizes, const Device& device);
+// The same of what they are lowered to.
+OpPrice price_pass(const Net& net, const Lowering& lowered, std::int64_t samples,
+                   const ElementSizes& sizes, const Device& device);
 OpPrice price_work(const StepWork& work, const Device& device);
 
 }  // namespace rehearse

@@ -358,4 +358,12 @@ bool is_gathered(const Net& net, ValueId value) {
   return producer && std::holds_alternative<GatherRows>(net.layers[producer->index()].spec);
 }
 
+bool exchanges_after(const Net& net, SegmentId segment) {
+  const auto& layers = net.segments[segment.index()].layers;
+  return std::any_of(layers.begin(), layers.end(), [&](LayerId id) {
+    const ValueId output = net.layers[id.index()].output;
+    return net.values[output.index()].exchange != Exchange::none;
+  });
+}
+
 }  // namespace rehearse

@@ -56,4 +56,7 @@ Result<Net> shard(const Net& full, std::int64_t ways, bool sequence_parallel);
 // have the backward pass read a second gather of the input of its producer.
 bool is_gathered(const Net& net, ValueId value);
 
+// Whether tensor-parallel ranks exchange what this segment has made, or its gradient.
+bool exchanges_after(const Net& net, SegmentId segment);
+
 }  // namespace rehearse

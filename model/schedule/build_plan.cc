@@ -12,6 +12,7 @@
 #include "model/schedule/assignment.h"
 #include "model/schedule/buckets.h"
 #include "model/schedule/deal.h"
+#include "model/schedule/mesh_place.h"
 #include "model/schedule/pipeline.h"
 #include "model/schedule/rank_program.h"
 #include "model/schedule/stages.h"
@@ -310,31 +311,9 @@ class PlanBuilder {
   }
 
  private:
-  // One rank's place in the mesh.
-  struct Place {
-    std::int64_t data = 0, worker = 0, pipeline = 0, tensor = 0;
-  };
+  using Place = MeshPlace;
 
-  std::int64_t coordinate(const Place& place, Axis axis) const {
-    switch (axis) {
-      case Axis::data:
-        return place.data;
-      case Axis::subnetwork:
-        return place.worker;
-      case Axis::pipeline:
-        return place.pipeline;
-      case Axis::tensor:
-        return place.tensor;
-    }
-    REHEARSE_UNREACHABLE("axis");
-  }
-
-  RankId rank_at(const Place& place) const {
-    std::int64_t rank = 0;
-    for (const Axis axis : split_.mesh.order)
-      rank = rank * split_.mesh.size(axis) + coordinate(place, axis);
-    return RankId(rank);
-  }
+  RankId rank_at(const Place& place) const { return rehearse::rank_at(split_.mesh, place); }
 
   template <class Visit>
   void each_place(Visit visit) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/base/check.h"
+#include "model/net/tensor.h"
 #include "model/schedule/schedule_csv.h"
 
 namespace rehearse {
@@ -76,7 +77,7 @@ std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClas
     if ((by_block && new_block)) cuts.insert(SegmentId(s));
   }
   for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
-    if (exchanges_after(SegmentId(s))) cuts.insert(SegmentId(s + 1));
+    if (exchanges_after(net_, SegmentId(s))) cuts.insert(SegmentId(s + 1));
     if (row_exchange(net_, SegmentId(s))) cuts.insert({SegmentId(s), SegmentId(s + 1)});
   }
   for (const OwnBucket& bucket : buckets) {
@@ -87,15 +88,6 @@ std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClas
     cuts.insert(recomputes ? std::max(stage.begin, begin_of(net_, block)) : *completes);
   }
   return cuts;
-}
-
-// Whether tensor-parallel ranks exchange what this segment has made.
-bool Parts::exchanges_after(SegmentId segment) const {
-  const auto& layers = net_.segments[segment.index()].layers;
-  return std::any_of(layers.begin(), layers.end(), [&](LayerId id) {
-    const ValueId output = net_.layers[id.index()].output;
-    return net_.values[output.index()].exchange != Exchange::none;
-  });
 }
 
 void Parts::cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets) {

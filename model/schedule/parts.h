@@ -83,7 +83,6 @@ class Parts {
   Touched touched(const std::vector<ParameterId>& parameters) const;
   std::set<SegmentId> cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
                               const std::vector<OwnBucket>& buckets) const;
-  bool exchanges_after(SegmentId segment) const;
   void list_steps();
   void list_backward(const Action& action, const std::vector<std::size_t>& own);
   bool is_recomputed_for_backward(std::size_t part, bool is_last);
