@@ -1,0 +1,78 @@
+// Step time and memory of strategies in closed form: no plan is built and nothing is simulated.
+//
+// What a stage's passes take and keep is read once off a small program of it and kept
+// (stage_passes.h), as are prices of groups (mesh_costs.h), orders of passes (pass_order.h) and
+// buckets (rank_buckets.h); an estimate puts them together. It is the simulation's step on an idle
+// network, and the plan's live bytes exactly, of stages that are cut by cost alone: where these do
+// not fit, a simulation looks for a cut that does (tools/predict/fit_stages.h).
+//
+// Not thread-safe: one for each thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "cost/closed_form/refusal.h"
+#include "cost/closed_form/stage_program.h"
+#include "model/base/diagnostic.h"
+#include "model/net/model_spec.h"
+
+namespace rehearse {
+
+// What most of the step goes into on the rank that computes longest: computing, exchanges and the
+// reductions after its last pass, or the wait for other stages. Memory: it does not fit.
+enum class Binding : std::uint8_t { compute, link, bubble, memory };
+std::string_view to_string(Binding binding);
+
+struct Estimate {
+  double step_time = 0;        // seconds
+  double bubble_fraction = 0;  // of the rank with the longest stretch of passes
+  // Of the rank that computes longest, seconds of a step.
+  double compute = 0, link = 0;
+  // Seconds of messages of a rank that may be under way beside others of its own on the same links:
+  // the step may take so much longer.
+  double contention = 0;
+  // Of the rank that needs most: live bytes of its arena, and with the libraries' pools: at least
+  // this, since an arena has gaps.
+  std::int64_t arena_live = 0, memory = 0;
+  std::uint32_t worst_rank = 0;   // of the pipeline
+  std::uint32_t worst_stage = 0;  // whose pass runs when most is alive
+  StageAction worst_action = StageAction::forward;
+  Verdict verdict = Verdict::estimated;
+  Binding binding = Binding::compute;
+  bool fits = true;
+  // Ranks that do the same meet on links, each with its share of them.
+  bool shares_links = false;
+  bool ok() const { return verdict == Verdict::estimated; }
+};
+
+class Estimator {
+ public:
+  // Errors: those of building the network or the cluster.
+  static Result<Estimator> make(const ModelSpec& model, const Training& training,
+                                const ClusterSpec& cluster);
+  Estimator(Estimator&&) noexcept;
+  ~Estimator();
+
+  // Checks come first, from the cheapest: of what cannot be no more is found out.
+  Estimate estimate(const StrategySpec& strategy);
+  // The same; what does not fit is not priced: verdict `memory`, with the bytes that say so.
+  Estimate estimate_fitting(const StrategySpec& strategy);
+  // For people; empty of what is estimated and fits.
+  std::string reason(const StrategySpec& strategy, const Estimate& estimate);
+
+  // Figures of an estimate that follow from the strategy alone.
+  double samples_per_second(const Estimate& estimate) const;
+  std::optional<double> mfu(const StrategySpec& strategy, const Estimate& estimate);
+  std::int64_t labels_per_sample() const;
+  // By rank of the pipeline: live bytes of the arena.
+  std::vector<std::int64_t> arena_live(const StrategySpec& strategy);
+
+ private:
+  class Tables;
+  explicit Estimator(std::unique_ptr<Tables> tables);
+  std::unique_ptr<Tables> tables_;
+};
+
+}  // namespace rehearse

@@ -1,0 +1,189 @@
+#include "cost/closed_form/mesh_costs.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "model/schedule/mesh_place.h"
+
+namespace rehearse {
+
+using Messages = std::vector<std::pair<RankId, RankId>>;
+
+Paths::Paths(const Cluster& cluster, const Messages& messages) {
+  std::map<LinkId, std::int64_t> load;
+  std::vector<Route> routes;
+  for (const auto& [from, to] : messages) {
+    routes.push_back(cluster.route(from, to));
+    for (const LinkId link : routes.back())
+      most_shared_ = std::max(most_shared_, ++load[link]);
+  }
+  for (const Route& route : routes) {
+    Way way;
+    for (const LinkId id : route) {
+      const LinkSpec& link = cluster.links()[id.index()];
+      way.latency += link.latency;
+      const std::pair<LinkSpec, std::int64_t> shared(link, load.at(id));
+      if (std::find(way.links.begin(), way.links.end(), shared) == way.links.end())
+        way.links.push_back(shared);
+    }
+    if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(std::move(way));
+  }
+}
+
+// As much as a message of its size reaches alone, and no more than its share.
+std::optional<BytesPerSecond> Paths::Way::rate(Bytes bytes) const {
+  std::optional<BytesPerSecond> slowest;
+  for (const auto& [link, messages] : links) {
+    const double reached = std::min(efficiency(link, bytes), 1.0 / static_cast<double>(messages));
+    const auto rate = BytesPerSecond::bytes_per_second(link.bandwidth.bytes_per_second() * reached);
+    if (!slowest || rate < *slowest) slowest = rate;
+  }
+  return slowest;
+}
+
+MessageCost Paths::exchange(const Device& device, Bytes bytes) const {
+  MessageCost dearest;
+  Seconds most = Seconds::seconds(-1);
+  for (const Way& way : ways_) {
+    const MessageCost cost = exchange_cost(device, {way.latency, way.rate(bytes)}, 1);
+    const Seconds seconds = send_seconds(cost, bytes);
+    if (seconds > most) dearest = cost, most = seconds;
+  }
+  return dearest;
+}
+
+Seconds Paths::message(const Device& device, Bytes bytes) const {
+  return send_seconds(exchange(device, bytes), bytes);
+}
+
+Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
+                     std::int64_t elements, std::int64_t element_bytes) {
+  if (group.members == 1 || elements == 0) return {};
+  const CollectiveShape shape{kind, CollectiveAlgorithm::ring, group.members};
+  const auto c = static_cast<std::int64_t>(group.members);
+  const Bytes chunk = Bytes::bytes((elements + c - 1) / c * element_bytes);
+  return collective_seconds(shape, group.paths.exchange(device, chunk), elements, element_bytes);
+}
+
+namespace {
+
+class MeshWalk {
+ public:
+  MeshWalk(const Cluster& cluster, const Mesh& mesh) : cluster_(cluster), mesh_(mesh) {}
+
+  MeshCosts run() {
+    costs_.tensor = ring(tensor_groups(), exchanges_);
+    for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
+      costs_.holders.push_back(ring(holder_groups({r}, false), reductions_));
+      costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
+      const std::int64_t next = (r + 1) % mesh_.pipeline;
+      costs_.forward.push_back(between(r, next));
+      costs_.backward.push_back(between(next, r));
+    }
+    if (mesh_.pipeline > 1) {
+      costs_.tied = ring(holder_groups({0, mesh_.pipeline - 1}, false), partial_);
+      costs_.partial_tied = ring(holder_groups({0, mesh_.pipeline - 1}, true), partial_);
+    }
+    costs_.all = all_ranks();
+    costs_.exchanges_meet_messages = meet(exchanges_, between_);
+    costs_.reductions_meet_exchanges = meet(reductions_, exchanges_);
+    costs_.reductions_meet_messages = meet(reductions_, between_);
+    return std::move(costs_);
+  }
+
+ private:
+  using Groups = std::vector<std::vector<RankId>>;
+
+  Groups tensor_groups() const {
+    Groups groups;
+    MeshPlace place;
+    for (place.data = 0; place.data < mesh_.data; ++place.data) {
+      for (place.pipeline = 0; place.pipeline < mesh_.pipeline; ++place.pipeline) {
+        auto& group = groups.emplace_back();
+        for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor)
+          group.push_back(rank_at(mesh_, place));
+      }
+    }
+    return groups;
+  }
+
+  // In the order of a plan's groups: by data replica, then rank of the pipeline, then slice.
+  Groups holder_groups(const std::vector<std::int64_t>& stages, bool partial) const {
+    Groups groups(partial ? 1 : static_cast<std::size_t>(mesh_.tensor));
+    MeshPlace place;
+    for (place.data = 0; place.data < mesh_.data; ++place.data) {
+      for (const std::int64_t stage : stages) {
+        place.pipeline = stage;
+        for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor)
+          groups[partial ? 0 : static_cast<std::size_t>(place.tensor)].push_back(
+              rank_at(mesh_, place));
+      }
+    }
+    return groups;
+  }
+
+  // All groups at once.
+  RingGroup ring(const Groups& groups, std::set<LinkId>& crossed) {
+    const std::size_t members = groups.front().size();
+    if (members == 1) return {};
+    Messages messages;
+    for (const auto& group : groups) {
+      for (std::size_t m = 0; m < members; ++m)
+        messages.emplace_back(group[m], group[(m + 1) % members]);
+    }
+    cross(messages, crossed);
+    return {members, Paths(cluster_, messages)};
+  }
+
+  Paths between(std::int64_t from, std::int64_t to) {
+    if (from == to) return {};
+    Messages messages;
+    MeshPlace place;
+    for (place.data = 0; place.data < mesh_.data; ++place.data) {
+      for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor) {
+        MeshPlace other = place;
+        place.pipeline = from, other.pipeline = to;
+        messages.emplace_back(rank_at(mesh_, place), rank_at(mesh_, other));
+      }
+    }
+    cross(messages, between_);
+    return {cluster_, messages};
+  }
+
+  void cross(const Messages& messages, std::set<LinkId>& crossed) const {
+    for (const auto& [from, to] : messages) {
+      const Route route = cluster_.route(from, to);
+      crossed.insert(route.begin(), route.end());
+    }
+  }
+
+  static bool meet(const std::set<LinkId>& a, const std::set<LinkId>& b) {
+    return std::any_of(a.begin(), a.end(), [&](LinkId link) { return b.count(link) > 0; });
+  }
+
+  RingGroup all_ranks() const {
+    const auto ranks = static_cast<std::uint32_t>(mesh_.ranks());
+    if (ranks == 1) return {};
+    return {ranks, Paths(cluster_, {{RankId(0), RankId(ranks - 1)}})};
+  }
+
+  const Cluster& cluster_;
+  const Mesh& mesh_;
+  MeshCosts costs_;
+  std::set<LinkId> exchanges_, between_, reductions_;  // crossed by their messages
+  std::set<LinkId> partial_;                           // ... of few and small ones
+};
+
+}  // namespace
+
+const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank) {
+  if (held.is_tied) return held.is_partial ? mesh.partial_tied : mesh.tied;
+  return (held.is_partial ? mesh.partial_holders : mesh.holders)[rank];
+}
+
+MeshCosts mesh_costs(const Cluster& cluster, const Mesh& mesh) {
+  return MeshWalk(cluster, mesh).run();
+}
+
+}  // namespace rehearse

@@ -1,0 +1,75 @@
+// What the ranks of a mesh pay for messages and collectives, where it puts them on the cluster.
+//
+// Prices of an idle machine (cost/collective_cost.h), but that ranks which do the same at the same
+// time share the links that they meet on: the messages of all replicas over one boundary of the
+// pipeline, and the rings of all groups of one axis and stage. What else is under way then is not
+// counted.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cost/closed_form/rank_buckets.h"
+#include "cost/collective_cost.h"
+#include "model/cluster/cluster.h"
+#include "model/plan/plan.h"
+
+namespace rehearse {
+
+// The ways that messages take which are sent at the same time; the slowest counts.
+class Paths {
+ public:
+  Paths() = default;
+  Paths(const Cluster& cluster, const std::vector<std::pair<RankId, RankId>>& messages);
+
+  Seconds message(const Device& device, Bytes bytes) const;
+  // An exchange of messages of so many bytes: the dearest one's costs.
+  MessageCost exchange(const Device& device, Bytes bytes) const;
+  // Messages of one link that most have to share.
+  std::int64_t most_shared() const { return most_shared_; }
+  bool empty() const { return ways_.empty(); }
+  friend bool operator==(const Paths&, const Paths&) = default;
+
+ private:
+  struct Way {
+    Seconds latency;
+    std::vector<std::pair<LinkSpec, std::int64_t>> links;  // that differ, and messages on them
+    std::optional<BytesPerSecond> rate(Bytes bytes) const;
+    friend bool operator==(const Way&, const Way&) = default;
+  };
+  std::vector<Way> ways_;  // that differ
+  std::int64_t most_shared_ = 0;
+};
+
+// A group whose members stand in a ring.
+struct RingGroup {
+  std::size_t members = 1;
+  Paths paths;
+  friend bool operator==(const RingGroup&, const RingGroup&) = default;
+};
+Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
+                     std::int64_t elements, std::int64_t element_bytes);
+
+struct MeshCosts {
+  RingGroup tensor;
+  // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
+  // over the tensor-parallel ranks, of those.
+  std::vector<RingGroup> holders, partial_holders;
+  // Of parameters that the first and the last rank of the pipeline share.
+  RingGroup tied, partial_tied;
+  // By rank of the pipeline: to the next one (of the last: to the first), and back.
+  std::vector<Paths> forward, backward;
+  RingGroup all;  // ranks, for sums of squares
+  // Whether there are links that messages of both cross: of tensor-parallel ranks and between
+  // stages; of reductions and of tensor-parallel ranks; of reductions and between stages.
+  bool exchanges_meet_messages = false, reductions_meet_exchanges = false,
+       reductions_meet_messages = false;
+};
+
+// Who reduces a class of a rank of the pipeline.
+const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank);
+
+// O(ranks x route)
+MeshCosts mesh_costs(const Cluster& cluster, const Mesh& mesh);
+
+}  // namespace rehearse

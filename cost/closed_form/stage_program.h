@@ -1,0 +1,105 @@
+// The program of one pipeline stage of two micro-batches, as if nothing else were on its rank.
+//
+// What it does does not depend on the samples of a micro-batch: made once, it is given other sizes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "model/cluster/device.h"
+#include "model/net/alike.h"
+#include "model/net/net.h"
+#include "model/schedule/rank_program.h"
+
+namespace rehearse {
+
+// What a rank does with a micro-batch in a stage, in the order in which it does it. backward: the
+// input gradients alone, where backward is split.
+enum class StageAction {
+  receive_forward,
+  forward,
+  send_forward,
+  receive_backward,
+  backward,
+  send_backward,
+  weight
+};
+inline constexpr std::size_t kStageActions = 7;
+
+struct ProgramSettings {
+  Recomputation recomputation = Recomputation::none;
+  bool splits_backward = false;
+  std::int64_t tensor = 1;  // ranks
+};
+
+// One pass over a part of a network: what it takes and needs room for.
+struct PartPass {
+  double seconds = 0;
+  Bytes saved, kept, deferred, scratch;
+};
+
+// Parts of a network and of what is left of it without some of its alike blocks: equal ones have
+// one number.
+class PartNumbers {
+ public:
+  explicit PartNumbers(const BlockRun& run) : run_(run) {}
+  struct Part {
+    const Net* net = nullptr;
+    SegmentId begin, end;
+    Pass pass = Pass::forward;
+  };
+  // repeats: alike blocks that are left in the net.
+  std::size_t of(const Part& part, std::size_t repeats);
+  const std::vector<Part>& all() const { return parts_; }  // by number
+
+ private:
+  const BlockRun& run_;
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::size_t, Pass>, std::size_t>
+      known_;
+  std::vector<Part> parts_;
+};
+// By number in `numbers`; those that are there already stay.
+void price_parts(const PartNumbers& numbers, std::int64_t samples, const Training& training,
+                 const Device& device, std::vector<PartPass>& prices);
+
+class StageProgram {
+ public:
+  // Blocks [begin, end) of net, which has so many repeats of its alike blocks; complete: ascending,
+  // segments of them in which parameters are first used, from each of which to the next gradients
+  // are reduced together. The net must outlive it.
+  StageProgram(const Net& net, std::size_t repeats, std::size_t begin, std::size_t end,
+               const std::vector<SegmentId>& complete, const ProgramSettings& settings,
+               const Training& training, PartNumbers& numbers);
+
+  // Of micro-batches of so many samples.
+  void resize(std::int64_t samples, const Training& training, const std::vector<PartPass>& parts);
+
+  const Net& net() const { return net_; }
+  const RankProgram& program() const { return made_.program; }
+  const std::vector<StageAction>& actions() const { return actions_; }
+  OpId begin_of(std::size_t action) const { return made_.begins[action]; }
+  // By op: the number of its part; none: it is no pass.
+  std::optional<std::size_t> part_of(std::size_t op) const { return parts_[op]; }
+  // By op: the block of the stage, for passes.
+  std::size_t block_of(std::size_t op) const { return blocks_[op]; }
+  // Where the gradients are complete that are reduced first, next, ...
+  struct Completion {
+    std::size_t block = 0, segment = 0;  // of the stage; of the block
+  };
+  const Completion& completion(std::size_t number) const { return complete_[number]; }
+
+ private:
+  const Net& net_;
+  const std::size_t tensor_;  // ranks
+  std::vector<StageAction> actions_;
+  ActionProgram made_;
+  std::vector<Completion> complete_;
+  std::vector<std::optional<std::size_t>> parts_;
+  std::vector<std::size_t> blocks_;
+  std::vector<std::int64_t> elements_;  // by op: of exchanges, of one sample
+};
+
+}  // namespace rehearse

@@ -1,0 +1,193 @@
+#include "cost/closed_form/step.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace rehearse {
+namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+// What all ranks do in one step, from their passes on.
+class Ending {
+ public:
+  Ending(const StepParts& parts, const PassTimeline& passes)
+      : parts_(parts),
+        passes_(passes),
+        updates_(parts.model->updates(*parts.mesh, parts.sharding)),
+        lanes_(updates_.size()) {}
+
+  // Reductions of a rank that are over before its passes are.
+  double hidden(std::size_t rank) const {
+    const double shown = std::max(0.0, lanes_[rank] - passes_.ranks[rank].end);
+    return std::max(0.0, updates_[rank]->total - shown);
+  }
+
+  // When each rank has ended it.
+  std::vector<double> run() {
+    for (std::size_t r = 0; r < updates_.size(); ++r)
+      lanes_[r] = reduced(r, updates_[r]->after, updates_[r]->total);
+    reduce_tied();
+    const double norm = parts_.norm < 0 ? kNever : add_up_squares();
+    std::vector<double> ends;
+    for (std::size_t r = 0; r < updates_.size(); ++r)
+      ends.push_back(std::max(update(r, norm), passes_.ranks[r].sent));
+    return ends;
+  }
+
+ private:
+  double last_pass(std::size_t rank, std::size_t s) const {
+    return passes_.last_pass[parts_.model->cut().stages_of[rank][s]];
+  }
+
+  double reduced(std::size_t rank, const std::vector<double>& after, double total) const {
+    if (!parts_.overlap) return passes_.ranks[rank].end + total;
+    double end = kNever;
+    for (std::size_t s = 0; s < after.size(); ++s)
+      end = std::max(end, last_pass(rank, s) + after[s]);
+    return end;
+  }
+
+  void reduce_tied() {
+    if (updates_.size() < 2) return;
+    const std::size_t last = updates_.size() - 1;
+    for (std::size_t b = 0; b < updates_.front()->tied.size(); ++b) {
+      double begin = std::max(lanes_.front(), lanes_[last]);
+      for (const std::size_t r : {std::size_t{0}, last})
+        begin = std::max(begin, reduced(r, updates_[r]->tied[b].ready, 0));
+      lanes_.front() = lanes_[last] = begin + updates_.front()->tied[b].seconds;
+    }
+  }
+
+  double add_up_squares() const {
+    double end = kNever;
+    for (std::size_t r = 0; r < updates_.size(); ++r)
+      end = std::max(end, std::max(passes_.ranks[r].end, lanes_[r]) + updates_[r]->squares);
+    return end + parts_.norm;
+  }
+
+  // Classes that nobody shares first, then as their reductions end.
+  double update(std::size_t rank, double norm) const {
+    const RankUpdates& own = *updates_[rank];
+    double now = std::max(passes_.ranks[rank].end, norm), lane = lanes_[rank];
+    for (const RankUpdates::Class& held : own.classes) {
+      if (!held.is_reduced) now += held.optimizer;
+    }
+    for (const bool tied : {false, true}) {
+      for (const RankUpdates::Class& held : own.classes) {
+        if (!held.is_reduced || held.is_tied != tied) continue;
+        const double ready = tied ? lanes_[rank] : reduced(rank, held.after, own.total);
+        now = std::max(now, ready) + held.optimizer;
+        if (held.gather > 0) lane = std::max(lane, now) + held.gather;
+      }
+    }
+    return std::max(now, lane);
+  }
+
+  const StepParts& parts_;
+  const PassTimeline& passes_;
+  const std::vector<const RankUpdates*>& updates_;
+  std::vector<double> lanes_;  // by rank: when its last reduction has ended
+};
+
+// The first rank begins its next step when it has ended this one. Whoever is still busy then is not
+// waited for, if its part of the next step does not begin before it is done: then steps follow each
+// other as the first rank's do.
+bool follows_first(const PassTimeline& passes, const std::vector<double>& ends) {
+  for (std::size_t r = 1; r < ends.size(); ++r) {
+    if (ends[r] - ends[0] > passes.ranks[r].begin) return false;
+  }
+  return true;
+}
+
+// Steps until they take as long as one another.
+constexpr int kMostSteps = 6;
+constexpr double kSame = 1e-6;
+
+double steady_step(const StepParts& parts, std::vector<double> ends) {
+  double length = 0, end = *std::max_element(ends.begin(), ends.end());
+  for (int step = 1; step < kMostSteps; ++step) {
+    const double first = *std::min_element(ends.begin(), ends.end());
+    for (double& begin : ends)
+      begin -= first;
+    const PassTimeline passes =
+        parts.model->timeline(*parts.schedule, parts.micro_batches, *parts.mesh, ends);
+    ends = Ending(parts, passes).run();
+    const double next = first + *std::max_element(ends.begin(), ends.end()) - end;
+    end = *std::max_element(ends.begin(), ends.end());
+    if (std::abs(next - length) < kSame * next) return next;
+    length = next;
+  }
+  return length;
+}
+
+double optimizer_seconds(const RankUpdates& updates, bool has_norm) {
+  double sum = has_norm ? updates.squares : 0;
+  for (const RankUpdates::Class& held : updates.classes)
+    sum += held.optimizer;
+  return sum;
+}
+
+double contention_of(const MeshCosts& mesh, double messages, double reductions) {
+  double sum = mesh.exchanges_meet_messages ? messages : 0;
+  if (mesh.reductions_meet_exchanges) return sum + reductions;
+  return mesh.reductions_meet_messages ? sum + std::min(messages, reductions) : sum;
+}
+
+}  // namespace
+
+StepTimes step_times(const StepParts& parts) {
+  const PassTimeline& passes =
+      parts.model->timeline(*parts.schedule, parts.micro_batches, *parts.mesh);
+  Ending ending(parts, passes);
+  const std::vector<double> ends = ending.run();
+  StepTimes times;
+  times.step_time = follows_first(passes, ends) ? ends.front() : steady_step(parts, ends);
+  const auto& updates = parts.model->updates(*parts.mesh, parts.sharding);
+  double longest = -1;
+  for (std::size_t r = 0; r < ends.size(); ++r) {
+    const RankPasses& own = passes.ranks[r];
+    if (own.end - own.begin > longest) {
+      longest = own.end - own.begin;
+      times.bubble_fraction = 1 - own.busy / longest;
+    }
+    times.contention = std::max(
+        times.contention,
+        contention_of(*parts.mesh, parts.model->messages(*parts.mesh, r, parts.micro_batches),
+                      ending.hidden(r)));
+    const double update = optimizer_seconds(*updates[r], parts.norm >= 0);
+    if (own.busy + update <= times.compute) continue;
+    times.compute = own.busy + update;
+    times.link = own.exchanging + std::max(0.0, ends[r] - own.end - update);
+  }
+  return times;
+}
+
+std::vector<RankPeak> rank_peaks(const StepParts& parts, const std::vector<LiveStates>& states,
+                                 std::int64_t squares_bytes) {
+  const auto& updates = parts.model->updates(*parts.mesh, parts.sharding);
+  std::vector<RankPeak> peaks;
+  for (std::size_t r = 0; r < states.size(); ++r) {
+    const RankUpdates& own = *updates[r];
+    const std::int64_t at_end = std::max(squares_bytes, parts.overlap ? 0 : own.room);
+    RankPeak& peak = peaks.emplace_back();
+    peak.live = own.state + at_end;
+    for (const LiveStates::Moment& moment : states[r].moments) {
+      std::int64_t before = own.state;
+      std::size_t place = 0;
+      for (std::size_t s = 0; s < states[r].stages.size(); ++s) {
+        const auto& bytes = parts.model->state_bytes(states[r].stages[s]);
+        if (states[r].stages[s] == moment.stage) place = s;
+        for (std::size_t a = 0; a < kStageActions; ++a)
+          before += moment.counts[s][a] * bytes[a];
+      }
+      const StagePasses& passes = parts.model->stage(moment.stage);
+      std::int64_t live = before + passes.memory[static_cast<std::size_t>(moment.action)].peak;
+      if (moment.is_last && parts.overlap) live = std::max(live, before + own.reducing[place]);
+      if (live > peak.live) peak = {live, moment.stage, moment.action};
+    }
+  }
+  return peaks;
+}
+
+}  // namespace rehearse

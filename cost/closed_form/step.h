@@ -1,0 +1,39 @@
+// A step put together: passes, reductions, updates; and what is alive when most is.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cost/closed_form/staged_model.h"
+
+namespace rehearse {
+
+struct StepParts {
+  StagedModel* model = nullptr;
+  const PipelineSchedule* schedule = nullptr;
+  std::int64_t micro_batches = 1;
+  const MeshCosts* mesh = nullptr;
+  Sharding sharding = Sharding::none;
+  bool overlap = true;
+  double norm = -1;  // seconds until all ranks have added up their squares; below 0: nobody asks
+};
+
+struct StepTimes {
+  double step_time = 0;
+  double bubble_fraction = 0;
+  double compute = 0, link = 0;  // of the rank that computes longest
+  // Of messages of one rank that may be under way beside others of its own on the same links.
+  double contention = 0;
+};
+StepTimes step_times(const StepParts& parts);
+
+struct RankPeak {
+  std::int64_t live = 0;
+  std::uint32_t stage = 0;
+  StageAction action = StageAction::forward;
+};
+// By rank of the pipeline. states: live_states() of the schedule and shape.
+std::vector<RankPeak> rank_peaks(const StepParts& parts, const std::vector<LiveStates>& states,
+                                 std::int64_t squares_bytes);
+
+}  // namespace rehearse
