@@ -9,6 +9,7 @@ Command assignment_command();
 Command calibrate_command();
 Command cluster_command();
 Command diff_command();
+Command estimate_command();
 Command explain_command();
 Command memory_command();
 Command model_command();

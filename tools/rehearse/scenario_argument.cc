@@ -34,10 +34,16 @@ std::variant<Simulated, int> read_simulated(const Arguments& arguments) {
     if (!fidelity) return fail(fidelity.errors()), kWrongCommandLine;
     collectives = *fidelity;
   }
+  std::variant<Simulated, int> read = read_scenario_argument(arguments);
+  if (auto* simulated = std::get_if<Simulated>(&read); simulated != nullptr && collectives)
+    simulated->scenario.simulation.collectives = *collectives;
+  return read;
+}
+
+std::variant<Simulated, int> read_scenario_argument(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
   Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
   if (!scenario) return fail(scenario.errors());
-  if (collectives) scenario->simulation.collectives = *collectives;
   std::vector<ScenarioStrategy> strategies = scenario->strategies;
   if (const auto name = arguments.get("strategy")) {
     const Result<ScenarioStrategy> one = find_strategy(*scenario, *name);

@@ -18,5 +18,7 @@ struct Simulated {
 };
 // Or the code to exit with, when it has been said why.
 std::variant<Simulated, int> read_simulated(const Arguments& arguments);
+// The same without --collectives.
+std::variant<Simulated, int> read_scenario_argument(const Arguments& arguments);
 
 }  // namespace rehearse::cli

@@ -1,0 +1,147 @@
+// Estimates in closed form against simulations of the same strategies, drawn at random.
+#include "cost/closed_form/estimator.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "model/base/random.h"
+#include "model/schedule/mesh_place.h"
+#include "tools/predict/predict.h"
+
+namespace rehearse {
+namespace {
+
+constexpr std::int64_t kDevices = 8;
+
+template <class T>
+const T& any_of(Random& random, const std::vector<T>& choices) {
+  return choices[random.below(choices.size())];
+}
+
+std::string model_text(Random& random) {
+  const auto layers = any_of<int>(random, {6, 8, 11, 16});
+  const auto width = any_of<int>(random, {64, 256, 512});
+  const auto tied = random.below(2) == 0 ? "true" : "false";
+  if (random.below(3) == 0)
+    return fmt::format(
+        "{{kind: llama, layers: {}, width: {}, heads: 8, kv_heads: 8, vocabulary: 1024, sequence: "
+        "256, tied: {}}}",
+        layers, width, tied);
+  return fmt::format(
+      "{{kind: gpt, layers: {}, width: {}, heads: 8, vocabulary: 1024, sequence: 256, positions: "
+      "256, tied: {}}}",
+      layers, width, tied);
+}
+
+// Networks on which nobody meets anybody: every GPU has a way of its own.
+const std::vector<std::string>& machines() {
+  static const std::vector<std::string> all = {
+      "  nodes: 1\n  devices_per_node: 8\n"
+      "  interconnect: {bandwidth: 370 GB/s, latency: 3 us}\n",
+      "  nodes: 8\n  devices_per_node: 1\n"
+      "  network: {kind: crossbar, link: {bandwidth: 200 Gb/s, latency: 5 us}}\n",
+      "  nodes: 2\n  devices_per_node: 4\n"
+      "  interconnect: {bandwidth: 300 GB/s, latency: 2 us}\n"
+      "  nics: {count: 4, bus: {bandwidth: 50 GB/s, latency: 1 us}}\n"
+      "  network: {kind: rail, nodes_per_leaf: 2, link: {bandwidth: 400 Gb/s, latency: 2 us}}\n"};
+  return all;
+}
+
+std::string strategy_text(Random& random, std::int64_t& batch) {
+  const std::int64_t tensor = any_of<std::int64_t>(random, {1, 1, 2, 4, 8});
+  const std::int64_t pipeline = any_of<std::int64_t>(random, {1, 2, 4, 8, kDevices / tensor});
+  const std::int64_t stages = std::min(pipeline, kDevices / tensor);
+  const std::int64_t data = kDevices / tensor / stages;
+  const std::int64_t micro_batches = any_of<std::int64_t>(random, {1, 2, 4, 7, 8, 16, 40});
+  const auto schedule =
+      any_of<std::string>(random, {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-h2"});
+  const bool interleaves = schedule == "interleaved" && stages > 1 && stages <= 4;
+  const std::int64_t count =
+      interleaves ? (micro_batches + stages - 1) / stages * stages : micro_batches;
+  batch = data * count * any_of<std::int64_t>(random, {1, 2, 3});
+  std::string text =
+      fmt::format("data: {{ranks: {}, zero: {}}}", data, data > 1 ? random.below(2) : 0);
+  if (tensor > 1)
+    text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}}}", tensor,
+                        random.below(2) == 0 ? "true" : "false");
+  if (stages > 1 || random.below(2) == 0) {
+    text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}{}}}", stages,
+                        interleaves                 ? "interleaved"
+                        : schedule == "interleaved" ? "1f1b"
+                                                    : schedule,
+                        count, interleaves ? ", chunks: 2" : "");
+  } else {
+    text += fmt::format(", micro_batches: {}", count);
+  }
+  text +=
+      fmt::format(", recompute: {}", any_of<std::string>(random, {"none", "selective", "full"}));
+  text += fmt::format(", bucket: {} KiB", any_of<int>(random, {64, 500, 25600}));
+  return text;
+}
+
+std::string draw(Random& random) {
+  std::int64_t batch = 1;
+  const std::string strategy = strategy_text(random, batch);
+  const std::string clip = random.below(4) == 0 ? ", clip: 1" : "";
+  return fmt::format(
+      "name: drawn\n"
+      "model: {}\n"
+      "training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.001{}}}, dtype: {}, "
+      "steps: 3}}\n"
+      "cluster:\n"
+      "  device: h100-sxm-80gb\n{}"
+      "strategies: [{{name: one, {}}}]\n",
+      model_text(random), batch, clip, any_of<std::string>(random, {"bf16", "bf16", "tf32"}),
+      any_of(random, machines()), strategy);
+}
+
+std::size_t pipeline_rank(const Mesh& mesh, std::int64_t rank) {
+  for (MeshPlace place; place.data < mesh.data; ++place.data) {
+    for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
+      for (place.tensor = 0; place.tensor < mesh.tensor; ++place.tensor) {
+        if (rank_at(mesh, place) == RankId(rank)) return static_cast<std::size_t>(place.pipeline);
+      }
+    }
+  }
+  return 0;
+}
+
+// Live bytes of every rank kind are the plan's. Step times agree within 2 %, but for messages of a
+// rank that meet on its links: the estimate says for how long they may.
+TEST(Estimate, AgreesWithSimulations) {
+  Random random(1, 0);
+  int compared = 0, alone = 0;
+  for (int trial = 0; trial < 360; ++trial) {
+    const std::string text = draw(random);
+    const auto scenario = parse_scenario(text, "drawn.yaml", profile_path("drawn.yaml"));
+    if (!scenario) continue;  // more stages than blocks, ...
+    const ScenarioStrategy& strategy = scenario->strategies.front();
+    const Result<Prediction> simulated = predict(*scenario, strategy);
+    ASSERT_TRUE(simulated) << text;
+    Estimator estimator =
+        Estimator::make(scenario->model, scenario->training, scenario->cluster).value();
+    const Estimate estimate = estimator.estimate(strategy.spec);
+    ASSERT_TRUE(estimate.ok()) << estimator.reason(strategy.spec, estimate) << text;
+    const double step = simulated->summary.step_time.seconds();
+    EXPECT_LT(estimate.step_time, 1.02 * step) << text;
+    EXPECT_GT(estimate.step_time + estimate.contention, 0.98 * step) << text;
+    ++compared;
+    if (estimate.contention < 0.01 * step) {
+      ++alone;
+      EXPECT_NEAR(estimate.step_time / step, 1, 0.02) << text;
+    }
+    const std::vector<std::int64_t> live = estimator.arena_live(strategy.spec);
+    ASSERT_EQ(std::ssize(live), strategy.mesh.pipeline);
+    for (const RankSummary& rank : simulated->summary.ranks)
+      EXPECT_EQ(live[pipeline_rank(strategy.mesh, rank.rank)], rank.memory->arena_live.bytes())
+          << "rank " << rank.rank << "\n"
+          << text;
+  }
+  EXPECT_GT(compared, 200);
+  EXPECT_GT(alone, 90);
+}
+
+}  // namespace
+}  // namespace rehearse

@@ -1,0 +1,128 @@
+#include "tools/predict/estimates.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "model/base/text.h"
+#include "tools/summary/table.h"
+
+namespace rehearse {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view action_name(StageAction action) {
+  switch (action) {
+    case StageAction::forward:
+      return "forward";
+    case StageAction::backward:
+      return "backward";
+    case StageAction::weight:
+      return "backward_weight";
+    case StageAction::receive_forward:
+    case StageAction::send_forward:
+    case StageAction::receive_backward:
+    case StageAction::send_backward:
+      break;
+  }
+  return "message";
+}
+
+// Whether messages that meet may be a matter of more than a few per cent.
+bool is_contended(const Estimate& estimate) {
+  return estimate.shares_links || estimate.contention > 0.02 * estimate.step_time;
+}
+
+std::string_view kind_of(const Estimate& estimate) {
+  if (estimate.ok()) return "estimated";
+  return is_simulated_only(estimate.verdict) ? "simulated-only" : "invalid";
+}
+
+Json json_of(const StrategyEstimate& it) {
+  const Estimate& e = it.estimate;
+  Json json = {{"strategy", it.strategy}, {"verdict", kind_of(e)}};
+  if (!it.reason.empty()) json["reason"] = it.reason;
+  if (!e.ok()) return json;
+  json["step_time_s"] = e.step_time;
+  json["samples_per_s"] = it.samples_per_s;
+  if (it.tokens_per_s) json["tokens_per_s"] = *it.tokens_per_s;
+  if (it.mfu) json["mfu"] = *it.mfu;
+  json["bubble_fraction"] = e.bubble_fraction;
+  json["compute_s"] = e.compute;
+  json["arena_live_bytes"] = e.arena_live;
+  json["least_memory_bytes"] = e.memory;
+  json["fits"] = e.fits;
+  json["binds"] = to_string(e.binding);
+  json["peak"] = {{"pipeline_rank", e.worst_rank},
+                  {"stage", e.worst_stage},
+                  {"during", action_name(e.worst_action)}};
+  json["contention_at_most_s"] = e.contention;
+  json["shares_links"] = e.shares_links;
+  return json;
+}
+
+std::vector<std::string> row_of(const StrategyEstimate& it) {
+  const Estimate& e = it.estimate;
+  if (!e.ok()) return {it.strategy, "-", "-", "-", "-", "-", "-", "-", "-"};
+  return {it.strategy,
+          human(Seconds::seconds(e.step_time)) + (is_contended(e) ? "*" : ""),
+          fmt::format("{:.4g}", it.samples_per_s),
+          human(Bytes::bytes(e.memory)),
+          fmt::format("{} of stage {}", action_name(e.worst_action), e.worst_stage),
+          human(Seconds::seconds(e.compute)),
+          fmt::format("{:.1f} %", 100 * e.bubble_fraction),
+          std::string(to_string(e.binding)),
+          e.fits ? "yes" : "NO"};
+}
+
+}  // namespace
+
+Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
+  if (scenario.prices)
+    return error("simulated only: there is no closed form of times that a scenario states itself");
+  Result<Estimator> estimator =
+      Estimator::make(scenario.model, scenario.training, scenario.cluster);
+  if (!estimator) return estimator.errors();
+  return ScenarioEstimator(*std::move(estimator));
+}
+
+StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy) {
+  StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec), {}, 0, {}, {}};
+  made.reason = estimator_.reason(strategy.spec, made.estimate);
+  if (!made.estimate.ok()) return made;
+  made.samples_per_s = estimator_.samples_per_second(made.estimate);
+  const std::int64_t labels = estimator_.labels_per_sample();
+  if (labels > 1) made.tokens_per_s = made.samples_per_s * static_cast<double>(labels);
+  made.mfu = estimator_.mfu(strategy.spec, made.estimate);
+  return made;
+}
+
+std::string print_json(const Scenario& scenario, const std::vector<StrategyEstimate>& all) {
+  Json json = {{"scenario", scenario.name},
+               {"source", "estimated"},
+               {"device", scenario.cluster.device.name},
+               {"strategies", Json::array()}};
+  for (const StrategyEstimate& it : all)
+    json["strategies"].push_back(json_of(it));
+  return json.dump(1) + "\n";
+}
+
+std::string print_table(const std::vector<StrategyEstimate>& all) {
+  std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
+                                                 "memory, at least", "at", "compute", "bubble",
+                                                 "binds", "fits"}};
+  bool shares = false;
+  for (const StrategyEstimate& it : all) {
+    rows.push_back(row_of(it));
+    shares = shares || is_contended(it.estimate);
+  }
+  std::string text = align_columns(rows);
+  for (const StrategyEstimate& it : all) {
+    if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);
+  }
+  if (shares) text += "* messages meet on links and may take longer: a simulation sees how much.\n";
+  return text;
+}
+
+}  // namespace rehearse

@@ -1,0 +1,42 @@
+#include <iostream>
+
+#include "tools/predict/estimates.h"
+#include "tools/rehearse/commands.h"
+#include "tools/rehearse/scenario_argument.h"
+
+namespace rehearse::cli {
+namespace {
+
+Syntax syntax() {
+  return {{"SCENARIO"},
+          {{"strategy", "NAME", "only this strategy"},
+           {"profile", "FILE", "device profile instead of the scenario's"},
+           {"json", "", "print JSON instead of a table"},
+           {"out", "FILE", "write the JSON to this file, too"}}};
+}
+
+int run(const Arguments& arguments) {
+  const auto read = read_scenario_argument(arguments);
+  if (const int* code = std::get_if<int>(&read)) return *code;
+  const auto& [scenario, strategies] = std::get<Simulated>(read);
+  Result<ScenarioEstimator> estimate = ScenarioEstimator::make(scenario);
+  if (!estimate) return fail(estimate.errors());
+  std::vector<StrategyEstimate> all;
+  for (const ScenarioStrategy& strategy : strategies)
+    all.push_back((*estimate)(strategy));
+  std::cout << (arguments.has("json") ? print_json(scenario, all) : print_table(all));
+  if (const auto out = arguments.get("out")) {
+    const Status written = write_file(*out, print_json(scenario, all));
+    if (!written) return fail(written.errors());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Command estimate_command() {
+  return {"estimate", "the same in closed form: no plan is built, nothing is simulated", syntax,
+          run};
+}
+
+}  // namespace rehearse::cli
