@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -278,7 +279,9 @@ void Estimator::Tables::take_memory(const Point& point, const StepParts& parts,
   const Device& device = cluster_.device();
   const std::vector<RankPeak> peaks = peaks_of(point, parts);
   for (std::size_t r = 0; r < peaks.size(); ++r) {
-    std::int64_t memory = peaks[r].live + device.workspace.bytes();
+    const auto live = static_cast<double>(peaks[r].live);
+    std::int64_t memory = peaks[r].live + device.workspace.bytes() + device.context.bytes() +
+                          std::llround(device.fragmentation * live);
     if (device.communicator > Bytes{})
       memory += device.communicator.bytes() *
                 peers_of(point.mesh, static_cast<std::int64_t>(r), *parts.model);
