@@ -60,8 +60,8 @@ class Signature {
     add_value(layer.output);
     for (const ParameterId id : layer.parameters) {
       const Parameter& parameter = net_.parameters[id.index()];
-      add(parameter.shape.elements(), static_cast<int>(parameter.spread),
-          parameter.unit.has_value());
+      add_shape(parameter.shape);
+      add(static_cast<int>(parameter.spread), parameter.unit.has_value());
       // Whoever shares one is like nobody else.
       if (users_[id.index()].size() > 1) add(block);
     }
@@ -79,10 +79,17 @@ class Signature {
       add(auxiliary.elements_per_sample, auxiliary.elements_per_call);
   }
 
+  // Kernels may take longer for one shape than for another of as many elements.
+  void add_shape(const Shape& shape) {
+    add(shape.dims.size());
+    for (const std::int64_t dim : shape.dims)
+      add(dim);
+  }
+
   void add_value(ValueId id) {
     const Value& value = net_.values[id.index()];
-    add(value.shape.elements(), static_cast<int>(value.type), value.needs_gradient,
-        static_cast<int>(value.exchange));
+    add_shape(value.shape);
+    add(static_cast<int>(value.type), value.needs_gradient, static_cast<int>(value.exchange));
   }
 
   void add_input(std::size_t block, ValueId id) {
