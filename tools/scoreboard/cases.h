@@ -1,7 +1,8 @@
 // Published measurements as cases: what was measured, and what predicts it.
 //
-// bench/published holds the rows (steps.csv, collectives.csv, zero_bubble.csv) and the machines
-// (machines/NAME.yaml: keys of a scenario's cluster, with their sources).
+// bench/published holds the rows (steps.csv, memory.csv, collectives.csv, products.csv,
+// zero_bubble.csv) and the machines (machines/NAME.yaml: keys of a scenario's cluster, with their
+// sources).
 #pragma once
 
 #include <functional>
@@ -31,14 +32,16 @@ struct Case {
   std::string device = {};    // whose constants it depends on; empty: on none
   std::vector<std::string> constants = {};  // that may be fitted to it, if it is_fitted
   bool is_fitted = false;
-  Seconds measured = {};
+  double measured = 0;        // seconds; bytes; a number: whatever predict() gives
   std::string scenario = {};  // its text, where it is a training
-  std::function<Result<Seconds>(const Factors&)> predict = {};
+  std::function<Result<double>(const Factors&)> predict = {};
 };
 
 // The steps of a training, by how many samples or tokens each device was seen to train, or by the
-// seconds of a step. Plans are built once, by the profile's own prices.
+// seconds of a step; or the bytes of tensors on the rank that has most. Plans are built once, by
+// the profile's own prices.
 Result<std::vector<Case>> step_cases(const std::string& directory);
+Result<std::vector<Case>> memory_cases(const std::string& directory);
 // All-reduces by their bus bandwidth: bytes times 2 (n - 1) / n by the time (nccl-tests).
 Result<std::vector<Case>> collective_cases(const std::string& directory);
 // Pipelines played by published times of their passes: cost by busy time, 1 / (1 - bubble).

@@ -12,7 +12,7 @@ constexpr double kDifference = 0.05;
 
 // ln(predicted / measured)
 Result<double> residual(const Case& one, const Factors& factors, Predictions& predictions) {
-  const Result<Seconds> predicted = predictions.of(one, factors);
+  const Result<double> predicted = predictions.of(one, factors);
   if (!predicted) return predicted.errors();
   return std::log(*predicted / one.measured);
 }
@@ -23,10 +23,10 @@ bool is_for(const Case& one, const std::string& constant) {
 
 }  // namespace
 
-Result<Seconds> Predictions::of(const Case& one, const Factors& factors) {
+Result<double> Predictions::of(const Case& one, const Factors& factors) {
   const auto known = made_.find({&one, factors});
   if (known != made_.end()) return known->second;
-  const Result<Seconds> predicted = one.predict(factors);
+  const Result<double> predicted = one.predict(factors);
   if (predicted) made_[{&one, factors}] = *predicted;
   return predicted;
 }

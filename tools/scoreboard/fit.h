@@ -10,10 +10,10 @@ namespace rehearse {
 // Predictions that were made, so that none is made twice.
 class Predictions {
  public:
-  Result<Seconds> of(const Case& one, const Factors& factors);
+  Result<double> of(const Case& one, const Factors& factors);
 
  private:
-  std::map<std::pair<const Case*, Factors>, Seconds> made_;
+  std::map<std::pair<const Case*, Factors>, double> made_;
 };
 
 // Factors on a device's constants that make the sum of squared logarithms of predicted by measured

@@ -55,10 +55,9 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
   if (!scenario) return scenario.errors();
   const Bytes bytes = Bytes::mib(*size);
   const double n = static_cast<double>(*gpus);
-  const Seconds measured =
-      Seconds::seconds(static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n / (*bus * 1e9));
+  const double measured = static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n / (*bus * 1e9);
   const auto predict = [spec = scenario->cluster, shape = *shape,
-                        bytes](const Factors& factors) -> Result<Seconds> {
+                        bytes](const Factors& factors) -> Result<double> {
     ClusterSpec changed = spec;
     apply(factors, changed);
     const Result<Cluster> cluster = Cluster::build(changed);
@@ -66,7 +65,7 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
     std::vector<RankId> members;
     for (std::size_t m = 0; m < shape.members; ++m)
       members.emplace_back(m);
-    return collective_price(*cluster)(members, shape, bytes.bytes() / 2, 2);
+    return collective_price(*cluster)(members, shape, bytes.bytes() / 2, 2).seconds();
   };
   const std::string group = fmt::format("{} x{}", row.text("machine"), *gpus);
   Case made{"collectives", fmt::format("{} {} {} MiB", group, row.text("algorithm"), *size), "",
@@ -110,14 +109,14 @@ Result<Case> bubble_case(const std::string& directory, const CsvRow& row,
   const std::string path = directory + "/zero_bubble.yaml";
   const Result<Scenario> scenario = parse_scenario(text, path, profile_path(path));
   if (!scenario) return scenario.errors();
-  const auto predict = [scenario = *scenario](const Factors&) -> Result<Seconds> {
+  const auto predict = [scenario = *scenario](const Factors&) -> Result<double> {
     const Result<Prediction> made = rehearse::predict(scenario, scenario.strategies.front());
     if (!made) return made.errors();
-    return Seconds::seconds(1 / (1 - made->summary.bubble_fraction));
+    return 1 / (1 - made->summary.bubble_fraction);
   };
   Case made{"zero-bubble bubbles", name,
             fmt::format("{} {}", row.text("model"), row.text("micro_batches"))};
-  made.measured = Seconds::seconds(1 / (1 - *bubble));
+  made.measured = 1 / (1 - *bubble);
   made.scenario = text;
   made.predict = predict;
   return made;

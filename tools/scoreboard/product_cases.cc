@@ -35,13 +35,14 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   made.device = row.text("device");
   made.constants = {"products"};
   made.is_fitted = row.text("fit") == "yes";
-  made.measured = product.flops() / (device->peak.at(DataType::bf16) * *share);
-  made.predict = [product, device = *device](const Factors& factors) -> Result<Seconds> {
+  made.measured = (product.flops() / (device->peak.at(DataType::bf16) * *share)).seconds();
+  made.predict = [product, device = *device](const Factors& factors) -> Result<double> {
     ClusterSpec changed;
     changed.device = device;
     apply(factors, changed);
     return price(changed.device, KernelClass::matrix_product, product.flops(), product.traffic,
-                 std::span(&product, 1));
+                 std::span(&product, 1))
+        .seconds();
   };
   return made;
 }

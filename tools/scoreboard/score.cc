@@ -12,7 +12,7 @@
 namespace rehearse {
 namespace {
 
-double off(const Predicted& row, Seconds Predicted::*column) {
+double off(const Predicted& row, double Predicted::*column) {
   return row.*column / row.of->measured - 1;
 }
 
@@ -22,7 +22,7 @@ struct GroupErrors {
   double regret = 0;
 };
 
-GroupErrors in_group(const std::vector<const Predicted*>& rows, Seconds Predicted::*column) {
+GroupErrors in_group(const std::vector<const Predicted*>& rows, double Predicted::*column) {
   GroupErrors errors;
   for (std::size_t a = 0; a < rows.size(); ++a) {
     for (std::size_t b = a + 1; b < rows.size(); ++b) {
@@ -78,7 +78,7 @@ std::string columns_of(const Errors& e) {
 
 }  // namespace
 
-Errors errors_of(const std::vector<Predicted>& rows, Seconds Predicted::*column) {
+Errors errors_of(const std::vector<Predicted>& rows, double Predicted::*column) {
   Errors errors;
   std::map<std::string, std::vector<const Predicted*>> groups;
   for (const Predicted& row : rows) {
@@ -115,9 +115,9 @@ Result<Scoreboard> score(const std::vector<Case>& cases) {
   std::vector<std::string> order;
   std::map<std::string, std::vector<Predicted>> by_source;
   for (const Case& one : cases) {
-    const Result<Seconds> committed = predictions.of(one, {});
+    const Result<double> committed = predictions.of(one, {});
     if (!committed) return committed.errors();
-    Result<Seconds> held_out = committed;
+    Result<double> held_out = committed;
     if (!one.device.empty()) held_out = predictions.of(one, fits->at({one.device, one.hold_out}));
     if (!held_out) return held_out.errors();
     board.rows.push_back({&one, *committed, *held_out});
@@ -158,9 +158,8 @@ std::string print_rows(const Scoreboard& board) {
   for (const Predicted& row : board.rows) {
     text += fmt::format("| {} | {} | {} | {:.5g} | {:.5g} | {:+.1f} | {:.5g} | {:+.1f} |\n",
                         row.of->source, row.of->name, row.of->is_fitted ? "yes" : "",
-                        row.of->measured.seconds(), row.committed.seconds(),
-                        100 * off(row, &Predicted::committed), row.held_out.seconds(),
-                        100 * off(row, &Predicted::held_out));
+                        row.of->measured, row.committed, 100 * off(row, &Predicted::committed),
+                        row.held_out, 100 * off(row, &Predicted::held_out));
   }
   return text;
 }

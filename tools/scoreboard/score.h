@@ -12,8 +12,8 @@ namespace rehearse {
 
 struct Predicted {
   const Case* of = nullptr;
-  Seconds committed;  // by the profiles as they are
-  Seconds held_out;   // by constants fitted to the other sources' cases
+  double committed = 0;  // by the profiles as they are
+  double held_out = 0;   // by constants fitted to the other sources' cases
 };
 
 struct Errors {
@@ -48,7 +48,7 @@ struct Scoreboard {
 // Sources on one device are fitted together. The cases must outlive it.
 Result<Scoreboard> score(const std::vector<Case>& cases);
 
-Errors errors_of(const std::vector<Predicted>& rows, Seconds Predicted::*column);
+Errors errors_of(const std::vector<Predicted>& rows, double Predicted::*column);
 
 // Markdown.
 std::string print_sources(const Scoreboard& board);

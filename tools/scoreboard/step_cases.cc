@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
+#include "cost/memory_curve.h"
 #include "model/scenario/scenario.h"
 #include "tools/predict/predict.h"
 #include "tools/scoreboard/cases.h"
@@ -38,6 +40,11 @@ const std::vector<std::string> kColumns = {"source",
                                            "value",
                                            "fit"};
 
+// Its rows are of Megatron-LM, which keeps what its kernels need and adds gradients up in fp32.
+bool is_of_memory(const CsvRow& row) {
+  return row.text("metric") == "allocated_gib";
+}
+
 std::string model_text(const CsvRow& row) {
   std::string text = fmt::format(
       "model: {{kind: {}, layers: {}, width: {}, heads: {}, vocabulary: {}, sequence: {}, fused: "
@@ -49,6 +56,7 @@ std::string model_text(const CsvRow& row) {
   for (const std::string key : {"kv_heads", "hidden"}) {
     if (!row.text(key).empty()) text += fmt::format(", {}: {}", key, row.text(key));
   }
+  if (is_of_memory(row)) text += ", kernels: megatron";
   return text + "}\n";
 }
 
@@ -101,27 +109,30 @@ Result<std::string> scenario_text(const std::string& directory, const CsvRow& ro
   return fmt::format("name: \"{}, {}\"\n", row.text("source"), row.text("row")) + model_text(row) +
          fmt::format(
              "training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001"
-             "{}}}, dtype: {}, steps: 100}}\n",
-             row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype")) +
+             "{}}}, dtype: {}{}, steps: 100}}\n",
+             row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype"),
+             is_of_memory(row) ? ", gradients: fp32" : "") +
          *cluster +
          fmt::format("simulation: {{collectives: fluid, detail: block, replicas: {}, steps: 3}}\n",
                      *replicas > 1 ? "first" : "all") +
          "strategies:\n" + *strategy;
 }
 
-Result<Seconds> measured(const CsvRow& row) {
+Result<double> measured(const CsvRow& row) {
   const auto value = row.number("value"), gpus = row.number("gpus"), batch = row.number("batch"),
              sequence = row.number("sequence");
   for (const auto& number : {value, gpus, batch, sequence}) {
     if (!number) return number.errors();
   }
   const std::string& metric = row.text("metric");
-  if (metric == "step_s") return Seconds::seconds(*value);
+  if (metric == "step_s") return *value;
+  if (is_of_memory(row)) return *value * static_cast<double>(Bytes::gib(1).bytes());
   const double samples = *batch / (*gpus * *value);
-  if (metric == "samples_per_s_per_gpu") return Seconds::seconds(samples);
-  if (metric == "tokens_per_s_per_gpu") return Seconds::seconds(samples * *sequence);
+  if (metric == "samples_per_s_per_gpu") return samples;
+  if (metric == "tokens_per_s_per_gpu") return samples * *sequence;
   return error_at(row.where, fmt::format("unknown metric '{}'; they are step_s, "
-                                         "samples_per_s_per_gpu, tokens_per_s_per_gpu",
+                                         "samples_per_s_per_gpu, tokens_per_s_per_gpu, "
+                                         "allocated_gib",
                                          metric));
 }
 
@@ -130,22 +141,40 @@ class Step {
  public:
   Step(Scenario scenario) : scenario_(std::move(scenario)) {}
 
-  Result<Seconds> predict(const Factors& factors) {
-    if (!plan_) plan_ = unfitted_plan(scenario_, scenario_.strategies.front());
-    if (!*plan_) return plan_->errors();
+  Result<double> predict(const Factors& factors) {
+    const Result<Plan>& plan = built();
+    if (!plan) return plan.errors();
     Scenario changed = scenario_;
     apply(factors, changed.cluster);
-    return step_time_of(changed, **plan_);
+    const Result<Seconds> time = step_time_of(changed, *plan);
+    if (!time) return time.errors();
+    return time->seconds();
+  }
+
+  // Bytes of tensors on the rank that has most at once: what an allocator counts, without the gaps
+  // between them and what libraries have.
+  Result<double> allocated() {
+    const Result<Plan>& plan = built();
+    if (!plan) return plan.errors();
+    Bytes most;
+    for (const RankProgram& program : plan->programs)
+      most = std::max(most, memory_curve(program).most());
+    return static_cast<double>(most.bytes());
   }
 
  private:
+  const Result<Plan>& built() {
+    if (!plan_) plan_ = unfitted_plan(scenario_, scenario_.strategies.front());
+    return *plan_;
+  }
+
   Scenario scenario_;
   std::optional<Result<Plan>> plan_;
 };
 
 Result<Case> case_of(const std::string& directory, const CsvRow& row) {
-  const Result<Seconds> seconds = measured(row);
-  if (!seconds) return seconds.errors();
+  const Result<double> value = measured(row);
+  if (!value) return value.errors();
   const Result<std::string> text = scenario_text(directory, row);
   if (!text) return text.errors();
   const std::string path = directory + "/" + row.text("source") + ".yaml";
@@ -154,19 +183,21 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   const std::string device = scenario->cluster.device.name;
   const auto step = std::make_shared<Step>(*std::move(scenario));
   Case made{row.text("source"), row.text("row"), row.text("group"), row.text("source")};
+  made.measured = *value;
+  made.scenario = *text;
+  if (is_of_memory(row)) {  // which depends on no constant
+    made.predict = [step](const Factors&) { return step->allocated(); };
+    return made;
+  }
   made.device = device;
   made.constants = {"memory", "products"};
   made.is_fitted = row.text("fit") == "yes";
-  made.measured = *seconds;
-  made.scenario = *text;
   made.predict = [step](const Factors& factors) { return step->predict(factors); };
   return made;
 }
 
-}  // namespace
-
-Result<std::vector<Case>> step_cases(const std::string& directory) {
-  const std::string path = directory + "/steps.csv";
+Result<std::vector<Case>> training_cases(const std::string& directory, const std::string& file) {
+  const std::string path = directory + "/" + file;
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
   const Result<std::vector<CsvRow>> rows = parse_csv(*text, path, kColumns);
@@ -178,6 +209,16 @@ Result<std::vector<Case>> step_cases(const std::string& directory) {
     cases.push_back(*std::move(made));
   }
   return cases;
+}
+
+}  // namespace
+
+Result<std::vector<Case>> step_cases(const std::string& directory) {
+  return training_cases(directory, "steps.csv");
+}
+
+Result<std::vector<Case>> memory_cases(const std::string& directory) {
+  return training_cases(directory, "memory.csv");
 }
 
 }  // namespace rehearse
