@@ -28,7 +28,7 @@ template <std::size_t N>
 std::string scaled(double x, const std::array<UnitName, N>& units) {
   for (const UnitName& unit : units) {
     // The small allowance moves 999.96 to the next unit instead of printing it as 1000.
-    if (std::fabs(x) >= 1e6 * unit.factor)
+    if (std::fabs(x) >= 1e9 * unit.factor)
       return fmt::format("{:.3g} {}", x / unit.factor, unit.name);
     if (std::fabs(x) >= 0.9995 * unit.factor) {
       return fmt::format("{} {}", significant(x / unit.factor), unit.name);

@@ -140,8 +140,10 @@ std::string communicator(const Device& device) {
 }  // namespace
 
 std::string print_device(const Device& device) {
-  return fmt::format("name: {}\nkind: {}\nsource: {}\nprovenance: {}\n", device.name,
-                     to_string(device.kind), quoted(device.source), to_string(device.provenance)) +
+  const std::string source =
+      device.source.empty() ? "" : fmt::format("source: {}\n", quoted(device.source));
+  return fmt::format("name: {}\nkind: {}\n{}provenance: {}\n", device.name, to_string(device.kind),
+                     source, to_string(device.provenance)) +
          fmt::format("memory: {}\nmemory_bandwidth: {}\n", text_of(device.memory),
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
