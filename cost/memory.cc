@@ -68,6 +68,27 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   return memory;
 }
 
+Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program) {
+  const auto kernels = plan.model.fields.find("kernels");
+  const bool is_megatron = kernels != plan.model.fields.end() &&
+                           kernels->second.front() == static_cast<std::int64_t>(Kernels::megatron);
+  if (!is_megatron || !plan.training.gradients) return {};
+  const Net net = net_of(plan, *whole_net(plan), program);
+  std::set<std::vector<std::int64_t>> shapes;
+  for (const Stage& stage : program.stages) {
+    for (const ParameterId id : parameters_of(net, stage.begin, stage.end)) {
+      const Parameter& parameter = net.parameters[id.index()];
+      const Block& block = net.blocks[net.segments[parameter.segment.index()].block.index()];
+      if (block.identity_skip && parameter.shape.dims.size() > 1)
+        shapes.insert(parameter.shape.dims);
+    }
+  }
+  std::int64_t elements = 0;
+  for (const std::vector<std::int64_t>& shape : shapes)
+    elements += Shape{shape}.elements();
+  return Bytes::bytes(elements * state_sizes(plan.training).parameter);
+}
+
 std::vector<RankId> peers_of(const Plan& plan, RankId rank) {
   const RankProgram& program = program_of(plan, rank);
   std::set<RankId> peers;
@@ -140,8 +161,10 @@ void share_out(PlanMemory& memory, std::int64_t devices_per_node,
 PlanMemory memory_of(const Plan& plan, const Device& device, std::int64_t devices_per_node,
                      bool moves_state) {
   PlanMemory memory;
-  for (const RankProgram& program : plan.programs)
+  for (const RankProgram& program : plan.programs) {
     memory.kinds.push_back(memory_of(program, device, moves_state));
+    memory.kinds.back().stand_ins = gradient_stand_ins(plan, program);
+  }
   for (const RankBinding& rank : plan.ranks)
     memory.ranks.push_back(rank.program.value());
   const auto device_of = [&](RankId) -> const Device& { return device; };
@@ -154,8 +177,9 @@ PlanMemory memory_of(const Plan& plan, const Cluster& cluster, bool moves_state)
   PlanMemory memory;
   RankKinds ranks = rank_kinds(plan, cluster);
   for (const RankKind& kind : ranks.kinds) {
-    memory.kinds.push_back(memory_of(plan.programs[kind.program.index()],
-                                     cluster.numbered_device(kind.device), moves_state));
+    const RankProgram& program = plan.programs[kind.program.index()];
+    memory.kinds.push_back(memory_of(program, cluster.numbered_device(kind.device), moves_state));
+    memory.kinds.back().stand_ins = gradient_stand_ins(plan, program);
   }
   memory.ranks = std::move(ranks.of_rank);
   const auto device_of = [&](RankId rank) -> const Device& { return cluster.device(rank); };

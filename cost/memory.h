@@ -21,14 +21,20 @@ struct RankMemory {
   Bytes workspace;              // pool of the libraries
   Bytes context;                // what a process has before any tensor
   Bytes fragmentation;          // what an allocator loses
+  Bytes stand_ins;              // of gradients, in Megatron-LM
   Bytes communicators;          // pool of NCCL: one for each rank that messages go to or come from
   Bytes carried;                // state put aside while plans change (model/plan/transition.h)
   Bytes peak() const {
-    return arena + workspace + context + fragmentation + communicators + carried;
+    return arena + workspace + context + fragmentation + stand_ins + communicators + carried;
   }
 };
-// Without communicators: those are known of ranks.
+// Without stand-ins and communicators: those are known of a plan, and of its ranks.
 RankMemory memory_of(const RankProgram& program, const Device& device);
+
+// Where Megatron-LM's kernels add weight gradients up in another type than the weights', autograd
+// gets a stand-in for each, one tensor for every shape of a layer's weights that the rank has, in
+// the weights' type, which stays (Transformer Engine, get_dummy_wgrad). Zero elsewhere.
+Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program);
 
 // Ranks whose devices exchange messages with this one's, ascending.
 std::vector<RankId> peers_of(const Plan& plan, RankId rank);

@@ -64,6 +64,7 @@ class Estimator::Tables {
  public:
   Tables(Net whole, Training training, Cluster cluster)
       : whole_(std::move(whole)),
+        blocks_(count_blocks(whole_)),
         training_(std::move(training)),
         cluster_(std::move(cluster)),
         refused_(refuse(cluster_.spec(), training_)) {}
@@ -99,6 +100,7 @@ class Estimator::Tables {
   const std::vector<LiveStates>& states_of(const Point& point);
 
   const Net whole_;
+  const BlockCount blocks_;
   const Training training_;
   const Cluster cluster_;
   const std::optional<Verdict> refused_;
@@ -111,7 +113,7 @@ class Estimator::Tables {
   std::map<std::tuple<const std::vector<RankBuckets>*, bool, bool>, StagedCut> cuts_;
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
   PassOrders orders_;
-  std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, bool, bool, Bytes>,
+  std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
            std::unique_ptr<StagedModel>>
       staged_;
   std::map<std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t>,
@@ -129,7 +131,7 @@ std::optional<Verdict> Estimator::Tables::resolve(const StrategySpec& strategy, 
       resolve_mesh(strategy, static_cast<std::int64_t>(cluster_.rank_count()));
   if (!mesh) return Verdict::mesh;
   point.mesh = *mesh;
-  if (check_pipeline(strategy, *mesh, whole_.blocks.size())) return Verdict::pipeline;
+  if (check_pipeline(strategy, *mesh, blocks_)) return Verdict::pipeline;
   const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training_.batch);
   if (!samples) return Verdict::batch;
   point.samples = *samples;
@@ -201,11 +203,14 @@ NetPasses& Estimator::Tables::passes_of(const StrategySpec& strategy, const Poin
 StagedModel* Estimator::Tables::staged(const StrategySpec& strategy, const Point& point,
                                        NetPasses& passes) {
   const bool has_replicas = point.mesh.data > 1;
-  auto& known = staged_[{&passes, point.shape.ranks, point.shape.chunks,
+  const StageRule rule = strategy.pipeline ? strategy.pipeline->cut : StageRule::cost;
+  auto& known = staged_[{&passes, point.shape.ranks, point.shape.chunks, rule,
                          point.schedule->splits_backward, has_replicas, strategy.bucket}];
   if (known) return known.get();
   const bool full = strategy.recomputation == Recomputation::full;
-  const StageCut& cut = passes.cut(point.shape.stages());
+  const StageCut* const found = passes.cut(point.shape.stages(), rule);
+  if (found == nullptr) return nullptr;
+  const StageCut& cut = *found;
   const auto [buckets, is_uncut] =
       buckets_.try_emplace({point.net, cut, point.shape.ranks, has_replicas, strategy.bucket});
   if (is_uncut)
@@ -349,8 +354,7 @@ std::string Estimator::Tables::reason(const StrategySpec& strategy, const Estima
     case Verdict::mesh:
       return resolve_mesh(strategy, ranks).errors().front().message;
     case Verdict::pipeline:
-      return check_pipeline(strategy, *resolve_mesh(strategy, ranks), whole_.blocks.size())
-          ->message;
+      return check_pipeline(strategy, *resolve_mesh(strategy, ranks), blocks_)->message;
     case Verdict::batch:
       return micro_batch_samples(strategy, *resolve_mesh(strategy, ranks), training_.batch)
           .errors()

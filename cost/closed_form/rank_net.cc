@@ -166,10 +166,12 @@ NetPasses::NetPasses(RankNet& net, std::int64_t samples, RingGroup tensor, const
       training_(training),
       device_(device) {}
 
-const StageCut& NetPasses::cut(std::int64_t stages) {
-  const auto [known, is_new] = cuts_.try_emplace(stages);
-  if (is_new) known->second = *cut_stages(costs_, stages);
-  return known->second;
+const StageCut* NetPasses::cut(std::int64_t stages, StageRule rule) {
+  const auto [known, is_new] = cuts_.try_emplace({stages, rule});
+  if (is_new)
+    known->second =
+        rule == StageRule::layers ? cut_layers(net_.net(), stages) : cut_stages(costs_, stages);
+  return known->second ? &*known->second : nullptr;
 }
 
 const StagePasses& NetPasses::stage(const RankNet::Stage& stage) {

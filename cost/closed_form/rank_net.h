@@ -78,7 +78,8 @@ class NetPasses {
 
   RankNet& net() { return net_; }
   std::int64_t samples() const { return samples_; }
-  const StageCut& cut(std::int64_t stages);
+  // None: the stages do not divide the layers.
+  const StageCut* cut(std::int64_t stages, StageRule rule);
   const StagePasses& stage(const RankNet::Stage& stage);
 
  private:
@@ -89,7 +90,7 @@ class NetPasses {
   const Training& training_;
   const Device& device_;
   std::vector<PartPass> parts_;
-  std::map<std::int64_t, StageCut> cuts_;
+  std::map<std::pair<std::int64_t, StageRule>, std::optional<StageCut>> cuts_;
   std::map<std::size_t, StageFigures> figures_;  // by kind
   std::map<std::pair<std::size_t, std::size_t>, StagePasses> passes_;
 };

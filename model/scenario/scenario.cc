@@ -117,7 +117,7 @@ class StrategyCheck {
                 {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
       return strategy;
     strategy.mesh = *mesh;
-    const auto problem = check_pipeline(spec, *mesh, net_.blocks.size());
+    const auto problem = check_pipeline(spec, *mesh, count_blocks(net_));
     if (problem) problems_.add(place_of(problem->key, entry.places), problem->message);
     const auto inexact = scenario_.training.reduction == Reduction::exact
                              ? check_exact(spec, *mesh, net_)
@@ -192,7 +192,7 @@ ScenarioStrategy check_stated(const StatedPrices& prices, const StrategyEntry& e
   if (!mesh) return refuse(entry.places.stages, mesh.errors().front().message);
   strategy.mesh = *mesh;
   const auto stages = static_cast<std::size_t>(pipeline_shape(spec, *mesh).stages());
-  const auto problem = check_pipeline(spec, *mesh, stages);
+  const auto problem = check_pipeline(spec, *mesh, {stages, stages});
   if (problem) return refuse(place_of(problem->key, entry.places), problem->message);
   for (const auto* times : {&prices.forward, &prices.backward_input, &prices.backward_weight}) {
     if (times->size() == 1 || static_cast<std::int64_t>(times->size()) == mesh->pipeline) continue;

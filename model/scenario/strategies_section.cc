@@ -192,6 +192,9 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
   std::int64_t chunks = 0;
   read(map, "chunks", chunks, read_count, Range{1, 1000});
   if (chunks > 0) spec.chunks = chunks;
+  read(map, "cut", spec.cut, [](const Value& name, Problems& own) {
+    return read_enum(name, "rule for stages", stage_rules(), own);
+  });
   read(map, "live", spec.live, read_number, 0.0);
   read(map, "kept_after_input", spec.kept_after_input, read_share);
   refuse_unused(map, spec, problems);

@@ -34,7 +34,7 @@ Result<Split> split_of(const StrategySpec& strategy, const Net& net, const Train
                        std::int64_t devices) {
   const Result<Mesh> mesh = resolve_mesh(strategy, devices);
   if (!mesh) return mesh.errors();
-  const auto problem = check_pipeline(strategy, *mesh, net.blocks.size());
+  const auto problem = check_pipeline(strategy, *mesh, count_blocks(net));
   if (problem) return error(problem->message);
   const auto inexact =
       training.reduction == Reduction::exact ? check_exact(strategy, *mesh, net) : std::nullopt;
@@ -729,8 +729,11 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
                  costs.forward.size(), net->blocks.size());
   if (is_cut) frame.stage_costs = costs;
   const StageCosts even = even_costs(net->blocks.size());
+  const bool by_layers = is_cut && strategy.pipeline->cut == StageRule::layers;
   Pipeline pipeline = PipelineBuilder(strategy, split->shape, is_cut ? costs : even)
-                          .run(is_cut ? cut : std::nullopt);
+                          .run(by_layers ? cut_layers(*net, split->shape.stages())
+                               : is_cut  ? cut
+                                         : std::nullopt);
   Result<Holding> holding = holding_of(strategy, frame, *net, *split);
   if (!holding) return holding.errors();
   return PlanBuilder(strategy, std::move(frame), std::move(net).value(), *split,

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "model/base/check.h"
+#include "model/net/alike.h"
 
 namespace rehearse {
 namespace {
@@ -232,6 +233,17 @@ std::vector<double> total_of(const StageCosts& costs) {
   for (std::size_t b = 0; b < total.size(); ++b)
     total[b] = costs.forward[b] + costs.backward_input[b] + costs.backward_weight[b];
   return total;
+}
+
+std::optional<StageCut> cut_layers(const Net& net, std::int64_t stages) {
+  const BlockRun layers = longest_run(alike_blocks(net));
+  const auto count = static_cast<std::size_t>(stages);
+  if (layers.size() % count != 0) return std::nullopt;
+  StageCut cut = {0};
+  for (std::size_t stage = 1; stage < count; ++stage)
+    cut.push_back(layers.begin + stage * (layers.size() / count));
+  cut.push_back(net.blocks.size());
+  return cut;
 }
 
 StageCut cut_of(const Plan& plan, const Net& net) {

@@ -40,6 +40,10 @@ using StageCut = std::vector<std::size_t>;
 std::optional<StageCut> cut_stages(const std::vector<double>& costs, std::int64_t stages,
                                    const std::optional<StageLimit>& limit = {});
 
+// As many layers on every stage: the longest run of blocks that are alike, with what stands before
+// them on the first stage and what follows on the last. None: the stages do not divide them.
+std::optional<StageCut> cut_layers(const Net& net, std::int64_t stages);
+
 // By block: all its passes together.
 std::vector<double> total_of(const StageCosts& costs);
 // Where the stages of a plan begin. net: whole_net(plan).

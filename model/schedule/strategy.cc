@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 
+#include "model/base/check.h"
 #include "model/base/text.h"
+#include "model/net/alike.h"
 #include "model/net/tensor.h"
 #include "model/net/width.h"
 #include "model/schedule/deal.h"
@@ -63,6 +65,21 @@ std::string_view to_string(Scaling scaling) {
       return "none";
   }
   REHEARSE_UNREACHABLE("scaling");
+}
+
+const std::vector<StageRule>& stage_rules() {
+  static const std::vector<StageRule> all = {StageRule::cost, StageRule::layers};
+  return all;
+}
+
+std::string_view to_string(StageRule rule) {
+  switch (rule) {
+    case StageRule::cost:
+      return "cost";
+    case StageRule::layers:
+      return "layers";
+  }
+  REHEARSE_UNREACHABLE("stage rule");
 }
 
 std::string_view to_string(Balance balance) {
@@ -179,18 +196,28 @@ std::optional<StrategyProblem> check_schedule(const PipelineSpec& pipeline,
 
 }  // namespace
 
+BlockCount count_blocks(const Net& net) {
+  return {net.blocks.size(), longest_run(alike_blocks(net)).size()};
+}
+
 std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
-                                              std::size_t blocks) {
+                                              const BlockCount& net) {
   const PipelineShape shape = pipeline_shape(strategy, mesh);
   if (strategy.pipeline) {
     const auto problem = strategy.pipeline->table ? check_table(*strategy.pipeline, mesh)
                                                   : check_schedule(*strategy.pipeline, shape);
     if (problem) return problem;
   }
-  if (static_cast<std::size_t>(shape.stages()) <= blocks) return std::nullopt;
+  const auto stages = static_cast<std::size_t>(shape.stages());
+  if (stages > net.blocks)
+    return StrategyProblem{
+        StrategyKey::stages,
+        fmt::format("{} stages, but the model has only {} blocks", stages, net.blocks)};
+  const bool by_layers = strategy.pipeline && strategy.pipeline->cut == StageRule::layers;
+  if (!by_layers || net.layers % stages == 0) return std::nullopt;
   return StrategyProblem{
       StrategyKey::stages,
-      fmt::format("{} stages, but the model has only {} blocks", shape.stages(), blocks)};
+      fmt::format("{} stages do not divide the model's {} layers", stages, net.layers)};
 }
 
 namespace {

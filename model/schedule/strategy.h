@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
@@ -21,11 +22,18 @@ namespace rehearse {
 // A number of ranks along one axis; none: auto, what the other axes leave.
 using AxisSize = std::optional<std::int64_t>;
 
+// Where a pipeline's stages begin: where the blocks' costs are shared most evenly and fit in
+// memory; or at every so many layers (cut_layers()), as Megatron-LM has it.
+enum class StageRule { cost, layers };
+const std::vector<StageRule>& stage_rules();
+std::string_view to_string(StageRule rule);
+
 struct PipelineSpec {
   AxisSize stages;                                    // ranks; with chunks, each has several stages
   std::string schedule = "1f1b";                      // a row of pipeline_schedules() (pipeline.h)
   std::int64_t micro_batches = 1;                     // per data-parallel replica and step
   std::optional<std::int64_t> chunks = std::nullopt;  // per rank; none: the schedule's fewest
+  StageRule cut = StageRule::cost;
   // Most activations that a rank may keep, where the schedule asks (PipelineRequest::live_limit);
   // none: as many as 1F1B, one per rank of the pipeline.
   std::optional<double> live = std::nullopt;
@@ -126,7 +134,8 @@ Result<std::int64_t> micro_batch_samples(const StrategySpec& strategy, const Mes
 // The pipeline that a strategy asks for: of one rank and stage, if it asks for none.
 PipelineShape pipeline_shape(const StrategySpec& strategy, const Mesh& mesh);
 // What is wrong with a strategy, and which of its keys says so. Of a pipeline: more stages than
-// blocks; a shape or live limit that the schedule, or the schedule file, cannot have.
+// blocks, or layers that its stages do not divide, where it is cut by them; a shape or live limit
+// that the schedule, or the schedule file, cannot have.
 enum class StrategyKey {
   stages,
   schedule,
@@ -147,8 +156,12 @@ struct StrategyProblem {
   StrategyKey key;
   std::string message;
 };
+struct BlockCount {
+  std::size_t blocks = 0, layers = 0;  // layers: the longest run of blocks that are alike
+};
+BlockCount count_blocks(const Net& net);
 std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, const Mesh& mesh,
-                                              std::size_t blocks);
+                                              const BlockCount& net);
 // Why gradients cannot be added up in one order whoever has them (Reduction::exact): tensor
 // parallelism; parameters whose gradients have terms on several ranks of a pipeline; micro-batches
 // of several replicas that are no power of two each; an algorithm that adds in another order.

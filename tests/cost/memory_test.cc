@@ -188,5 +188,29 @@ TEST(TrafficOf, OfDataParallelismIsTheRings) {
   EXPECT_EQ(sent.bytes(), 2 * 3 * 4 * parameter_count(build_net(testing::resnet20()).value()));
 }
 
+// Megatron's fused accumulation has a stand-in for each shape of a layer's weights, in bf16: of a
+// GPT of width 64 those of [192, 64], [64, 64], [256, 64] and [64, 256].
+TEST(MemoryOf, CountsStandInsOfGradients) {
+  const auto stand_ins = [](Kernels kernels, std::optional<DataType> gradients) {
+    const ModelSpec gpt{"gpt",
+                        {{"layers", {3}},
+                         {"width", {64}},
+                         {"heads", {4}},
+                         {"sequence", {32}},
+                         {"positions", {32}},
+                         {"vocabulary", {128}},
+                         {"kernels", {static_cast<std::int64_t>(kernels)}}}};
+    Training training = testing::training(2);
+    training.dtype = DataType::bf16;
+    training.gradients = gradients;
+    const Plan plan = *build_plan(testing::data_parallel(), gpt, training, 1, even_costs(5));
+    return memory_of(plan, simple_device(), 1).kinds.front().stand_ins;
+  };
+  EXPECT_EQ(stand_ins(Kernels::megatron, DataType::fp32),
+            Bytes::bytes(2 * (192 * 64 + 64 * 64 + 2 * 256 * 64)));
+  EXPECT_EQ(stand_ins(Kernels::megatron, std::nullopt), Bytes{});
+  EXPECT_EQ(stand_ins(Kernels::own, DataType::fp32), Bytes{});
+}
+
 }  // namespace
 }  // namespace rehearse

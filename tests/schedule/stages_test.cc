@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "model/base/random.h"
+#include "model/net/model_spec.h"
 
 namespace rehearse {
 namespace {
@@ -43,6 +44,24 @@ Balance best_cut(const std::vector<double>& costs, std::size_t stages,
     best = std::min(best, best_cut(costs, stages, longer));
   }
   return best;
+}
+
+// A GPT of six layers has eight blocks: the embedding goes with the first ones, the head with the
+// last.
+TEST(CutLayers, DealsAsManyToEveryStage) {
+  const Net net = build_net({"gpt",
+                             {{"layers", {6}},
+                              {"width", {32}},
+                              {"heads", {2}},
+                              {"sequence", {16}},
+                              {"positions", {16}},
+                              {"vocabulary", {64}}}})
+                      .value();
+  EXPECT_EQ(cut_layers(net, 1), (StageCut{0, 8}));
+  EXPECT_EQ(cut_layers(net, 2), (StageCut{0, 4, 8}));
+  EXPECT_EQ(cut_layers(net, 3), (StageCut{0, 3, 5, 8}));
+  EXPECT_EQ(cut_layers(net, 6), (StageCut{0, 2, 3, 4, 5, 6, 8}));
+  EXPECT_EQ(cut_layers(net, 4), std::nullopt);
 }
 
 TEST(CutStages, IsOptimal) {

@@ -44,6 +44,7 @@ void add_memory(StrategySummary& summary, const PlanMemory& memory) {
   // Only where they are.
   for (const auto& [name, size] : {PoolSummary{"context", worst->context},
                                    {"fragmentation", worst->fragmentation},
+                                   {"stand_ins", worst->stand_ins},
                                    {"communicators", worst->communicators},
                                    {"carried", worst->carried}}) {
     if (size > Bytes{}) summary.pools.push_back({name, size});
@@ -179,6 +180,7 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy, S
     return build_plan(spec, scenario.model, scenario.training,
                       cluster.nodes * cluster.devices_per_node, costs, cut, collectives);
   };
+  if (spec.pipeline && spec.pipeline->cut == StageRule::layers) return build_cut(std::nullopt);
   // Both plans of a period are cut alike: the one that synchronises needs more.
   if (spec.local_steps > 1 && !spec.synchronises) {
     ScenarioStrategy last = strategy;

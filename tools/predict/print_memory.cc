@@ -28,6 +28,7 @@ std::vector<Pool> pools_of(const RankMemory& m) {
           {"workspace", m.workspace},
           {"context", m.context},
           {"fragmentation", m.fragmentation},
+          {"stand_ins", m.stand_ins},
           {"communicators", m.communicators},
           {"carried", m.carried}};
 }

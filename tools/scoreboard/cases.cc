@@ -42,7 +42,8 @@ Result<std::string> cluster_text(const std::string& directory, const std::string
 
 Result<std::vector<Case>> read_cases(const std::string& directory) {
   std::vector<Case> all;
-  for (const auto read : {step_cases, memory_cases, collective_cases, bubble_cases, product_cases}) {
+  for (const auto read :
+       {step_cases, memory_cases, collective_cases, bubble_cases, product_cases}) {
     Result<std::vector<Case>> cases = read(directory);
     if (!cases) return cases;
     std::move(cases->begin(), cases->end(), std::back_inserter(all));

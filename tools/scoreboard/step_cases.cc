@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cost/memory.h"
 #include "cost/memory_curve.h"
 #include "model/scenario/scenario.h"
 #include "tools/predict/predict.h"
@@ -87,6 +88,7 @@ Result<std::string> strategy_text(const CsvRow& row) {
   if (*pipeline > 1) {
     text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}", *pipeline,
                         row.text("schedule"), micro_batches);
+    if (is_of_memory(row)) text += ", cut: layers";
     if (row.text("chunks") != "1") text += fmt::format(", chunks: {}", row.text("chunks"));
     text += "}";
   } else if (micro_batches > 1) {
@@ -158,7 +160,7 @@ class Step {
     if (!plan) return plan.errors();
     Bytes most;
     for (const RankProgram& program : plan->programs)
-      most = std::max(most, memory_curve(program).most());
+      most = std::max(most, memory_curve(program).most() + gradient_stand_ins(*plan, program));
     return static_cast<double>(most.bytes());
   }
 
