@@ -9,6 +9,7 @@
 #include "cost/closed_form/stage_passes.h"
 #include "cost/closed_form/stage_program.h"
 #include "model/schedule/stages.h"
+#include "model/schedule/strategy.h"
 
 namespace rehearse {
 
