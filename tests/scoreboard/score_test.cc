@@ -15,8 +15,8 @@ TEST(Score, CountsErrorsOrderAndRegret) {
   std::vector<Predicted> rows;
   for (std::size_t c = 0; c < cases.size(); ++c) {
     cases[c].group = c < 3 ? "one" : "alone";
-    cases[c].measured = Seconds::seconds(measured[c]);
-    rows.push_back({&cases[c], Seconds::seconds(predicted[c]), Seconds{}});
+    cases[c].measured = measured[c];
+    rows.push_back({&cases[c], predicted[c], 0});
   }
   const Errors errors = errors_of(rows, &Predicted::committed);
   // +50 %, -50 %, +25 %, 0
