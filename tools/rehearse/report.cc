@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "model/base/text.h"
 #include "tools/rehearse/commands.h"
+#include "tools/sweep/results.h"
 
 namespace rehearse::cli {
 namespace {
@@ -84,37 +86,61 @@ Result<std::vector<Summary>> read_summaries(const std::string& directory) {
     if (!belongs) return belongs.errors();
     files.push_back(std::move(file));
   }
-  if (files.empty()) {
-    return error(
-        fmt::format("'{}' holds no results: 'rehearse simulate --out' and 'rehearse-exec train "
-                    "--out' write them",
-                    directory));
-  }
   std::vector<Summary> summaries;
   for (SummaryFile& file : files)
     summaries.push_back(std::move(file.summary));
   return summaries;
 }
 
+Result<Report> read_results(const std::string& directory) {
+  Result<std::vector<Summary>> summaries = read_summaries(directory);
+  if (!summaries) return summaries.errors();
+  Report report{std::move(*summaries)};
+  if (sweep::has_manifest(directory)) {
+    Result<SweptRows> swept = read_swept_rows(directory);
+    if (!swept) return swept.errors();
+    report.sweep = std::move(*swept);
+  }
+  if (report.summaries.empty() && !report.sweep) {
+    return error(
+        fmt::format("'{}' holds no results: 'rehearse simulate --out', 'rehearse sweep --out' and "
+                    "'rehearse-exec train --out' write them",
+                    directory));
+  }
+  return report;
+}
+
+std::string contents_of(const Report& report) {
+  std::vector<std::string> parts;
+  if (report.sweep) {
+    const auto total = static_cast<std::int64_t>(report.sweep->total());
+    parts.push_back(fmt::format("{} row{} of a sweep", human_count(total), total == 1 ? "" : "s"));
+    if (!report.sweep->has_all)
+      parts.back() +=
+          fmt::format(" (the best {} shown)", human_count(std::ssize(report.sweep->rows)));
+  }
+  const std::size_t files = report.summaries.size();
+  if (files > 0) parts.push_back(files == 1 ? "1 file" : fmt::format("{} files", files));
+  return fmt::format("{}", fmt::join(parts, " and "));
+}
+
 int run(const Arguments& arguments) {
   const std::string& directory = arguments.at("DIR");
-  const auto summaries = read_summaries(directory);
-  if (!summaries) return fail(summaries.errors());
+  const Result<Report> report = read_results(directory);
+  if (!report) return fail(report.errors());
   const std::string out =
       arguments.get("html").value_or((std::filesystem::path(directory) / "report.html").string());
-  const Status written = write_file(out, print_report(*summaries));
+  const Status written = write_file(out, print_report(*report));
   if (!written) return fail(written.errors());
-  std::cout << fmt::format(
-      "report of {} written to {}\n",
-      summaries->size() == 1 ? "1 file" : fmt::format("{} files", summaries->size()), out);
+  std::cout << fmt::format("report of {} written to {}\n", contents_of(*report), out);
   return kDone;
 }
 
 }  // namespace
 
 Command report_command() {
-  return {"report", "write one HTML page about the predictions and runs in a directory", syntax,
-          run};
+  return {"report", "write one HTML page about the predictions, runs or sweep in a directory",
+          syntax, run};
 }
 
 }  // namespace rehearse::cli

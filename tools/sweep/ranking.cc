@@ -15,20 +15,6 @@ std::string counted(std::uint64_t n, std::string_view one, std::string_view many
   return fmt::format("{} {}", human_count(static_cast<std::int64_t>(n)), n == 1 ? one : many);
 }
 
-// Reasons that differ in numbers only are one.
-std::string without_numbers(std::string_view reason) {
-  std::string pattern;
-  const auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
-  for (std::size_t at = 0; at < reason.size(); ++at) {
-    const bool is_part =
-        is_digit(reason[at]) || (reason[at] == '.' && at + 1 < reason.size() &&
-                                 is_digit(reason[at + 1]) && pattern.ends_with('#'));
-    if (!is_part) pattern += reason[at];
-    if (is_part && !pattern.ends_with('#')) pattern += '#';
-  }
-  return pattern;
-}
-
 std::string text_of(const Cell& cell) {
   if (const auto* truth = std::get_if<bool>(&cell)) return *truth ? "yes" : "no";
   if (const auto* count = std::get_if<std::int64_t>(&cell)) return fmt::format("{}", *count);
@@ -105,6 +91,19 @@ class Table {
 };
 
 }  // namespace
+
+std::string without_numbers(std::string_view reason) {
+  std::string pattern;
+  const auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+  for (std::size_t at = 0; at < reason.size(); ++at) {
+    const bool is_part =
+        is_digit(reason[at]) || (reason[at] == '.' && at + 1 < reason.size() &&
+                                 is_digit(reason[at + 1]) && pattern.ends_with('#'));
+    if (!is_part) pattern += reason[at];
+    if (is_part && !pattern.ends_with('#')) pattern += '#';
+  }
+  return pattern;
+}
 
 void Ranking::add(const RowPlace& place, const Row& row) {
   ++statuses_[row.status];

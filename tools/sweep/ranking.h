@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/sweep/row.h"
@@ -14,6 +15,9 @@ namespace rehearse::sweep {
 
 // The figure that strategies are ranked by: samples of data parallelism's run per second.
 inline constexpr std::string_view kRankedBy = "run_samples_per_s";
+
+// A reason with "#" for every number: those that differ in numbers only are one.
+std::string without_numbers(std::string_view reason);
 
 class Ranking {
  public:

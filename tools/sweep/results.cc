@@ -74,6 +74,11 @@ std::uint64_t hash_number(const std::string& hexadecimal) {
   return hash;
 }
 
+bool has_manifest(const std::string& folder) {
+  std::error_code problem;
+  return fs::exists(folder + "/" + std::string(kManifest), problem);
+}
+
 Result<Manifest> read_manifest(const std::string& folder) {
   const std::string path = folder + "/" + std::string(kManifest);
   const Result<std::string> text = read_text_file(path);
@@ -116,9 +121,9 @@ Result<Results> Results::create(const std::string& folder, const Manifest& manif
   if (fs::exists(folder, problem) && !fs::is_directory(folder, problem))
     return error(fmt::format("'{}' is there and no folder", folder));
   if (!is_empty(folder)) {
-    const bool has_results = fs::exists(folder + "/" + std::string(kManifest), problem);
-    return error(fmt::format("'{}' is not empty: results go into a folder of their own{}", folder,
-                             has_results ? "; --resume goes on with those that are there" : ""));
+    return error(
+        fmt::format("'{}' is not empty: results go into a folder of their own{}", folder,
+                    has_manifest(folder) ? "; --resume goes on with those that are there" : ""));
   }
   fs::create_directories(folder, problem);
   Results results(folder, manifest);
@@ -134,8 +139,7 @@ Result<Results> Results::resume(const std::string& folder, const Manifest& manif
   if (is_empty(folder)) return create(folder, manifest);
   const Result<Manifest> there = read_manifest(folder);
   if (!there) {
-    std::error_code problem;
-    if (fs::exists(folder + "/" + std::string(kManifest), problem)) return there.errors();
+    if (has_manifest(folder)) return there.errors();
     return error(fmt::format("'{}' is not empty and holds no results of a sweep", folder));
   }
   const Status same = check_same(*there, manifest, folder);

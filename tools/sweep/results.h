@@ -70,6 +70,8 @@ class Results {
   std::vector<StoredRow> rows_;
 };
 
+// Whether a folder is one of results, or of some that were begun.
+bool has_manifest(const std::string& folder);
 // The manifest of a folder.
 Result<Manifest> read_manifest(const std::string& folder);
 // Every whole row of a folder, in the order in which they stand; returns where the last one ends.

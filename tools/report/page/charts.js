@@ -1,0 +1,155 @@
+// ---- points and lines over two axes, drawn by uPlot ---------------------------------------------
+
+const reach = 24;  // pixels from which a point is still pointed at
+const binary = Array.from({length: 60}, (_, k) => 2 ** k);
+const isWide = values => { const positive = values.filter(v => v > 0); return positive.length === values.length && values.length > 1 && Math.max(...positive) > 50 * Math.min(...positive); };
+
+// One value for each point, none where the point is of another series: what uPlot takes.
+function aligned(points, seriesCount) {
+  const data = [points.map(p => p.x), ...Array.from({length: seriesCount}, () => new Array(points.length).fill(null))];
+  points.forEach((p, i) => { data[p.series + 1][i] = p.y; });
+  return data;
+}
+
+// points: {x, y, series, text?, row?}; series: {name, color, isJoined?, hasPoints?, isHollow?}; x, y: names of
+// the figures; xLabels: the texts of whole numbers, instead of figures; pick(point): one was chosen.
+class Chart {
+  constructor({name, height = 320, pick = null}) {
+    Object.assign(this, {name, height, pick, points: [], series: [], hidden: new Set(), at: -1});
+    this.legend = el("div", {class: "legend"});
+    this.box = el("div", {class: "chart", tabindex: 0, role: "group", onkeydown: event => this.press(event)});
+    this.tip = el("div", {class: "tip", hidden: true, role: "status"});
+    this.box.append(this.tip);
+    this.element = el("div", {}, this.legend, this.box);
+    this.redraw = drawInto(this.box, width => this.draw(width));
+  }
+
+  update({points, series, x, y, xLabels = null, log = false}) {
+    Object.assign(this, {series, x, y, xLabels, log, at: -1});
+    this.points = points.filter(p => Number.isFinite(p.x) && Number.isFinite(p.y)).sort((a, b) => a.x - b.x);
+    this.box.setAttribute("aria-label", `${this.name}: ${label(y)} against ${xLabels ? x : label(x)}, ${count(this.points.length)} points. Arrow keys go from point to point, Enter shows one, plus and minus zoom, 0 shows all.`);
+    this.legend.replaceChildren(...series.map((s, k) => el("button", {type: "button", "aria-pressed": String(!this.hidden.has(s.name)), onclick: event => this.toggle(k, event.currentTarget)}, swatch(s.color), s.name)));
+    this.redraw();
+  }
+
+  toggle(k, button) {
+    const {name} = this.series[k];
+    if (!this.hidden.delete(name)) this.hidden.add(name);
+    button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+    this.plot.setSeries(k + 1, {show: !this.hidden.has(name)});
+    this.hide();
+  }
+
+  axis(figure, labels) {
+    const look = {stroke: css("soft"), grid: {stroke: css("line"), width: 1}, ticks: {stroke: css("line"), width: 1}, font: "11px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif", labelSize: 18};
+    if (labels) {
+      return {...look, label: figure, splits: (u, axis, from, to) => labels.map((_, i) => i).filter(i => i >= from && i <= to),
+              values: (u, splits) => splits.map(i => labels[i])};
+    }
+    return {...look, label: label(figure), size: 62, ...(isBytes(figure) && !this.isLog(figure) ? {incrs: binary} : {}),
+            values: (u, splits) => splits.map(v => v === null ? "" : show(figure, v))};
+  }
+
+  isLog(figure) {
+    return this.log && isWide(this.points.map(figure === this.x ? p => p.x : p => p.y));
+  }
+
+  scale(figure, labels) {
+    if (labels) return {time: false, range: (u, from, to) => from === null ? [0, 1] : Number.isInteger(from) && Number.isInteger(to) ? [from - 0.3, to + 0.3] : [from, to]};
+    return this.isLog(figure) ? {time: false, distr: 3} : {time: false, range: (u, from, to) => this.padded(from, to)};
+  }
+
+  padded(from, to) {
+    if (from === null) return [0, 1];
+    const room = 0.06 * (to - from || Math.abs(to) || 1);
+    return [from >= 0 ? Math.max(0, from - room) : from - room, to + room];
+  }
+
+  draw(width) {
+    if (this.plot) this.plot.destroy();
+    const line = s => ({label: s.name, stroke: css(s.color), width: s.isJoined ? 1.5 : 0, spanGaps: true, show: !this.hidden.has(s.name),
+                        ...(s.isJoined ? {} : {paths: () => null}),
+                        points: {show: s.hasPoints !== false, size: 7, width: 1, stroke: css(s.color), fill: s.isHollow ? "transparent" : css(s.color)}});
+    const bottom = this.axis(this.x, this.xLabels);
+    bottom.size = 32;
+    if (!this.xLabels) bottom.space = 80;
+    this.plot = new uPlot({width, height: this.height, legend: {show: false}, scales: {x: this.scale(this.x, this.xLabels), y: this.scale(this.y)},
+      axes: [bottom, this.axis(this.y)], series: [{}, ...this.series.map(line)],
+      cursor: {x: false, y: false, points: {show: false}, drag: {x: true, y: true, dist: 6}},
+      hooks: {draw: [() => { this.places = null; }]}}, aligned(this.points, this.series.length), this.box);
+    this.listen(this.plot.over);
+  }
+
+  listen(over) {
+    this.ring = el("div", {class: "ring", hidden: true});
+    over.append(this.ring);
+    let down = null;
+    over.addEventListener("mousemove", event => this.look(this.nearest(event)));
+    over.addEventListener("mouseleave", () => this.hide());
+    over.addEventListener("mousedown", event => { down = event; });
+    over.addEventListener("click", event => {
+      if (down && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 5) return;
+      this.look(this.nearest(event));
+      this.choose();
+    });
+  }
+
+  place(p) { return [this.plot.valToPos(p.x, "x"), this.plot.valToPos(p.y, "y")]; }
+  isVisible(p) {
+    const {x, y} = this.plot.scales;
+    return !this.hidden.has(this.series[p.series].name) && p.text !== undefined && p.x >= x.min && p.x <= x.max && p.y >= y.min && p.y <= y.max;
+  }
+
+  nearest(event) {
+    const area = this.plot.over.getBoundingClientRect(), x = event.clientX - area.left, y = event.clientY - area.top;
+    this.places ||= this.points.map((p, i) => this.isVisible(p) ? [i, ...this.place(p)] : null).filter(place => place);
+    let best = -1, least = reach;
+    for (const [i, px, py] of this.places) {
+      const distance = Math.hypot(px - x, py - y);
+      if (distance < least) [best, least] = [i, distance];
+    }
+    return best;
+  }
+
+  look(at) {
+    this.at = at;
+    this.tip.hidden = this.ring.hidden = at < 0;
+    if (at < 0) return;
+    const p = this.points[at], [x, y] = this.place(p), {over} = this.plot;
+    Object.assign(this.ring.style, {left: x + "px", top: y + "px"});
+    this.tip.textContent = p.text;
+    const left = over.offsetLeft + x + 14, top = over.offsetTop + y + 10;
+    const isRight = left + this.tip.offsetWidth > this.box.clientWidth, isLow = top + this.tip.offsetHeight > this.height;
+    Object.assign(this.tip.style, {left: Math.max(0, isRight ? left - 28 - this.tip.offsetWidth : left) + "px", top: Math.max(0, isLow ? top - 20 - this.tip.offsetHeight : top) + "px"});
+  }
+  hide() { this.look(-1); }
+  choose() { if (this.at >= 0 && this.pick) this.pick(this.points[this.at]); }
+
+  step(by) {
+    for (let at = this.at < 0 && by < 0 ? this.points.length - 1 : this.at + by; at >= 0 && at < this.points.length; at += by)
+      if (this.isVisible(this.points[at])) return this.look(at);
+  }
+
+  // By a factor, around the point that is looked at or the middle; null: all.
+  zoom(factor) {
+    if (factor === null) return this.redraw();
+    const p = this.points[this.at];
+    this.plot.batch(() => {
+      for (const key of ["x", "y"]) {
+        const {min, max, distr} = this.plot.scales[key];
+        const to = distr === 3 ? Math.log : v => v, from = distr === 3 ? Math.exp : v => v;
+        const middle = p ? to(p[key]) : (to(min) + to(max)) / 2;
+        this.plot.setScale(key, {min: from(middle + (to(min) - middle) * factor), max: from(middle + (to(max) - middle) * factor)});
+      }
+    });
+    this.hide();
+  }
+
+  press(event) {
+    const actions = {ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), Enter: () => this.choose(), Escape: () => this.hide(),
+                     "+": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6), "0": () => this.zoom(null)};
+    if (!actions[event.key] || !this.plot || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+}

@@ -1,0 +1,132 @@
+// ---- strategies: predictions and runs -----------------------------------------------------------
+
+const sources = ["predicted", "measured"];
+
+// By strategy: {name, predicted?, measured?}.
+function entriesOf(files) {
+  const entries = new Map();
+  for (const source of sources) for (const file of files.filter(f => f.source === source)) for (const s of file.strategies) {
+    if (!entries.has(s.strategy)) entries.set(s.strategy, {name: s.strategy, files: {}});
+    const entry = entries.get(s.strategy);
+    entry[source] = s;
+    entry.files[source] = file;
+  }
+  return [...entries.values()];
+}
+const runsOf = (entries, take = () => true) => entries.flatMap(e => sources.filter(k => e[k] && take(e[k])).map(k => ({name: entries.some(o => o.measured) ? `${e.name}, ${k}` : e.name, s: e[k]})));
+
+function strategyTable(entries) {
+  const predicted = entries.filter(e => e.predicted), fastest = Math.min(...predicted.map(e => runTime(e.predicted)));
+  const isCheaper = predicted.some(e => multiplier(e.predicted) !== 1);
+  const named = (name, e) => e.predicted && runTime(e.predicted) === fastest ? el("span", {}, el("span", {class: "best"}, name), el("span", {class: "tag"}, isCheaper ? "fastest run" : "fastest")) : name;
+  const of = (name, more = {}) => column(name, {value: e => (e.predicted || e.measured)[name] ?? null, ...more});
+  const columns = [{name: "strategy", label: "strategy", isText: true, value: e => e.name, shown: named},
+    column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null}),
+    column("measured_step_time_s", {label: "measured", value: e => e.measured ? e.measured.step_time_s : null}),
+    of("samples_per_s"), of("peak_memory_bytes"), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
+    of("exposed_comm_s"), of("idle_s"), of("bubble_fraction"), of("mfu"), of("fits")];
+  const isTold = c => entries.some(e => c.value(e) !== null);
+  const notes = predicted.filter(e => e.predicted.local_steps).map(e => {
+    const it = e.predicted.local_steps;
+    return note(`${e.name}: means over ${it.steps} steps, ${it.steps - 1} local ones of ${seconds(it.local_step_time_s)} and one of ${seconds(it.synchronising_step_time_s)} that synchronises.`);
+  });
+  return [table({name: "strategies", columns: columns.filter(c => isTold(c) || c.name !== "mfu"), rows: entries}),
+    isCheaper ? note("A cheaper step is no cheaper run: the fastest run counts all steps that a strategy takes for the same work, and redraws of masks.") : null, notes];
+}
+
+const poolColors = {arena: "forward", context: "series7", fragmentation: "series6", parameters: "forward", gradients: "backward", optimizer_state: "optimizer_step", activations: "exposed", communication: "all_reduce", workspace: "recompute", communicators: "all_gather", carried: "load_batch"};
+// What no pool has of a peak is room between tensors that nobody uses.
+function memoryBars(pools, rows) {
+  const rest = ({values, peak}) => Math.max(0, peak - values.reduce((sum, v) => sum + v, 0));
+  const parts = [...pools.map((pool, k) => [words(pool), poolColors[pool] || seriesColor(k)]), ["unused between tensors", "idle"]];
+  return stackedBars("memory by pool", parts, "peak_memory_bytes", rows.map(row => ({name: row.name, values: [...row.values, rest(row)], text: bytes(row.peak)})));
+}
+
+function comparison(entries) {
+  const runs = runsOf(entries), pools = [...new Set(runs.flatMap(({s}) => Object.keys(s.pool_bytes)))];
+  const withMemory = runs.filter(({s}) => s.peak_memory_bytes !== null && Object.keys(s.pool_bytes).length), sent = runs.filter(({s}) => worstSent(s) !== null);
+  return [el("div", {class: "panel"}, el("h3", {}, "One step, on the rank that computes longest"),
+      stackedBars("step time", timeParts, "step_time_s", runs.map(({name, s}) => ({name, values: timesOf(s), text: seconds(s.step_time_s)})))),
+    el("div", {class: "pair"},
+      withMemory.length ? el("div", {class: "panel"}, el("h3", {}, "Memory on the worst rank"),
+        memoryBars(pools, withMemory.map(({name, s}) => ({name, values: pools.map(pool => s.pool_bytes[pool] || 0), peak: s.peak_memory_bytes})))) : null,
+      sent.length ? el("div", {class: "panel"}, el("h3", {}, "Most bytes that a worker sends"),
+        stackedBars("bytes sent", [["sent", "all_reduce"]], "bytes_sent", sent.map(({name, s}) => ({name, values: [worstSent(s)], text: bytes(worstSent(s))})))) : null)];
+}
+
+function predictedAgainstMeasured({name, predicted: p, measured: m}) {
+  const sum = (s, key) => s.ranks.some(r => r[key] === null) ? null : s.ranks.reduce((a, r) => a + r[key], 0);
+  const row = (what, unit, predicted, measured) => ({what, unit, predicted, measured, off: measured && predicted !== null ? predicted / measured - 1 : null});
+  const rows = [row("step time", "step_time_s", p.step_time_s, m.step_time_s)];
+  for (const k of p.op_kinds) {
+    const same = m.op_kinds.find(other => other.kind === k.kind);
+    if (same) rows.push(row(`${words(k.kind)} (${count(k.ops)} ops)`, "busy_s", k.busy_s, same.busy_s));
+  }
+  rows.push(row("bytes sent, all ranks", "bytes_sent", sum(p, "bytes_sent"), sum(m, "bytes_sent")));
+  for (const key of ["arena_bytes", "peak_memory_bytes"]) rows.push(row(key === "arena_bytes" ? "tensor arena" : "peak memory", key, p[key], m[key]));
+  return table({name: `${name} predicted and measured`, rows, columns: [{name: "figure", label: "figure", isText: true, value: r => r.what},
+    ...sources.map(source => ({name: source, label: source, value: r => r[source], shown: (v, r) => show(r.unit, v)})),
+    {name: "off_by", label: "off by", value: r => r.off, shown: (v, r) => off(r.predicted, r.measured)}]});
+}
+
+function timelines(entry) {
+  const own = sources.filter(k => entry[k] && entry[k].timeline.length);
+  if (!own.length) return null;
+  const horizon = Math.max(1e-12, own.reduce((most, k) => entry[k].timeline.reduce((end, t) => Math.max(end, t[5]), most), 0));
+  const kinds = [...new Set(own.flatMap(k => entry[k].timeline.map(t => t[2])))], view = new View(horizon);
+  return el("div", {class: "panel"}, legend(kinds.map(k => [words(k), k])), view.buttons(), own.map(k => new Timeline(`${entry.name}, ${k}: one step`, entry[k], view).element));
+}
+
+function rankPanels(name, s) {
+  const busy = el("div", {class: "panel"}, el("h3", {}, "Ranks: one step"), stackedBars(`${name}: time of ranks`, timeParts, "step_time_s", s.ranks.map(r => ({name: `rank ${r.rank}`, values: timesOf(r), text: seconds(r.compute_s + r.exposed_comm_s + r.idle_s)}))));
+  const memory = s.ranks.every(r => r.peak_memory_bytes !== null) && s.ranks.length ? el("div", {class: "panel"}, el("h3", {}, "Ranks: peak memory"),
+    stackedBars(`${name}: memory of ranks`, [["tensors", "forward"], ["beside tensors", "load_batch"]], "peak_memory_bytes", s.ranks.map(r => ({name: `rank ${r.rank}`, values: [Math.min(r.arena_bytes, r.peak_memory_bytes), Math.max(0, r.peak_memory_bytes - r.arena_bytes)], text: bytes(r.peak_memory_bytes)})))) : null;
+  return el("div", {class: "pair"}, busy, memory);
+}
+
+function tablesOf(name, s) {
+  const pools = Object.entries(s.pool_bytes).map(([pool, size]) => ({pool, size_bytes: size}));
+  const fold = (text, content) => el("details", {}, el("summary", {}, text), content);
+  return [s.links.length ? el("div", {class: "panel"}, el("h3", {}, "Links"), table({name: `${name} links`, rows: [...s.links].sort((a, b) => b.utilisation - a.utilisation),
+      columns: [column("name", {label: "link", isText: true}), column("bytes", {label: "bytes of a step"}), column("utilisation", {label: "used", shown: v => el("span", {}, meter(v), percent(v))})]})) : null,
+    pools.length ? fold("Memory on the worst rank, by pool", table({name: `${name} pools`, rows: pools, columns: [column("pool", {isText: true, shown: words}), column("size_bytes", {label: "size"})]})) : null,
+    fold("Ranks", table({name: `${name} ranks`, rows: s.ranks, columns: ["rank", "peak_memory_bytes", "arena_bytes", "arena_live_bytes", "bytes_sent", "bytes_received", "compute_s", "exposed_comm_s", "idle_s"].map(key => column(key, key === "bytes_sent" ? {label: "sent"} : {}))})),
+    s.op_kinds.length ? fold("Kinds of ops", table({name: `${name} op kinds`, rows: s.op_kinds, columns: [column("kind", {isText: true, shown: words}), column("ops", {label: "ops of a step"}), column("busy_s", {label: "busy, of a rank"})]})) : null];
+}
+
+function training(name, s) {
+  if (s.losses.length < 2) return null;
+  const lost = s.losses.indexOf(null);  // a loss that is no number
+  const chart = new Chart({name: `${name}, training loss`, height: 220});
+  chart.update({x: "step", y: "loss", series: [{name: "training loss", color: "series0", isJoined: true, hasPoints: false}],
+    points: s.losses.slice(0, lost < 0 ? s.losses.length : lost).map((loss, i) => ({x: i + 1, y: loss, series: 0, text: `step ${i + 1}: loss ${loss.toPrecision(4)}`}))});
+  return el("div", {class: "panel"}, el("h3", {}, `Training loss over ${s.losses.length} steps${lost < 0 ? "" : `: diverged in step ${lost + 1}`}`), chart.element,
+    s.evaluations.map(v => note(`after ${v.step} steps: test accuracy ${percent(v.accuracy)}${v.loss === null ? "" : ", loss " + v.loss.toPrecision(3)}`)));
+}
+
+// Where the figures are from, as far as the files say.
+function provenance(entry) {
+  const told = sources.filter(k => entry[k]).map(k => {
+    const file = entry.files[k];
+    return `${k} ${k === "predicted" ? "by the profile" : "on"} ${file.device}${file.transport ? `, messages over ${file.transport}` : ""}, plan ${entry[k].plan_hash}`;
+  });
+  const times = entry.predicted && entry.predicted.step_times;
+  return [note(told.join("; ") + "."), times ? note(`The step time is the mean of ${count(times.steps)} steps that differ by chance: p50 ${seconds(times.p50_s)}, p99 ${seconds(times.p99_s)}.`) : null];
+}
+
+function strategySection(entry, isOpen, id) {
+  const s = entry.predicted || entry.measured;
+  return el("details", {class: "strategy", open: isOpen, id}, el("summary", {}, el("h2", {}, entry.name)), provenance(entry),
+    entry.predicted && entry.measured ? predictedAgainstMeasured(entry) : null, timelines(entry), rankPanels(entry.name, s), tablesOf(entry.name, s),
+    entry.measured ? training(entry.name, entry.measured) : null);
+}
+
+function summariesSections(files) {
+  const entries = entriesOf(files), predicted = files.filter(f => f.source === "predicted"), measured = entries.filter(e => e.measured);
+  const told = `${count(entries.length)} ${entries.length === 1 ? "strategy" : "strategies"}, predicted${predicted.length ? " for " + [...new Set(predicted.map(f => f.device))].join(", ") : " nowhere"}; ` +
+    (measured.length ? "measured: " + measured.map(e => e.name).join(", ") : "none measured") + ".";
+  const few = entries.length <= 4;
+  return [note(told), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries)), subnetworkSection(entries),
+    el("nav", {"aria-label": "strategies"}, entries.map((e, k) => el("a", {href: `#strategy${k}`, onclick: () => { document.getElementById(`strategy${k}`).open = true; }}, e.name))),
+    entries.map((e, k) => strategySection(e, few || k === 0, `strategy${k}`))];
+}
