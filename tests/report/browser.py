@@ -2,12 +2,14 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
 import time
 
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
+PATIENCE = 60  # seconds
 
 
 def find_browser():
@@ -47,6 +49,8 @@ class Browser:
 
     def _next_message(self):
         while b"\0" not in self.buffer:
+            if not select.select([self.to_read], [], [], PATIENCE)[0]:
+                raise RuntimeError("the browser does not answer")
             part = os.read(self.to_read, 1 << 20)
             if not part:
                 raise RuntimeError("the browser has ended")
@@ -60,9 +64,10 @@ class Browser:
         if self.session:
             message["sessionId"] = self.session
         os.write(self.to_write, json.dumps(message).encode() + b"\0")
+        number = self.number
         while True:
             answer = self._next_message()
-            if answer.get("id") == self.number:
+            if answer.get("id") == number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
@@ -77,6 +82,10 @@ class Browser:
             self.complaints.append(" ".join(str(a.get("value", a.get("description"))) for a in about["args"]))
         elif method == "Log.entryAdded" and about["entry"]["level"] in ("error", "warning"):
             self.complaints.append(about["entry"]["text"])
+        elif method == "Page.javascriptDialogOpening":  # nothing goes on until it is closed
+            self.complaints.append(f"a dialog: {about['message']}")
+            self.number += 1
+            os.write(self.to_write, json.dumps({"id": self.number, "method": "Page.handleJavaScriptDialog", "params": {"accept": False}, "sessionId": self.session}).encode() + b"\0")
         elif method == "Network.requestWillBeSent":
             address = about["request"]["url"]
             if not address.startswith(("file:", "blob:", "data:")):
@@ -100,7 +109,7 @@ class Browser:
         """Lets the page draw what is due."""
         self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))")
 
-    def wait_for(self, script, patience=60):
+    def wait_for(self, script, patience=PATIENCE):
         end = time.monotonic() + patience
         while not self.run(script):
             if time.monotonic() > end:

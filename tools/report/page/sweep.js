@@ -6,7 +6,7 @@ class Details {
   show(sweep, swept, row) {
     const fact = (name, text) => el("div", {}, el("dt", {}, name), el("dd", {"data-column": name}, text));
     const figures = sweep.columns.filter(name => !["scenario", "file", "point", "strategy", "status", "reason", "scenario_hash", "plan_hash"].includes(name) && !sweep.swept.includes(name) && row[name] !== null);
-    const close = () => { this.element.hidden = true; };
+    const from = document.activeElement, close = () => { this.element.hidden = true; from.focus({preventScroll: true}); };
     const pools = figures.filter(name => name.startsWith("pool_bytes.") && row[name]).map(name => name.slice("pool_bytes.".length));
     this.element.replaceChildren(el("h3", {}, `${row.strategy}: ${swept.axes.map(axis => `${axis.label} ${row[axis.name] ?? none}`).join(", ")}`), el("button", {type: "button", class: "close", onclick: close}, "close"),
       row.reason ? el("p", {}, `${row.status}: ${row.reason}`) : "",
@@ -20,13 +20,16 @@ class Details {
   }
 }
 
-// A choice for every axis, the strategy and the status; changed(rows that meet all).
+// A choice for every axis, the strategy and the status, and the most memory there may be; changed(rows that meet all).
 function filters(swept, changed) {
-  const chosen = new Map();
+  const chosen = new Map(), memory = "peak_memory_bytes";
+  let most = Infinity;
   const parts = [{name: "strategy", label: "strategy", values: swept.strategies}, ...swept.axes, {name: "status", label: "status", values: valuesOf(swept.rows, "status")}].filter(part => part.values.length > 1);
-  const apply = () => changed(swept.rows.filter(row => [...chosen].every(([name, value]) => row[name] === value)));
+  const apply = () => changed(swept.rows.filter(row => [...chosen].every(([name, value]) => row[name] === value) && (most === Infinity || (isNumber(row[memory]) && row[memory] <= most))));
   const choose = name => value => { if (value === null) chosen.delete(name); else chosen.set(name, value); apply(); };
-  return el("div", {class: "controls", role: "group", "aria-label": "rows to show"}, "Show", parts.map(part => choice(`${part.label} `, [[null, "all"], ...part.values.map(v => [v, String(v)])], null, choose(part.name))));
+  const limit = el("input", {type: "number", min: 0, step: "any", size: 6, style: {width: "90px"}, oninput: () => { most = limit.value === "" ? Infinity : Number(limit.value) * 2 ** 30; apply(); }});
+  return el("div", {class: "controls", role: "group", "aria-label": "rows to show"}, "Show", parts.map(part => choice(`${part.label} `, [[null, "all"], ...part.values.map(v => [v, String(v)])], null, choose(part.name))),
+    swept.figures.includes(memory) ? el("label", {}, "peak memory at most", limit, "GiB") : null);
 }
 
 class SweepTable {

@@ -50,6 +50,8 @@ class Scaling {
 
 // Two axes: the fastest strategy, or a figure of the best row.
 class Heat {
+  static mostCells = 5000;
+
   constructor(swept, pick) {
     Object.assign(this, {swept, pick, down: swept.axes[0].name, across: swept.axes[1].name, figure: known(["run_samples_per_s", "samples_per_s", "step_time_s"], swept.figures), byStrategy: true});
     this.table = el("table", {class: "heat"});
@@ -60,7 +62,8 @@ class Heat {
   }
   update(rows) {
     this.rows = rows;
-    const {swept, figure} = this, [down, across] = [this.down, this.across].map(name => swept.axes.find(a => a.name === name));
+    const {swept, figure} = this, [down, across] = [this.down, this.across].map(name => swept.axes.find(a => a.name === name)), cells = down.values.length * across.values.length;
+    if (cells > Heat.mostCells) return this.table.replaceChildren(el("caption", {}, `${count(cells)} pairs of values are more than a table has room for (${count(Heat.mostCells)}): choose other axes.`));
     const key = (y, x) => JSON.stringify([y, x]);
     const best = bestBy(rows.filter(row => row.status === "played"), figure, row => key(row[down.name], row[across.name]));
     const values = [...best.values()].map(row => row[figure]), least = Math.min(...values), most = Math.max(...values);
