@@ -158,7 +158,7 @@ class Folder {
   // What every collective between replicas needs of a link, by link.
   Status check_collectives() {
     std::map<LinkId, Needs> needs;
-    std::set<Needs::key_type> seen;
+    std::map<GroupId, std::vector<CollectiveShape>> seen;
     for (std::size_t r = 0; r < size_; ++r) {
       const RankId rank(r);
       for (const Op& op : program_of(plan_, rank).ops) {
@@ -166,7 +166,10 @@ class Folder {
         const GroupId id = plan_.ranks[r].groups[collective_of(op).group];
         const std::vector<RankId>& members = plan_.groups[id.index()].members;
         const CollectiveShape shape = shape_of(op, members.size());
-        if (is_inside(plan_.groups[id.index()]) || !seen.insert({id, shape}).second) continue;
+        std::vector<CollectiveShape>& known = seen[id];
+        if (std::find(known.begin(), known.end(), shape) != known.end()) continue;
+        if (is_inside(plan_.groups[id.index()])) continue;
+        known.push_back(shape);
         const Footprint footprint =
             footprint_of(cluster_, members, pattern(shape), collective_of(op).element_bytes);
         for (const auto& link : footprint.links)
