@@ -253,15 +253,20 @@ class Parser {
     }
     const auto variable = names_.find(token.text);
     if (!variable) {
-      const auto guess = nearest(token.text, names_.suggestions);
-      throw Wrong{token.where, fmt::format("there is no '{}' here; {}", token.text,
-                                           guess ? fmt::format("did you mean '{}'?", *guess)
-                                                 : "there are " + join(names_.suggestions, ", ") +
-                                                       "; a text stands in quotes")};
+      throw Wrong{token.where, unknown(token.text)};
     }
     result.kind = NodeKind::variable;
     result.variable = *variable;
     return result;
+  }
+
+  std::string unknown(std::string_view name) const {
+    const auto guess = nearest(name, names_.suggestions);
+    if (guess) return fmt::format("there is no '{}' here; did you mean '{}'?", name, *guess);
+    const std::string others = names_.suggestions.empty()
+                                   ? ""
+                                   : fmt::format("there are {}; ", join(names_.suggestions, ", "));
+    return fmt::format("there is no '{}' here; {}a text stands in quotes", name, others);
   }
 
   Node nested(Rule rule) {

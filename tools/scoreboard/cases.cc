@@ -40,6 +40,20 @@ Result<std::string> cluster_text(const std::string& directory, const std::string
   return text;
 }
 
+Result<std::vector<Case>> cases_of_rows(const std::string& path,
+                                        const std::vector<std::string>& columns,
+                                        const CaseOfRow& case_of_row) {
+  const Result<std::vector<CsvRow>> rows = read_csv(path, columns);
+  if (!rows) return rows.errors();
+  std::vector<Case> cases;
+  for (const CsvRow& row : *rows) {
+    Result<Case> made = case_of_row(row);
+    if (!made) return made.errors();
+    cases.push_back(*std::move(made));
+  }
+  return cases;
+}
+
 Result<std::vector<Case>> read_cases(const std::string& directory) {
   std::vector<Case> all;
   for (const auto read :

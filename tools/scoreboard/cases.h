@@ -14,6 +14,7 @@
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/cluster/cluster.h"
+#include "tools/scoreboard/csv.h"
 
 namespace rehearse {
 
@@ -50,6 +51,13 @@ Result<std::vector<Case>> bubble_cases(const std::string& directory);
 Result<std::vector<Case>> product_cases(const std::string& directory);
 // All of them, in this order.
 Result<std::vector<Case>> read_cases(const std::string& directory);
+
+// A case for each row of a file of bench/published, by its name there. Errors: those of the file,
+// and of the first row that makes none.
+using CaseOfRow = std::function<Result<Case>(const CsvRow&)>;
+Result<std::vector<Case>> cases_of_rows(const std::string& path,
+                                        const std::vector<std::string>& columns,
+                                        const CaseOfRow& case_of_row);
 
 // The text of a scenario's cluster: a machine of bench/published, with so many devices.
 Result<std::string> cluster_text(const std::string& directory, const std::string& machine,

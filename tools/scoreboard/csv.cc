@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "model/base/text.h"
+#include "model/scenario/scenario.h"
 
 namespace rehearse {
 namespace {
@@ -59,6 +60,13 @@ Result<std::vector<CsvRow>> parse_csv(const std::string& text, const std::string
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+Result<std::vector<CsvRow>> read_csv(const std::string& path,
+                                     const std::vector<std::string>& needed) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return parse_csv(*text, path, needed);
 }
 
 }  // namespace rehearse

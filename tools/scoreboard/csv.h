@@ -24,4 +24,8 @@ struct CsvRow {
 Result<std::vector<CsvRow>> parse_csv(const std::string& text, const std::string& path,
                                       const std::vector<std::string>& needed);
 
+// The same of a file.
+Result<std::vector<CsvRow>> read_csv(const std::string& path,
+                                     const std::vector<std::string>& needed);
+
 }  // namespace rehearse

@@ -10,13 +10,6 @@
 namespace rehearse {
 namespace {
 
-Result<std::vector<CsvRow>> rows_of(const std::string& path,
-                                    const std::vector<std::string>& columns) {
-  const Result<std::string> text = read_text_file(path);
-  if (!text) return text.errors();
-  return parse_csv(*text, path, columns);
-}
-
 // A scenario for the sake of its cluster.
 Result<Scenario> on_machine(const std::string& directory, const std::string& machine,
                             std::int64_t devices) {
@@ -125,17 +118,10 @@ Result<Case> bubble_case(const std::string& directory, const CsvRow& row,
 }  // namespace
 
 Result<std::vector<Case>> collective_cases(const std::string& directory) {
-  const auto rows =
-      rows_of(directory + "/collectives.csv",
-              {"machine", "collective", "algorithm", "gpus", "size_mib", "bus_gb_per_s", "fit"});
-  if (!rows) return rows.errors();
-  std::vector<Case> cases;
-  for (const CsvRow& row : *rows) {
-    Result<Case> made = collective_case(directory, row);
-    if (!made) return made.errors();
-    cases.push_back(*std::move(made));
-  }
-  return cases;
+  return cases_of_rows(
+      directory + "/collectives.csv",
+      {"machine", "collective", "algorithm", "gpus", "size_mib", "bus_gb_per_s", "fit"},
+      [&](const CsvRow& row) { return collective_case(directory, row); });
 }
 
 Result<std::vector<Case>> bubble_cases(const std::string& directory) {
@@ -143,7 +129,7 @@ Result<std::vector<Case>> bubble_cases(const std::string& directory) {
                                       "tb_ms", "tw_ms",  "tcomm_ms"};
   for (const Schedule& schedule : kSchedules)
     columns.push_back(schedule.column);
-  const auto rows = rows_of(directory + "/zero_bubble.csv", columns);
+  const auto rows = read_csv(directory + "/zero_bubble.csv", columns);
   if (!rows) return rows.errors();
   std::vector<Case> cases;
   for (const CsvRow& row : *rows) {

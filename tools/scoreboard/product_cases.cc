@@ -50,19 +50,9 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
 }  // namespace
 
 Result<std::vector<Case>> product_cases(const std::string& directory) {
-  const std::string path = directory + "/products.csv";
-  const Result<std::string> text = read_text_file(path);
-  if (!text) return text.errors();
-  const auto rows =
-      parse_csv(*text, path, {"device", "m", "n", "k", "result_bytes", "share_of_peak", "fit"});
-  if (!rows) return rows.errors();
-  std::vector<Case> cases;
-  for (const CsvRow& row : *rows) {
-    Result<Case> made = case_of(directory, row);
-    if (!made) return made.errors();
-    cases.push_back(*std::move(made));
-  }
-  return cases;
+  return cases_of_rows(directory + "/products.csv",
+                       {"device", "m", "n", "k", "result_bytes", "share_of_peak", "fit"},
+                       [&](const CsvRow& row) { return case_of(directory, row); });
 }
 
 }  // namespace rehearse

@@ -199,18 +199,8 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
 }
 
 Result<std::vector<Case>> training_cases(const std::string& directory, const std::string& file) {
-  const std::string path = directory + "/" + file;
-  const Result<std::string> text = read_text_file(path);
-  if (!text) return text.errors();
-  const Result<std::vector<CsvRow>> rows = parse_csv(*text, path, kColumns);
-  if (!rows) return rows.errors();
-  std::vector<Case> cases;
-  for (const CsvRow& row : *rows) {
-    Result<Case> made = case_of(directory, row);
-    if (!made) return made.errors();
-    cases.push_back(*std::move(made));
-  }
-  return cases;
+  return cases_of_rows(directory + "/" + file, kColumns,
+                       [&](const CsvRow& row) { return case_of(directory, row); });
 }
 
 }  // namespace
