@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "model/base/text.h"
+#include "model/scenario/names.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse::yaml {
@@ -68,22 +69,16 @@ Device read_named_device(const Value& value, const std::string& scenario_path,
   return take_device(profiles.read ? profiles.read(*path) : read_device(*path), problems);
 }
 
-std::optional<InterconnectKind> read_interconnect_kind(const Value& value, Problems& problems) {
-  return read_enum<InterconnectKind>(
-      value, "interconnect kind",
-      {InterconnectKind::mesh, InterconnectKind::ring, InterconnectKind::switched}, problems);
-}
-
 void read_interconnect(Map& cluster, ClusterSpec& spec) {
   const Value* value = cluster.find("interconnect");
   if (value == nullptr) return;
-  Map map(*value, "interconnect", cluster.where("interconnect"), cluster.problems());
+  Map map(*value, section("interconnect"), cluster.where("interconnect"), cluster.problems());
   LinkSpec& link = spec.interconnect.emplace();
-  read_needed(map, "bandwidth", link.bandwidth, read_bandwidth);
-  read_needed(map, "latency", link.latency, read_seconds);
+  read(map, "bandwidth", link.bandwidth);
+  read(map, "latency", link.latency);
   read(map, "efficiency", link.efficiency, read_efficiency);
-  read(map, "kind", spec.interconnect_kind, read_interconnect_kind);
-  if (map.find("ports") != nullptr) read(map, "ports", spec.ports.emplace(1), read_count, Range{});
+  read_one_of(map, "kind", spec.interconnect_kind, kInterconnectKinds);
+  read(map, "ports", spec.ports);
   spec.interconnect_where = map.where();
   map.finish();
 }
@@ -91,9 +86,9 @@ void read_interconnect(Map& cluster, ClusterSpec& spec) {
 void read_nics(Map& cluster, ClusterSpec& spec) {
   const Value* value = cluster.find("nics");
   if (value == nullptr) return;
-  Map map(*value, "nics", cluster.where("nics"), cluster.problems());
+  Map map(*value, section("nics"), cluster.where("nics"), cluster.problems());
   NicSpec& nics = spec.nics.emplace();
-  read_needed(map, "count", nics.count, read_count, Range{});
+  read(map, "count", nics.count);
   if (const Value* bus = map.need("bus"))
     nics.bus = read_link(*bus, "bus", map.where("bus"), cluster.problems());
   nics.where = map.where();
@@ -103,14 +98,14 @@ void read_nics(Map& cluster, ClusterSpec& spec) {
 LinkException read_link_exception(const Value& value, Problems& problems) {
   LinkException exception;
   Problems own;
-  Map map(value, "link", value.where, own);
-  read_needed(map, "link", exception.link, read_text);
+  Map map(value, section("link_exception"), value.where, own, "link");
+  read(map, "link", exception.link);
   const Value* named = map.find("link");
   exception.where = named == nullptr ? value.where : named->where;
-  const auto has = [&](std::string_view key) { return map.find(key) != nullptr; };
-  if (has("bandwidth")) read(map, "bandwidth", exception.bandwidth.emplace(), read_bandwidth);
-  if (has("latency")) read(map, "latency", exception.latency.emplace(), read_seconds);
-  if (has("efficiency")) read(map, "efficiency", exception.efficiency.emplace(), read_efficiency);
+  read(map, "bandwidth", exception.bandwidth);
+  read(map, "latency", exception.latency);
+  if (map.find("efficiency") != nullptr)
+    read(map, "efficiency", exception.efficiency.emplace(), read_efficiency);
   map.finish();
   for (Diagnostic& problem : own.take()) {
     if (!exception.link.empty())
@@ -144,7 +139,7 @@ class RankReader {
 
   RankException read_one(const Value& value) const {
     RankException exception;
-    Map map(value, "ranks", value.where, problems_);
+    Map map(value, section("rank_exception"), value.where, problems_, "ranks");
     if (const Value* ranks = map.need("ranks")) {
       exception.where = ranks->where;
       if (ranks->kind != Kind::list) read_rank_range(*ranks, exception.ranks, problems_);
@@ -155,10 +150,8 @@ class RankReader {
       exception.device = read_named_device(*device, scenario_path_, profiles_, problems_);
       exception.device_where = device->where;
     }
-    if (const Value* speed = map.find("speed")) {
-      exception.speed = read_number(*speed, problems_, 0);
-      exception.speed_where = speed->where;
-    }
+    read(map, "speed", exception.speed);
+    if (const Value* speed = map.find("speed")) exception.speed_where = speed->where;
     map.finish();
     return exception;
   }
@@ -173,19 +166,11 @@ void read_jitter(Map& cluster, ClusterSpec& spec) {
   const Value* value = cluster.find("jitter");
   if (value == nullptr) return;
   Jitter& jitter = spec.jitter.emplace();
-  Map map(*value, "jitter", cluster.where("jitter"), cluster.problems());
-  constexpr std::int64_t kMostSteps = 1'000'000, kLargestSeed = 1'000'000'000;
-  read(map, "op", jitter.op, read_number, 0.0);
-  read(map, "step", jitter.step, read_number, 0.0);
-  for (const auto& [key, deviation] : {std::pair("op", jitter.op), {"step", jitter.step}}) {
-    if (deviation <= 1) continue;
-    cluster.problems().add(map.where(key),
-                           fmt::format("a deviation is from 0 to 1, got {:g}", deviation));
-  }
-  std::int64_t seed = 1;
-  read(map, "seed", seed, read_count, Range{0, kLargestSeed});
-  jitter.seed = static_cast<std::uint64_t>(seed);
-  read(map, "steps", jitter.steps, read_count, Range{1, kMostSteps});
+  Map map(*value, section("jitter"), cluster.where("jitter"), cluster.problems());
+  read(map, "op", jitter.op);
+  read(map, "step", jitter.step);
+  read(map, "seed", jitter.seed);
+  read(map, "steps", jitter.steps);
   map.finish();
 }
 
@@ -196,16 +181,6 @@ const std::vector<Value>& items_of(Map& map, std::string_view key) {
   if (value == nullptr) return none;
   if (value->kind != Kind::list) expected("a list", *value, map.problems());
   return value->items;
-}
-
-// What messages between the devices of a scenario go over.
-enum class Carrier { host, nccl };
-std::string_view to_string(Carrier carrier) {
-  return carrier == Carrier::nccl ? "nccl" : "host";
-}
-
-std::optional<Carrier> read_carrier(const Value& value, Problems& problems) {
-  return read_enum<Carrier>(value, "transport", {Carrier::host, Carrier::nccl}, problems);
 }
 
 // NCCL's memory is a device's where messages go over it, and nowhere else.
@@ -225,7 +200,7 @@ void take_carrier(Carrier carrier, Device& device, const Map& map, Problems& pro
 
 void read_transport(Map& map, ClusterSpec& spec) {
   Carrier carrier = Carrier::host;
-  read(map, "transport", carrier, read_carrier);
+  read_one_of(map, "transport", carrier, kCarriers);
   take_carrier(carrier, spec.device, map, map.problems());
   for (RankException& exception : spec.ranks) {
     if (exception.device) take_carrier(carrier, *exception.device, map, map.problems());
@@ -236,7 +211,7 @@ void read_transport(Map& map, ClusterSpec& spec) {
 void read_overheads(Map& cluster, ClusterSpec& spec) {
   const Value* value = cluster.find("overheads");
   if (value == nullptr) return;
-  Map map(*value, "overheads", cluster.where("overheads"), cluster.problems());
+  Map map(*value, section("overheads"), cluster.where("overheads"), cluster.problems());
   std::vector<Device*> devices = {&spec.device};
   for (RankException& exception : spec.ranks) {
     if (exception.device) devices.push_back(&*exception.device);
@@ -247,10 +222,10 @@ void read_overheads(Map& cluster, ClusterSpec& spec) {
     for (Device* device : devices)
       device->*overhead = given.*overhead;
   };
-  read(map, "workspace", given.workspace, read_bytes);
-  read(map, "context", given.context, read_bytes);
-  read(map, "communicator", given.communicator, read_bytes);
-  read_fragmentation(map, given);
+  read(map, "workspace", given.workspace);
+  read(map, "context", given.context);
+  read(map, "communicator", given.communicator);
+  read(map, "fragmentation", given.fragmentation);
   take("workspace", &Device::workspace);
   take("context", &Device::context);
   take("communicator", &Device::communicator);
@@ -266,15 +241,15 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const Value* value = scenario.need("cluster");
   if (value == nullptr) return spec;
   Problems& problems = scenario.problems();
-  Map map(*value, "cluster", scenario.where("cluster"), problems);
+  Map map(*value, section("cluster"), scenario.where("cluster"), problems);
   const Value* named = map.need("device");
   if (device) {
     spec.device = take_device(read_device(*device), problems);
   } else if (named != nullptr) {
     spec.device = read_named_device(*named, scenario_path, profiles, problems);
   }
-  read(map, "nodes", spec.nodes, read_count, Range{});
-  read(map, "devices_per_node", spec.devices_per_node, read_count, Range{});
+  read(map, "nodes", spec.nodes);
+  read(map, "devices_per_node", spec.devices_per_node);
   if (const Value* network = map.find("network"))
     spec.network = read_network(*network, map.where("network"), problems);
   read_interconnect(map, spec);

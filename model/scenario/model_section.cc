@@ -107,7 +107,7 @@ ModelSpec read_model(Map& scenario, const std::string& scenario_path) {
   const Value* value = scenario.need("model");
   if (value == nullptr) return {};
   Problems& problems = scenario.problems();
-  Map map(*value, "model", scenario.where("model"), problems);
+  Map map(*value, section("model"), scenario.where("model"), problems);
   auto start = read_start(map, scenario_path);
   if (!start) return {};
   ModelSpec& spec = start->spec;

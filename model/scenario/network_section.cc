@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "model/base/text.h"
+#include "model/scenario/names.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse::yaml {
@@ -22,23 +23,19 @@ std::optional<EfficiencyPoint> read_efficiency_point(const Value& value, Problem
     return std::nullopt;
   }
   const auto size = read_bytes(value.items[0], problems);
-  const auto share = read_number(value.items[1], problems, 0);
+  const auto share = read_number(value.items[1], problems, {0, 1, true});
   if (!size || !share) return std::nullopt;
   if (*size <= Bytes{}) problems.add(value.items[0].where, "a message of no bytes has no rate");
-  if (*share <= 0 || *share > 1)
-    problems.add(value.items[1].where, fmt::format("a share of the bandwidth is above 0 and at "
-                                                   "most 1, got '{}'",
-                                                   value.items[1].text));
   return EfficiencyPoint{*size, *share};
 }
 
 // A link's keys; those that are missing stay as they are if it has them already.
 void read_link_keys(Map& map, LinkSpec& link, bool has_defaults) {
-  const auto key = [&](std::string_view name, auto& into, auto read_value) {
-    has_defaults ? read(map, name, into, read_value) : read_needed(map, name, into, read_value);
-  };
-  key("bandwidth", link.bandwidth, read_bandwidth);
-  key("latency", link.latency, read_seconds);
+  for (const std::string_view key : {"bandwidth", "latency"}) {
+    if (!has_defaults) map.need(key);
+  }
+  if (map.find("bandwidth") != nullptr) read(map, "bandwidth", link.bandwidth);
+  if (map.find("latency") != nullptr) read(map, "latency", link.latency);
   read(map, "efficiency", link.efficiency, read_efficiency);
 }
 
@@ -55,7 +52,7 @@ void add_with_ends(const CustomLink& link, bool is_back, std::vector<Diagnostic>
 
 std::optional<LinkSpec> read_back(Map& map, const CustomLink& link, Problems& problems) {
   bool is_duplex = true;
-  read(map, "duplex", is_duplex, read_yes_no);
+  read(map, "duplex", is_duplex);
   const Value* value = map.find("back");
   if (!is_duplex && value != nullptr)
     map.problems().add(map.where("back"), "'duplex: false' is a link that has no way back");
@@ -63,7 +60,7 @@ std::optional<LinkSpec> read_back(Map& map, const CustomLink& link, Problems& pr
   LinkSpec back = link.link;
   if (value == nullptr) return back;
   Problems own;
-  Map keys(*value, "back", map.where("back"), own);
+  Map keys(*value, section("back"), map.where("back"), own);
   read_link_keys(keys, back, true);
   keys.finish();
   add_with_ends(link, true, own.take(), problems);
@@ -79,9 +76,9 @@ CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& d
                             Problems& problems) {
   CustomLink link;
   Problems own;
-  Map map(value, "link", value.where, own);
-  read_needed(map, "from", link.from, read_name);
-  read_needed(map, "to", link.to, read_name);
+  Map map(value, section("cable"), value.where, own, "link");
+  read(map, "from", link.from);
+  read(map, "to", link.to);
   link.where = value.where;
   link.from_where = value_where(map, "from");
   link.to_where = value_where(map, "to");
@@ -101,9 +98,9 @@ void read_names(const Value& list, std::vector<std::string>& names, Problems& pr
 
 StaticRoute read_route(const Value& value, Problems& problems) {
   StaticRoute route;
-  Map map(value, "route", value.where, problems);
-  read_needed(map, "from", route.from, read_name);
-  read_needed(map, "to", route.to, read_name);
+  Map map(value, section("route"), value.where, problems);
+  read(map, "from", route.from);
+  read(map, "to", route.to);
   route.where = value.where;
   route.names_where.push_back(value_where(map, "from"));
   if (const Value* via = list_of(map, "via", "a list of vertices", true)) {
@@ -117,19 +114,17 @@ StaticRoute read_route(const Value& value, Problems& problems) {
 }
 
 std::optional<Routing> read_routing_kind(const Value& value, Problems& problems) {
-  return read_enum<Routing>(value, "routing", {Routing::ecmp, Routing::shortest}, problems);
+  return read_enum(value, "routing", kRoutings, problems);
 }
 
 void read_routing(Map& network, NetworkSpec& spec) {
   const Value* value = network.find("routing");
   if (value == nullptr) return;
   if (value->kind != Kind::map) return read(network, "routing", spec.routing, read_routing_kind);
-  Map map(*value, "routing", network.where("routing"), network.problems());
+  Map map(*value, section("routing"), network.where("routing"), network.problems());
   spec.routing = Routing::ecmp;  // so that a misspelt kind does not make the seed wrong, too
-  read_needed(map, "kind", spec.routing, read_routing_kind);
-  std::int64_t seed = 0;
-  if (spec.routing == Routing::ecmp) read(map, "seed", seed, read_count, Range{0});
-  spec.seed = static_cast<std::uint64_t>(seed);
+  read_one_of(map, "kind", spec.routing, kRoutings);
+  if (spec.routing == Routing::ecmp) read(map, "seed", spec.seed);
   map.finish();
 }
 
@@ -149,17 +144,9 @@ void read_other_link(Map& map, std::string_view key, NetworkSpec& spec) {
     spec.*member = read_link(*value, std::string(key), map.where(key), map.problems());
 }
 
-template <std::int64_t NetworkSpec::*member>
-void read_needed_count(Map& map, std::string_view key, NetworkSpec& spec) {
-  read_needed(map, key, spec.*member, read_count, Range{});
-}
-
-void read_oversubscription(Map& map, std::string_view key, NetworkSpec& spec) {
-  read(map, key, spec.oversubscription, read_number, 1.0);
-}
-
-void read_nodes_per_leaf(Map& map, std::string_view key, NetworkSpec& spec) {
-  read(map, key, spec.nodes_per_leaf, read_count, Range{});
+template <auto member>
+void read_scalar(Map& map, std::string_view key, NetworkSpec& spec) {
+  read(map, key, spec.*member);
 }
 
 void read_dims(Map& map, std::string_view key, NetworkSpec& spec) {
@@ -183,10 +170,6 @@ void read_custom_links(Map& map, std::string_view key, NetworkSpec& spec) {
     spec.links.push_back(read_custom_link(item, defaults, map.problems()));
 }
 
-void read_nodes_forward(Map& map, std::string_view key, NetworkSpec& spec) {
-  read(map, key, spec.nodes_forward, read_yes_no);
-}
-
 struct NetworkKey {
   std::string_view key;
   void (*read)(Map&, std::string_view, NetworkSpec&);
@@ -195,19 +178,19 @@ struct NetworkKey {
 // All that a row of network_kinds() may name, in the order in which they are read.
 constexpr NetworkKey kNetworkKeys[] = {
     {"link", read_link_of_network},
-    {"oversubscription", read_oversubscription},
-    {"nodes_per_leaf", read_nodes_per_leaf},
-    {"spines", read_needed_count<&NetworkSpec::spines>},
+    {"oversubscription", read_scalar<&NetworkSpec::oversubscription>},
+    {"nodes_per_leaf", read_scalar<&NetworkSpec::nodes_per_leaf>},
+    {"spines", read_scalar<&NetworkSpec::spines>},
     {"uplink", read_other_link<&NetworkSpec::uplink>},
-    {"routers_per_group", read_needed_count<&NetworkSpec::routers_per_group>},
-    {"nodes_per_router", read_needed_count<&NetworkSpec::nodes_per_router>},
-    {"global_links", read_needed_count<&NetworkSpec::global_links>},
+    {"routers_per_group", read_scalar<&NetworkSpec::routers_per_group>},
+    {"nodes_per_router", read_scalar<&NetworkSpec::nodes_per_router>},
+    {"global_links", read_scalar<&NetworkSpec::global_links>},
     {"local", read_other_link<&NetworkSpec::local>},
     {"global", read_other_link<&NetworkSpec::global>},
     {"dims", read_dims},
     {"switches", read_switches},
     {"links", read_custom_links},
-    {"nodes_forward", read_nodes_forward},
+    {"nodes_forward", read_scalar<&NetworkSpec::nodes_forward>},
 };
 
 std::optional<NetworkKind> read_network_kind(const Value& value, Problems& problems) {
@@ -246,7 +229,7 @@ std::optional<std::vector<EfficiencyPoint>> read_efficiency(const Value& value,
 LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
                    Problems& problems) {
   LinkSpec link;
-  Map map(value, name, std::move(where), problems);
+  Map map(value, section("link"), std::move(where), problems, name);
   read_link_keys(map, link, false);
   map.finish();
   return link;
@@ -254,7 +237,7 @@ LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where
 
 NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problems) {
   NetworkSpec network;
-  Map map(value, "network", std::move(where), problems);
+  Map map(value, section("network"), std::move(where), problems);
   read_needed(map, "kind", network.kind, read_network_kind);
   const auto& takes = row_of(network.kind).keys;
   for (const auto& [key, read_key] : kNetworkKeys) {

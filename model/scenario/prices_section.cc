@@ -35,11 +35,11 @@ std::optional<StatedPrices> read_prices(Map& scenario) {
                  {{scenario.where("prices"), "the prices are here"}});
   }
   StatedPrices prices;
-  Map map(*value, "prices", scenario.where("prices"), problems);
+  Map map(*value, section("prices"), scenario.where("prices"), problems);
   read_needed(map, "forward", prices.forward, read_times);
   read_needed(map, "input_gradient", prices.backward_input, read_times);
   read_needed(map, "weight_gradient", prices.backward_weight, read_times);
-  read(map, "transfer", prices.transfer, read_seconds);
+  read(map, "transfer", prices.transfer);
   map.finish();
   return prices;
 }

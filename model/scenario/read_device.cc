@@ -67,9 +67,9 @@ void read_tiling(Map& profile, Tiling& tiling) {
   Map map(*value, "products", profile.where("products"), problems);
   yaml::read_needed(map, "processors", tiling.processors, yaml::read_count,
                     yaml::Range{1, 100'000});
-  yaml::read(map, "fill", tiling.fill, yaml::read_number, 0.0);
-  yaml::read(map, "exposed", tiling.exposed, yaml::read_number, 0.0);
-  yaml::read(map, "intensity", tiling.intensity, yaml::read_number, 0.0);
+  yaml::read(map, "fill", tiling.fill, yaml::read_number, yaml::Bounds{});
+  yaml::read(map, "exposed", tiling.exposed, yaml::read_number, yaml::Bounds{});
+  yaml::read(map, "intensity", tiling.intensity, yaml::read_number, yaml::Bounds{});
   if (const yaml::Value* tiles = map.need("tiles")) {
     if (tiles->kind != Kind::list || tiles->items.empty())
       return yaml::expected("a list of tiles such as [256x128, 128x128]", *tiles, problems);
@@ -109,7 +109,7 @@ void read_capacity(Map& profile, Device& device) {
   if (value->kind != Kind::list)
     return yaml::expected("a list of numbers", *value, profile.problems());
   for (const yaml::Value& item : value->items) {
-    if (const auto number = yaml::read_number(item, profile.problems(), 0))
+    if (const auto number = yaml::read_number(item, profile.problems(), yaml::Bounds{}))
       device.capacity.push_back(*number);
   }
 }
@@ -144,14 +144,6 @@ std::optional<Combine> read_combine(const yaml::Value& value, Problems& problems
 
 }  // namespace
 
-void yaml::read_fragmentation(Map& map, Device& device) {
-  read(map, "fragmentation", device.fragmentation, read_number, 0.0);
-  if (device.fragmentation <= 1) return;
-  map.problems().add(map.where("fragmentation"),
-                     fmt::format("an allocator loses a share of the arena, from 0 to 1, got {:g}",
-                                 device.fragmentation));
-}
-
 Result<Device> parse_device(const std::string& text, const std::string& path) {
   const auto source = std::make_shared<SourceText>(path, text);
   Result<yaml::Document> document = yaml::parse(source);
@@ -177,8 +169,9 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   read_capacity(map, device);
   yaml::read(map, "workspace", device.workspace, yaml::read_bytes);
   yaml::read(map, "context", device.context, yaml::read_bytes);
-  yaml::read_fragmentation(map, device);
-  yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, 0.0);
+  yaml::read(map, "fragmentation", device.fragmentation, yaml::read_number,
+             yaml::find_key(yaml::section("overheads"), "fragmentation")->type.bounds);
+  yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, yaml::Bounds{});
   yaml::read(map, "communicator", device.communicator, yaml::read_bytes);
   map.finish(kUnused);
   if (problems.empty()) check(device, map);

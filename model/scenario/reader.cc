@@ -5,6 +5,7 @@
 #include <limits>
 #include <tuple>
 
+#include "model/base/check.h"
 #include "model/base/text.h"
 
 namespace rehearse::yaml {
@@ -84,6 +85,20 @@ Map::Map(const Value& value, std::string name, SourceSpan where, Problems& probl
                 fmt::format("'{}' expects a map, got {}", name_, describe(value.kind)));
 }
 
+Map::Map(const Value& value, const Section& section, SourceSpan where, Problems& problems,
+         std::string name)
+    : Map(value, name.empty() ? std::string(section.name) : std::move(name), std::move(where),
+          problems) {
+  section_ = &section;
+}
+
+const Key& Map::row(std::string_view key) const {
+  REHEARSE_CHECK(section_ != nullptr, "'{}' has a section", name_);
+  const Key* row = find_key(*section_, key);
+  REHEARSE_CHECK(row != nullptr, "section '{}' has the key '{}'", section_->name, key);
+  return *row;
+}
+
 const Entry* Map::entry(std::string_view key) const {
   if (map_ == nullptr) return nullptr;
   const auto found = std::find_if(map_->entries.begin(), map_->entries.end(),
@@ -91,7 +106,12 @@ const Entry* Map::entry(std::string_view key) const {
   return found == map_->entries.end() ? nullptr : &*found;
 }
 
+const Value* Map::take(std::string_view key) {
+  return row(key).is_needed ? need(key) : find(key);
+}
+
 const Value* Map::find(std::string_view key) {
+  if (section_ != nullptr && !section_->is_open) row(key);
   asked_.emplace_back(key);
   const Entry* found = entry(key);
   return found == nullptr ? nullptr : &found->value;
@@ -164,13 +184,12 @@ std::optional<std::int64_t> read_count(const Value& value, Problems& problems, R
   return std::nullopt;
 }
 
-std::optional<double> read_number(const Value& value, Problems& problems, double least) {
-  const bool is_any = least == std::numeric_limits<double>::lowest();
-  const std::string what = is_any ? "a number" : fmt::format("a number of at least {:g}", least);
+std::optional<double> read_number(const Value& value, Problems& problems, Bounds bounds) {
+  const std::string what = describe(bounds);
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
   const auto number =
       value.quoted || has_leading_zero(value.text) ? std::nullopt : parse_number(value.text);
-  if (number && *number >= least) return number;
+  if (number && bounds.has(*number)) return number;
   expected(what, value, problems);
   return std::nullopt;
 }
@@ -197,6 +216,66 @@ std::optional<BytesPerSecond> read_bandwidth(const Value& value, Problems& probl
 
 std::optional<FlopsPerSecond> read_flop_rate(const Value& value, Problems& problems) {
   return rate(value, parse_flop_rate, "a rate such as '312 TFLOP/s'", problems);
+}
+
+namespace {
+
+// The key's value, whose row has to say that it is of the form that is read.
+const Value* take(Map& map, std::string_view key, Form form) {
+  const Form said = map.row(key).type.form;
+  REHEARSE_CHECK(said == form, "'{}' in '{}' is of form {}, but is read as {}", key, map.name(),
+                 static_cast<int>(said), static_cast<int>(form));
+  return map.take(key);
+}
+
+template <class T, class Read>
+void read_form(Map& map, std::string_view key, Form form, T& into, Read read_value) {
+  const Value* value = take(map, key, form);
+  if (value == nullptr) return;
+  if (auto result = read_value(*value, map.problems())) into = std::move(*result);
+}
+
+}  // namespace
+
+void read(Map& map, std::string_view key, std::string& into) {
+  const bool is_name = map.row(key).type.form == Form::name;
+  read_form(map, key, is_name ? Form::name : Form::text, into, is_name ? read_name : read_text);
+}
+
+void read(Map& map, std::string_view key, bool& into) {
+  read_form(map, key, Form::yes_no, into, read_yes_no);
+}
+
+void read(Map& map, std::string_view key, std::int64_t& into) {
+  const Value* value = take(map, key, Form::count);
+  if (value == nullptr) return;
+  if (const auto number = read_count(*value, map.problems(), map.row(key).type.range))
+    into = *number;
+}
+
+void read(Map& map, std::string_view key, std::uint64_t& into) {
+  auto number = static_cast<std::int64_t>(into);
+  read(map, key, number);
+  into = static_cast<std::uint64_t>(number);
+}
+
+void read(Map& map, std::string_view key, double& into) {
+  const Value* value = take(map, key, Form::number);
+  if (value == nullptr) return;
+  if (const auto number = read_number(*value, map.problems(), map.row(key).type.bounds))
+    into = *number;
+}
+
+void read(Map& map, std::string_view key, Bytes& into) {
+  read_form(map, key, Form::bytes, into, read_bytes);
+}
+
+void read(Map& map, std::string_view key, Seconds& into) {
+  read_form(map, key, Form::seconds, into, read_seconds);
+}
+
+void read(Map& map, std::string_view key, BytesPerSecond& into) {
+  read_form(map, key, Form::bandwidth, into, read_bandwidth);
 }
 
 }  // namespace rehearse::yaml

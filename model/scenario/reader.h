@@ -1,14 +1,20 @@
 // Typed reading of YAML maps: whatever is wrong is noted with its place, and reading goes on.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
+#include "model/scenario/keys/keys.h"
 #include "model/scenario/yaml.h"
 
 namespace rehearse::yaml {
@@ -39,6 +45,10 @@ class Map {
   // name: what the map is, for messages: "cluster". A value that is no map is a problem, and reads
   // as if every key were missing, silently.
   Map(const Value& value, std::string name, SourceSpan where, Problems& problems);
+  // A map of a scenario: no key that its section does not have can be asked for. name: the
+  // section's, unless another is given.
+  Map(const Value& value, const Section& section, SourceSpan where, Problems& problems,
+      std::string name = "");
 
   // The value, or null; `need` reports what is missing.
   const Value* find(std::string_view key);
@@ -46,6 +56,10 @@ class Map {
   // Where the key stands; where the map does, if it is not there.
   SourceSpan where(std::string_view key) const;
   const SourceSpan& where() const { return where_; }
+  // What the section says of a key; only of a map that has one.
+  const Key& row(std::string_view key) const;
+  // find() or need(), as the section says.
+  const Value* take(std::string_view key);
   const std::string& name() const { return name_; }
   Problems& problems() { return problems_; }
 
@@ -54,6 +68,7 @@ class Map {
  private:
   const Entry* entry(std::string_view key) const;
   const Value* map_ = nullptr;
+  const Section* section_ = nullptr;
   std::string name_;
   SourceSpan where_;
   Problems& problems_;
@@ -63,17 +78,12 @@ class Map {
 
 // ---- scalars: empty, with a problem noted, if the text is not such a value ---------------------
 
-// Of whole numbers; the end is there so that products of a few of them fit 64 bits.
-struct Range {
-  std::int64_t least = 1, most = 1'000'000'000;
-};
-
 std::optional<std::string> read_text(const Value& value, Problems& problems);
 // One printable word.
 std::optional<std::string> read_name(const Value& value, Problems& problems);
 // Whole numbers and numbers are decimal: '010' is neither 8 nor 10 but an error.
 std::optional<std::int64_t> read_count(const Value& value, Problems& problems, Range range);
-std::optional<double> read_number(const Value& value, Problems& problems, double least);
+std::optional<double> read_number(const Value& value, Problems& problems, Bounds bounds);
 std::optional<bool> read_yes_no(const Value& value, Problems& problems);
 // Quantities have a unit, are finite and not below 0; rates are above 0, since they divide.
 std::optional<Bytes> read_bytes(const Value& value, Problems& problems);
@@ -104,9 +114,9 @@ void read_needed(Map& map, std::string_view key, T& into, Read read_value, Rest.
 }
 
 // One of some enumerators, by name.
-template <class Enum>
-std::optional<Enum> read_enum(const Value& value, std::string_view what,
-                              const std::vector<Enum>& all, Problems& problems) {
+template <class List, class Enum = std::decay_t<decltype(*std::begin(std::declval<List&>()))>>
+std::optional<Enum> read_enum(const Value& value, std::string_view what, const List& all,
+                              Problems& problems) {
   const auto text = read_text(value, problems);
   if (!text) return std::nullopt;
   std::vector<std::string> names;
@@ -116,6 +126,41 @@ std::optional<Enum> read_enum(const Value& value, std::string_view what,
   }
   unknown_name(what, value, names, problems);
   return std::nullopt;
+}
+
+template <class Enum>
+std::optional<Enum> read_enum(const Value& value, std::string_view what,
+                              std::initializer_list<Enum> all, Problems& problems) {
+  return read_enum(value, what, std::vector<Enum>(all), problems);
+}
+
+// ---- keys of a section: type, bounds, and whether they are needed as their row has them
+// ---------- Each reads into `into` if the key is there and right.
+
+void read(Map& map, std::string_view key, std::string& into);
+void read(Map& map, std::string_view key, bool& into);
+void read(Map& map, std::string_view key, std::int64_t& into);
+void read(Map& map, std::string_view key, std::uint64_t& into);
+void read(Map& map, std::string_view key, double& into);
+void read(Map& map, std::string_view key, Bytes& into);
+void read(Map& map, std::string_view key, Seconds& into);
+void read(Map& map, std::string_view key, BytesPerSecond& into);
+template <class T>
+void read(Map& map, std::string_view key, std::optional<T>& into) {
+  const std::size_t before = map.problems().size();
+  T value{};
+  read(map, key, value);
+  if (map.find(key) != nullptr && map.problems().size() == before) into = std::move(value);
+}
+
+// One of some enumerators, which are the row's names.
+template <class Enum, class List>
+void read_one_of(Map& map, std::string_view key, Enum& into, const List& all) {
+  const Value* value = map.take(key);
+  const auto one = value == nullptr
+                       ? std::nullopt
+                       : read_enum(*value, map.row(key).type.what, all, map.problems());
+  if (one) into = *one;
 }
 
 }  // namespace rehearse::yaml

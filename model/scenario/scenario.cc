@@ -9,6 +9,7 @@
 #include "model/base/check.h"
 #include "model/base/text.h"
 #include "model/net/tensor.h"
+#include "model/scenario/names.h"
 #include "model/scenario/sections.h"
 
 namespace rehearse {
@@ -215,21 +216,11 @@ SourceSpan place_in(const yaml::Value& root, const std::string& section, const s
 
 Simulation read_simulation(const yaml::Value& value, SourceSpan where, Problems& problems) {
   Simulation simulation;
-  Map map(value, "simulation", std::move(where), problems);
-  yaml::read(map, "collectives", simulation.collectives,
-             [](const yaml::Value& name, Problems& own) {
-               return yaml::read_enum(name, "way to play collectives", fidelities(), own);
-             });
-  constexpr std::int64_t kWarmUpAndOne = 3, kMostSteps = 1'000'000;
-  yaml::read(map, "steps", simulation.steps, yaml::read_count,
-             yaml::Range{kWarmUpAndOne, kMostSteps});
-  yaml::read(map, "detail", simulation.detail, [](const yaml::Value& name, Problems& own) {
-    return yaml::read_enum<Detail>(name, "detail", {Detail::block, Detail::segment}, own);
-  });
-  yaml::read(map, "replicas", simulation.replicas, [](const yaml::Value& name, Problems& own) {
-    return yaml::read_enum<Replicas>(name, "choice of replicas", {Replicas::all, Replicas::first},
-                                     own);
-  });
+  Map map(value, yaml::section("simulation"), std::move(where), problems);
+  yaml::read_one_of(map, "collectives", simulation.collectives, fidelities());
+  yaml::read(map, "steps", simulation.steps);
+  yaml::read_one_of(map, "detail", simulation.detail, yaml::kDetails);
+  yaml::read_one_of(map, "replicas", simulation.replicas, yaml::kReplicas);
   map.finish();
   return simulation;
 }
@@ -263,10 +254,10 @@ struct Read {
 Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::string& path,
                   const ProfilePath& profiles, const std::optional<std::string>& device,
                   PointReader::Memory& memory, Problems problems) {
-  Map map(root, "scenario", where, problems);
+  Map map(root, yaml::section("scenario"), where, problems);
   Scenario scenario;
   scenario.path = path;
-  yaml::read_needed(map, "name", scenario.name, yaml::read_text);
+  yaml::read(map, "name", scenario.name);
   scenario.prices = yaml::read_prices(map);
   std::shared_ptr<const PointReader::Memory::KnownModel> model;
   if (!scenario.prices) {

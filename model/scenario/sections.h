@@ -22,8 +22,6 @@ NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problem
 LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
                    Problems& problems);
 std::optional<std::vector<EfficiencyPoint>> read_efficiency(const Value& value, Problems& problems);
-// Device::fragmentation, of a profile or a cluster.
-void read_fragmentation(Map& map, Device& device);
 
 // Times of ops that the file states itself, instead of a model on a cluster.
 std::optional<StatedPrices> read_prices(Map& scenario);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "model/base/text.h"
+#include "model/scenario/names.h"
 #include "model/scenario/sections.h"
 #include "model/schedule/pipeline.h"
 
@@ -73,21 +74,17 @@ std::optional<std::string> read_schedule(const Value& value, Problems& problems)
   return std::nullopt;
 }
 
-// The ZeRO stage of a data-parallel axis.
-std::optional<Sharding> read_zero(const Value& value, Problems& problems) {
-  const auto level = read_count(value, problems, {0, 3});
-  return level ? std::optional(static_cast<Sharding>(*level)) : std::nullopt;
-}
-
 // A number of ranks, or a map with the sharding.
 void read_data(Map& strategy, StrategySpec& spec) {
   const Value* data = strategy.find("data");
   if (data == nullptr) return;
   if (data->kind != Kind::map) return read(strategy, "data", spec.data, read_axis);
-  Map map(*data, "data", strategy.where("data"), strategy.problems());
+  Map map(*data, section("data"), strategy.where("data"), strategy.problems());
   read_needed(map, "ranks", spec.data, read_axis);
-  read(map, "zero", spec.sharding, read_zero);
-  read(map, "prefetch", spec.prefetch, read_count, Range{0, 1000});
+  std::int64_t zero = 0;
+  read(map, "zero", zero);
+  spec.sharding = static_cast<Sharding>(zero);
+  read(map, "prefetch", spec.prefetch);
   if (map.find("prefetch") != nullptr && spec.sharding != Sharding::parameters)
     map.problems().add(map.where("prefetch"),
                        "'prefetch' is for weights that are gathered block by block: zero: 3");
@@ -102,9 +99,9 @@ void read_tensor(Map& strategy, StrategyEntry& entry) {
   entry.spec.tensor.emplace();
   if (tensor->kind != Kind::map)
     return read(strategy, "tensor", entry.spec.tensor->ranks, read_axis);
-  Map map(*tensor, "tensor", strategy.where("tensor"), strategy.problems());
+  Map map(*tensor, section("tensor"), strategy.where("tensor"), strategy.problems());
   read_needed(map, "ranks", entry.spec.tensor->ranks, read_axis);
-  read(map, "sequence_parallel", entry.spec.tensor->sequence_parallel, read_yes_no);
+  read(map, "sequence_parallel", entry.spec.tensor->sequence_parallel);
   map.finish();
 }
 
@@ -114,8 +111,7 @@ std::optional<AxisOrder> read_order(const Value& value, Problems& problems) {
     return expected("a list of axes, the innermost last", value, problems), std::nullopt;
   std::vector<Axis> named;
   for (const Value& item : value.items) {
-    const auto axis =
-        read_enum<Axis>(item, "axis", {kAxisOrder.begin(), kAxisOrder.end()}, problems);
+    const auto axis = read_enum(item, "axis", kAxisOrder, problems);
     if (!axis) return std::nullopt;
     if (std::find(named.begin(), named.end(), *axis) != named.end())
       return problems.add(item.where, "this axis stands here twice"), std::nullopt;
@@ -129,35 +125,6 @@ std::optional<AxisOrder> read_order(const Value& value, Problems& problems) {
   AxisOrder result = kAxisOrder;
   std::copy(order.begin(), order.end(), result.begin());
   return result;
-}
-
-// A share of something, from none to all of it.
-std::optional<double> read_share(const Value& value, Problems& problems) {
-  const auto share = read_number(value, problems, 0.0);
-  if (!share || *share <= 1) return share;
-  expected("a number from 0 to 1", value, problems);
-  return std::nullopt;
-}
-
-std::optional<double> read_above_zero(const Value& value, Problems& problems) {
-  const auto number = read_number(value, problems, std::numeric_limits<double>::lowest());
-  if (!number || *number > 0) return number;
-  expected("a number above 0", value, problems);
-  return std::nullopt;
-}
-
-std::optional<double> read_probability(const Value& value, Problems& problems) {
-  const auto number = read_number(value, problems, 0.0);
-  if (!number || (*number > 0 && *number <= 1)) return number;
-  expected("a probability above 0, up to 1", value, problems);
-  return std::nullopt;
-}
-
-std::optional<double> read_momentum(const Value& value, Problems& problems) {
-  const auto momentum = read_number(value, problems, 0.0);
-  if (!momentum || *momentum < 1) return momentum;
-  expected("a number below 1", value, problems);
-  return std::nullopt;
 }
 
 // Keys that a schedule does not take.
@@ -182,21 +149,17 @@ void refuse_unused(Map& map, const PipelineSpec& spec, Problems& problems) {
 PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::string& scenario_path,
                            Problems& problems, StrategyPlaces& places) {
   PipelineSpec spec;
-  Map map(value, "pipeline", std::move(where), problems);
+  Map map(value, section("pipeline"), std::move(where), problems);
   read_needed(map, "stages", spec.stages, read_axis);
   read(map, "schedule", spec.schedule, read_schedule);
   const Value* schedule_name = map.find("schedule");
   if (schedule_name != nullptr && is_schedule_file(spec.schedule))
     read_table(*schedule_name, scenario_path, spec, problems);
-  read_needed(map, "micro_batches", spec.micro_batches, read_count, Range{});
-  std::int64_t chunks = 0;
-  read(map, "chunks", chunks, read_count, Range{1, 1000});
-  if (chunks > 0) spec.chunks = chunks;
-  read(map, "cut", spec.cut, [](const Value& name, Problems& own) {
-    return read_enum(name, "rule for stages", stage_rules(), own);
-  });
-  read(map, "live", spec.live, read_number, 0.0);
-  read(map, "kept_after_input", spec.kept_after_input, read_share);
+  read(map, "micro_batches", spec.micro_batches);
+  read(map, "chunks", spec.chunks);
+  read_one_of(map, "cut", spec.cut, stage_rules());
+  read(map, "live", spec.live);
+  read(map, "kept_after_input", spec.kept_after_input);
   refuse_unused(map, spec, problems);
   places.chunks = map.where("chunks");
   places.live = map.where("live");
@@ -238,8 +201,7 @@ std::optional<std::vector<WidthAxis>> read_width_axes(const Value& value, Proble
     return expected("a list of width axes, such as [hidden, heads]", value, problems), std::nullopt;
   std::vector<WidthAxis> axes;
   for (const Value& item : value.items) {
-    const auto axis = read_enum<WidthAxis>(
-        item, "width axis", {WidthAxis::hidden, WidthAxis::heads, WidthAxis::channels}, problems);
+    const auto axis = read_enum(item, "width axis", kWidthAxes, problems);
     if (!axis) return std::nullopt;
     axes.push_back(*axis);
   }
@@ -267,15 +229,8 @@ void read_holders(Map& map, SubnetworkSpec& spec, StrategyPlaces& places) {
 
 // Who holds which units, and of how many of each width.
 void read_assignment(Map& map, SubnetworkSpec& spec) {
-  read(map, "assignment", spec.assignment, [](const Value& v, Problems& p) {
-    return read_enum<AssignmentKind>(v, "assignment",
-                                     {AssignmentKind::balanced, AssignmentKind::nested,
-                                      AssignmentKind::random, AssignmentKind::rolling},
-                                     p);
-  });
-  std::int64_t units = 0;
-  read(map, "units", units, read_count, Range{2, kMostWidthUnits});
-  if (units > 0) spec.width_units = units;
+  read_one_of(map, "assignment", spec.assignment, kAssignments);
+  read(map, "units", spec.width_units);
   // HeteroFL scales activations in training, and tests the whole network as it is.
   if (spec.assignment == AssignmentKind::nested) spec.scaling = Scaling::in_training;
 }
@@ -328,44 +283,29 @@ void refuse_of_construction(Map& map, const SubnetworkSpec& spec, Problems& prob
 SubnetworkSpec read_subnetwork(const Value& value, SourceSpan where, Problems& problems,
                                StrategyPlaces& places) {
   SubnetworkSpec spec;
-  Map map(value, "subnetwork", std::move(where), problems);
+  Map map(value, section("subnetwork"), std::move(where), problems);
   read_needed(map, "workers", spec.workers, read_axis);
   places.construction = map.where("construction");
-  read(map, "construction", spec.construction, [](const Value& v, Problems& p) {
-    return read_enum<Construction>(v, "construction", {Construction::block, Construction::width},
-                                   p);
-  });
+  read_one_of(map, "construction", spec.construction, kConstructions);
   read_holders(map, spec, places);
   read_assignment(map, spec);
-  read(map, "masking", spec.masking, [](const Value& v, Problems& p) {
-    return read_enum<Masking>(v, "masking", {Masking::forward, Masking::backward}, p);
-  });
+  read_one_of(map, "masking", spec.masking, kMaskings);
   if (spec.masking == Masking::backward && map.find("scaling") != nullptr)
     problems.add(map.where("scaling"),
                  "under backward masking the whole network runs: no branch is scaled",
                  {{map.where("masking"), "the masking is here"}});
-  read(map, "scaling", spec.scaling, [](const Value& v, Problems& p) {
-    return read_enum<Scaling>(v, "scaling", {Scaling::at_test, Scaling::in_training, Scaling::none},
-                              p);
-  });
-  read(map, "balance", spec.balance, [](const Value& v, Problems& p) {
-    return read_enum<Balance>(v, "balance", {Balance::flops, Balance::parameters, Balance::saved},
-                              p);
-  });
-  read(map, "averaging", spec.averaging, [](const Value& v, Problems& p) {
-    return read_enum<Averaging>(v, "averaging", {Averaging::holders, Averaging::all}, p);
-  });
+  read_one_of(map, "scaling", spec.scaling, kScalings);
+  read_one_of(map, "balance", spec.balance, kBalances);
+  read_one_of(map, "averaging", spec.averaging, kAveragings);
   read(map, "always_held", spec.always_held, read_names);
   read(map, "axes", spec.axes, read_width_axes);
-  read(map, "redraw", spec.redraw, read_count, Range{});
+  read(map, "redraw", spec.redraw);
   places.redraw = map.where("redraw");
   if (!spec.redraw && map.find("moments") != nullptr)
     problems.add(map.where("moments"),
                  "'moments' says what becomes of them when masks are redrawn: 'redraw'");
-  read(map, "moments", spec.moments, [](const Value& v, Problems& p) {
-    return read_enum<Moments>(v, "moments", {Moments::keep, Moments::reset}, p);
-  });
-  read(map, "step_multiplier", spec.step_multiplier, read_above_zero);
+  read_one_of(map, "moments", spec.moments, kMoments);
+  read(map, "step_multiplier", spec.step_multiplier);
   refuse_of_construction(map, spec, problems);
   refuse_of_assignment(map, spec, problems);
   places.masking = map.where("masking");
@@ -401,13 +341,13 @@ void read_accumulation(Map& strategy, StrategyEntry& entry) {
     return;
   }
   entry.places.micro_batches = where;
-  read(strategy, "micro_batches", entry.spec.micro_batches, read_count, Range{});
+  read(strategy, "micro_batches", entry.spec.micro_batches);
 }
 
 // How many steps replicas train each for itself, and how they come together then.
 void read_local_steps(Map& strategy, StrategyEntry& entry) {
   StrategySpec& spec = entry.spec;
-  read(strategy, "local_steps", spec.local_steps, read_count, Range{});
+  read(strategy, "local_steps", spec.local_steps);
   entry.places.local_steps = strategy.where("local_steps");
   if (spec.local_steps > 1 && strategy.find("overlap") != nullptr)
     strategy.problems().add(strategy.where("overlap"),
@@ -417,9 +357,9 @@ void read_local_steps(Map& strategy, StrategyEntry& entry) {
   if (outer == nullptr) return;
   entry.places.outer = strategy.where("outer");
   spec.outer.emplace();
-  Map map(*outer, "outer", entry.places.outer, strategy.problems());
-  read(map, "lr", spec.outer->lr, read_above_zero);
-  read(map, "momentum", spec.outer->momentum, read_momentum);
+  Map map(*outer, section("outer"), entry.places.outer, strategy.problems());
+  read(map, "lr", spec.outer->lr);
+  read(map, "momentum", spec.outer->momentum);
   map.finish();
 }
 
@@ -428,8 +368,8 @@ void read_stochastic_depth(Map& strategy, StrategyEntry& entry) {
   if (depth == nullptr) return;
   entry.places.stochastic_depth = strategy.where("stochastic_depth");
   entry.spec.stochastic_depth.emplace();
-  Map map(*depth, "stochastic_depth", entry.places.stochastic_depth, strategy.problems());
-  read(map, "keep", entry.spec.stochastic_depth->keep, read_probability);
+  Map map(*depth, section("stochastic_depth"), entry.places.stochastic_depth, strategy.problems());
+  read(map, "keep", entry.spec.stochastic_depth->keep);
   map.finish();
 }
 
@@ -452,20 +392,16 @@ void read_collectives(Map& strategy, StrategyEntry& entry) {
 StrategyEntry read_strategy(const Value& value, const std::string& scenario_path,
                             Problems& problems) {
   StrategyEntry entry;
-  Map map(value, "strategy", value.where, problems);
-  read_needed(map, "name", entry.spec.name, read_name);
+  Map map(value, section("strategy"), value.where, problems);
+  read(map, "name", entry.spec.name);
   const Value* name = map.find("name");
   entry.places.entry = name == nullptr ? value.where : name->where;
   read_data(map, entry.spec);
   read_tensor(map, entry);
-  read(map, "overlap", entry.spec.overlap, read_yes_no);
-  read(map, "recompute", entry.spec.recomputation, [](const Value& v, Problems& p) {
-    return read_enum<Recomputation>(
-        v, "recomputation", {Recomputation::none, Recomputation::selective, Recomputation::full},
-        p);
-  });
+  read(map, "overlap", entry.spec.overlap);
+  read_one_of(map, "recompute", entry.spec.recomputation, kRecomputations);
   read(map, "order", entry.spec.order, read_order);
-  read(map, "bucket", entry.spec.bucket, read_bytes);
+  read(map, "bucket", entry.spec.bucket);
   read_collectives(map, entry);
   entry.places.data = map.where("data");
   entry.places.micro_batches = entry.places.stages = entry.places.workers = entry.places.coverage =

@@ -60,7 +60,7 @@ bool Config::yes_no(std::string_view key, bool preset) {
 double Config::number(std::string_view key, double preset) {
   const yaml::Value* value = find(key);
   if (value == nullptr) return preset;
-  return yaml::read_number(*value, map_.problems(), 0).value_or(preset);
+  return yaml::read_number(*value, map_.problems(), {}).value_or(preset);
 }
 
 Activation Config::activation(std::string_view key, Activation preset) {
@@ -104,7 +104,7 @@ void Config::note_misspelt(const yaml::Value& root) {
 
 // Fields of models are whole numbers, and so are the bases that there are.
 std::optional<std::int64_t> Config::base_of(const yaml::Value& value) {
-  const auto number = yaml::read_number(value, map_.problems(), 1);
+  const auto number = yaml::read_number(value, map_.problems(), {1});
   if (!number) return std::nullopt;
   constexpr double kMost = 1e12;
   if (*number == std::floor(*number) && *number <= kMost) return static_cast<std::int64_t>(*number);
@@ -128,7 +128,7 @@ void Config::rope_parameters(std::string_view key, Rotary& rotary) {
   if (const yaml::Value* theta = rope.find("rope_theta"))
     rotary.base = base_of(*theta).value_or(rotary.base);
   if (const yaml::Value* share = rope.find("partial_rotary_factor"))
-    rotary.share = yaml::read_number(*share, map_.problems(), 0).value_or(rotary.share);
+    rotary.share = yaml::read_number(*share, map_.problems(), {}).value_or(rotary.share);
 }
 
 Config::Rotary Config::rotary(std::string_view base_key, std::string_view share_key, double share) {
