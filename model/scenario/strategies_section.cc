@@ -445,7 +445,7 @@ std::vector<StrategyEntry> read_strategies(Map& scenario, const std::string& sce
   if (list == nullptr) return entries;
   Problems& problems = scenario.problems();
   if (list->kind != Kind::list || list->items.empty()) {
-    problems.add(scenario.where("strategies"),
+    problems.add(list->kind == Kind::empty ? scenario.where("strategies") : list->where,
                  fmt::format("'strategies' expects a list with one strategy or more, got {}",
                              list->kind == Kind::list ? "an empty one" : describe(list->kind)));
     return entries;

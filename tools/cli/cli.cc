@@ -113,12 +113,67 @@ int run_command(std::string_view program, const Command& command,
   return flush_results(command.run(arguments));
 }
 
-std::string overview(std::string_view program, std::string_view help,
-                     const std::vector<Command>& commands) {
-  std::string text = fmt::format("{}\n\nusage: {} COMMAND ...\n\n", help, program);
-  for (const Command& command : commands)
-    text += fmt::format("  {:<10} {}\n", command.name, command.help);
-  return text + fmt::format("\n'{} COMMAND --help' shows a command's options\n", program);
+std::string overview(const Program& program) {
+  std::size_t width = 0;
+  for (const Command& command : program.commands)
+    width = std::max(width, command.name.size());
+  std::string text = fmt::format("{}\n\nusage: {} COMMAND ...\n\n", program.help, program.name);
+  for (const Command& command : program.commands)
+    text += fmt::format("  {:<{}} {}\n", command.name, width, command.help);
+  text += fmt::format("\n'{} COMMAND --help' shows a command's options\n", program.name);
+  for (const Topic& topic : program.topics)
+    text += fmt::format("'{} help {}' {}\n", program.name, topic.name, topic.help);
+  return text +
+         fmt::format(
+             "'{0} completion bash' (zsh, fish) prints completions, '{0} man' the manual page\n",
+             program.name);
+}
+
+const Command* find_command(const Program& program, std::string_view name) {
+  const auto found = std::find_if(program.commands.begin(), program.commands.end(),
+                                  [&](const Command& command) { return command.name == name; });
+  return found == program.commands.end() ? nullptr : &*found;
+}
+
+// There is no such thing in the program; what may be meant.
+int unknown_word(const Program& program, std::string_view word, bool are_topics) {
+  std::vector<std::string> names;
+  for (const Command& command : program.commands)
+    names.emplace_back(command.name);
+  if (are_topics) {
+    for (const Topic& topic : program.topics)
+      names.emplace_back(topic.name);
+  }
+  const auto guess = nearest(word, names);
+  std::cerr << fmt::format("error: there is no {} '{}'{}\n", are_topics ? "help on" : "command",
+                           word, guess ? fmt::format("; did you mean '{}'?", *guess) : "")
+            << fmt::format("'{} --help' lists them\n", program.name);
+  return kWrongCommandLine;
+}
+
+int print(const Result<std::string>& text) {
+  if (!text) {
+    std::cerr << format(text.errors());
+    return kWrongCommandLine;
+  }
+  std::cout << *text;
+  return flush_results(kDone);
+}
+
+// words: behind `help`.
+int run_help(const Program& program, const std::vector<std::string>& words) {
+  if (words.empty()) return print(overview(program));
+  if (const Command* command = find_command(program, words[0]))
+    return run_command(program.name, *command, {"--help"});
+  for (const Topic& topic : program.topics) {
+    if (topic.name != words[0]) continue;
+    if (words.size() > 2) {
+      std::cerr << fmt::format("error: unexpected '{}'\n", words[2]);
+      return kWrongCommandLine;
+    }
+    return print(topic.print(words.size() > 1 ? words[1] : ""));
+  }
+  return unknown_word(program, words[0], true);
 }
 
 }  // namespace
@@ -157,27 +212,23 @@ Result<std::int64_t> Arguments::count(std::string_view option, std::int64_t pres
   return error(fmt::format("--{} expects a number of at least {}, got '{}'", option, least, *text));
 }
 
-int run_program(std::string_view program, std::string_view help,
-                const std::vector<Command>& commands, int argc, const char* const* argv) {
+int run_program(const Program& program, int argc, const char* const* argv) {
   // A failed check aborts: to users that is exit code 3.
   std::signal(SIGABRT, [](int) { _exit(kBug); });
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    (words.empty() ? std::cerr : std::cout) << overview(program, help, commands);
-    return words.empty() ? kWrongCommandLine : kDone;
+  if (words.empty()) {
+    std::cerr << overview(program);
+    return kWrongCommandLine;
   }
-  const auto command = std::find_if(commands.begin(), commands.end(),
-                                    [&](const Command& c) { return c.name == words[0]; });
-  if (command != commands.end())
-    return run_command(program, *command, {words.begin() + 1, words.end()});
-  std::vector<std::string> names;
-  for (const Command& c : commands)
-    names.emplace_back(c.name);
-  const auto guess = nearest(words[0], names);
-  std::cerr << fmt::format("error: there is no command '{}'{}\n", words[0],
-                           guess ? fmt::format("; did you mean '{}'?", *guess) : "")
-            << fmt::format("'{} --help' lists them\n", program);
-  return kWrongCommandLine;
+  const std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (words[0] == "--help" || words[0] == "-h") return run_help(program, {});
+  if (words[0] == "help") return run_help(program, rest);
+  if (words[0] == "man") return print(man_page(program));
+  if (words[0] == "completion")
+    return print(completion(program, rest.empty() ? std::string() : rest[0]));
+  if (const Command* command = find_command(program, words[0]))
+    return run_command(program.name, *command, rest);
+  return unknown_word(program, words[0], false);
 }
 
 int fail(const Diagnostics& errors) {

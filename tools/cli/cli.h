@@ -49,9 +49,28 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
-// Finds the command, parses its line, runs it. The table is sorted by name.
-int run_program(std::string_view program, std::string_view help,
-                const std::vector<Command>& commands, int argc, const char* const* argv);
+// Something beside commands that `help` tells of: `help scenario`.
+struct Topic {
+  std::string_view name, help;
+  // word: what was asked for inside it, or empty. Errors: there is no such thing.
+  Result<std::string> (*print)(const std::string& word);
+};
+
+struct Program {
+  std::string_view name, help;
+  std::vector<Command> commands;  // sorted by name
+  std::vector<Topic> topics = {};
+};
+
+// Finds the command, parses its line, runs it. Beside them every program has
+// `help [COMMAND|TOPIC [WORD]]`, `completion bash|zsh|fish` and `man`.
+int run_program(const Program& program, int argc, const char* const* argv);
+
+// The shell's code that completes the program's commands and options, and files. Errors: there is
+// no such shell.
+Result<std::string> completion(const Program& program, std::string_view shell);
+// The manual page, in roff's man macros.
+std::string man_page(const Program& program);
 
 // Prints the errors; kWrongInput.
 int fail(const Diagnostics& errors);

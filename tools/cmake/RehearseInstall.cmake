@@ -1,5 +1,5 @@
 # What `cmake --install` puts where: programs, libraries with their headers and a package configuration
-# (find_package(rehearse)), and the scenarios with their device profiles.
+# (find_package(rehearse)), the scenarios with their device profiles, manual pages and completions.
 include(CMakePackageConfigHelpers)
 
 get_property(libraries GLOBAL PROPERTY REHEARSE_LIBRARIES)
@@ -12,6 +12,25 @@ install(DIRECTORY model cost sim exec tools DESTINATION ${CMAKE_INSTALL_INCLUDED
         FILES_MATCHING PATTERN "*.h" PATTERN "chakra" EXCLUDE)
 install(DIRECTORY scenarios DESTINATION ${CMAKE_INSTALL_DATADIR}/rehearse
         FILES_MATCHING PATTERN "*.yaml" PATTERN "*.json")
+
+# Manual pages and completions, which the programs print themselves.
+foreach(program rehearse rehearse-exec)
+  set(help ${PROJECT_BINARY_DIR}/help/${program})
+  add_custom_command(
+    OUTPUT ${help}.1 ${help}.bash ${help}.fish ${help}.zsh
+    COMMAND ${program} man > ${help}.1
+    COMMAND ${program} completion bash > ${help}.bash
+    COMMAND ${program} completion fish > ${help}.fish
+    COMMAND ${program} completion zsh > ${help}.zsh
+    DEPENDS ${program} VERBATIM)
+  list(APPEND help_files ${help}.1)
+  install(FILES ${help}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${help}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME ${program})
+  install(FILES ${help}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  install(FILES ${help}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _${program})
+endforeach()
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/help)
+add_custom_target(rehearse_help ALL DEPENDS ${help_files})
 
 configure_package_config_file(tools/cmake/rehearseConfig.cmake.in
   ${PROJECT_BINARY_DIR}/rehearseConfig.cmake INSTALL_DESTINATION ${package})

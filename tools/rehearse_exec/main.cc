@@ -2,7 +2,8 @@
 
 int main(int argc, char** argv) {
   using namespace rehearse::cli;
-  return run_program("rehearse-exec",
-                     "Measures machines and trains with plans, over MPI or on threads.",
-                     {measure_command(), train_command()}, argc, argv);
+  const Program program{"rehearse-exec",
+                        "Measures machines and trains with plans, over MPI or on threads.",
+                        {measure_command(), train_command()}};
+  return run_program(program, argc, argv);
 }

@@ -60,8 +60,11 @@ int scenario(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   using namespace rehearse::cli;
-  return run_program("scoreboard", "predictions held against published measurements",
-                     {{"scenario", "print the scenario of a row", scenario_syntax, scenario},
-                      {"table", "print errors by source, and by row", table_syntax, table}},
-                     argc, argv);
+  const Program program{
+      "scoreboard",
+      "Predictions held against published measurements.",
+      {{"scenario", "print the scenario of a row", scenario_syntax, scenario},
+       {"table", "print errors by source, and by row", table_syntax, table}},
+  };
+  return run_program(program, argc, argv);
 }

@@ -30,7 +30,7 @@ Section strategy() {
           needed("name", basic(Form::name), "what reports call it", "ddp"),
           optional("data", either({axis().of[0], axis().of[1], map_of("data")}), "1",
                    "replicas, each with a share of the batch", "{ranks: auto, zero: 3}"),
-          optional("tensor", either({axis().of[0], axis().of[1], map_of("tensor")}), "1",
+          optional("tensor", either({axis().of[0], axis().of[1], map_of("tensor")}), "",
                    "ranks that share every layer of a transformer",
                    "{ranks: 8, sequence_parallel: true}"),
           optional("pipeline", map_of("pipeline"), "", "ranks that each have some of the layers",

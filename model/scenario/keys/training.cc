@@ -54,7 +54,7 @@ Section model() {
       "The network: of a kind, or as a HuggingFace config.json describes it; in that case any key "
       "of "
       "the kind replaces what the config says.",
-      {optional("kind", one_of("model kind", kinds), "", "the family of networks", "resnet18"),
+      {optional("kind", one_of("model kind", kinds), "", "the family of networks", "gpt"),
        optional("hf_config", basic(Form::text), "",
                 "path of a config.json, relative to the scenario", "models/llama-3-8b.json")},
       {{"kind"}, {"hf_config"}},

@@ -11,7 +11,7 @@ Section scenario() {
       "The whole file: what is trained, on what, and which strategies are compared.",
       {
           needed("name", basic(Form::text), "what reports call it", "GPT-2 on one node"),
-          optional("model", map_of("model"), "", "the network", "{kind: resnet18}"),
+          optional("model", map_of("model"), "", "the network", "{kind: gpt}"),
           optional("training", map_of("training"), "", "what is trained on, and how",
                    "{data: synthetic, batch: 256, optimizer: {kind: sgd, lr: 0.1}}"),
           optional("cluster", map_of("cluster"), "", "the machines",

@@ -1,0 +1,196 @@
+// Completions of shells, and the manual page: both from the table of commands.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "model/base/text.h"
+#include "tools/cli/cli.h"
+
+namespace rehearse::cli {
+namespace {
+
+constexpr std::string_view kShells[] = {"bash", "fish", "zsh"};
+
+// Commands of every program.
+struct OwnCommand {
+  std::string_view name, help;
+};
+constexpr OwnCommand kOwn[] = {
+    {"completion", "print completions for a shell: bash, fish or zsh"},
+    {"help", "explain a command or a topic"},
+    {"man", "print the manual page"},
+};
+
+std::vector<std::string> command_names(const Program& program) {
+  std::vector<std::string> names;
+  for (const Command& command : program.commands)
+    names.emplace_back(command.name);
+  for (const OwnCommand& own : kOwn)
+    names.emplace_back(own.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// "rehearse-exec" is no name of a function.
+std::string function_name(const Program& program) {
+  std::string name = fmt::format("_{}", program.name);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+std::string option_words(const Command& command) {
+  std::string words = "--help";
+  for (const Option& option : command.syntax().options)
+    words += " --" + option.name;
+  return words;
+}
+
+std::string bash(const Program& program) {
+  const std::string function = function_name(program);
+  std::string text = fmt::format(
+      "# bash completion of {0}\n"
+      "{1}() {{\n"
+      "  local word=${{COMP_WORDS[COMP_CWORD]}} options=\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+      "    COMPREPLY=($(compgen -W '{2}' -- \"$word\"))\n"
+      "    return\n"
+      "  fi\n"
+      "  case ${{COMP_WORDS[1]}} in\n",
+      program.name, function, join(command_names(program), " "));
+  for (const Command& command : program.commands)
+    text += fmt::format("    {}) options='{}' ;;\n", command.name, option_words(command));
+  text += fmt::format("    completion) options='{}' ;;\n", join({"bash", "fish", "zsh"}, " "));
+  return text + fmt::format(
+                    "  esac\n"
+                    "  if [[ $word == -* || ${{COMP_WORDS[1]}} == completion ]]; then\n"
+                    "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+                    "  else\n"
+                    "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                    "  fi\n"
+                    "}}\n"
+                    "complete -o filenames -F {} {}\n",
+                    function, program.name);
+}
+
+// Inside single quotes of a shell.
+std::string quoted(std::string_view text, std::string_view more = "") {
+  std::string result = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      result += "'\\''";
+    } else {
+      if (more.find(c) != std::string_view::npos) result += '\\';
+      result += c;
+    }
+  }
+  return result + "'";
+}
+
+std::string zsh(const Program& program) {
+  std::string text = fmt::format("#compdef {}\nlocal -a commands\ncommands=(\n", program.name);
+  for (const Command& command : program.commands)
+    text += fmt::format("  {}\n", quoted(fmt::format("{}:{}", command.name, command.help)));
+  for (const OwnCommand& own : kOwn)
+    text += fmt::format("  {}\n", quoted(fmt::format("{}:{}", own.name, own.help)));
+  text +=
+      ")\nif (( CURRENT == 2 )); then\n  _describe command commands\n  return\nfi\n"
+      "case $words[2] in\n";
+  for (const Command& command : program.commands) {
+    text += fmt::format("  {}) _arguments -S '--help[show this text]'", command.name);
+    for (const Option& option : command.syntax().options) {
+      const std::string argument = option.value.empty() ? "" : ":" + option.value + ":_files";
+      std::string help = quoted(option.help, "[]:");
+      text += fmt::format(" '--{}['{}']{}'", option.name, help, argument);
+    }
+    text += " '*:file:_files' ;;\n";
+  }
+  return text + "  completion) _values shell bash fish zsh ;;\nesac\n";
+}
+
+std::string fish(const Program& program) {
+  std::string text = fmt::format("# fish completion of {}\n", program.name);
+  const auto command_line = [&](std::string_view name, std::string_view help) {
+    text += fmt::format("complete -c {} -n __fish_use_subcommand -f -a {} -d {}\n", program.name,
+                        name, quoted(help));
+  };
+  for (const Command& command : program.commands)
+    command_line(command.name, command.help);
+  for (const OwnCommand& own : kOwn)
+    command_line(own.name, own.help);
+  for (const Command& command : program.commands) {
+    for (const Option& option : command.syntax().options)
+      text += fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n",
+                          program.name, command.name, option.name,
+                          option.value.empty() ? "" : " -r", quoted(option.help));
+  }
+  return text + fmt::format(
+                    "complete -c {} -n '__fish_seen_subcommand_from completion' -f -a "
+                    "'bash fish zsh'\n",
+                    program.name);
+}
+
+// Of roff: a line that begins with a dot is a request, a backslash an escape, '-' a hyphen.
+std::string roff(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\\') {
+      result += "\\e";
+    } else if (c == '-') {
+      result += "\\-";
+    } else {
+      result += c;
+    }
+  }
+  const bool is_request = result.starts_with('.') || result.starts_with('\'');
+  return is_request ? "\\&" + result : result;
+}
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return result;
+}
+
+std::string man_command(const Program& program, const Command& command) {
+  const Syntax syntax = command.syntax();
+  std::string text = fmt::format(".SS {}\n{}.\n.PP\n.B {} {}\n", roff(command.name),
+                                 roff(command.help), roff(program.name), roff(command.name));
+  for (const std::string& word : syntax.positional)
+    text += fmt::format(".I {}\n", roff(word));
+  if (!syntax.options.empty()) text += "[options]\n";
+  for (const Option& option : syntax.options)
+    text += fmt::format(".TP\n.BI {} {}\n{}\n", roff("--" + option.name),
+                        option.value.empty() ? "" : "\" " + roff(option.value) + "\"",
+                        roff(option.help));
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> completion(const Program& program, std::string_view shell) {
+  if (shell == "bash") return bash(program);
+  if (shell == "fish") return fish(program);
+  if (shell == "zsh") return zsh(program);
+  std::vector<std::string> names(std::begin(kShells), std::end(kShells));
+  return error(fmt::format("completions are for {}, not '{}'", join(names, ", "), shell));
+}
+
+std::string man_page(const Program& program) {
+  std::string text = fmt::format(
+      ".TH {} 1\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n.B {}\n.I COMMAND\n"
+      "[options]\n.SH COMMANDS\n",
+      upper(roff(program.name)), roff(program.name), roff(program.help), roff(program.name));
+  for (const Command& command : program.commands)
+    text += man_command(program, command);
+  text += ".SS help\nExplain a command";
+  for (const Topic& topic : program.topics)
+    text += fmt::format(", or the topic\n.B {}\n\\- it {}", roff(topic.name), roff(topic.help));
+  return text +
+         ".\n.SS completion\nPrint completions for a shell: bash, fish or zsh.\n.SH EXIT STATUS\n"
+         ".TP\n0\ndone\n.TP\n1\nthe input is wrong or infeasible\n.TP\n2\nthe command line is\n"
+         ".TP\n3\na bug of ours\n";
+}
+
+}  // namespace rehearse::cli

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "model/scenario/scenario.h"
+#include "tools/keys/starter.h"
+#include "tools/predict/predict.h"
+#include "tools/rehearse/commands.h"
+
+namespace rehearse::cli {
+namespace {
+
+Syntax syntax() {
+  const Starter preset;
+  return {{"FILE"},
+          {{"model", "KIND", "of network (" + preset.model + ")"},
+           {"device", "NAME", "of a profile in scenarios/devices (" + preset.device + ")"},
+           {"nodes", "N", "how many there are (2)"},
+           {"devices-per-node", "N", "how many each has (8)"},
+           {"force", "", "replace a file that is there"}}};
+}
+
+Result<Starter> read_starter(const Arguments& arguments) {
+  Starter starter;
+  const auto nodes = arguments.count("nodes", starter.nodes, 1);
+  const auto devices = arguments.count("devices-per-node", starter.devices_per_node, 1);
+  if (!nodes) return nodes.errors();
+  if (!devices) return devices.errors();
+  starter.nodes = *nodes;
+  starter.devices_per_node = *devices;
+  starter.model = arguments.get("model").value_or(starter.model);
+  starter.device = arguments.get("device").value_or(starter.device);
+  return starter;
+}
+
+int run(const Arguments& arguments) {
+  const std::string& path = arguments.at("FILE");
+  if (std::filesystem::exists(path) && !arguments.has("force"))
+    return fail(error(fmt::format("'{}' is there already; --force replaces it", path)));
+  const Result<Starter> starter = read_starter(arguments);
+  if (!starter) return fail(starter.errors());
+  const Result<std::string> text = print_starter(*starter);
+  if (!text) return fail(text.errors());
+  // What is wrong with the choice is said as of any scenario.
+  const Result<Scenario> read = parse_scenario(*text, path, profile_path(path));
+  if (!read) return fail(read.errors());
+  const Status written = write_file(path, *text);
+  if (!written) return fail(written.errors());
+  std::cout << fmt::format("wrote {}; 'rehearse simulate {}' compares its strategies\n", path,
+                           path);
+  return kDone;
+}
+
+}  // namespace
+
+Command init_command() {
+  return {"init", "write a commented scenario to start from", syntax, run};
+}
+
+}  // namespace rehearse::cli
