@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "model/base/check.h"
 #include "model/net/tensor.h"
@@ -243,7 +244,8 @@ class ProgramOfRank {
     const std::vector<Use> uses = uses_of(step);
     if (uses.empty()) return;  // everything here is dropped
     last_pass_ = builder_.add(step.kind, {LaneKind::compute, {}}, uses,
-                              Compute{part.begin, part.end, step.micro_batch});
+                              Compute{part.begin, part.end, step.micro_batch},
+                              before_bucket(std::exchange(begins_bucket_, false)));
     if (is_forward) after_forward(step);
   }
 
@@ -383,8 +385,18 @@ class ProgramOfRank {
       if (adds_to_flat(buckets_[bucket].slot, step.micro_batch)) continue;
       const auto [entry, is_new] = unreduced_.try_emplace({bucket, step.micro_batch});
       if (is_new) entry->second = range_buffer(BufferKind::unreduced, bucket, state_.gradient);
+      begins_bucket_ |= is_new;
       uses.push_back({entry->second, is_new ? Access::write : Access::update});
     }
+  }
+
+  // What a pass waits for that begins buckets whose gradients are sharded: one reduction may be
+  // under way while they fill, not more, so that memory is bounded where reductions are slow (as
+  // PyTorch's FSDP, which waits for the one before when it issues the next).
+  std::vector<OpId> before_bucket(bool begins) const {
+    const std::size_t issued = sharded_reductions_.size();
+    if (!begins || issued < 2) return {};
+    return {sharded_reductions_[issued - 2]};
   }
 
   BufferId range_buffer(BufferKind kind, std::size_t number, std::int64_t element) {
@@ -649,6 +661,8 @@ class ProgramOfRank {
     last_reduce_[bucket.slot] = builder_.add(
         kind, {LaneKind::collective, {}}, uses,
         collective_over(own, bucket, state_.gradient, divisor_of(own), method), after_last_pass());
+    if (own.sharding >= Sharding::gradients)
+      sharded_reductions_.push_back(last_reduce_[bucket.slot]);
   }
 
   CollectiveMethod reduction_method(OpKind kind, const OwnClass& own,
@@ -689,6 +703,8 @@ class ProgramOfRank {
   std::map<std::size_t, std::set<std::size_t>> waiting_;
   std::set<std::size_t> begun_;              // buckets whose shards have a first micro-batch
   std::map<std::size_t, OpId> last_reduce_;  // by class
+  std::vector<OpId> sharded_reductions_;     // in the order in which they are issued
+  bool begins_bucket_ = false;               // whether the pass that is added makes one
 };
 
 }  // namespace
