@@ -547,6 +547,9 @@ class PlanBuilder {
     frame.samples = plan_.micro_batch_samples;
     frame.recomputation = strategy_.recomputation;
     frame.prefetch = strategy_.prefetch;
+    // Workers that hold other units reduce at other passes, and the stages of one wait for each
+    // other.
+    frame.bounds_reductions = split_.mesh.pipeline == 1 || !strategy_.subnetwork;
     frame.is_local = has_local_steps(plan_);
     frame.synchronises = plan_.synchronises;
     frame.outer = plan_.outer;

@@ -33,7 +33,8 @@ class ProgramOfRank {
         parts_(net, frame, sizes_, classes, frame.is_local ? std::vector<OwnBucket>{} : buckets_),
         runs_(parts_.gather_runs()),
         builder_(program_frame()),
-        gathered_(buckets_.size()) {
+        gathered_(buckets_.size()),
+        is_bounded_(frame.bounds_reductions) {
     add_persistent_buffers();
     for (std::size_t s = 1; s + 1 < frame_.starts.size(); ++s)
       crossing_.push_back(values_across(net_, frame_.starts[s]));
@@ -395,7 +396,7 @@ class ProgramOfRank {
   // PyTorch's FSDP, which waits for the one before when it issues the next).
   std::vector<OpId> before_bucket(bool begins) const {
     const std::size_t issued = sharded_reductions_.size();
-    if (!begins || issued < 2) return {};
+    if (!begins || !is_bounded_ || issued < 2) return {};
     return {sharded_reductions_[issued - 2]};
   }
 
@@ -661,8 +662,10 @@ class ProgramOfRank {
     last_reduce_[bucket.slot] = builder_.add(
         kind, {LaneKind::collective, {}}, uses,
         collective_over(own, bucket, state_.gradient, divisor_of(own), method), after_last_pass());
-    if (own.sharding >= Sharding::gradients)
-      sharded_reductions_.push_back(last_reduce_[bucket.slot]);
+    // A reduction with other stages of the pipeline ends when these get to it, and so do all behind
+    // it: passes that waited for them might be what those stages wait for.
+    if (own.sharding < Sharding::gradients) is_bounded_ = false;
+    sharded_reductions_.push_back(last_reduce_[bucket.slot]);
   }
 
   CollectiveMethod reduction_method(OpKind kind, const OwnClass& own,
@@ -705,6 +708,7 @@ class ProgramOfRank {
   std::map<std::size_t, OpId> last_reduce_;  // by class
   std::vector<OpId> sharded_reductions_;     // in the order in which they are issued
   bool begins_bucket_ = false;               // whether the pass that is added makes one
+  bool is_bounded_;                          // whether it may wait for reductions
 };
 
 }  // namespace

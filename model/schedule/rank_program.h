@@ -32,6 +32,9 @@ struct RankFrame {
   // Blocks whose parameters are asked for before the one in use is done with, where they are
   // sharded.
   std::int64_t prefetch = 1;
+  // Whether passes wait for reductions of sharded gradients, so that few unreduced ones are in
+  // memory: all members of their groups have to reduce at the same passes, on every stage.
+  bool bounds_reductions = false;
   // Whether gradients are reduced while backward goes on, or when all of it has ended.
   bool overlap = true;
   // Whether gradients stay where they are, for local steps (Plan::local_steps); whether the weights

@@ -567,5 +567,20 @@ TEST(ShardedGradients, OneReductionIsUnderWayWhileTheNextBucketsFill) {
   }
 }
 
+// What stages share is reduced between them, when the first one gets to it; nothing that the last
+// one needs may wait behind it.
+TEST(ShardedGradients, PassesDoNotWaitBehindWhatStagesShare) {
+  for (const Sharding sharding : {Sharding::gradients, Sharding::parameters}) {
+    StrategySpec pipe = testing::pipeline("1f1b", 2, 4);
+    pipe.sharding = sharding;
+    ModelSpec gpt = testing::small_gpt(11);
+    gpt.fields["tied"] = {1};
+    const auto plan = testing::plan_of({"tied", pipe, gpt, 8}, 32);
+    ASSERT_TRUE(plan) << format(plan.errors());
+    const auto verified = verify(*plan);
+    EXPECT_TRUE(verified) << format(verified.errors());
+  }
+}
+
 }  // namespace
 }  // namespace rehearse
