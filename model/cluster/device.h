@@ -71,6 +71,16 @@ struct Messaging {
   Seconds collective = {};
 };
 
+// How far off predictions with a profile are: standard deviations of log(measured / predicted), of
+// all computing on the device by one common factor, of all messages by another, and of one
+// prediction by itself (cost/error_band.h says how they add up).
+struct PredictionErrors {
+  double computing = 0, messages = 0, strategy = 0;
+  friend bool operator==(const PredictionErrors&, const PredictionErrors&) = default;
+};
+// No profile is worth anything beyond it: a factor of 7.
+inline constexpr double kMostError = 2;
+
 struct Device {
   std::string name;
   DeviceKind kind = DeviceKind::gpu;
@@ -103,6 +113,7 @@ struct Device {
   double overlap_slowdown = 0;
   // Of NCCL, for each rank that one exchanges messages with; 0: they go another way.
   Bytes communicator;
+  std::optional<PredictionErrors> errors;  // none: nobody knows, and predictions have no band
 };
 
 // Sets the rates for training in this type: those of convolutions, matrix products and attention

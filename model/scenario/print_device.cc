@@ -137,6 +137,13 @@ std::string communicator(const Device& device) {
   return fmt::format("communicator: {}\n", text_of(device.communicator));
 }
 
+std::string errors(const Device& device) {
+  if (!device.errors) return "";
+  return fmt::format("errors: {{computing: {}, messages: {}, strategy: {}}}\n",
+                     exact(device.errors->computing), exact(device.errors->messages),
+                     exact(device.errors->strategy));
+}
+
 }  // namespace
 
 std::string print_device(const Device& device) {
@@ -148,7 +155,8 @@ std::string print_device(const Device& device) {
                      text_of(device.memory_bandwidth)) +
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
          kernels(device) + tiling(device) + launch(device) + overlap(device) +
-         messaging(device.messaging) + capacity(device) + overheads(device) + communicator(device);
+         messaging(device.messaging) + capacity(device) + overheads(device) + communicator(device) +
+         errors(device);
 }
 
 }  // namespace rehearse

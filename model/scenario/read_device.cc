@@ -114,6 +114,27 @@ void read_capacity(Map& profile, Device& device) {
   }
 }
 
+std::optional<double> read_error(const yaml::Value& value, Problems& problems) {
+  const auto number = yaml::read_number(value, problems, 0.0);
+  if (!number || *number <= kMostError) return number;
+  yaml::expected(
+      fmt::format("the standard deviation of a logarithm such as 0.05, at most {:g}", kMostError),
+      value, problems);
+  return std::nullopt;
+}
+
+// All or none: what is left out would be taken for known exactly.
+void read_errors(Map& profile, Device& device) {
+  const yaml::Value* value = profile.find("errors");
+  if (value == nullptr) return;
+  Map map(*value, "errors", profile.where("errors"), profile.problems());
+  PredictionErrors& errors = device.errors.emplace();
+  yaml::read_needed(map, "computing", errors.computing, read_error);
+  yaml::read_needed(map, "messages", errors.messages, read_error);
+  yaml::read_needed(map, "strategy", errors.strategy, read_error);
+  map.finish();
+}
+
 // What reading each key cannot see: quantities that are 0 because their key is missing or says so.
 void check(const Device& device, Map& profile) {
   Problems& problems = profile.problems();
@@ -173,6 +194,7 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
              yaml::find_key(yaml::section("overheads"), "fragmentation")->type.bounds);
   yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, yaml::Bounds{});
   yaml::read(map, "communicator", device.communicator, yaml::read_bytes);
+  read_errors(map, device);
   map.finish(kUnused);
   if (problems.empty()) check(device, map);
   if (!problems.empty()) return problems.take();

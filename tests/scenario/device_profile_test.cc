@@ -46,6 +46,7 @@ void expect_equal(const Device& a, const Device& b) {
   EXPECT_EQ(a.capacity, b.capacity);
   EXPECT_EQ(a.workspace, b.workspace);
   EXPECT_EQ(a.communicator, b.communicator);
+  EXPECT_EQ(a.errors, b.errors);
 }
 
 Device printed_and_read(const Device& device) {
@@ -81,6 +82,7 @@ Device odd_device() {
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
   device.communicator = Bytes::bytes(8191);
+  device.errors = {1e-3 * number(random), 1e-5 * number(random), 0};
   return device;
 }
 
