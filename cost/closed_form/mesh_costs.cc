@@ -63,7 +63,8 @@ Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& 
   const CollectiveShape shape{kind, CollectiveAlgorithm::ring, group.members};
   const auto c = static_cast<std::int64_t>(group.members);
   const Bytes chunk = Bytes::bytes((elements + c - 1) / c * element_bytes);
-  return collective_seconds(shape, group.paths.exchange(device, chunk), elements, element_bytes);
+  return device.messaging.collective +
+         collective_seconds(shape, group.paths.exchange(device, chunk), elements, element_bytes);
 }
 
 namespace {
