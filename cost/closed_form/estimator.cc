@@ -92,7 +92,7 @@ class Estimator::Tables {
   std::int64_t least_state(const StrategySpec& strategy, const Point& point) const;
   void take_memory(const Point& point, const StepParts& parts, Estimate& estimate);
 
-  using NetKey = std::tuple<std::int64_t, bool, bool>;
+  using NetKey = std::tuple<std::int64_t, bool, bool, bool>;
   const Result<std::unique_ptr<RankNet>>& rank_net(const StrategySpec& strategy, const Mesh& mesh);
   const MeshCosts& costs_of(const Mesh& mesh);
   NetPasses& passes_of(const StrategySpec& strategy, const Point& point, const MeshCosts& mesh);
@@ -164,14 +164,15 @@ const Result<std::unique_ptr<RankNet>>& Estimator::Tables::rank_net(const Strate
   frame.recomputation = strategy.recomputation;
   frame.sequence_parallel =
       strategy.tensor && strategy.tensor->sequence_parallel && mesh.tensor > 1;
-  const NetKey key{mesh.tensor, frame.sequence_parallel,
+  const bool overlaps = strategy.tensor && strategy.tensor->overlap && mesh.tensor > 1;
+  const NetKey key{mesh.tensor, frame.sequence_parallel, overlaps,
                    strategy.recomputation == Recomputation::selective};
   const auto known = nets_.find(key);
   if (known != nets_.end()) return known->second;
   Result<Net> net = whole_net(frame, whole_);
   Result<std::unique_ptr<RankNet>> made =
       net ? Result<std::unique_ptr<RankNet>>(
-                std::make_unique<RankNet>(*std::move(net), mesh.tensor, training_))
+                std::make_unique<RankNet>(*std::move(net), mesh.tensor, overlaps, training_))
           : Result<std::unique_ptr<RankNet>>(net.errors());
   return nets_.emplace(key, std::move(made)).first->second;
 }

@@ -19,9 +19,10 @@ Net with_repeats(const Net& net, const BlockRun& run, std::size_t repeats) {
 
 }  // namespace
 
-RankNet::RankNet(Net net, std::int64_t tensor, const Training& training)
+RankNet::RankNet(Net net, std::int64_t tensor, bool overlaps, const Training& training)
     : training_(training),
       tensor_(tensor),
+      overlaps_(overlaps),
       net_(std::move(net)),
       run_(longest_run(alike_blocks(net_))),
       few_(with_repeats(net_, run_, kFewRepeats)),
@@ -106,7 +107,7 @@ RankNet::Stage RankNet::stage(std::size_t begin, std::size_t end,
   }
   const auto [known, is_new] = known_.try_emplace(key, kinds_.size());
   if (!is_new) return {known->second, repeats};
-  const ProgramSettings settings{recomputation, splits_backward, tensor_};
+  const ProgramSettings settings{recomputation, splits_backward, tensor_, overlaps_};
   Kind& kind = kinds_.emplace_back();
   kind.before = place.first - begin;
   if (is_alone) {

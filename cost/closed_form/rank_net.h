@@ -15,7 +15,8 @@ namespace rehearse {
 
 class RankNet {
  public:
-  RankNet(Net net, std::int64_t tensor, const Training& training);
+  // overlaps: TensorSpec::overlap.
+  RankNet(Net net, std::int64_t tensor, bool overlaps, const Training& training);
   RankNet(const RankNet&) = delete;
 
   const Net& net() const { return net_; }
@@ -58,6 +59,7 @@ class RankNet {
 
   const Training& training_;
   const std::int64_t tensor_;
+  const bool overlaps_;
   const Net net_;
   const BlockRun run_;
   // With kFewRepeats and one more, for stages that have all of them; and with enough of them for a

@@ -33,6 +33,7 @@ struct ProgramSettings {
   Recomputation recomputation = Recomputation::none;
   bool splits_backward = false;
   std::int64_t tensor = 1;  // ranks
+  bool overlaps_tensor = false;
 };
 
 // One pass over a part of a network: what it takes and needs room for.

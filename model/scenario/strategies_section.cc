@@ -102,6 +102,7 @@ void read_tensor(Map& strategy, StrategyEntry& entry) {
   Map map(*tensor, section("tensor"), strategy.where("tensor"), strategy.problems());
   read_needed(map, "ranks", entry.spec.tensor->ranks, read_axis);
   read(map, "sequence_parallel", entry.spec.tensor->sequence_parallel);
+  read(map, "overlap", entry.spec.tensor->overlap);
   map.finish();
 }
 

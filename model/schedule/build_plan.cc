@@ -559,6 +559,7 @@ class PlanBuilder {
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
     frame.tensor_group = own.tensor_group;
     frame.tensor_layout = tensor_layout_;
+    frame.overlaps_tensor = strategy_.tensor && strategy_.tensor->overlap;
     frame.collectives = strategy_.collectives;
     frame.collective_costs = &collectives_;
     frame.norm_group = own.norm_group;

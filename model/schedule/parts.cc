@@ -60,6 +60,7 @@ Parts::Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
       class_of_[parameter] = slot;
   }
   cut(classes, buckets);
+  note_overlapped();
   list_steps();
   note_last_steps();
   note_visits();
@@ -141,9 +142,48 @@ void Parts::list_backward(const Action& action, const std::vector<std::size_t>& 
       steps_.push_back({OpKind::recompute, own[k], *action.micro_batch});
       run_again_.insert(own[k]);
     }
-    for (std::size_t k = end; k-- > begin;)
-      steps_.push_back({op_of(action.kind), own[k], *action.micro_batch});
+    list_passes(action, own, begin, end);
     end = begin;
+  }
+}
+
+// Back to front. What is exchanged of an overlapped part's input waits for its gradient alone:
+// rows are asked for between the two passes, sums by whoever reads them.
+void Parts::list_passes(const Action& action, const std::vector<std::size_t>& own,
+                        std::size_t begin, std::size_t end) {
+  const MicroBatchId m = *action.micro_batch;
+  for (std::size_t k = end; k-- > begin;) {
+    const std::size_t part = own[k];
+    if (action.kind != ActionKind::backward || !is_overlapped(part)) {
+      steps_.push_back({op_of(action.kind), part, m});
+      continue;
+    }
+    steps_.push_back({OpKind::backward_input, part, m});
+    if (k > begin && parts_[own[k - 1]].exchange) steps_.push_back({OpKind::backward, own[--k], m});
+    steps_.push_back({OpKind::backward_weight, part, m});
+  }
+}
+
+// Parts that begin where ranks exchange gradients. A schedule that splits backward itself has its
+// own order.
+void Parts::note_overlapped() {
+  if (!frame_.overlaps_tensor || !frame_.tensor_group) return;
+  const bool splits =
+      std::any_of(frame_.actions.begin(), frame_.actions.end(),
+                  [](const Action& action) { return action.kind == ActionKind::backward_weight; });
+  if (splits) return;
+  for (std::size_t p = 1; p < parts_.size(); ++p) {
+    const Part& before = parts_[p - 1];
+    if (before.stage != parts_[p].stage || parts_[p].exchange) continue;
+    const bool gathers = before.exchange && std::holds_alternative<GatherRows>(
+                                                net_.layers[before.exchange->index()].spec);
+    const std::vector<ValueId> across = values_across(net_, parts_[p].begin);
+    const bool sums = std::any_of(across.begin(), across.end(), [&](ValueId id) {
+      const Value& value = net_.values[id.index()];
+      return value.exchange == Exchange::sum_gradient &&
+             net_.layers[value.producer->index()].segment.index() + 1 == parts_[p].begin.index();
+    });
+    if (gathers || sums) overlapped_.insert(p);
   }
 }
 
@@ -170,7 +210,7 @@ Pass Parts::pass_of(const Step& step) const {
     case OpKind::forward:
     case OpKind::recompute: {
       const StageId stage = frame_.stages[parts_[step.part].stage].number;
-      const bool splits = split_.count({stage, step.micro_batch}) > 0;
+      const bool splits = split_.count({stage, step.micro_batch}) > 0 || is_overlapped(step.part);
       // What a forward op keeps only while it runs needs no telling apart.
       const bool keeps = step.kind == OpKind::recompute || !parts_[step.part].recomputed;
       return splits && keeps ? Pass::split_forward : Pass::forward;

@@ -53,6 +53,10 @@ class Parts {
   Pass pass_of(const Step& step) const;
   // The step's pass as an op sees it: whether the forward op leaves everything to a recompute op.
   bool is_recomputed(const Step& step) const { return parts_[step.part].recomputed; }
+  // Whether backward passes over a part, where they are not split by stage, are split here: the
+  // gradient of its input is exchanged between tensor-parallel ranks while those of its weights are
+  // computed.
+  bool is_overlapped(std::size_t part) const { return overlapped_.count(part) > 0; }
   // Whether the part that a segment belongs to is run again for backward: a recomputed one may have
   // nothing to do there.
   bool is_run_again(SegmentId segment) const;
@@ -84,7 +88,10 @@ class Parts {
   std::set<SegmentId> cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
                               const std::vector<OwnBucket>& buckets) const;
   void list_steps();
+  void note_overlapped();
   void list_backward(const Action& action, const std::vector<std::size_t>& own);
+  void list_passes(const Action& action, const std::vector<std::size_t>& own, std::size_t begin,
+                   std::size_t end);
   bool is_recomputed_for_backward(std::size_t part, bool is_last);
   void note_last_steps();
   void note_visits();
@@ -99,7 +106,7 @@ class Parts {
   std::vector<std::size_t> visits_;  // by step
   // none: of any.
   std::map<std::pair<BlockId, std::optional<MicroBatchId>>, std::size_t> last_visit_;
-  std::set<std::size_t> run_again_;                   // parts
+  std::set<std::size_t> run_again_, overlapped_;      // parts
   std::vector<std::size_t> first_step_;               // by action, and the end
   std::set<std::pair<StageId, MicroBatchId>> split_;  // whose backward is split
   std::map<std::pair<std::size_t, Pass>, Lowering> lowerings_;

@@ -321,6 +321,10 @@ class ProgramOfRank {
     }
     for (const ValueId value : lowering.reads_values)
       gather_again(value, step);
+    if (step.kind != OpKind::backward_input || !parts_.is_overlapped(step.part)) return;
+    // Rows that the weights' gradients read come before those that this pass sends.
+    for (const ValueId value : parts_.lowering(step.part, Pass::backward_weight).reads_values)
+      gather_again(value, step);
   }
 
   // Rows gathered for the forward pass are not kept: the rank's own are.

@@ -44,6 +44,7 @@ struct RankFrame {
   // Group slot and what it is like, where tensor parallelism is used.
   std::optional<std::size_t> tensor_group;
   CollectiveGroup tensor_layout;
+  bool overlaps_tensor = false;  // TensorSpec::overlap
   // Group slot of the ranks that share a norm and their number, where gradients are clipped between
   // several: all, or those of a replica.
   std::optional<std::size_t> norm_group;

@@ -26,6 +26,8 @@ std::vector<StrategyRow> axis_rows() {
        "data: auto, tensor: 2"},
       {"tensor, sequence", "... and what is between them split by rows of the sequence",
        "data: auto, tensor: {ranks: 2, sequence_parallel: true}"},
+      {"tensor, overlap", "... and exchanged in backward beside the weights' gradients",
+       "data: auto, tensor: {ranks: 2, overlap: true}"},
       {"subnetwork", "every worker trains some of the blocks, every block on equally many",
        "subnetwork: {workers: auto, coverage: 0.5}"},
       {"subnetwork, width", "... or parts of every inner width: hidden units, heads, channels",

@@ -46,6 +46,9 @@ struct PipelineSpec {
 struct TensorSpec {
   AxisSize ranks;
   bool sequence_parallel = false;
+  // Whether what backward exchanges of a block's input is under way while its first weights'
+  // gradients are computed, as in Megatron-LM (Korthikanti et al., arXiv 2205.05198, section 6).
+  bool overlap = false;
 };
 
 // What a worker holds or leaves out: blocks, or parts of every inner width (model/net/width.h).

@@ -78,7 +78,10 @@ Section tensor() {
           "Ranks that share every layer of a transformer.",
           {needed("ranks", axis(), "how many", "8"),
            optional("sequence_parallel", basic(Form::yes_no), "false",
-                    "whether the rest of a layer is shared along the sequence", "true")}};
+                    "whether the rest of a layer is shared along the sequence", "true"),
+           optional("overlap", basic(Form::yes_no), "false",
+                    "whether exchanges of backward are under way beside gradients of weights",
+                    "true")}};
 }
 
 Section pipeline() {

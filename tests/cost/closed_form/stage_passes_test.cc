@@ -62,7 +62,7 @@ class Stages : public ::testing::TestWithParam<Case> {
 
 TEST_P(Stages, OfFewRepeatsSayThoseOfMany) {
   const Case& it = GetParam();
-  RankNet net(gpt(it.ways), it.ways, training_);
+  RankNet net(gpt(it.ways), it.ways, false, training_);
   NetPasses passes(net, kSamples, ring(), {}, training_, device_);
   const std::size_t blocks = net.net().blocks.size();
   ASSERT_EQ(net.run().size(), 14U);
