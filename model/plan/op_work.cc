@@ -47,9 +47,27 @@ std::int64_t elements_updated(const RankProgram& program, const Op& op) {
   return shard_elements(held);
 }
 
+namespace {
+
+constexpr std::int64_t kFp32 = 4;
+
+// Bytes of an element that passes of their own move around an update.
+std::int64_t beside_update(const Training& training, const StateSizes& sizes) {
+  const bool scales = training.dtype == DataType::fp16, sums_apart = training.gradients.has_value();
+  std::int64_t bytes = 0;
+  if (scales && sizes.gradient < kFp32) bytes += sizes.gradient + kFp32;  // copied to fp32
+  if (scales) bytes += 2 * kFp32;
+  if (training.optimizer.clip && (scales || sums_apart)) bytes += 2 * kFp32;
+  if (sums_apart) bytes += sizes.gradient;  // cleared
+  return bytes;
+}
+
+}  // namespace
+
 StepWork optimizer_work(const Training& training, std::int64_t elements) {
   const StateSizes sizes = state_sizes(training);
-  const std::int64_t bytes = 2 * sizes.parameter + sizes.gradient + 2 * sizes.optimizer;
+  const std::int64_t bytes =
+      2 * sizes.parameter + sizes.gradient + 2 * sizes.optimizer + beside_update(training, sizes);
   return {KernelClass::optimizer,
           Flops::flops(flops_per_weight(training.optimizer) * static_cast<double>(elements)),
           Bytes::bytes(bytes * elements)};

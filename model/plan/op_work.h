@@ -26,7 +26,10 @@ StepWork squares_work(const Training& training, std::int64_t elements);
 std::int64_t elements_updated(const RankProgram& program, const Op& op);
 
 // optimizer_step on so many parameters: reads weights, gradients and state, writes weights and
-// state; two operations per parameter for each of the momentum, the decay and the update.
+// state; two operations per parameter for each of the momentum, the decay and the update. With fp16,
+// whose loss is scaled (Micikevicius et al., arXiv 1710.03740, section 3.2), gradients are first
+// divided by the scale, in fp32; there and where they are summed in another type than the weights',
+// as Megatron-LM does, clipping is a pass of its own, and sums are cleared for the next step.
 StepWork optimizer_work(const Training& training, std::int64_t elements);
 
 // outer_gradient on so many: reads the weights (or their master copy) and the anchor, writes the

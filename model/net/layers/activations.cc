@@ -64,8 +64,14 @@ LayerFacts describe(const Dropout& dropout, std::span<const Shape> inputs) {
   LayerFacts facts = describe_elementwise(inputs[0], 1, 2, 2);
   facts.saves_input = {false};
   facts.forward_in_place = facts.backward_in_place = true;
-  if (dropout.kernels == Kernels::megatron)
+  if (dropout.kernels == Kernels::megatron) {
+    // One kernel with the addition behind it (bias_dropout_add_fused), which is priced by itself:
+    // forward writes the mask beside it, backward reads it.
+    const std::int64_t n = inputs[0].elements();
+    facts.forward = per_sample(static_cast<double>(n), n / 2);
+    facts.backward_input = per_sample(static_cast<double>(n), 2 * n + n / 2);
     facts.auxiliaries = {{"mask", inputs[0].elements(), 0, AuxiliaryType::mask}};
+  }
   return facts;
 }
 
