@@ -49,6 +49,12 @@ TEST(Score, SaysWhereNothingElseIsFitted) {
   cases.back().is_fitted = false;
   EXPECT_FALSE(score(cases)->sources[0].held_out);
   EXPECT_TRUE(score(cases)->sources[1].held_out);
+  // A source has those rows held out for which there are others.
+  cases.push_back(made_case("a", 2, 2, {}));
+  cases.back().device = "another";
+  cases.push_back(made_case("c", 3, 2, {}));
+  cases.back().device = "another";
+  EXPECT_EQ(score(cases)->sources[0].held_out_cases, 1u);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "tools/cli/cli.h"
+#include "tools/scoreboard/bands.h"
 #include "tools/scoreboard/score.h"
 
 namespace rehearse::cli {
@@ -13,6 +14,7 @@ Syntax table_syntax() {
   return {{"DIRECTORY"},
           {{"source", "NAME", "of this source only (its constants are those of the profile)"},
            {"rows", "", "print every row, too"},
+           {"bands", "", "print how far off predictions are, and how many bands hold it, too"},
            {"fits", "", "print what the fitted rows ask of the profiles' constants, too"}}};
 }
 
@@ -33,6 +35,11 @@ int table(const Arguments& arguments) {
   if (!board) return fail(board.errors());
   std::cout << print_sources(*board);
   if (arguments.has("fits")) std::cout << "\n" << print_fits(*board);
+  if (arguments.has("bands")) {
+    const Result<std::vector<Residual>> residuals = residuals_of(*board);
+    if (!residuals) return fail(residuals.errors());
+    std::cout << "\n" << print(bands_of(*board, *residuals));
+  }
   if (arguments.has("rows")) std::cout << "\n" << print_rows(*board);
   return kDone;
 }

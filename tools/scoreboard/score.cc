@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -61,6 +62,18 @@ Result<Fits> fit_all(const std::vector<Case>& cases, Predictions& predictions) {
     fits[{device, without}] = *std::move(factors);
   }
   return fits;
+}
+
+// Rows of devices that have constants fitted to other sources, or none that are fitted at all.
+std::vector<Predicted> without_own_fits(const std::vector<Predicted>& rows, const Fits& fits) {
+  const auto is_alone = [&](const Predicted& row) {
+    if (row.of->device.empty()) return false;
+    return fits.at({row.of->device, row.of->hold_out}).empty() &&
+           !fits.at({row.of->device, ""}).empty();
+  };
+  std::vector<Predicted> apart;
+  std::copy_if(rows.begin(), rows.end(), std::back_inserter(apart), std::not_fn(is_alone));
+  return apart;
 }
 
 std::string percent(double share) {
@@ -128,24 +141,23 @@ Result<Scoreboard> score(const std::vector<Case>& cases) {
     const std::vector<Predicted>& rows = by_source[source];
     const auto fitted = std::count_if(rows.begin(), rows.end(),
                                       [](const Predicted& row) { return row.of->is_fitted; });
-    const bool is_alone = std::any_of(rows.begin(), rows.end(), [&](const Predicted& row) {
-      return row.of->is_fitted && fits->at({row.of->device, row.of->hold_out}).empty();
-    });
     board.sources.push_back({source, rows.size(), static_cast<std::size_t>(fitted),
-                             errors_of(rows, &Predicted::committed), std::nullopt});
-    if (!is_alone) board.sources.back().held_out = errors_of(rows, &Predicted::held_out);
+                             errors_of(rows, &Predicted::committed), 0, std::nullopt});
+    const std::vector<Predicted> apart = without_own_fits(rows, *fits);
+    board.sources.back().held_out_cases = apart.size();
+    if (!apart.empty()) board.sources.back().held_out = errors_of(apart, &Predicted::held_out);
   }
   return board;
 }
 
 std::string print_sources(const Scoreboard& board) {
   std::string text =
-      "| source | rows | fitted | mean % | max % | bias % | order % | regret % | held out: mean % "
-      "| max % "
-      "| bias % | order % | regret % |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+      "| source | rows | fitted | mean % | max % | bias % | order % | regret % | held out: rows "
+      "| mean % | max % | bias % | order % | regret % |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SourceScore& s : board.sources) {
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,
-                        columns_of(s.committed),
+    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,
+                        columns_of(s.committed), s.held_out_cases,
                         s.held_out ? columns_of(*s.held_out) : "- | - | - | - | -");
   }
   return text;
@@ -153,13 +165,14 @@ std::string print_sources(const Scoreboard& board) {
 
 std::string print_rows(const Scoreboard& board) {
   std::string text =
-      "| source | row | fitted | measured | predicted | error % | held out | error % |\n"
-      "|---|---|---|---|---|---|---|---|\n";
+      "| source | row | fitted | by | measured | predicted | error % | held out | error % |\n"
+      "|---|---|---|---|---|---|---|---|---|\n";
   for (const Predicted& row : board.rows) {
-    text += fmt::format("| {} | {} | {} | {:.5g} | {:.5g} | {:+.1f} | {:.5g} | {:+.1f} |\n",
+    text += fmt::format("| {} | {} | {} | {} | {:.5g} | {:.5g} | {:+.1f} | {:.5g} | {:+.1f} |\n",
                         row.of->source, row.of->name, row.of->is_fitted ? "yes" : "",
-                        row.of->measured, row.committed, 100 * off(row, &Predicted::committed),
-                        row.held_out, 100 * off(row, &Predicted::held_out));
+                        row.of->is_estimated ? "estimate" : "simulation", row.of->measured,
+                        row.committed, 100 * off(row, &Predicted::committed), row.held_out,
+                        100 * off(row, &Predicted::held_out));
   }
   return text;
 }

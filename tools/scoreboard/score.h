@@ -29,7 +29,9 @@ struct SourceScore {
   std::string source;
   std::size_t cases = 0, fitted = 0;
   Errors committed;
-  // None: its own rows are all that its device's constants are fitted to.
+  // Of the rows of devices whose constants are not fitted to this source alone; none: there are
+  // none.
+  std::size_t held_out_cases = 0;
   std::optional<Errors> held_out;
 };
 

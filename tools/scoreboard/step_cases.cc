@@ -3,61 +3,44 @@
 #include <algorithm>
 #include <bit>
 
-#include "cost/memory.h"
-#include "cost/memory_curve.h"
 #include "model/scenario/scenario.h"
 #include "tools/predict/predict.h"
 #include "tools/scoreboard/cases.h"
 #include "tools/scoreboard/csv.h"
+#include "tools/scoreboard/training_step.h"
 
 namespace rehearse {
 namespace {
 
-const std::vector<std::string> kColumns = {"source",
-                                           "row",
-                                           "group",
-                                           "model",
-                                           "layers",
-                                           "width",
-                                           "heads",
-                                           "kv_heads",
-                                           "hidden",
-                                           "vocabulary",
-                                           "sequence",
-                                           "fused",
-                                           "dtype",
-                                           "machine",
-                                           "gpus",
-                                           "tensor",
-                                           "sequence_parallel",
-                                           "pipeline",
-                                           "chunks",
-                                           "schedule",
-                                           "zero",
-                                           "micro_batch",
-                                           "batch",
-                                           "recompute",
-                                           "metric",
-                                           "value",
-                                           "fit"};
+const std::vector<std::string> kColumns = {"source",         "row",       "group",
+                                           "model",          "layers",    "width",
+                                           "heads",          "kv_heads",  "hidden",
+                                           "vocabulary",     "sequence",  "fused",
+                                           "kernels",        "dropout",   "cut",
+                                           "dtype",          "gradients", "machine",
+                                           "gpus",           "tensor",    "sequence_parallel",
+                                           "tensor_overlap", "pipeline",  "chunks",
+                                           "schedule",       "zero",      "micro_batch",
+                                           "batch",          "recompute", "metric",
+                                           "value",          "fit"};
 
-// Its rows are of Megatron-LM, which keeps what its kernels need and adds gradients up in fp32.
 bool is_of_memory(const CsvRow& row) {
-  return row.text("metric") == "allocated_gib";
+  return row.text("metric").ends_with("_gib");
 }
 
 std::string model_text(const CsvRow& row) {
   std::string text = fmt::format(
       "model: {{kind: {}, layers: {}, width: {}, heads: {}, vocabulary: {}, sequence: {}, fused: "
-      "{}",
+      "{}, kernels: {}",
       row.text("model"), row.text("layers"), row.text("width"), row.text("heads"),
-      row.text("vocabulary"), row.text("sequence"), row.text("fused"));
+      row.text("vocabulary"), row.text("sequence"), row.text("fused"), row.text("kernels"));
   if (row.text("model") == "gpt")
     text += fmt::format(", positions: {}, tied: false", row.text("sequence"));
   for (const std::string key : {"kv_heads", "hidden"}) {
     if (!row.text(key).empty()) text += fmt::format(", {}: {}", key, row.text(key));
   }
-  if (is_of_memory(row)) text += ", kernels: megatron";
+  if (row.text("dropout") != "0")
+    text += fmt::format(", dropout: {0}, attention_dropout: {0}", row.text("dropout"));
   return text + "}\n";
 }
 
@@ -83,12 +66,12 @@ Result<std::string> strategy_text(const CsvRow& row) {
   text += *zero > 0 ? fmt::format(", data: {{ranks: {}, zero: {}}}", data, *zero)
                     : fmt::format(", data: {}, overlap: false", data);
   if (*tensor > 1)
-    text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}}}", *tensor,
-                        row.text("sequence_parallel"));
+    text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}, overlap: {}}}", *tensor,
+                        row.text("sequence_parallel"), row.text("tensor_overlap"));
   if (*pipeline > 1) {
     text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}", *pipeline,
                         row.text("schedule"), micro_batches);
-    if (is_of_memory(row)) text += ", cut: layers";
+    text += fmt::format(", cut: {}", row.text("cut"));
     if (row.text("chunks") != "1") text += fmt::format(", chunks: {}", row.text("chunks"));
     text += "}";
   } else if (micro_batches > 1) {
@@ -113,7 +96,7 @@ Result<std::string> scenario_text(const std::string& directory, const CsvRow& ro
              "training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: 0.0001"
              "{}}}, dtype: {}{}, steps: 100}}\n",
              row.text("batch"), clips ? ", clip: 1.0" : "", row.text("dtype"),
-             is_of_memory(row) ? ", gradients: fp32" : "") +
+             row.text("gradients") == row.text("dtype") ? "" : ", gradients: fp32") +
          *cluster +
          fmt::format("simulation: {{collectives: fluid, detail: block, replicas: {}, steps: 3}}\n",
                      *replicas > 1 ? "first" : "all") +
@@ -128,51 +111,18 @@ Result<double> measured(const CsvRow& row) {
   }
   const std::string& metric = row.text("metric");
   if (metric == "step_s") return *value;
-  if (is_of_memory(row)) return *value * static_cast<double>(Bytes::gib(1).bytes());
+  const bool is_known =
+      metric == "allocated_gib" || metric == "layer_state_gib" || metric == "layer_activations_gib";
+  if (is_known) return *value * static_cast<double>(Bytes::gib(1).bytes());
   const double samples = *batch / (*gpus * *value);
   if (metric == "samples_per_s_per_gpu") return samples;
   if (metric == "tokens_per_s_per_gpu") return samples * *sequence;
   return error_at(row.where, fmt::format("unknown metric '{}'; they are step_s, "
                                          "samples_per_s_per_gpu, tokens_per_s_per_gpu, "
-                                         "allocated_gib",
+                                         "allocated_gib, layer_state_gib, "
+                                         "layer_activations_gib",
                                          metric));
 }
-
-// The plan is built when it is first asked for, and kept.
-class Step {
- public:
-  Step(Scenario scenario) : scenario_(std::move(scenario)) {}
-
-  Result<double> predict(const Factors& factors) {
-    const Result<Plan>& plan = built();
-    if (!plan) return plan.errors();
-    Scenario changed = scenario_;
-    apply(factors, changed.cluster);
-    const Result<Seconds> time = step_time_of(changed, *plan);
-    if (!time) return time.errors();
-    return time->seconds();
-  }
-
-  // Bytes of tensors on the rank that has most at once: what an allocator counts, without the gaps
-  // between them and what libraries have.
-  Result<double> allocated() {
-    const Result<Plan>& plan = built();
-    if (!plan) return plan.errors();
-    Bytes most;
-    for (const RankProgram& program : plan->programs)
-      most = std::max(most, memory_curve(program).most() + gradient_stand_ins(*plan, program));
-    return static_cast<double>(most.bytes());
-  }
-
- private:
-  const Result<Plan>& built() {
-    if (!plan_) plan_ = unfitted_plan(scenario_, scenario_.strategies.front());
-    return *plan_;
-  }
-
-  Scenario scenario_;
-  std::optional<Result<Plan>> plan_;
-};
 
 Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   const Result<double> value = measured(row);
@@ -183,18 +133,23 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   Result<Scenario> scenario = parse_scenario(*text, path, profile_path(path));
   if (!scenario) return scenario.errors();
   const std::string device = scenario->cluster.device.name;
-  const auto step = std::make_shared<Step>(*std::move(scenario));
+  const auto step = std::make_shared<TrainingStep>(*std::move(scenario));
   Case made{row.text("source"), row.text("row"), row.text("group"), row.text("source")};
   made.measured = *value;
   made.scenario = *text;
   if (is_of_memory(row)) {  // which depends on no constant
-    made.predict = [step](const Factors&) { return step->allocated(); };
+    const std::string metric = row.text("metric");
+    made.predict = [step, metric](const Factors&) {
+      if (metric == "allocated_gib") return step->allocated();
+      return metric == "layer_state_gib" ? step->layer_state() : step->layer_activations();
+    };
     return made;
   }
   made.device = device;
   made.constants = {"memory", "products"};
   made.is_fitted = row.text("fit") == "yes";
-  made.predict = [step](const Factors& factors) { return step->predict(factors); };
+  made.is_estimated = step->is_estimated();
+  made.predict = [step](const Factors& factors) { return step->seconds(factors); };
   return made;
 }
 
