@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <set>
 #include <tuple>
@@ -94,6 +95,7 @@ class Estimator::Tables {
 
   using NetKey = std::tuple<std::int64_t, bool, bool, bool>;
   const Result<std::unique_ptr<RankNet>>& rank_net(const StrategySpec& strategy, const Mesh& mesh);
+  NetPrograms& programs_of(const NetVariants& nets, std::int64_t tensor, bool overlaps);
   const MeshCosts& costs_of(const Mesh& mesh);
   NetPasses& passes_of(const StrategySpec& strategy, const Point& point, const MeshCosts& mesh);
   StagedModel* staged(const StrategySpec& strategy, const Point& point, NetPasses& passes);
@@ -103,14 +105,17 @@ class Estimator::Tables {
   const BlockCount blocks_;
   const Training training_;
   const Cluster cluster_;
+  Routes routes_{cluster_};
   const std::optional<Verdict> refused_;
+  std::deque<NetVariants> variants_;
+  std::deque<NetPrograms> programs_;
   std::map<NetKey, Result<std::unique_ptr<RankNet>>> nets_;
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, AxisOrder>, MeshCosts> meshes_;
   std::map<std::tuple<RankNet*, std::int64_t, bool, std::size_t>, std::unique_ptr<NetPasses>>
       passes_;  // bool: recomputed in full, which stages are cut by
-  using BucketKey = std::tuple<RankNet*, StageCut, std::int64_t, bool, Bytes>;
-  std::map<BucketKey, std::optional<std::vector<RankBuckets>>> buckets_;
-  std::map<std::tuple<const std::vector<RankBuckets>*, bool, bool>, StagedCut> cuts_;
+  std::map<RankNet*, StagedCuts> rank_cuts_;
+  using CutKey = std::tuple<RankNet*, StageCut, std::int64_t, BucketSettings, bool, bool>;
+  std::map<CutKey, std::optional<StagedCut>> cuts_;
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
   PassOrders orders_;
   std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
@@ -170,17 +175,34 @@ const Result<std::unique_ptr<RankNet>>& Estimator::Tables::rank_net(const Strate
   const auto known = nets_.find(key);
   if (known != nets_.end()) return known->second;
   Result<Net> net = whole_net(frame, whole_);
-  Result<std::unique_ptr<RankNet>> made =
-      net ? Result<std::unique_ptr<RankNet>>(
-                std::make_unique<RankNet>(*std::move(net), mesh.tensor, overlaps, training_))
-          : Result<std::unique_ptr<RankNet>>(net.errors());
+  Result<std::unique_ptr<RankNet>> made = error("");
+  if (net) {
+    const NetVariants& variants = variants_.emplace_back(*std::move(net));
+    made = std::make_unique<RankNet>(variants, mesh.tensor,
+                                     programs_of(variants, mesh.tensor, overlaps));
+  } else {
+    made = net.errors();
+  }
   return nets_.emplace(key, std::move(made)).first->second;
+}
+
+// Slices of different widths run the same programs.
+NetPrograms& Estimator::Tables::programs_of(const NetVariants& nets, std::int64_t tensor,
+                                            bool overlaps) {
+  for (NetPrograms& known : programs_) {
+    const bool same = (known.tensor() > 1) == (tensor > 1) && known.overlaps() == overlaps &&
+                      are_alike(known.nets().whole, nets.whole) &&
+                      known.nets().run.begin == nets.run.begin &&
+                      known.nets().run.end == nets.run.end;
+    if (same) return known;
+  }
+  return programs_.emplace_back(nets, tensor, overlaps, training_);
 }
 
 const MeshCosts& Estimator::Tables::costs_of(const Mesh& mesh) {
   const auto [known, is_new] =
       meshes_.try_emplace({mesh.data, mesh.pipeline, mesh.tensor, mesh.order});
-  if (is_new) known->second = mesh_costs(cluster_, mesh);
+  if (is_new) known->second = mesh_costs(routes_, mesh);
   return known->second;
 }
 
@@ -194,7 +216,7 @@ NetPasses& Estimator::Tables::passes_of(const StrategySpec& strategy, const Poin
   if (!known) {
     known = std::make_unique<NetPasses>(
         *point.net, point.samples, *ring,
-        stage_costs(point.net->net(), strategy.recomputation, point.samples, training_,
+        stage_costs(point.net->nets().few, strategy.recomputation, point.samples, training_,
                     cluster_.spec(), point.mesh),
         training_, cluster_.device());
   }
@@ -211,26 +233,25 @@ StagedModel* Estimator::Tables::staged(const StrategySpec& strategy, const Point
   const bool full = strategy.recomputation == Recomputation::full;
   const StageCut* const found = passes.cut(point.shape.stages(), rule);
   if (found == nullptr) return nullptr;
-  const StageCut& cut = *found;
-  const auto [buckets, is_uncut] =
-      buckets_.try_emplace({point.net, cut, point.shape.ranks, has_replicas, strategy.bucket});
-  if (is_uncut)
-    buckets->second = rank_buckets(point.net->net(), point.shape, cut, training_,
-                                   {strategy.bucket, has_replicas, point.mesh.tensor});
-  if (!buckets->second) return nullptr;
-  const bool splits = point.schedule->splits_backward;
-  const auto [stages, is_new] = cuts_.try_emplace({&*buckets->second, full, splits});
-  if (is_new)
-    stages->second = staged_cut(*point.net, cut, {point.shape, splits, strategy.recomputation},
-                                *buckets->second);
-  known = std::make_unique<StagedModel>(passes, stages->second, point.shape, training_,
+  const StagedSettings settings{point.shape,
+                                {strategy.bucket, has_replicas},
+                                point.schedule->splits_backward,
+                                strategy.recomputation};
+  const auto [cut, is_new] = cuts_.try_emplace(
+      {point.net, *found, point.shape.ranks, settings.buckets, settings.splits_backward, full});
+  if (is_new) {
+    auto& cuts = rank_cuts_.try_emplace(point.net, *point.net, training_).first->second;
+    cut->second = cuts.make(*found, settings);
+  }
+  if (!cut->second) return nullptr;
+  known = std::make_unique<StagedModel>(passes, *cut->second, point.shape, training_,
                                         cluster_.device(), orders_);
   return known.get();
 }
 
 // As many micro-batches are kept of many as of a few rounds, but where all of them are.
 const std::vector<LiveStates>& Estimator::Tables::states_of(const Point& point) {
-  constexpr std::int64_t kRounds = 5;
+  constexpr std::int64_t kRounds = 3;
   PipelineShape shape = point.shape;
   const std::int64_t round = shape.ranks;
   if (point.schedule->name != "gpipe" && shape.micro_batches > (kRounds + 1) * round)

@@ -103,7 +103,11 @@ class OfRank {
   void see(std::size_t chunk, StageAction kind, bool is_last) {
     auto& seen =
         seen_[(chunk * kStageActions + static_cast<std::size_t>(kind)) * 2 + (is_last ? 1 : 0)];
-    if (seen.empty() || seen.back() != counts_) seen.push_back(counts_);
+    if (seen.empty()) return seen.push_back(counts_);
+    // Most of them lie between others: the rest is sorted out in the end.
+    if (is_covered(counts_, seen.back())) return;
+    if (!is_covered(seen.back(), counts_)) return seen.push_back(counts_);
+    seen.back() = counts_;
   }
 
   void keep_largest(std::size_t key) {

@@ -1,7 +1,6 @@
 #include "cost/closed_form/mesh_costs.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "model/schedule/mesh_place.h"
@@ -10,20 +9,43 @@ namespace rehearse {
 
 using Messages = std::vector<std::pair<RankId, RankId>>;
 
-Paths::Paths(const Cluster& cluster, const Messages& messages) {
-  std::map<LinkId, std::int64_t> load;
-  std::vector<Route> routes;
-  for (const auto& [from, to] : messages) {
-    routes.push_back(cluster.route(from, to));
-    for (const LinkId link : routes.back())
-      most_shared_ = std::max(most_shared_, ++load[link]);
+Routes::Routes(const Cluster& cluster) : cluster_(cluster) {
+  std::vector<const LinkSpec*> different;
+  for (const Link& link : cluster.links()) {
+    const auto found = std::find_if(different.begin(), different.end(),
+                                    [&](const LinkSpec* spec) { return *spec == link; });
+    specs_.push_back(static_cast<std::size_t>(found - different.begin()));
+    if (found == different.end()) different.push_back(&link);
   }
-  for (const Route& route : routes) {
+}
+
+const Route& Routes::of(RankId from, RankId to) {
+  const auto [known, is_new] =
+      known_.try_emplace(std::uint64_t{from.value()} * cluster_.rank_count() + to.value());
+  if (is_new) known->second = cluster_.route(from, to);
+  return known->second;
+}
+
+Paths::Paths(Routes& routes, const Messages& messages) {
+  const auto& links = routes.cluster().links();
+  std::vector<std::int64_t> load(links.size(), 0);
+  for (const auto& [from, to] : messages) {
+    for (const LinkId link : routes.of(from, to))
+      most_shared_ = std::max(most_shared_, ++load[link.index()]);
+  }
+  // By link of the way: its spec, and messages on it.
+  std::set<std::vector<std::pair<std::size_t, std::int64_t>>> known;
+  for (const auto& [from, to] : messages) {
+    const Route& route = routes.of(from, to);
+    std::vector<std::pair<std::size_t, std::int64_t>> kind;
+    for (const LinkId id : route)
+      kind.emplace_back(routes.spec_of(id), load[id.index()]);
+    if (!known.insert(std::move(kind)).second) continue;
     Way way;
     for (const LinkId id : route) {
-      const LinkSpec& link = cluster.links()[id.index()];
+      const LinkSpec& link = links[id.index()];
       way.latency += link.latency;
-      const std::pair<LinkSpec, std::int64_t> shared(link, load.at(id));
+      const std::pair<LinkSpec, std::int64_t> shared(link, load[id.index()]);
       if (std::find(way.links.begin(), way.links.end(), shared) == way.links.end())
         way.links.push_back(shared);
     }
@@ -71,7 +93,13 @@ namespace {
 
 class MeshWalk {
  public:
-  MeshWalk(const Cluster& cluster, const Mesh& mesh) : cluster_(cluster), mesh_(mesh) {}
+  MeshWalk(Routes& routes, const Mesh& mesh)
+      : routes_(routes),
+        mesh_(mesh),
+        exchanges_(routes.cluster().links().size(), false),
+        between_(exchanges_),
+        reductions_(exchanges_),
+        partial_(exchanges_) {}
 
   MeshCosts run() {
     costs_.tensor = ring(tensor_groups(), exchanges_);
@@ -95,6 +123,7 @@ class MeshWalk {
 
  private:
   using Groups = std::vector<std::vector<RankId>>;
+  using Crossed = std::vector<bool>;  // by link
 
   Groups tensor_groups() const {
     Groups groups;
@@ -125,7 +154,7 @@ class MeshWalk {
   }
 
   // All groups at once.
-  RingGroup ring(const Groups& groups, std::set<LinkId>& crossed) {
+  RingGroup ring(const Groups& groups, Crossed& crossed) {
     const std::size_t members = groups.front().size();
     if (members == 1) return {};
     Messages messages;
@@ -134,7 +163,7 @@ class MeshWalk {
         messages.emplace_back(group[m], group[(m + 1) % members]);
     }
     cross(messages, crossed);
-    return {members, Paths(cluster_, messages)};
+    return {members, Paths(routes_, messages)};
   }
 
   Paths between(std::int64_t from, std::int64_t to) {
@@ -149,31 +178,34 @@ class MeshWalk {
       }
     }
     cross(messages, between_);
-    return {cluster_, messages};
+    return {routes_, messages};
   }
 
-  void cross(const Messages& messages, std::set<LinkId>& crossed) const {
+  void cross(const Messages& messages, Crossed& crossed) {
     for (const auto& [from, to] : messages) {
-      const Route route = cluster_.route(from, to);
-      crossed.insert(route.begin(), route.end());
+      for (const LinkId link : routes_.of(from, to))
+        crossed[link.index()] = true;
     }
   }
 
-  static bool meet(const std::set<LinkId>& a, const std::set<LinkId>& b) {
-    return std::any_of(a.begin(), a.end(), [&](LinkId link) { return b.count(link) > 0; });
+  static bool meet(const Crossed& a, const Crossed& b) {
+    for (std::size_t link = 0; link < a.size(); ++link) {
+      if (a[link] && b[link]) return true;
+    }
+    return false;
   }
 
-  RingGroup all_ranks() const {
+  RingGroup all_ranks() {
     const auto ranks = static_cast<std::uint32_t>(mesh_.ranks());
     if (ranks == 1) return {};
-    return {ranks, Paths(cluster_, {{RankId(0), RankId(ranks - 1)}})};
+    return {ranks, Paths(routes_, {{RankId(0), RankId(ranks - 1)}})};
   }
 
-  const Cluster& cluster_;
+  Routes& routes_;
   const Mesh& mesh_;
   MeshCosts costs_;
-  std::set<LinkId> exchanges_, between_, reductions_;  // crossed by their messages
-  std::set<LinkId> partial_;                           // ... of few and small ones
+  Crossed exchanges_, between_, reductions_;  // by their messages
+  Crossed partial_;                           // ... by few and small ones
 };
 
 }  // namespace
@@ -183,8 +215,8 @@ const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::s
   return (held.is_partial ? mesh.partial_holders : mesh.holders)[rank];
 }
 
-MeshCosts mesh_costs(const Cluster& cluster, const Mesh& mesh) {
-  return MeshWalk(cluster, mesh).run();
+MeshCosts mesh_costs(Routes& routes, const Mesh& mesh) {
+  return MeshWalk(routes, mesh).run();
 }
 
 }  // namespace rehearse

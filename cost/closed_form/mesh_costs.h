@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "cost/closed_form/rank_buckets.h"
@@ -16,11 +17,26 @@
 
 namespace rehearse {
 
+// Routes of a cluster, each found when it is first asked for.
+class Routes {
+ public:
+  explicit Routes(const Cluster& cluster);  // which must outlive it
+  const Cluster& cluster() const { return cluster_; }
+  const Route& of(RankId from, RankId to);
+  // Links of one spec have one number.
+  std::size_t spec_of(LinkId link) const { return specs_[link.index()]; }
+
+ private:
+  const Cluster& cluster_;
+  std::vector<std::size_t> specs_;
+  std::unordered_map<std::uint64_t, Route> known_;
+};
+
 // The ways that messages take which are sent at the same time; the slowest counts.
 class Paths {
  public:
   Paths() = default;
-  Paths(const Cluster& cluster, const std::vector<std::pair<RankId, RankId>>& messages);
+  Paths(Routes& routes, const std::vector<std::pair<RankId, RankId>>& messages);
 
   Seconds message(const Device& device, Bytes bytes) const;
   // An exchange of messages of so many bytes: the dearest one's costs.
@@ -70,6 +86,6 @@ struct MeshCosts {
 const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank);
 
 // O(ranks x route)
-MeshCosts mesh_costs(const Cluster& cluster, const Mesh& mesh);
+MeshCosts mesh_costs(Routes& routes, const Mesh& mesh);
 
 }  // namespace rehearse

@@ -1,12 +1,14 @@
 #include "cost/closed_form/pass_order.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 
 #include "model/base/check.h"
 
 namespace rehearse {
 namespace {
+
+using Pass = PassOrder::Pass;
 
 StageAction action_of(Task task) {
   switch (task) {
@@ -21,74 +23,182 @@ StageAction action_of(Task task) {
   REHEARSE_UNREACHABLE("task");
 }
 
-// Every rank goes on until it waits for another.
-class Sorting {
+// Plays the lists of all ranks, a pass in every step of who need not wait.
+class Playing {
  public:
-  Sorting(const std::vector<std::vector<Slot>>& ranks, PassOrder& order)
+  Playing(const std::vector<std::vector<Slot>>& ranks, PassOrder& order)
       : ranks_(ranks),
         order_(order),
-        done_(static_cast<std::size_t>(2 * order.shape.stages() * order.shape.micro_batches)) {}
+        stages_(static_cast<std::size_t>(order.shape.stages())),
+        forward_(stages_, 0),
+        backward_(stages_, 0) {}
 
-  void run() {
-    std::vector<std::size_t> next(ranks_.size(), 0);
-    bool moved = true;
-    while (moved) {
-      moved = false;
+  // First passes of steps, and the end.
+  std::vector<std::size_t> run() {
+    std::vector<std::size_t> next(ranks_.size(), 0), begins = {0};
+    std::size_t left = 0;
+    for (const auto& slots : ranks_)
+      left += slots.size();
+    while (left > 0) {
+      std::vector<const Slot*> step;
       for (std::size_t r = 0; r < ranks_.size(); ++r) {
-        for (; next[r] < ranks_[r].size() && is_ready(ranks_[r][next[r]]); ++next[r], moved = true)
-          add(ranks_[r][next[r]]);
+        if (next[r] == ranks_[r].size() || !is_ready(ranks_[r][next[r]])) continue;
+        step.push_back(&ranks_[r][next[r]++]);
       }
+      REHEARSE_CHECK(!step.empty(), "{} passes wait for ever", left);
+      for (const Slot* slot : step)
+        add(*slot);
+      left -= step.size();
+      begins.push_back(order_.passes.size());
     }
-    for (std::size_t r = 0; r < ranks_.size(); ++r)
-      REHEARSE_CHECK(next[r] == ranks_[r].size(), "rank {} waits for ever", r);
+    return begins;
   }
 
  private:
-  std::vector<bool>::reference done(Task task, std::size_t stage, MicroBatchId m) {
-    const auto all = static_cast<std::size_t>(order_.shape.micro_batches);
-    return done_[(2 * stage + (task == Task::forward ? 0 : 1)) * all + m.index()];
-  }
-
-  bool is_ready(const Slot& slot) {
-    const std::size_t stage = slot.stage.index();
-    if (slot.task == Task::forward)
-      return stage == 0 || done(Task::forward, stage - 1, slot.micro_batch);
+  bool is_ready(const Slot& slot) const {
+    const std::size_t stage = slot.stage.index(), m = slot.micro_batch.index();
     if (slot.task == Task::backward_weight) return true;
-    const bool is_end = static_cast<std::int64_t>(stage) + 1 == order_.shape.stages();
-    return is_end ? done(Task::forward, stage, slot.micro_batch)
-                  : done(Task::backward, stage + 1, slot.micro_batch);
+    if (slot.task == Task::forward) return stage == 0 || forward_[stage - 1] > m;
+    return stage + 1 == stages_ ? forward_[stage] > m : backward_[stage + 1] > m;
   }
 
   void add(const Slot& slot) {
-    const bool finishes =
-        order_.splits_backward ? slot.task == Task::backward_weight : slot.task == Task::backward;
-    const bool is_last =
-        static_cast<std::int64_t>(slot.micro_batch.index()) + 1 == order_.shape.micro_batches;
-    order_.passes.push_back(
-        {slot.stage.value(), slot.micro_batch.value(), action_of(slot.task), finishes && is_last});
-    if (slot.task != Task::backward_weight)
-      done(slot.task == Task::forward ? Task::forward : Task::backward, slot.stage.index(),
-           slot.micro_batch) = true;
+    const std::size_t stage = slot.stage.index();
+    order_.passes.push_back({static_cast<std::uint16_t>(stage), action_of(slot.task)});
+    if (slot.task == Task::backward_weight) return;
+    auto& done = slot.task == Task::forward ? forward_ : backward_;
+    REHEARSE_CHECK(done[stage] == slot.micro_batch.index(), "stage {} goes out of order", stage);
+    ++done[stage];
+    note_waiting(stage);
+  }
+
+  void note_waiting(std::size_t stage) {
+    if (stage + 1 < stages_)
+      order_.waiting = std::max(order_.waiting, forward_[stage] - forward_[stage + 1]);
+    if (stage > 0)
+      order_.waiting = std::max(order_.waiting, backward_[stage] - backward_[stage - 1]);
   }
 
   const std::vector<std::vector<Slot>>& ranks_;
   PassOrder& order_;
-  std::vector<bool> done_;
+  const std::size_t stages_;
+  std::vector<std::size_t> forward_, backward_;  // by stage: passes done
 };
+
+// Where steps come again.
+class Finding {
+ public:
+  Finding(PassOrder& order, const std::vector<std::size_t>& begins)
+      : order_(order), begins_(begins) {}
+
+  // period: steps.
+  void run(std::size_t period) {
+    const std::size_t steps = begins_.size() - 1;
+    std::size_t at = 0;
+    while (at + 2 * period <= steps) {
+      std::size_t end = at;
+      while (end + period < steps && are_equal(end, end + period))
+        ++end;
+      const std::size_t count = (end - at) / period + 1;
+      if (count < kFewest || !is_balanced(at, at + period)) {
+        ++at;
+        continue;
+      }
+      order_.loops.push_back({begins_[at], begins_[at + period], static_cast<std::int64_t>(count)});
+      at += count * period;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kFewest = 2;  // times
+
+  bool are_equal(std::size_t a, std::size_t b) const {
+    const auto at = [&](std::size_t step) { return order_.passes.begin() + begins_[step]; };
+    return std::equal(at(a), at(a + 1), at(b), at(b + 1), [](const Pass& x, const Pass& y) {
+      return x.stage == y.stage && x.action == y.action;
+    });
+  }
+
+  // Whether all stages do as much.
+  bool is_balanced(std::size_t begin, std::size_t end) const {
+    const auto stages = static_cast<std::size_t>(order_.shape.stages());
+    std::vector<std::array<int, kStageActions>> counts(stages);
+    for (std::size_t p = begins_[begin]; p < begins_[end]; ++p)
+      ++counts[order_.passes[p].stage][static_cast<std::size_t>(order_.passes[p].action)];
+    return std::all_of(counts.begin(), counts.end(),
+                       [&](const auto& of_stage) { return of_stage == counts.front(); });
+  }
+
+  PassOrder& order_;
+  const std::vector<std::size_t>& begins_;
+};
+
+std::vector<std::size_t> play(const PipelineSchedule& schedule, PassOrder& order) {
+  for (std::int64_t s = 0; s < order.shape.stages(); ++s)
+    order.rank.push_back(static_cast<std::uint32_t>(rank_of(order.shape, StageId(s))));
+  PipelineRequest request;
+  request.shape = order.shape;
+  const std::vector<std::vector<Slot>> ranks = schedule.order(request);
+  return Playing(ranks, order).run();
+}
+
+std::int64_t passes_of(const PassOrder& order) {
+  auto sum = static_cast<std::int64_t>(order.passes.size());
+  for (const PassOrder::Loop& loop : order.loops)
+    sum += (loop.count - 1) * static_cast<std::int64_t>(loop.end - loop.begin);
+  return sum;
+}
+
+// Passes of a loop are listed once.
+void fold(PassOrder& order) {
+  std::vector<Pass> kept;
+  std::size_t from = 0;
+  for (PassOrder::Loop& loop : order.loops) {
+    const std::size_t length = loop.end - loop.begin;
+    kept.insert(kept.end(), order.passes.begin() + static_cast<std::ptrdiff_t>(from),
+                order.passes.begin() + static_cast<std::ptrdiff_t>(loop.end));
+    from = loop.begin + length * static_cast<std::size_t>(loop.count);
+    loop.end = kept.size();
+    loop.begin = loop.end - length;
+  }
+  kept.insert(kept.end(), order.passes.begin() + static_cast<std::ptrdiff_t>(from),
+              order.passes.end());
+  order.passes = std::move(kept);
+}
+
+// Rounds, of as many micro-batches as ranks, that are played; more go around in the loops.
+constexpr std::int64_t kRounds = 4;
 
 }  // namespace
 
-PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape) {
+PassOrder plain_pass_order(const PipelineSchedule& schedule, const PipelineShape& shape) {
   PassOrder order;
   order.shape = shape;
   order.splits_backward = schedule.splits_backward;
-  for (std::int64_t s = 0; s < shape.stages(); ++s)
-    order.rank.push_back(static_cast<std::uint32_t>(rank_of(shape, StageId(s))));
-  PipelineRequest request;
-  request.shape = shape;
-  const std::vector<std::vector<Slot>> ranks = schedule.order(request);
-  Sorting(ranks, order).run();
+  play(schedule, order);
   return order;
+}
+
+PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape) {
+  const std::int64_t actions = schedule.splits_backward ? 3 : 2;
+  const std::int64_t all = actions * shape.stages() * shape.micro_batches;
+  PassOrder order;
+  order.shape = shape;
+  order.splits_backward = schedule.splits_backward;
+  // Where stages come in turns, a round of micro-batches makes a pattern.
+  const std::int64_t together = shape.chunks > 1 ? shape.ranks : 1;
+  const std::int64_t played =
+      std::min(shape.micro_batches, kRounds * shape.ranks + shape.micro_batches % together);
+  order.shape.micro_batches = played;
+  const std::vector<std::size_t> begins = play(schedule, order);
+  const bool is_flat = schedule.name == "gpipe";  // all forward, then all backward
+  Finding(order, begins)
+      .run(is_flat ? 1 : static_cast<std::size_t>(actions * together * shape.chunks));
+  fold(order);
+  for (PassOrder::Loop& loop : order.loops)
+    loop.count += (shape.micro_batches - played) / together;
+  order.shape = shape;
+  return passes_of(order) == all ? order : plain_pass_order(schedule, shape);
 }
 
 const PassOrder& PassOrders::of(const PipelineSchedule& schedule, const PipelineShape& shape) {
@@ -96,135 +206,6 @@ const PassOrder& PassOrders::of(const PipelineSchedule& schedule, const Pipeline
       known_.try_emplace({&schedule, shape.ranks, shape.chunks, shape.micro_batches});
   if (is_new) known->second = pass_order(schedule, shape);
   return known->second;
-}
-
-namespace {
-
-struct RankState {
-  double free = 0;       // when it can compute
-  double exchanged = 0;  // when its exchanges have ended
-  double before = 0;     // end of the pass before the last one
-  double begin = 0;      // of its step
-};
-
-}  // namespace
-
-PassTimeline run_passes(const PassOrder& order, const std::vector<const StagePasses*>& passes,
-                        const PassLinks& links, const std::vector<double>& begin) {
-  const std::size_t stages = passes.size();
-  const auto all = static_cast<std::size_t>(order.shape.micro_batches);
-  PassTimeline made;
-  made.ranks.resize(begin.size());
-  made.last_pass.assign(stages, 0);
-  std::vector<RankState> ranks(begin.size());
-  for (std::size_t r = 0; r < begin.size(); ++r)
-    ranks[r] = {begin[r], begin[r], begin[r], begin[r]};
-  // By stage and micro-batch: when its output, and its input's gradient, are there.
-  std::vector<double> output(stages * all), gradient(stages * all);
-  std::vector<double> last_forward(stages, 0), last_backward(stages, 0);  // arrivals, by boundary
-  for (const PassOrder::Pass& pass : order.passes) {
-    const std::size_t s = pass.stage, at = s * all + pass.micro_batch;
-    const std::uint32_t r = order.rank[s];
-    RankState& rank = ranks[r];
-    RankPasses& own = made.ranks[r];
-    const auto receive = [&](std::size_t from, double made_at, double& lane, double seconds) {
-      lane = std::max({made_at, lane, rank.before}) + seconds;
-      RankPasses& sender = made.ranks[order.rank[from]];
-      sender.sent = std::max(sender.sent, lane);
-      return lane;
-    };
-    double input = rank.begin;
-    switch (pass.action) {
-      case StageAction::forward:
-        if (s > 0)
-          input = receive(s - 1, output[at - all], last_forward[s - 1], links.forward[s - 1]);
-        break;
-      case StageAction::backward:
-        if (s + 1 < stages)
-          input = receive(s + 1, gradient[at + all], last_backward[s], links.backward[s]);
-        break;
-      case StageAction::weight:
-      case StageAction::receive_forward:
-      case StageAction::send_forward:
-      case StageAction::receive_backward:
-      case StageAction::send_backward:
-        break;
-    }
-    const PassTimes& times = passes[s]->time(pass.action);
-    const auto when = [&](const Moment& moment) {
-      return moment.after(rank.free, rank.exchanged, input);
-    };
-    const double end = when(times.computed);
-    if (pass.action == StageAction::forward) output[at] = when(times.output);
-    if (pass.action == StageAction::backward) gradient[at] = when(times.output);
-    if (own.busy == 0) own.begin = end - times.length;
-    own.busy += times.busy;
-    own.exchanging += times.length - times.busy;
-    rank.exchanged = when(times.exchanged);
-    rank.before = rank.free;
-    rank.free = own.end = end;
-    if (pass.is_last) made.last_pass[s] = end;
-  }
-  return made;
-}
-
-namespace {
-
-// Passes of so few rounds are followed one by one; then every round takes as long as the one
-// before. Weight gradients that lag behind take longer to get into step.
-constexpr std::int64_t kRounds = 4, kSplitRounds = 6;
-// What rounds that differ may make of a step.
-constexpr double kSteady = 1e-3;
-
-double onward(double few, double more, double rounds) {
-  return more + rounds * (more - few);
-}
-
-PassTimeline onward(const PassTimeline& few, const PassTimeline& more, double rounds) {
-  PassTimeline made = more;
-  for (std::size_t r = 0; r < made.ranks.size(); ++r) {
-    for (const auto figure : {&RankPasses::begin, &RankPasses::end, &RankPasses::sent,
-                              &RankPasses::busy, &RankPasses::exchanging})
-      made.ranks[r].*figure = onward(few.ranks[r].*figure, more.ranks[r].*figure, rounds);
-  }
-  for (std::size_t s = 0; s < made.last_pass.size(); ++s)
-    made.last_pass[s] = onward(few.last_pass[s], more.last_pass[s], rounds);
-  return made;
-}
-
-}  // namespace
-
-namespace {
-
-double occupied(const RankPasses& rank) {
-  return rank.busy + rank.exchanging;
-}
-
-}  // namespace
-
-PassTimeline run_many_passes(PassOrders& orders, const PipelineSchedule& schedule,
-                             const PipelineShape& shape,
-                             const std::vector<const StagePasses*>& stages, const PassLinks& links,
-                             const std::vector<double>& begin) {
-  const auto of = [&](std::int64_t count) {
-    PipelineShape some = shape;
-    some.micro_batches = count;
-    return run_passes(orders.of(schedule, some), stages, links, begin);
-  };
-  const std::int64_t all = shape.micro_batches, round = shape.ranks;
-  const std::int64_t rounds = schedule.splits_backward ? kSplitRounds : kRounds;
-  if (all <= (rounds + 1) * round) return of(all);
-  const std::int64_t more = rounds * round + all % round;
-  const PassTimeline last = of(more), before = of(more - round);
-  const double length = last.ranks.front().end - before.ranks.front().end;
-  const double length_before = before.ranks.front().end - of(more - 2 * round).ranks.front().end;
-  const auto left = static_cast<double>((all - more) / round);
-  // A rank that has more to do in a round than that will catch up with what is longest now.
-  double most = 0;
-  for (std::size_t r = 0; r < last.ranks.size(); ++r)
-    most = std::max(most, occupied(last.ranks[r]) - occupied(before.ranks[r]));
-  const double error = std::max(std::abs(length - length_before), most - length) * left;
-  return error < kSteady * last.ranks.front().end ? onward(before, last, left) : of(all);
 }
 
 }  // namespace rehearse

@@ -1,117 +1,138 @@
 #include "cost/closed_form/rank_buckets.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 namespace rehearse {
-namespace {
 
-class Buckets {
- public:
-  Buckets(const Net& net, const PipelineShape& shape, const StageCut& cut, const Training& training,
-          const BucketSettings& settings)
-      : net_(net), settings_(settings), rule_{settings.size, state_sizes(training).gradient} {
-    for (const std::size_t block : cut)
-      starts_.push_back(block == net.blocks.size() ? end_segment(net)
-                                                   : begin_of(net, BlockId(block)));
-    for (std::int64_t s = 0; s < shape.stages(); ++s)
-      ranks_.push_back(rank_of(shape, StageId(s)));
-    made_.resize(static_cast<std::size_t>(shape.ranks));
-  }
-
-  std::optional<std::vector<RankBuckets>> run() {
-    const auto classes = holder_classes(net_, {full_subnetwork(net_)}, starts_, ranks_);
-    std::vector<std::vector<Ordered>> buckets(made_.size());
-    for (std::size_t c = 0; c < classes.size(); ++c) {
-      const auto sharers = std::count(classes[c].pipeline.begin(), classes[c].pipeline.end(), true);
-      const bool is_tied = sharers > 1;
-      const bool at_ends = classes[c].pipeline.front() && classes[c].pipeline.back();
-      if (sharers > 2 || (is_tied && !at_ends)) return std::nullopt;
-      const bool is_reduced =
-          settings_.has_replicas || is_tied || (classes[c].partial && settings_.tensor > 1);
-      const auto cut = is_reduced ? cut_class(net_, classes[c], c, rule_) : std::vector<Bucket>{};
-      for (std::size_t r = 0; r < made_.size(); ++r) {
-        if (!classes[c].pipeline[r]) continue;
-        made_[r].classes.push_back({classes[c].elements, classes[c].partial, is_tied, is_reduced});
-        for (const Bucket& bucket : cut)
-          buckets[r].push_back({bucket.first_use, of_rank(bucket, r)});
+BucketTable::BucketTable(const Net& net, const BlockRun& run, std::int64_t tensor,
+                         const Training& training)
+    : net_(net),
+      run_(run),
+      tensor_(tensor),
+      gradient_bytes_(state_sizes(training).gradient),
+      order_(net.parameters.size(), 0),
+      used_(net.blocks.size()) {
+  std::size_t place = 0;
+  for (const ParameterId parameter : parameters_of(net, SegmentId(0), end_segment(net)))
+    order_[parameter.index()] = place++;
+  std::map<ParameterId, std::vector<std::size_t>> blocks;
+  for (std::size_t s = 0; s < net.segments.size(); ++s) {
+    const std::size_t block = net.segments[s].block.index();
+    for (const LayerId layer : net.segments[s].layers) {
+      for (const ParameterId parameter : net.layers[layer.index()].parameters) {
+        auto& users = blocks[parameter];
+        if (!users.empty() && users.back() == block) continue;
+        users.push_back(block);
+        used_[block].push_back({parameter, SegmentId(s)});
       }
     }
-    for (std::size_t r = 0; r < made_.size(); ++r)
-      put_in_order(buckets[r], made_[r]);
-    return std::move(made_);
   }
+  for (auto& [parameter, users] : blocks) {
+    if (users.size() > 1) shared_[parameter] = std::move(users);
+  }
+}
 
- private:
-  struct Ordered {
-    SegmentId first_use;
-    HeldBucket bucket;
-  };
+std::optional<bool> BucketTable::are_tied(const std::vector<std::size_t>& ranks) const {
+  bool tied = false;
+  for (const auto& [parameter, blocks] : shared_) {
+    std::set<std::size_t> users;
+    for (const std::size_t block : blocks)
+      users.insert(ranks[block]);
+    if (users.size() == 1) continue;
+    const std::size_t last = *std::max_element(ranks.begin(), ranks.end());
+    if (users.size() > 2 || *users.begin() != 0 || *users.rbegin() != last) return std::nullopt;
+    tied = true;
+  }
+  return tied;
+}
 
-  HeldBucket of_rank(const Bucket& bucket, std::size_t rank) {
-    HeldBucket held{made_[rank].classes.size() - 1, bucket.end - bucket.begin, {}};
-    std::size_t own = 0;
-    for (std::size_t s = 0; s < ranks_.size(); ++s) {
-      if (ranks_[s] != rank) continue;
-      const auto first = first_use(s, bucket.parameters);
-      if (first) held.uses.push_back(use_of(own, s, *first));
-      ++own;
+StageBlocks BucketTable::alike(const StageBlocks& stage) const {
+  const bool is_inside = run_.begin <= stage.begin && stage.end <= run_.end;
+  return is_inside ? StageBlocks{run_.begin, run_.begin + stage.end - stage.begin} : stage;
+}
+
+const RankBuckets& BucketTable::of(const std::vector<StageBlocks>& stages, bool shares,
+                                   const BucketSettings& settings) {
+  std::vector<StageBlocks> key;
+  for (const StageBlocks& stage : stages)
+    key.push_back(alike(stage));
+  const auto [known, is_new] = known_.try_emplace({std::move(key), shares, settings});
+  if (is_new) known->second = make(stages, shares, settings);
+  return known->second;
+}
+
+bool BucketTable::is_elsewhere(ParameterId parameter,
+                               const std::vector<StageBlocks>& stages) const {
+  const auto found = shared_.find(parameter);
+  if (found == shared_.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(), [&](std::size_t block) {
+    return std::none_of(stages.begin(), stages.end(), [&](const StageBlocks& stage) {
+      return stage.begin <= block && block < stage.end;
+    });
+  });
+}
+
+// As holder_classes() and cut_buckets() have those of one rank.
+RankBuckets BucketTable::make(const std::vector<StageBlocks>& stages, bool shares,
+                              const BucketSettings& settings) const {
+  std::vector<ParameterId> own;
+  for (const StageBlocks& stage : stages) {
+    for (std::size_t block = stage.begin; block < stage.end; ++block) {
+      for (const Used& used : used_[block])
+        own.push_back(used.parameter);
     }
-    return held;
   }
-
-  HeldBucket::Use use_of(std::size_t own, std::size_t stage, SegmentId first) const {
-    const BlockId block = net_.segments[first.index()].block;
-    return {own, block.index() - net_.segments[starts_[stage].index()].block.index(),
-            first.index() - begin_of(net_, block).index()};
-  }
-
-  std::optional<SegmentId> first_use(std::size_t stage, const std::vector<ParameterId>& of) {
-    const auto& first = first_uses(stage);
-    std::optional<SegmentId> least;
-    for (const ParameterId parameter : of) {
-      const auto found = first.find(parameter);
-      if (found == first.end()) continue;
-      least = std::min(least.value_or(found->second), found->second);
+  std::sort(own.begin(), own.end(),
+            [&](ParameterId a, ParameterId b) { return order_[a.index()] > order_[b.index()]; });
+  own.erase(std::unique(own.begin(), own.end()), own.end());
+  RankBuckets made;
+  std::vector<HolderClass> classes;
+  std::map<std::pair<bool, bool>, std::size_t> known;
+  for (const ParameterId parameter : own) {
+    const bool partial = net_.parameters[parameter.index()].spread == Spread::partial;
+    const bool tied = shares && is_elsewhere(parameter, stages);
+    const auto [slot, is_new] = known.try_emplace({tied, partial}, classes.size());
+    if (is_new) {
+      classes.emplace_back();
+      made.classes.push_back(
+          {0, partial, tied, settings.has_replicas || tied || (partial && tensor_ > 1)});
     }
-    return least;
+    HolderClass& held = classes[slot->second];
+    held.parameters.push_back(parameter);
+    held.elements += net_.parameters[parameter.index()].shape.elements();
+    made.classes[slot->second].elements = held.elements;
   }
+  std::vector<Bucket> buckets;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (!made.classes[c].is_reduced) continue;
+    const auto cut = cut_class(net_, classes[c], c, {settings.size, gradient_bytes_});
+    buckets.insert(buckets.end(), cut.begin(), cut.end());
+  }
+  // By readiness, classes one after the other.
+  std::stable_sort(buckets.begin(), buckets.end(),
+                   [](const Bucket& a, const Bucket& b) { return a.first_use > b.first_use; });
+  for (const Bucket& bucket : buckets)
+    made.buckets.push_back(held(bucket, stages));
+  return made;
+}
 
-  const std::map<ParameterId, SegmentId>& first_uses(std::size_t stage) {
-    auto& first = first_uses_[stage];
-    if (!first.empty()) return first;
-    for (std::size_t s = starts_[stage].index(); s < starts_[stage + 1].index(); ++s) {
-      for (const LayerId layer : net_.segments[s].layers) {
-        for (const ParameterId parameter : net_.layers[layer.index()].parameters)
-          first.try_emplace(parameter, s);
+HeldBucket BucketTable::held(const Bucket& bucket, const std::vector<StageBlocks>& stages) const {
+  HeldBucket made{bucket.holder_class, bucket.end - bucket.begin, {}};
+  const std::set<ParameterId> wanted(bucket.parameters.begin(), bucket.parameters.end());
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    std::optional<SegmentId> first;
+    for (std::size_t block = stages[s].begin; block < stages[s].end && !first; ++block) {
+      for (const Used& used : used_[block]) {
+        if (wanted.count(used.parameter) > 0)
+          first = std::min(first.value_or(used.first), used.first);
       }
+      if (first)
+        made.uses.push_back(
+            {s, block - stages[s].begin, first->index() - begin_of(net_, BlockId(block)).index()});
     }
-    return first;
   }
-
-  // As cut_buckets() orders those of one rank: by readiness, classes one after the other.
-  static void put_in_order(std::vector<Ordered>& buckets, RankBuckets& rank) {
-    std::stable_sort(buckets.begin(), buckets.end(),
-                     [](const Ordered& a, const Ordered& b) { return a.first_use > b.first_use; });
-    for (Ordered& ordered : buckets)
-      rank.buckets.push_back(std::move(ordered.bucket));
-  }
-
-  const Net& net_;
-  const BucketSettings& settings_;
-  const BucketRule rule_;
-  std::vector<SegmentId> starts_;
-  std::vector<std::size_t> ranks_;  // by stage
-  std::map<std::size_t, std::map<ParameterId, SegmentId>> first_uses_;
-  std::vector<RankBuckets> made_;
-};
-
-}  // namespace
-
-std::optional<std::vector<RankBuckets>> rank_buckets(const Net& net, const PipelineShape& shape,
-                                                     const StageCut& cut, const Training& training,
-                                                     const BucketSettings& settings) {
-  return Buckets(net, shape, cut, training, settings).run();
+  return made;
 }
 
 }  // namespace rehearse

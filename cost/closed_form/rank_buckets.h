@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <tuple>
 #include <vector>
 
+#include "model/net/alike.h"
 #include "model/net/net.h"
 #include "model/plan/training.h"
 #include "model/schedule/buckets.h"
@@ -39,13 +42,50 @@ struct RankBuckets {
 struct BucketSettings {
   Bytes size;
   bool has_replicas = false;  // data-parallel ones
-  std::int64_t tensor = 1;    // ranks
+  auto operator<=>(const BucketSettings&) const = default;
 };
 
-// By rank of the pipeline. cut: of the stages. Parameters may be tied between two ranks at most:
-// none otherwise.
-std::optional<std::vector<RankBuckets>> rank_buckets(const Net& net, const PipelineShape& shape,
-                                                     const StageCut& cut, const Training& training,
-                                                     const BucketSettings& settings);
+// Blocks [begin, end) of a stage.
+struct StageBlocks {
+  std::size_t begin = 0, end = 0;
+  auto operator<=>(const StageBlocks&) const = default;
+};
+
+// Of one network as a rank of `tensor` runs it. Ranks whose stages are alike have one entry, made
+// when it is first asked for.
+class BucketTable {
+ public:
+  // All must outlive it. run: the net's blocks that are alike.
+  BucketTable(const Net& net, const BlockRun& run, std::int64_t tensor, const Training& training);
+
+  // Whether the first and the last rank of a pipeline share parameters. By block: the rank it is
+  // on. None: others do, too.
+  std::optional<bool> are_tied(const std::vector<std::size_t>& ranks) const;
+  // stages: of the rank, ascending. shares: what it has in common with another rank is tied.
+  const RankBuckets& of(const std::vector<StageBlocks>& stages, bool shares,
+                        const BucketSettings& settings);
+  // Stages in the midst of alike blocks as if they began with the first of these: equal ones are
+  // alike.
+  StageBlocks alike(const StageBlocks& stage) const;
+
+ private:
+  struct Used {  // by a block
+    ParameterId parameter;
+    SegmentId first;
+  };
+  RankBuckets make(const std::vector<StageBlocks>& stages, bool shares,
+                   const BucketSettings& settings) const;
+  HeldBucket held(const Bucket& bucket, const std::vector<StageBlocks>& stages) const;
+  bool is_elsewhere(ParameterId parameter, const std::vector<StageBlocks>& stages) const;
+
+  const Net& net_;
+  const BlockRun& run_;
+  const std::int64_t tensor_;
+  const std::int64_t gradient_bytes_;
+  std::vector<std::size_t> order_;                          // by parameter: of its first use
+  std::vector<std::vector<Used>> used_;                     // by block
+  std::map<ParameterId, std::vector<std::size_t>> shared_;  // by several blocks: which
+  std::map<std::tuple<std::vector<StageBlocks>, bool, BucketSettings>, RankBuckets> known_;
+};
 
 }  // namespace rehearse

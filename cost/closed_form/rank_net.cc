@@ -7,35 +7,19 @@
 #include "model/net/tensor.h"
 
 namespace rehearse {
-namespace {
 
-// Two more than a stage in the midst looks at: one on each side of it.
-constexpr std::size_t kMidst = kFewRepeats + 3;
-
-Net with_repeats(const Net& net, const BlockRun& run, std::size_t repeats) {
-  if (run.size() <= repeats) return net;
-  return without_blocks(net, run.begin + 1, run.end - repeats + 1);
-}
-
-}  // namespace
-
-RankNet::RankNet(Net net, std::int64_t tensor, bool overlaps, const Training& training)
-    : training_(training),
+NetPrograms::NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps,
+                         const Training& training)
+    : nets_(nets),
+      net_(nets.whole),
+      run_(nets.run),
       tensor_(tensor),
       overlaps_(overlaps),
-      net_(std::move(net)),
-      run_(longest_run(alike_blocks(net_))),
-      few_(with_repeats(net_, run_, kFewRepeats)),
-      one_more_(with_repeats(net_, run_, kFewRepeats + 1)),
-      midst_(with_repeats(net_, run_, kMidst)),
-      flops_(flops_of(net_, 1).total()),
-      parts_(run_) {
-  for (const ParameterId id : parameters_of(net_, SegmentId(0), end_segment(net_)))
-    elements_ += net_.parameters[id.index()].shape.elements();
-}
+      training_(training),
+      parts_(nets) {}
 
 // Whether the same is complete in every one of the repeats.
-bool RankNet::is_regular(const Place& place, const std::vector<SegmentId>& complete) const {
+bool NetPrograms::is_regular(const Place& place, const std::vector<SegmentId>& complete) const {
   std::vector<std::vector<std::size_t>> by_block(place.last - place.first);
   for (const SegmentId segment : complete) {
     const std::size_t block = net_.segments[segment.index()].block.index();
@@ -49,12 +33,16 @@ bool RankNet::is_regular(const Place& place, const std::vector<SegmentId>& compl
 
 // The stage with so few repeats: at the beginning, at the end or in the midst of a network with
 // few.
-StageProgram RankNet::few(const Place& place, std::size_t repeats,
-                          const std::vector<SegmentId>& complete, const ProgramSettings& settings) {
+StageProgram NetPrograms::few(const Place& place, std::size_t repeats,
+                              const std::vector<SegmentId>& complete,
+                              const ProgramSettings& settings) {
   const bool from_first = place.begin <= run_.begin, to_last = place.end >= run_.end;
   const bool has_all = from_first && to_last;
-  const Net& net = !has_all ? midst_ : repeats == kFewRepeats ? few_ : one_more_;
-  const std::size_t left = has_all ? repeats : kMidst;
+  const NetVariant variant = !has_all                 ? &NetVariants::midst
+                             : repeats == kFewRepeats ? &NetVariants::few
+                                                      : &NetVariants::one_more;
+  const Net& net = nets_.*variant;
+  const std::size_t left = has_all ? repeats : NetVariants::kMidst;
   const std::size_t before = place.first - place.begin, after = place.end - place.last;
   std::size_t at = place.begin;
   if (!from_first) at = to_last ? run_.begin + left - repeats : run_.begin + 1;
@@ -71,20 +59,20 @@ StageProgram RankNet::few(const Place& place, std::size_t repeats,
         there.emplace_back(here.index() + segment.index() - first.index());
     }
   }
-  return {net, left, at, at + all, there, settings, training_, parts_};
+  return {nets_, variant, left, at, at + all, there, settings, training_, parts_};
 }
 
-RankNet::Stage RankNet::stage(std::size_t begin, std::size_t end,
-                              const std::vector<SegmentId>& complete, Recomputation recomputation,
-                              bool splits_backward) {
+NetPrograms::Stage NetPrograms::stage(std::size_t begin, std::size_t end,
+                                      const std::vector<SegmentId>& complete,
+                                      Recomputation recomputation, bool splits_backward) {
   Place place{begin, end, std::max(begin, run_.begin), std::min(end, run_.end)};
   place.last = std::max(place.first, place.last);
   const std::size_t repeats = place.last - place.first;
   const bool is_first = begin == 0, is_last = end == net_.blocks.size();
   const bool is_inside = !is_first && !is_last && run_.begin <= begin && end <= run_.end;
   // Networks with few repeats are as they are.
-  const bool is_alone =
-      repeats <= kFewRepeats + 1 || run_.size() <= kMidst || !is_regular(place, complete);
+  const bool is_alone = repeats <= kFewRepeats + 1 || run_.size() <= NetVariants::kMidst ||
+                        !is_regular(place, complete);
   const bool full = recomputation == Recomputation::full;
   std::vector<std::size_t> key = {splits_backward ? 1U : 0U, full ? 1U : 0U, is_inside ? 1U : 0U,
                                   is_alone ? 1U : 0U};
@@ -111,8 +99,8 @@ RankNet::Stage RankNet::stage(std::size_t begin, std::size_t end,
   Kind& kind = kinds_.emplace_back();
   kind.before = place.first - begin;
   if (is_alone) {
-    kind.programs.emplace_back(net_, run_.size(), begin, end, complete, settings, training_,
-                               parts_);
+    kind.programs.emplace_back(nets_, &NetVariants::whole, run_.size(), begin, end, complete,
+                               settings, training_, parts_);
   } else {
     kind.programs.push_back(few(place, kFewRepeats, complete, settings));
     kind.programs.push_back(few(place, kFewRepeats + 1, complete, settings));
@@ -120,8 +108,8 @@ RankNet::Stage RankNet::stage(std::size_t begin, std::size_t end,
   return {known->second, repeats};
 }
 
-std::vector<SegmentId> RankNet::free_completions(std::size_t begin, std::size_t end,
-                                                 Recomputation recomputation) const {
+std::vector<SegmentId> NetPrograms::free_completions(std::size_t begin, std::size_t end,
+                                                     Recomputation recomputation) const {
   const SegmentId first = begin_of(net_, BlockId(begin)), last = end_of(net_, BlockId(end - 1));
   std::set<ParameterId> used;
   std::vector<SegmentId> free;
@@ -139,23 +127,28 @@ std::vector<SegmentId> RankNet::free_completions(std::size_t begin, std::size_t 
   return free;
 }
 
-const std::vector<ValueId>& RankNet::crossing(BlockId block) {
+const std::vector<ValueId>& NetPrograms::crossing(BlockId block) {
   const auto [known, is_new] = crossing_.try_emplace(block);
   if (is_new) known->second = values_across(net_, begin_of(net_, block));
   return known->second;
 }
 
-StageFigures RankNet::figures(std::size_t kind, std::int64_t samples,
-                              const std::vector<PartPass>& parts, const RingGroup& tensor,
-                              const Device& device) {
+StageFigures NetPrograms::figures(std::size_t kind, const ProgramSizes& sizes,
+                                  const RingGroup& tensor, const Device& device) {
   Kind& own = kinds_[kind];
   for (StageProgram& program : own.programs)
-    program.resize(samples, training_, parts);
+    program.resize(sizes, training_);
   const auto read = [&](std::size_t program) {
-    return read_stage(own.programs[program], parts, tensor, device);
+    return read_stage(own.programs[program], sizes.parts, tensor, device);
   };
   if (own.programs.size() == 1) return StageFigures(read(0));
   return {read(0), read(1), own.before};
+}
+
+RankNet::RankNet(const NetVariants& nets, std::int64_t tensor, NetPrograms& programs)
+    : nets_(nets), tensor_(tensor), programs_(programs), flops_(flops_of(nets.whole, 1).total()) {
+  for (const ParameterId id : parameters_of(net(), SegmentId(0), end_segment(net())))
+    elements_ += net().parameters[id.index()].shape.elements();
 }
 
 NetPasses::NetPasses(RankNet& net, std::int64_t samples, RingGroup tensor, const StageCosts& costs,
@@ -163,9 +156,16 @@ NetPasses::NetPasses(RankNet& net, std::int64_t samples, RingGroup tensor, const
     : net_(net),
       samples_(samples),
       tensor_(std::move(tensor)),
-      costs_(total_of(costs)),
       training_(training),
-      device_(device) {}
+      device_(device) {
+  const NetVariants& nets = net.nets();
+  const std::vector<double> few = total_of(costs);
+  for (std::size_t block = 0; block < nets.whole.blocks.size(); ++block) {
+    const bool is_alike = nets.run.begin <= block && block < nets.run.end;
+    const std::size_t left_out = block < nets.run.end ? 0 : nets.whole.blocks.size() - few.size();
+    costs_.push_back(few[is_alike ? nets.run.begin : block - left_out]);
+  }
+}
 
 const StageCut* NetPasses::cut(std::int64_t stages, StageRule rule) {
   const auto [known, is_new] = cuts_.try_emplace({stages, rule});
@@ -175,17 +175,32 @@ const StageCut* NetPasses::cut(std::int64_t stages, StageRule rule) {
   return known->second ? &*known->second : nullptr;
 }
 
-const StagePasses& NetPasses::stage(const RankNet::Stage& stage) {
+const StagePasses& NetPasses::stage(const NetPrograms::Stage& stage) {
   const auto [passes, is_new] = passes_.try_emplace({stage.kind, stage.repeats});
   if (!is_new) return passes->second;
   auto figures = figures_.find(stage.kind);
   if (figures == figures_.end()) {
-    price_parts(net_.parts(), samples_, training_, device_, parts_);
+    NetPrograms& programs = net_.programs();
+    price_parts(programs.parts(), net_.nets(), samples_, training_, device_, parts_);
+    const ProgramSizes sizes{net_.net(), samples_, net_.tensor(), parts_};
     figures =
-        figures_.emplace(stage.kind, net_.figures(stage.kind, samples_, parts_, tensor_, device_))
-            .first;
+        figures_.emplace(stage.kind, programs.figures(stage.kind, sizes, tensor_, device_)).first;
   }
   return passes->second = stage_passes(figures->second, stage.repeats);
+}
+
+const NetPasses::Crossing& NetPasses::crossing(BlockId block) {
+  const auto [known, is_new] = crossing_.try_emplace(block);
+  if (!is_new) return *known->second;
+  const ElementSizes sizes = element_sizes(training_);
+  Crossing made;
+  for (const ValueId value : net_.programs().crossing(block)) {
+    made.outputs.push_back(size_of(net_.net(), value, samples_, sizes));
+    if (net_.net().values[value.index()].needs_gradient)
+      made.gradients.push_back(made.outputs.back());
+  }
+  const auto same = std::find(crossings_.begin(), crossings_.end(), made);
+  return *(known->second = same != crossings_.end() ? &*same : &crossings_.emplace_back(made));
 }
 
 }  // namespace rehearse

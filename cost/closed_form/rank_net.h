@@ -13,17 +13,17 @@
 
 namespace rehearse {
 
-class RankNet {
+// The programs of stages of networks that are alike (are_alike()).
+class NetPrograms {
  public:
-  // overlaps: TensorSpec::overlap.
-  RankNet(Net net, std::int64_t tensor, bool overlaps, const Training& training);
-  RankNet(const RankNet&) = delete;
+  // nets: must outlive it. tensor: ranks; overlaps: TensorSpec::overlap.
+  NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps,
+              const Training& training);
+  NetPrograms(const NetPrograms&) = delete;
 
-  const Net& net() const { return net_; }
-  const BlockRun& run() const { return run_; }
-  Flops flops() const { return flops_; }  // of a sample
-  std::int64_t elements() const { return elements_; }
-
+  const NetVariants& nets() const { return nets_; }
+  std::int64_t tensor() const { return tensor_; }
+  bool overlaps() const { return overlaps_; }
   // Stages of one kind differ in the number of their repeats only.
   struct Stage {
     std::size_t kind = 0, repeats = 0;
@@ -40,9 +40,9 @@ class RankNet {
 
   // Values that the blocks from this one on have from those before.
   const std::vector<ValueId>& crossing(BlockId block);
-  // Of micro-batches of so many samples. parts: as price_parts() makes them, of all there are.
-  StageFigures figures(std::size_t kind, std::int64_t samples, const std::vector<PartPass>& parts,
-                       const RingGroup& tensor, const Device& device);
+  // Of micro-batches of so many samples. sizes: of parts as price_parts() makes them, all of them.
+  StageFigures figures(std::size_t kind, const ProgramSizes& sizes, const RingGroup& tensor,
+                       const Device& device);
   const PartNumbers& parts() const { return parts_; }
 
  private:
@@ -57,25 +57,44 @@ class RankNet {
   StageProgram few(const Place& place, std::size_t repeats, const std::vector<SegmentId>& complete,
                    const ProgramSettings& settings);
 
-  const Training& training_;
+  const NetVariants& nets_;
+  const Net& net_;  // whole
+  const BlockRun& run_;
   const std::int64_t tensor_;
   const bool overlaps_;
-  const Net net_;
-  const BlockRun run_;
-  // With kFewRepeats and one more, for stages that have all of them; and with enough of them for a
-  // stage in their midst.
-  const Net few_, one_more_, midst_;
-  Flops flops_;
-  std::int64_t elements_ = 0;
+  const Training& training_;
   PartNumbers parts_;
   std::deque<Kind> kinds_;
   std::map<BlockId, std::vector<ValueId>> crossing_;
   std::map<std::vector<std::size_t>, std::size_t> known_;
 };
 
+class RankNet {
+ public:
+  // programs: of a network that it is like. Both must outlive it.
+  RankNet(const NetVariants& nets, std::int64_t tensor, NetPrograms& programs);
+
+  const NetVariants& nets() const { return nets_; }
+  const Net& net() const { return nets_.whole; }
+  const BlockRun& run() const { return nets_.run; }
+  std::int64_t tensor() const { return tensor_; }
+  bool overlaps() const { return overlaps_; }
+  NetPrograms& programs() const { return programs_; }
+  Flops flops() const { return flops_; }  // of a sample
+  std::int64_t elements() const { return elements_; }
+
+ private:
+  const NetVariants& nets_;
+  const std::int64_t tensor_;
+  NetPrograms& programs_;
+  Flops flops_;
+  std::int64_t elements_ = 0;
+};
+
 // The passes of its blocks for micro-batches of one size.
 class NetPasses {
  public:
+  // costs: of the net's `few` (stage_costs()): alike blocks take as long as one another.
   NetPasses(RankNet& net, std::int64_t samples, RingGroup tensor, const StageCosts& costs,
             const Training& training, const Device& device);
 
@@ -83,19 +102,27 @@ class NetPasses {
   std::int64_t samples() const { return samples_; }
   // None: the stages do not divide the layers.
   const StageCut* cut(std::int64_t stages, StageRule rule);
-  const StagePasses& stage(const RankNet::Stage& stage);
+  const StagePasses& stage(const NetPrograms::Stage& stage);
+  // What crosses to a block from those before it: its values, and their gradients.
+  struct Crossing {
+    std::vector<Bytes> outputs, gradients;
+    friend bool operator==(const Crossing&, const Crossing&) = default;
+  };
+  const Crossing& crossing(BlockId block);
 
  private:
   RankNet& net_;
   const std::int64_t samples_;
   const RingGroup tensor_;
-  const std::vector<double> costs_;
+  std::vector<double> costs_;  // by block
   const Training& training_;
   const Device& device_;
   std::vector<PartPass> parts_;
   std::map<std::pair<std::int64_t, StageRule>, std::optional<StageCut>> cuts_;
   std::map<std::size_t, StageFigures> figures_;  // by kind
   std::map<std::pair<std::size_t, std::size_t>, StagePasses> passes_;
+  std::map<BlockId, const Crossing*> crossing_;
+  std::deque<Crossing> crossings_;  // that differ
 };
 
 }  // namespace rehearse

@@ -16,8 +16,6 @@
 
 namespace rehearse {
 
-inline constexpr std::size_t kFewRepeats = 4;
-
 // The figures of stages that differ in the number of their repeats only.
 class StageFigures {
  public:

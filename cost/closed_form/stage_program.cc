@@ -7,7 +7,7 @@
 namespace rehearse {
 namespace {
 
-constexpr std::int64_t kMicroBatches = 2;  // the last one's gradients are reduced, the first's not
+constexpr std::int64_t kMicroBatches = 1;  // whose gradients are reduced, on a lane of its own
 constexpr std::size_t kHolders = 2;        // any number: their chunks are not counted
 
 // All that a rank program is made from.
@@ -114,18 +114,68 @@ class Frame {
 
 }  // namespace
 
+// ---- networks ----------------------------------------------------------------------------------
+
+namespace {
+
+Net with_repeats(const Net& net, const BlockRun& run, std::size_t repeats) {
+  if (run.size() <= repeats) return net;
+  return without_blocks(net, run.begin + 1, run.end - repeats + 1);
+}
+
+}  // namespace
+
+NetVariants::NetVariants(Net net)
+    : whole(std::move(net)),
+      run(longest_run(alike_blocks(whole))),
+      few(with_repeats(whole, run, kFewRepeats)),
+      one_more(with_repeats(whole, run, kFewRepeats + 1)),
+      midst(with_repeats(whole, run, kMidst)) {}
+
+bool are_alike(const Net& a, const Net& b) {
+  const auto same_facts = [](const LayerFacts& x, const LayerFacts& y) {
+    return x.saves_input == y.saves_input && x.saves_output == y.saves_output &&
+           x.auxiliaries.size() == y.auxiliaries.size() &&
+           x.forward_in_place == y.forward_in_place && x.backward_in_place == y.backward_in_place &&
+           x.splits_backward == y.splits_backward;
+  };
+  const auto same_layer = [&](const Layer& x, const Layer& y) {
+    return x.spec.index() == y.spec.index() && x.segment == y.segment && x.inputs == y.inputs &&
+           x.output == y.output && x.parameters == y.parameters && x.bypass == y.bypass &&
+           x.frozen == y.frozen && x.in_place == y.in_place && same_facts(x.facts, y.facts);
+  };
+  const auto same_segment = [](const Segment& x, const Segment& y) {
+    return x.block == y.block && x.layers == y.layers;
+  };
+  const auto same_value = [](const Value& x, const Value& y) {
+    return x.producer == y.producer && x.needs_gradient == y.needs_gradient &&
+           x.exchange == y.exchange;
+  };
+  const auto same_parameter = [](const Parameter& x, const Parameter& y) {
+    return x.segment == y.segment && x.spread == y.spread;
+  };
+  const auto same = [](const auto& all, const auto& others, auto equal) {
+    return std::equal(all.begin(), all.end(), others.begin(), others.end(), equal);
+  };
+  return a.blocks.size() == b.blocks.size() && same(a.layers, b.layers, same_layer) &&
+         same(a.segments, b.segments, same_segment) && same(a.values, b.values, same_value) &&
+         same(a.parameters, b.parameters, same_parameter);
+}
+
 // ---- parts -------------------------------------------------------------------------------------
 
 std::size_t PartNumbers::of(const Part& part, std::size_t repeats) {
   // Alike blocks have one number, and those behind them theirs whatever is left of these.
   const auto place = [&](SegmentId segment) {
-    const BlockId block = part.net->segments[segment.index()].block;
-    const std::size_t offset = segment.index() - begin_of(*part.net, block).index();
+    const Net& net = nets_.*part.net;
+    const BlockRun& run = nets_.run;
+    const BlockId block = net.segments[segment.index()].block;
+    const std::size_t offset = segment.index() - begin_of(net, block).index();
     std::size_t number = block.index();
-    if (number >= run_.begin + repeats) {
-      number = number + run_.size() - repeats;
-    } else if (number > run_.begin) {
-      number = run_.begin;
+    if (number >= run.begin + repeats) {
+      number = number + run.size() - repeats;
+    } else if (number > run.begin) {
+      number = run.begin;
     }
     return std::pair(number, offset);
   };
@@ -138,23 +188,25 @@ std::size_t PartNumbers::of(const Part& part, std::size_t repeats) {
   return known->second;
 }
 
-void price_parts(const PartNumbers& numbers, std::int64_t samples, const Training& training,
-                 const Device& device, std::vector<PartPass>& prices) {
+void price_parts(const PartNumbers& numbers, const NetVariants& nets, std::int64_t samples,
+                 const Training& training, const Device& device, std::vector<PartPass>& prices) {
   const ElementSizes sizes = element_sizes(training);
   for (std::size_t number = prices.size(); number < numbers.all().size(); ++number) {
     const PartNumbers::Part& part = numbers.all()[number];
-    const Lowering lowered = lower(*part.net, part.begin, part.end, part.pass, samples, sizes);
-    prices.push_back({price_pass(*part.net, lowered, samples, sizes, device).seconds.seconds(),
+    const Net& net = nets.*part.net;
+    const Lowering lowered = lower(net, part.begin, part.end, part.pass, samples, sizes);
+    prices.push_back({price_pass(net, lowered, samples, sizes, device).seconds.seconds(),
                       lowered.saved, lowered.kept, lowered.deferred, lowered.scratch});
   }
 }
 
 // ---- the program -------------------------------------------------------------------------------
 
-StageProgram::StageProgram(const Net& net, std::size_t repeats, std::size_t begin, std::size_t end,
+StageProgram::StageProgram(const NetVariants& nets, NetVariant variant, std::size_t repeats,
+                           std::size_t begin, std::size_t end,
                            const std::vector<SegmentId>& complete, const ProgramSettings& settings,
-                           const Training& training, PartNumbers& numbers)
-    : net_(net), tensor_(static_cast<std::size_t>(settings.tensor)) {
+                           const Training& training, PartNumbers& numbers) {
+  const Net& net = nets.*variant;
   const Frame frame(net, begin, end, complete, settings);
   actions_ = frame.actions();
   made_ = frame.program(training);
@@ -166,38 +218,42 @@ StageProgram::StageProgram(const Net& net, std::size_t repeats, std::size_t begi
   const RankProgram& program = made_.program;
   parts_.resize(program.ops.size());
   blocks_.resize(program.ops.size(), 0);
-  elements_.resize(program.ops.size(), 0);
   for (std::size_t id = 0; id < program.ops.size(); ++id) {
     const Op& op = program.ops[id];
-    if (is_collective(op.kind)) elements_[id] = collective_of(op).end - collective_of(op).begin;
     if (!is_pass(op.kind)) continue;
     const Compute& compute = compute_of(op);
-    parts_[id] = numbers.of({&net, compute.begin, compute.end, pass_of(program, op)}, repeats);
+    parts_[id] = numbers.of({variant, compute.begin, compute.end, pass_of(program, op)}, repeats);
     blocks_[id] = net.segments[compute.begin.index()].block.index() - begin;
   }
 }
 
-void StageProgram::resize(std::int64_t samples, const Training& training,
-                          const std::vector<PartPass>& parts) {
+void StageProgram::resize(const ProgramSizes& given, const Training& training) {
   const ElementSizes sizes = element_sizes(training);
   RankProgram& program = made_.program;
   for (Buffer& buffer : program.buffers) {
-    if (buffer.value) buffer.size = size_of(net_, *buffer.value, samples, sizes);
+    if (buffer.value) buffer.size = size_of(given.net, *buffer.value, given.samples, sizes);
   }
   for (std::size_t id = 0; id < program.ops.size(); ++id) {
     Op& op = program.ops[id];
     if (program.lanes[op.lane.index()].kind == LaneKind::tensor) {
+      // All of a value, of which other operands are shares.
       auto& exchange = std::get<Collective>(op.detail);
-      exchange.end = elements_[id] * samples;
+      std::int64_t whole = 0;
+      for (const Operand& operand : op.operands) {
+        const Buffer& buffer = program.buffers[operand.buffer.index()];
+        if (buffer.kind != BufferKind::communication) whole = std::max(whole, buffer.size.bytes());
+      }
+      exchange.end = whole / exchange.element_bytes;
       for (const Operand& operand : op.operands) {
         Buffer& buffer = program.buffers[operand.buffer.index()];
         if (buffer.kind != BufferKind::communication) continue;
+        const auto ranks = static_cast<std::size_t>(given.tensor);
         buffer.size =
-            Bytes::bytes(exchange.element_bytes * room_for(shape_of(op, tensor_), exchange.end));
+            Bytes::bytes(exchange.element_bytes * room_for(shape_of(op, ranks), exchange.end));
       }
     }
     if (!parts_[id]) continue;
-    const PartPass& part = parts[*parts_[id]];
+    const PartPass& part = given.parts[*parts_[id]];
     for (const Operand& operand : op.operands) {
       Buffer& buffer = program.buffers[operand.buffer.index()];
       if (buffer.kind == BufferKind::saved) buffer.size = part.saved;

@@ -1,6 +1,7 @@
-// The program of one pipeline stage of two micro-batches, as if nothing else were on its rank.
+// The program of one pipeline stage of one micro-batch, as if nothing else were on its rank.
 //
-// What it does does not depend on the samples of a micro-batch: made once, it is given other sizes.
+// What it does does not depend on the samples of a micro-batch, nor on the number of
+// tensor-parallel ranks, if there are several: made once, it is given other sizes.
 #pragma once
 
 #include <cstdint>
@@ -42,13 +43,30 @@ struct PartPass {
   Bytes saved, kept, deferred, scratch;
 };
 
+// A network, and what is left of it with few of its alike blocks: for stages that have all of them,
+// kFewRepeats and one more; and as many as a stage in their midst looks at. All number values
+// alike. Networks with few alike blocks are as they are.
+inline constexpr std::size_t kFewRepeats = 4;
+struct NetVariants {
+  // Two more than a stage in the midst looks at: one on each side of it.
+  static constexpr std::size_t kMidst = kFewRepeats + 3;
+  explicit NetVariants(Net net);
+
+  Net whole;
+  BlockRun run;
+  Net few, one_more, midst;
+};
+using NetVariant = Net NetVariants::*;
+// Whether they differ in sizes only, so that stages of both run the same ops.
+bool are_alike(const Net& a, const Net& b);
+
 // Parts of a network and of what is left of it without some of its alike blocks: equal ones have
 // one number.
 class PartNumbers {
  public:
-  explicit PartNumbers(const BlockRun& run) : run_(run) {}
+  explicit PartNumbers(const NetVariants& nets) : nets_(nets) {}
   struct Part {
-    const Net* net = nullptr;
+    NetVariant net = nullptr;
     SegmentId begin, end;
     Pass pass = Pass::forward;
   };
@@ -57,28 +75,34 @@ class PartNumbers {
   const std::vector<Part>& all() const { return parts_; }  // by number
 
  private:
-  const BlockRun& run_;
+  const NetVariants& nets_;
   std::map<std::tuple<std::size_t, std::size_t, std::size_t, std::size_t, Pass>, std::size_t>
       known_;
   std::vector<Part> parts_;
 };
-// By number in `numbers`; those that are there already stay.
-void price_parts(const PartNumbers& numbers, std::int64_t samples, const Training& training,
-                 const Device& device, std::vector<PartPass>& prices);
+// By number in `numbers`, of a network like its own; those that are there already stay.
+void price_parts(const PartNumbers& numbers, const NetVariants& nets, std::int64_t samples,
+                 const Training& training, const Device& device, std::vector<PartPass>& prices);
+
+// Sizes that a program is given.
+struct ProgramSizes {
+  const Net& net;  // like the program's
+  std::int64_t samples = 1;
+  std::int64_t tensor = 1;  // ranks
+  const std::vector<PartPass>& parts;
+};
 
 class StageProgram {
  public:
-  // Blocks [begin, end) of net, which has so many repeats of its alike blocks; complete: ascending,
-  // segments of them in which parameters are first used, from each of which to the next gradients
-  // are reduced together. The net must outlive it.
-  StageProgram(const Net& net, std::size_t repeats, std::size_t begin, std::size_t end,
-               const std::vector<SegmentId>& complete, const ProgramSettings& settings,
-               const Training& training, PartNumbers& numbers);
+  // Blocks [begin, end) of a net, which has so many repeats of its alike blocks; complete:
+  // ascending, segments of them in which parameters are first used, from each of which to the next
+  // gradients are reduced together.
+  StageProgram(const NetVariants& nets, NetVariant variant, std::size_t repeats, std::size_t begin,
+               std::size_t end, const std::vector<SegmentId>& complete,
+               const ProgramSettings& settings, const Training& training, PartNumbers& numbers);
 
-  // Of micro-batches of so many samples.
-  void resize(std::int64_t samples, const Training& training, const std::vector<PartPass>& parts);
+  void resize(const ProgramSizes& sizes, const Training& training);
 
-  const Net& net() const { return net_; }
   const RankProgram& program() const { return made_.program; }
   const std::vector<StageAction>& actions() const { return actions_; }
   OpId begin_of(std::size_t action) const { return made_.begins[action]; }
@@ -93,14 +117,11 @@ class StageProgram {
   const Completion& completion(std::size_t number) const { return complete_[number]; }
 
  private:
-  const Net& net_;
-  const std::size_t tensor_;  // ranks
   std::vector<StageAction> actions_;
   ActionProgram made_;
   std::vector<Completion> complete_;
   std::vector<std::optional<std::size_t>> parts_;
   std::vector<std::size_t> blocks_;
-  std::vector<std::int64_t> elements_;  // by op: of exchanges, of one sample
 };
 
 }  // namespace rehearse

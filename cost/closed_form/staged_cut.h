@@ -2,6 +2,8 @@
 // reduced when. Prices are no matter.
 #pragma once
 
+#include <map>
+#include <tuple>
 #include <vector>
 
 #include "cost/closed_form/rank_buckets.h"
@@ -11,23 +13,43 @@ namespace rehearse {
 
 struct StagedSettings {
   PipelineShape shape;
+  BucketSettings buckets;
   bool splits_backward = false;
   Recomputation recomputation = Recomputation::none;
+};
+
+// Ranks with equal stages and equal buckets.
+struct RankKind {
+  const RankBuckets* buckets = nullptr;
+  std::vector<NetPrograms::Stage> stages;  // ascending
 };
 
 struct StagedCut {
   std::vector<std::size_t> ranks;  // by stage
   std::vector<BlockId> begins;     // first blocks, by stage
-  std::vector<RankNet::Stage> stages;
-  std::vector<std::vector<std::size_t>> stages_of;    // by rank, ascending
-  const std::vector<RankBuckets>* buckets = nullptr;  // by rank
-  // By rank, the first rank that has the same: stages of the same kind with as many repeats, and
-  // the same buckets.
-  std::vector<std::size_t> like;
+  std::vector<NetPrograms::Stage> stages;
+  std::vector<std::vector<std::size_t>> stages_of;  // by rank, ascending
+  std::vector<const RankKind*> kinds;               // by rank
+  std::vector<std::size_t> like;                    // by rank, the first one of its kind
 };
 
-// buckets: of the same cut; they must outlive it.
-StagedCut staged_cut(RankNet& net, const StageCut& cut, const StagedSettings& settings,
-                     const std::vector<RankBuckets>& buckets);
+// Of one network. Kinds of ranks are made when they are first asked for.
+class StagedCuts {
+ public:
+  StagedCuts(RankNet& net, const Training& training)
+      : net_(net), table_(net.net(), net.run(), net.tensor(), training) {}
+
+  // None: parameters are tied between others than the first and the last rank.
+  std::optional<StagedCut> make(const StageCut& cut, const StagedSettings& settings);
+
+ private:
+  const RankKind& kind(const std::vector<StageBlocks>& stages, bool shares,
+                       const StagedSettings& settings);
+
+  RankNet& net_;
+  BucketTable table_;
+  using Key = std::tuple<std::vector<StageBlocks>, bool, BucketSettings, bool, Recomputation>;
+  std::map<Key, RankKind> kinds_;
+};
 
 }  // namespace rehearse

@@ -166,26 +166,21 @@ StepTimes step_times(const StepParts& parts) {
 std::vector<RankPeak> rank_peaks(const StepParts& parts, const std::vector<LiveStates>& states,
                                  std::int64_t squares_bytes) {
   const auto& updates = parts.model->updates(*parts.mesh, parts.sharding);
+  const auto& above = parts.model->above(states);
   std::vector<RankPeak> peaks;
   for (std::size_t r = 0; r < states.size(); ++r) {
     const RankUpdates& own = *updates[r];
-    const std::int64_t at_end = std::max(squares_bytes, parts.overlap ? 0 : own.room);
-    RankPeak& peak = peaks.emplace_back();
-    peak.live = own.state + at_end;
-    for (const LiveStates::Moment& moment : states[r].moments) {
-      std::int64_t before = own.state;
-      std::size_t place = 0;
-      for (std::size_t s = 0; s < states[r].stages.size(); ++s) {
-        const auto& bytes = parts.model->state_bytes(states[r].stages[s]);
-        if (states[r].stages[s] == moment.stage) place = s;
-        for (std::size_t a = 0; a < kStageActions; ++a)
-          before += moment.counts[s][a] * bytes[a];
-      }
-      const StagePasses& passes = parts.model->stage(moment.stage);
-      std::int64_t live = before + passes.memory[static_cast<std::size_t>(moment.action)].peak;
-      if (moment.is_last && parts.overlap) live = std::max(live, before + own.reducing[place]);
-      if (live > peak.live) peak = {live, moment.stage, moment.action};
+    RankPeak peak{std::max(squares_bytes, parts.overlap ? 0 : own.room), 0, StageAction::forward};
+    const auto take = [&](std::int64_t live, std::uint32_t stage, StageAction action) {
+      if (live > peak.live) peak = {live, stage, action};
+    };
+    take(above[r].live, above[r].stage, above[r].action);
+    for (std::size_t s = 0; parts.overlap && s < states[r].stages.size(); ++s) {
+      if (above[r].before_last[s] >= 0)
+        take(above[r].before_last[s] + own.reducing[s], states[r].stages[s], parts.finishing());
     }
+    peak.live += own.state;
+    peaks.push_back(peak);
   }
   return peaks;
 }

@@ -15,6 +15,10 @@ struct StepParts {
   const MeshCosts* mesh = nullptr;
   Sharding sharding = Sharding::none;
   bool overlap = true;
+  // In which gradients are complete.
+  StageAction finishing() const {
+    return schedule->splits_backward ? StageAction::weight : StageAction::backward;
+  }
   double norm = -1;  // seconds until all ranks have added up their squares; below 0: nobody asks
 };
 

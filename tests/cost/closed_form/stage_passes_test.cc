@@ -6,6 +6,7 @@
 #include "cost/closed_form/rank_net.h"
 #include "model/net/model_spec.h"
 #include "model/net/tensor.h"
+#include "model/schedule/build_plan.h"
 #include "tests/cost/devices.h"
 
 namespace rehearse {
@@ -37,14 +38,14 @@ class Stages : public ::testing::TestWithParam<Case> {
   Stages() : device_(testing::simple_device()) { device_.kind = DeviceKind::gpu; }
 
   // By the program of the whole stage.
-  StagePasses read(RankNet& net, std::size_t begin, std::size_t end,
+  StagePasses read(const NetVariants& nets, std::size_t begin, std::size_t end,
                    const std::vector<SegmentId>& complete, PartNumbers& numbers) {
     const Case& it = GetParam();
-    StageProgram program(net.net(), net.run().size(), begin, end, complete,
+    StageProgram program(nets, &NetVariants::whole, nets.run.size(), begin, end, complete,
                          {it.recomputation, it.splits_backward, it.ways}, training_, numbers);
     std::vector<PartPass> parts;
-    price_parts(numbers, kSamples, training_, device_, parts);
-    program.resize(kSamples, training_, parts);
+    price_parts(numbers, nets, kSamples, training_, device_, parts);
+    program.resize({nets.whole, kSamples, it.ways, parts}, training_);
     alone_ = StageFigures(read_stage(program, parts, ring(), device_));
     return stage_passes(alone_, end - begin);
   }
@@ -62,19 +63,24 @@ class Stages : public ::testing::TestWithParam<Case> {
 
 TEST_P(Stages, OfFewRepeatsSayThoseOfMany) {
   const Case& it = GetParam();
-  RankNet net(gpt(it.ways), it.ways, false, training_);
-  NetPasses passes(net, kSamples, ring(), {}, training_, device_);
+  const NetVariants nets(gpt(it.ways));
+  // Slices of other widths run the same programs.
+  const NetVariants others(gpt(it.ways == 2 ? 4 : it.ways));
+  ASSERT_TRUE(are_alike(nets.whole, others.whole));
+  NetPrograms programs(others, it.ways == 2 ? 4 : it.ways, false, training_);
+  RankNet net(nets, it.ways, programs);
+  NetPasses passes(net, kSamples, ring(), even_costs(nets.few.blocks.size()), training_, device_);
   const std::size_t blocks = net.net().blocks.size();
   ASSERT_EQ(net.run().size(), 14U);
   // The first stage, one in the midst, the last, and all of it.
   const std::vector<std::pair<std::size_t, std::size_t>> stages = {
       {0, 10}, {2, 12}, {3, blocks}, {0, blocks}};
   for (const auto& [begin, end] : stages) {
-    const auto complete = net.free_completions(begin, end, it.recomputation);
+    const auto complete = programs.free_completions(begin, end, it.recomputation);
     const StagePasses few =
-        passes.stage(net.stage(begin, end, complete, it.recomputation, it.splits_backward));
-    PartNumbers numbers(net.run());
-    const StagePasses full = read(net, begin, end, complete, numbers);
+        passes.stage(programs.stage(begin, end, complete, it.recomputation, it.splits_backward));
+    PartNumbers numbers(nets);
+    const StagePasses full = read(nets, begin, end, complete, numbers);
     for (std::size_t a = 0; a < kStageActions; ++a) {
       EXPECT_EQ(few.memory[a].peak, full.memory[a].peak) << begin << " to " << end << ": " << a;
       EXPECT_EQ(few.memory[a].delta, full.memory[a].delta) << begin << " to " << end << ": " << a;

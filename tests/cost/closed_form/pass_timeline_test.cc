@@ -1,4 +1,4 @@
-#include "cost/closed_form/pass_order.h"
+#include "cost/closed_form/pass_timeline.h"
 
 #include <gtest/gtest.h>
 
@@ -44,12 +44,11 @@ struct Pipeline {
       stages.push_back(&own);
   }
 
-  double followed() const {
-    return end_of(run_passes(pass_order(schedule, shape), stages, links, begin));
+  PassTimeline followed() const {
+    return run_passes(plain_pass_order(schedule, shape), stages, links, begin);
   }
-  double in_rounds() const {
-    PassOrders orders;
-    return end_of(run_many_passes(orders, schedule, shape, stages, links, begin));
+  PassTimeline in_turns() const {
+    return run_passes(pass_order(schedule, shape), stages, links, begin);
   }
 
   const PipelineSchedule& schedule;
@@ -61,7 +60,7 @@ struct Pipeline {
 
 double length(const std::string& name, const PipelineShape& shape,
               const std::vector<StagePasses>& passes, double message) {
-  return Pipeline(name, shape, passes, message).followed();
+  return end_of(Pipeline(name, shape, passes, message).followed());
 }
 
 // Of p equal stages and m micro-batches GPipe and 1F1B take (m + p - 1) (F + B) (Narayanan et al.,
@@ -79,26 +78,56 @@ TEST(PassOrder, OfEqualStagesIsThePapers) {
   EXPECT_NEAR(length("zb-h2", {p, 1, m, Placement::loop}, thirds, 0), 3 * m + p - 1, 1e-9);
 }
 
-// Rounds of as many micro-batches as ranks take as long as one another in the end.
-TEST(PassOrder, GetsIntoStep) {
+// Every pass is in the order once: what loops leave out is what they go around.
+TEST(PassOrder, HasAllPasses) {
+  for (const std::string name : {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-h2"}) {
+    const std::int64_t chunks = name == "interleaved" ? 3 : 1;
+    const std::int64_t actions = name[0] == 'z' ? 3 : 2;
+    for (const std::int64_t p : {1, 2, 5, 8}) {
+      const std::int64_t m = 100 * p;
+      if (chunks > 1 && p == 1) continue;
+      const PassOrder order = pass_order(*find_pipeline_schedule(name), {p, chunks, m, {}});
+      std::int64_t passes = std::ssize(order.passes);
+      EXPECT_LT(passes, 20 * p * p * chunks * actions) << name << " on " << p;
+      for (const PassOrder::Loop& loop : order.loops)
+        passes += (loop.count - 1) * static_cast<std::int64_t>(loop.end - loop.begin);
+      EXPECT_EQ(passes, actions * p * chunks * m) << name << " on " << p;
+    }
+  }
+}
+
+// Turns of loops that are not followed one by one take what they would.
+TEST(PassTimeline, OfLoopsIsThatOfAllTurns) {
   Random random(3, 0);
-  for (int trial = 0; trial < 60; ++trial) {
+  for (int trial = 0; trial < 100; ++trial) {
     for (const std::string name : {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-h2"}) {
-      const auto p = static_cast<std::int64_t>(1 + random.below(6));
+      const auto p = static_cast<std::int64_t>(1 + random.below(7));
       const std::int64_t chunks = name == "interleaved" ? 2 : 1;
+      if (chunks > 1 && p == 1) continue;
       std::vector<StagePasses> stages;
-      // All but the first and the last are alike, as in a network of alike blocks.
+      // Unlike, or all but the first and the last alike, as in a network of alike blocks.
       const auto any = [&] { return 1 + random.uniform(); };
       const StagePasses inner = passes_of(any(), any(), any());
+      const bool is_any = random.below(3) == 0;
       for (std::int64_t s = 0; s < p * chunks; ++s) {
         const bool is_end = s == 0 || s + 1 == p * chunks;
-        stages.push_back(is_end ? passes_of(any(), any(), any()) : inner);
+        stages.push_back(is_end || is_any ? passes_of(any(), any(), any()) : inner);
       }
-      const std::int64_t left = chunks == 1 ? static_cast<std::int64_t>(random.below(4)) : 0;
-      const Pipeline pipeline(name, {p, chunks, 20 * p + left, Placement::loop}, stages,
-                              random.uniform());
-      const double followed = pipeline.followed();
-      EXPECT_NEAR(pipeline.in_rounds(), followed, 1e-2 * followed) << name << " on " << p;
+      const std::int64_t m = chunks == 1 ? static_cast<std::int64_t>(1 + random.below(200))
+                                         : p * static_cast<std::int64_t>(1 + random.below(40));
+      Pipeline pipeline(name, {p, chunks, m, Placement::loop}, stages, 2 * random.uniform());
+      for (double& begin : pipeline.begin)
+        begin = random.below(2) == 0 ? 0 : 5 * random.uniform();
+      const PassTimeline all = pipeline.followed(), few = pipeline.in_turns();
+      for (std::size_t r = 0; r < all.ranks.size(); ++r) {
+        const double near = 1e-6 * all.ranks[r].end;
+        EXPECT_NEAR(few.ranks[r].begin, all.ranks[r].begin, near) << name << " on " << p;
+        EXPECT_NEAR(few.ranks[r].end, all.ranks[r].end, near) << name << " on " << p << ": " << m;
+        EXPECT_NEAR(few.ranks[r].sent, all.ranks[r].sent, near) << name << " on " << p;
+        EXPECT_NEAR(few.ranks[r].busy, all.ranks[r].busy, near);
+      }
+      for (std::size_t s = 0; s < all.last_pass.size(); ++s)
+        EXPECT_NEAR(few.last_pass[s], all.last_pass[s], 1e-6 * all.last_pass[s]) << name;
     }
   }
 }

@@ -1,0 +1,244 @@
+#include "cost/closed_form/pass_timeline.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace rehearse {
+namespace {
+
+// Turns are alike if they differ by no more than this share of their length.
+constexpr double kSame = 1e-9;
+
+struct RankState {
+  double free = 0;       // when it can compute
+  double exchanged = 0;  // when its exchanges have ended
+  double before = 0;     // end of the pass before the last one
+  double begin = 0;      // of its step
+};
+
+// Messages over a boundary in one direction: used as they are made.
+struct Boundary {
+  std::uint32_t made = 0, used = 0;
+  double arrived = 0;  // the last one
+  double seconds = 0;
+};
+
+class Run {
+ public:
+  Run(const PassOrder& order, const std::vector<const StagePasses*>& stages, const PassLinks& links,
+      const std::vector<double>& begin)
+      : order_(order),
+        stages_(stages),
+        // What is in a loop's last turn and in the one before is still there.
+        room_(std::bit_ceil(2 * order.waiting + turn_of(order))),
+        forward_(stages.size()),
+        backward_(stages.size()),
+        outputs_(stages.size() * room_),
+        gradients_(stages.size() * room_) {
+    made_.ranks.resize(begin.size());
+    made_.last_pass.assign(stages.size(), 0);
+    for (std::size_t r = 0; r < begin.size(); ++r) {
+      ranks_.push_back({begin[r], begin[r], begin[r], begin[r]});
+      made_.ranks[r].begin = kNotBegun;
+    }
+    for (std::size_t s = 0; s + 1 < stages.size(); ++s)
+      forward_[s].seconds = links.forward[s], backward_[s + 1].seconds = links.backward[s];
+  }
+
+  PassTimeline run() {
+    std::size_t at = 0;
+    for (const PassOrder::Loop& loop : order_.loops) {
+      follow(at, loop.begin);
+      turn(loop);
+      at = loop.end;
+    }
+    follow(at, order_.passes.size());
+    finish();
+    return std::move(made_);
+  }
+
+ private:
+  static constexpr double kNotBegun = -std::numeric_limits<double>::infinity();
+
+  // Micro-batches of a turn, at most.
+  static std::size_t turn_of(const PassOrder& order) {
+    return order.shape.chunks > 1 ? static_cast<std::size_t>(order.shape.ranks) : 1;
+  }
+
+  void follow(std::size_t begin, std::size_t end) {
+    for (std::size_t p = begin; p < end; ++p)
+      pass(order_.passes[p]);
+  }
+
+  void pass(const PassOrder::Pass& pass) {
+    const std::size_t s = pass.stage;
+    const std::uint32_t r = order_.rank[s];
+    RankState& rank = ranks_[r];
+    double input = rank.begin;
+    if (pass.action == StageAction::forward) {
+      if (s > 0) input = receive(forward_[s - 1], outputs_, s - 1, rank);
+    } else if (pass.action == StageAction::backward && s + 1 < stages_.size()) {
+      input = receive(backward_[s + 1], gradients_, s + 1, rank);
+    }
+    const PassTimes& times = stages_[s]->time(pass.action);
+    const auto when = [&](const Moment& moment) {
+      return moment.after(rank.free, rank.exchanged, input);
+    };
+    const double end = when(times.computed);
+    if (pass.action == StageAction::forward) make(forward_[s], outputs_, s, when(times.output));
+    if (pass.action == StageAction::backward) make(backward_[s], gradients_, s, when(times.output));
+    if (made_.ranks[r].begin == kNotBegun) made_.ranks[r].begin = end - times.length;
+    rank.exchanged = when(times.exchanged);
+    rank.before = rank.free;
+    rank.free = made_.last_pass[s] = end;
+  }
+
+  double& place(std::vector<double>& all, std::size_t stage, std::uint32_t message) {
+    return all[stage * room_ + (message & (room_ - 1))];
+  }
+
+  double receive(Boundary& boundary, std::vector<double>& all, std::size_t from,
+                 const RankState& rank) {
+    const double made = place(all, from, boundary.used++);
+    return boundary.arrived = std::max({made, boundary.arrived, rank.before}) + boundary.seconds;
+  }
+
+  void make(Boundary& boundary, std::vector<double>& all, std::size_t stage, double when) {
+    place(all, stage, boundary.made++) = when;
+  }
+
+  // ---- loops ------------------------------------------------------------------------------------
+
+  // What the passes to come depend on; and, by pass of the turn, when it has ended.
+  struct Snapshot {
+    std::vector<RankState> ranks;
+    std::vector<Boundary> forward, backward;
+    std::vector<double> last_pass, ends;
+  };
+
+  void turn(const PassOrder::Loop& loop) {
+    Snapshot before, now;
+    std::vector<double> growth, growth_before;
+    follow_turn(loop, now);
+    for (std::int64_t done = 1; done < loop.count; ++done) {
+      std::swap(before, now);
+      follow_turn(loop, now);
+      std::swap(growth, growth_before);
+      growth.clear();
+      for (std::size_t p = 0; p < now.ends.size(); ++p)
+        growth.push_back(now.ends[p] - before.ends[p]);
+      if (!is_same(growth, growth_before) || !is_steady(loop, growth, before, now)) continue;
+      return skip(before, now, static_cast<double>(loop.count - done - 1));
+    }
+  }
+
+  void follow_turn(const PassOrder::Loop& loop, Snapshot& made) {
+    made.ends.clear();
+    for (std::size_t p = loop.begin; p < loop.end; ++p) {
+      pass(order_.passes[p]);
+      made.ends.push_back(ranks_[order_.rank[order_.passes[p].stage]].free);
+    }
+    made.ranks = ranks_;
+    made.forward = forward_;
+    made.backward = backward_;
+    made.last_pass = made_.last_pass;
+  }
+
+  static double tolerance(const std::vector<double>& growth) {
+    return kSame * *std::max_element(growth.begin(), growth.end());
+  }
+
+  static bool is_same(const std::vector<double>& growth, const std::vector<double>& before) {
+    const double same = tolerance(growth);
+    return std::equal(growth.begin(), growth.end(), before.begin(), before.end(),
+                      [&](double a, double b) { return std::abs(a - b) <= same; });
+  }
+
+  // Whether all passes of a rank grow alike, and no less than what they may wait for.
+  bool is_steady(const PassOrder::Loop& loop, const std::vector<double>& growth,
+                 const Snapshot& before, const Snapshot& now) const {
+    const double same = tolerance(growth);
+    std::vector<double> own(ranks_.size(), kNotBegun);
+    for (std::size_t p = 0; p < growth.size(); ++p) {
+      double& rank = own[order_.rank[order_.passes[loop.begin + p].stage]];
+      if (rank == kNotBegun) rank = growth[p];
+      if (std::abs(rank - growth[p]) > same) return false;
+    }
+    for (std::size_t r = 0; r < ranks_.size(); ++r) {
+      if (now.ranks[r].exchanged - before.ranks[r].exchanged > own[r] + same) return false;
+    }
+    const auto keeps_up = [&](const Boundary& was, const Boundary& is, std::size_t from,
+                              std::size_t to) {
+      if (is.used == was.used) return true;
+      const double limit = own[order_.rank[to]] + same;
+      return own[order_.rank[from]] <= limit && is.arrived - was.arrived <= limit &&
+             is.seconds * static_cast<double>(is.used - was.used) <= limit;
+    };
+    for (std::size_t s = 0; s + 1 < stages_.size(); ++s) {
+      if (!keeps_up(before.forward[s], now.forward[s], s, s + 1)) return false;
+      if (!keeps_up(before.backward[s + 1], now.backward[s + 1], s + 1, s)) return false;
+    }
+    return true;
+  }
+
+  void skip(const Snapshot& before, const Snapshot& now, double turns) {
+    const auto on = [&](double& figure, double was, double is) { figure += turns * (is - was); };
+    for (std::size_t r = 0; r < ranks_.size(); ++r) {
+      for (const auto figure : {&RankState::free, &RankState::exchanged, &RankState::before}) {
+        // Never, where there are no exchanges.
+        if (std::isfinite(now.ranks[r].*figure))
+          on(ranks_[r].*figure, before.ranks[r].*figure, now.ranks[r].*figure);
+      }
+    }
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      on(made_.last_pass[s], before.last_pass[s], now.last_pass[s]);
+      on(forward_[s].arrived, before.forward[s].arrived, now.forward[s].arrived);
+      on(backward_[s].arrived, before.backward[s].arrived, now.backward[s].arrived);
+      delay(forward_[s], now.forward[s].made - before.forward[s].made, outputs_, s, turns);
+      delay(backward_[s], now.backward[s].made - before.backward[s].made, gradients_, s, turns);
+    }
+  }
+
+  // Messages that are not used yet are those of so many turns later.
+  void delay(const Boundary& boundary, std::uint32_t of_turn, std::vector<double>& all,
+             std::size_t stage, double turns) {
+    if (of_turn == 0) return;
+    for (std::uint32_t m = boundary.made; m-- > boundary.used && m >= of_turn;) {
+      double& message = place(all, stage, m);
+      message += turns * (message - place(all, stage, m - of_turn));
+    }
+  }
+
+  void finish() {
+    const auto micro_batches = static_cast<double>(order_.shape.micro_batches);
+    for (std::size_t r = 0; r < ranks_.size(); ++r)
+      made_.ranks[r].end = ranks_[r].free;
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      RankPasses& own = made_.ranks[order_.rank[s]];
+      own.sent = std::max({own.sent, forward_[s].arrived, backward_[s].arrived});
+      for (const PassTimes& times : stages_[s]->times) {
+        own.busy += micro_batches * times.busy;
+        own.exchanging += micro_batches * (times.length - times.busy);
+      }
+    }
+  }
+
+  const PassOrder& order_;
+  const std::vector<const StagePasses*>& stages_;
+  const std::size_t room_;
+  std::vector<RankState> ranks_;
+  std::vector<Boundary> forward_, backward_;  // by sending stage
+  std::vector<double> outputs_, gradients_;   // by sending stage: when they are made
+  PassTimeline made_;
+};
+
+}  // namespace
+
+PassTimeline run_passes(const PassOrder& order, const std::vector<const StagePasses*>& stages,
+                        const PassLinks& links, const std::vector<double>& begin) {
+  return Run(order, stages, links, begin).run();
+}
+
+}  // namespace rehearse
