@@ -99,7 +99,9 @@ class Updates {
       const StageFigures::Completion full =
           passes.figures->completion(use.block, use.segment, passes.repeats);
       ready[s] = std::max(ready[s], full.ready);
-      made_.reducing[s] = std::max(made_.reducing[s], full.live + room);
+      // Of several stages the first one's last pass is the last.
+      if (&use == &bucket.uses.front())
+        made_.reducing[s] = std::max(made_.reducing[s], full.live + room);
     }
     if (held.is_tied) {
       made_.tied.push_back({std::move(ready), seconds});
