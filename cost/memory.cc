@@ -68,14 +68,17 @@ RankMemory memory_of(const RankProgram& program, const Device& device) {
   return memory;
 }
 
-Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program) {
-  const auto kernels = plan.model.fields.find("kernels");
-  const bool is_megatron = kernels != plan.model.fields.end() &&
+bool has_gradient_stand_ins(const ModelSpec& resolved, const Training& training) {
+  const auto kernels = resolved.fields.find("kernels");
+  const bool is_megatron = kernels != resolved.fields.end() &&
                            kernels->second.front() == static_cast<std::int64_t>(Kernels::megatron);
-  if (!is_megatron || !plan.training.gradients) return {};
-  const Net net = net_of(plan, *whole_net(plan), program);
+  return is_megatron && training.gradients.has_value();
+}
+
+Bytes gradient_stand_ins(const Net& net, const std::vector<Stage>& stages,
+                         const Training& training) {
   std::set<std::vector<std::int64_t>> shapes;
-  for (const Stage& stage : program.stages) {
+  for (const Stage& stage : stages) {
     for (const ParameterId id : parameters_of(net, stage.begin, stage.end)) {
       const Parameter& parameter = net.parameters[id.index()];
       const Block& block = net.blocks[net.segments[parameter.segment.index()].block.index()];
@@ -86,7 +89,13 @@ Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program) {
   std::int64_t elements = 0;
   for (const std::vector<std::int64_t>& shape : shapes)
     elements += Shape{shape}.elements();
-  return Bytes::bytes(elements * state_sizes(plan.training).parameter);
+  return Bytes::bytes(elements * state_sizes(training).parameter);
+}
+
+Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program) {
+  if (!has_gradient_stand_ins(plan.model, plan.training)) return {};
+  const Net net = net_of(plan, *whole_net(plan), program);
+  return gradient_stand_ins(net, program.stages, plan.training);
 }
 
 std::vector<RankId> peers_of(const Plan& plan, RankId rank) {

@@ -35,6 +35,10 @@ RankMemory memory_of(const RankProgram& program, const Device& device);
 // gets a stand-in for each, one tensor for every shape of a layer's weights that the rank has, in
 // the weights' type, which stays (Transformer Engine, get_dummy_wgrad). Zero elsewhere.
 Bytes gradient_stand_ins(const Plan& plan, const RankProgram& program);
+// Whether there are any; and of the stages of a network that a rank runs.
+bool has_gradient_stand_ins(const ModelSpec& resolved, const Training& training);
+Bytes gradient_stand_ins(const Net& net, const std::vector<Stage>& stages,
+                         const Training& training);
 
 // Ranks whose devices exchange messages with this one's, ascending.
 std::vector<RankId> peers_of(const Plan& plan, RankId rank);

@@ -12,6 +12,7 @@
 #include "cost/closed_form/staged_model.h"
 #include "cost/closed_form/step.h"
 #include "cost/estimate.h"
+#include "cost/memory.h"
 #include "model/base/text.h"
 #include "model/net/tensor.h"
 #include "model/schedule/mesh_place.h"
@@ -63,11 +64,12 @@ std::int64_t peers_of(const Mesh& mesh, std::int64_t stage, const StagedModel& m
 
 class Estimator::Tables {
  public:
-  Tables(Net whole, Training training, Cluster cluster)
+  Tables(const ModelSpec& model, Net whole, Training training, Cluster cluster)
       : whole_(std::move(whole)),
         blocks_(count_blocks(whole_)),
         training_(std::move(training)),
         cluster_(std::move(cluster)),
+        has_stand_ins_(has_gradient_stand_ins(model, training_)),
         refused_(refuse(cluster_.spec(), training_)) {}
 
   Estimate estimate(const StrategySpec& strategy, bool only_fitting);
@@ -106,6 +108,7 @@ class Estimator::Tables {
   const Training training_;
   const Cluster cluster_;
   Routes routes_{cluster_};
+  const bool has_stand_ins_;  // of gradients
   const std::optional<Verdict> refused_;
   std::deque<NetVariants> variants_;
   std::deque<NetPrograms> programs_;
@@ -240,7 +243,8 @@ StagedModel* Estimator::Tables::staged(const StrategySpec& strategy, const Point
   const auto [cut, is_new] = cuts_.try_emplace(
       {point.net, *found, point.shape.ranks, settings.buckets, settings.splits_backward, full});
   if (is_new) {
-    auto& cuts = rank_cuts_.try_emplace(point.net, *point.net, training_).first->second;
+    auto& cuts =
+        rank_cuts_.try_emplace(point.net, *point.net, training_, has_stand_ins_).first->second;
     cut->second = cuts.make(*found, settings);
   }
   if (!cut->second) return nullptr;
@@ -308,7 +312,8 @@ void Estimator::Tables::take_memory(const Point& point, const StepParts& parts,
   for (std::size_t r = 0; r < peaks.size(); ++r) {
     const auto live = static_cast<double>(peaks[r].live);
     std::int64_t memory = peaks[r].live + device.workspace.bytes() + device.context.bytes() +
-                          std::llround(device.fragmentation * live);
+                          std::llround(device.fragmentation * live) +
+                          parts.model->cut().kinds[r]->stand_ins.bytes();
     if (device.communicator > Bytes{})
       memory += device.communicator.bytes() *
                 peers_of(point.mesh, static_cast<std::int64_t>(r), *parts.model);
@@ -433,11 +438,14 @@ Estimator::~Estimator() = default;
 
 Result<Estimator> Estimator::make(const ModelSpec& model, const Training& training,
                                   const ClusterSpec& cluster) {
-  Result<Net> net = build_net(model);
+  Result<ModelSpec> resolved = resolve(model);
+  if (!resolved) return resolved.errors();
+  Result<Net> net = build_net(*resolved);
   if (!net) return net.errors();
   Result<Cluster> machines = Cluster::build(cluster);
   if (!machines) return machines.errors();
-  return Estimator(std::make_unique<Tables>(*std::move(net), training, *std::move(machines)));
+  return Estimator(
+      std::make_unique<Tables>(*resolved, *std::move(net), training, *std::move(machines)));
 }
 
 Estimate Estimator::estimate(const StrategySpec& strategy) {

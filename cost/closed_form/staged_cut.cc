@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "cost/memory.h"
+
 namespace rehearse {
 
 const RankKind& StagedCuts::kind(const std::vector<StageBlocks>& stages, bool shares,
@@ -15,6 +17,7 @@ const RankKind& StagedCuts::kind(const std::vector<StageBlocks>& stages, bool sh
   RankKind& made = known->second;
   if (!is_new) return made;
   made.buckets = &table_.of(stages, shares, settings.buckets);
+  made.stand_ins = stand_ins_of(stages);
   std::vector<std::set<SegmentId>> complete(stages.size());
   for (const HeldBucket& bucket : made.buckets->buckets) {
     for (const HeldBucket::Use& use : bucket.uses) {
@@ -32,6 +35,15 @@ const RankKind& StagedCuts::kind(const std::vector<StageBlocks>& stages, bool sh
                                                 settings.recomputation, settings.splits_backward));
   }
   return made;
+}
+
+Bytes StagedCuts::stand_ins_of(const std::vector<StageBlocks>& stages) const {
+  if (!has_stand_ins_) return {};
+  std::vector<Stage> segments;
+  for (const auto& [begin, end] : stages)
+    segments.push_back({StageId(segments.size()), begin_of(net_.net(), BlockId(begin)),
+                        end_of(net_.net(), BlockId(end - 1))});
+  return gradient_stand_ins(net_.net(), segments, training_);
 }
 
 std::optional<StagedCut> StagedCuts::make(const StageCut& cut, const StagedSettings& settings) {

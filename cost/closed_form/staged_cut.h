@@ -22,6 +22,7 @@ struct StagedSettings {
 struct RankKind {
   const RankBuckets* buckets = nullptr;
   std::vector<NetPrograms::Stage> stages;  // ascending
+  Bytes stand_ins;                         // of gradients (cost/memory.h)
 };
 
 struct StagedCut {
@@ -36,8 +37,12 @@ struct StagedCut {
 // Of one network. Kinds of ranks are made when they are first asked for.
 class StagedCuts {
  public:
-  StagedCuts(RankNet& net, const Training& training)
-      : net_(net), table_(net.net(), net.run(), net.tensor(), training) {}
+  // has_stand_ins: whether gradients have (has_gradient_stand_ins()).
+  StagedCuts(RankNet& net, const Training& training, bool has_stand_ins)
+      : net_(net),
+        training_(training),
+        has_stand_ins_(has_stand_ins),
+        table_(net.net(), net.run(), net.tensor(), training) {}
 
   // None: parameters are tied between others than the first and the last rank.
   std::optional<StagedCut> make(const StageCut& cut, const StagedSettings& settings);
@@ -46,7 +51,11 @@ class StagedCuts {
   const RankKind& kind(const std::vector<StageBlocks>& stages, bool shares,
                        const StagedSettings& settings);
 
+  Bytes stand_ins_of(const std::vector<StageBlocks>& stages) const;
+
   RankNet& net_;
+  const Training& training_;
+  const bool has_stand_ins_;
   BucketTable table_;
   using Key = std::tuple<std::vector<StageBlocks>, bool, BucketSettings, bool, Recomputation>;
   std::map<Key, RankKind> kinds_;
