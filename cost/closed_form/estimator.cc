@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "cost/closed_form/sharded_step.h"
 #include "cost/closed_form/staged_model.h"
 #include "cost/closed_form/step.h"
 #include "cost/estimate.h"
@@ -35,8 +36,9 @@ std::string_view to_string(Binding binding) {
 
 namespace {
 
-// Ranks that one exchanges messages with.
-std::int64_t peers_of(const Mesh& mesh, std::int64_t stage, const StagedModel& model) {
+// Ranks that one exchanges messages with. wraps: whether ranks have several stages, so that the
+// last one's go on on the first.
+std::int64_t peers_of(const Mesh& mesh, std::int64_t stage, bool wraps) {
   const MeshPlace own{0, 0, stage, 0};
   std::set<RankId> peers;
   const auto ring = [&](std::int64_t size, std::int64_t MeshPlace::*axis) {
@@ -48,7 +50,6 @@ std::int64_t peers_of(const Mesh& mesh, std::int64_t stage, const StagedModel& m
   };
   ring(mesh.tensor, &MeshPlace::tensor);
   ring(mesh.data, &MeshPlace::data);
-  const bool wraps = model.cut().stages_of.front().size() > 1;
   for (const std::int64_t way : {-1, 1}) {
     const std::int64_t next = stage + way;
     if (!wraps && (next < 0 || next >= mesh.pipeline)) continue;
@@ -92,9 +93,21 @@ class Estimator::Tables {
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts_of(const StrategySpec& strategy, const Point& point);
   std::vector<RankPeak> peaks_of(const Point& point, const StepParts& parts);
+  double norm_seconds(const MeshCosts& mesh) const;  // below 0: nobody asks
+  bool is_sharded(const StrategySpec& strategy) const {
+    return strategy.sharding > Sharding::optimizer_state;
+  }
+  const ShardedStep& sharded(const StrategySpec& strategy, const Point& point);
+  Estimate estimate_sharded(const StrategySpec& strategy, const Point& point, bool only_fitting);
+  // With what is beside the arena.
+  std::int64_t memory_of(const Mesh& mesh, std::size_t rank, bool wraps, std::int64_t live,
+                         Bytes stand_ins) const;
   std::int64_t least_state(const StrategySpec& strategy, const Point& point) const;
   void take_memory(const Point& point, const StepParts& parts, Estimate& estimate);
 
+  using ShardedKey = std::tuple<RankNet*, const MeshCosts*, std::int64_t, std::int64_t, Sharding,
+                                bool, std::int64_t, Bytes>;
+  std::map<ShardedKey, ShardedStep> sharded_;
   using NetKey = std::tuple<std::int64_t, bool, bool, bool>;
   const Result<std::unique_ptr<RankNet>>& rank_net(const StrategySpec& strategy, const Mesh& mesh);
   NetPrograms& programs_of(const NetVariants& nets, std::int64_t tensor, bool overlaps);
@@ -145,6 +158,8 @@ std::optional<Verdict> Estimator::Tables::resolve(const StrategySpec& strategy, 
   point.samples = *samples;
   point.shape = pipeline_shape(strategy, *mesh);
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
+  const bool is_flat = mesh->pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
+  if (is_sharded(strategy) && !is_flat) return Verdict::sharded_gradients;
   const auto& net = rank_net(strategy, *mesh);
   if (!net) return Verdict::tensor;
   point.net = net->get();
@@ -155,12 +170,13 @@ std::optional<Verdict> Estimator::Tables::resolve(const StrategySpec& strategy, 
 std::int64_t Estimator::Tables::least_state(const StrategySpec& strategy,
                                             const Point& point) const {
   const StateSizes sizes = state_sizes(training_);
-  const bool shards = strategy.sharding != Sharding::none;
-  const std::int64_t holders =
-      shards ? point.mesh.data * (point.mesh.tensor > 1 ? point.mesh.tensor : 1) : 1;
-  const std::int64_t each = sizes.parameter + sizes.gradient;
-  return point.net->elements() * each / point.mesh.pipeline +
-         point.net->elements() / holders * sizes.optimizer / point.mesh.pipeline;
+  const auto bytes = [&](Sharding level, std::int64_t each) {
+    const bool shards = strategy.sharding >= level;
+    return point.net->elements() / (shards ? point.mesh.data * point.mesh.tensor : 1) * each /
+           point.mesh.pipeline;
+  };
+  return bytes(Sharding::parameters, sizes.parameter) + bytes(Sharding::gradients, sizes.gradient) +
+         bytes(Sharding::optimizer_state, sizes.optimizer);
 }
 
 // ---- tables ------------------------------------------------------------------------------------
@@ -280,17 +296,18 @@ std::optional<StepParts> Estimator::Tables::parts_of(const StrategySpec& strateg
   parts.mesh = &mesh;
   parts.sharding = strategy.sharding;
   parts.overlap = strategy.overlap;
-  if (training_.optimizer.clip) {
-    parts.norm = 0;
-    const auto numbers = square_numbers(training_);
-    const MessageCost cost = mesh.all.paths.exchange(cluster_.device(), Bytes::bytes(8 * numbers));
-    if (mesh.all.members > 1)
-      parts.norm = collective_seconds({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
-                                       mesh.all.members},
-                                      cost, numbers, 8)
-                       .seconds();
-  }
+  parts.norm = norm_seconds(mesh);
   return parts;
+}
+
+double Estimator::Tables::norm_seconds(const MeshCosts& mesh) const {
+  if (!training_.optimizer.clip) return -1;
+  if (mesh.all.members == 1) return 0;
+  const auto numbers = square_numbers(training_);
+  const MessageCost cost = mesh.all.paths.exchange(cluster_.device(), Bytes::bytes(8 * numbers));
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
+                              mesh.all.members};
+  return collective_seconds(shape, cost, numbers, 8).seconds();
 }
 
 std::vector<RankPeak> Estimator::Tables::peaks_of(const Point& point, const StepParts& parts) {
@@ -307,16 +324,12 @@ std::vector<RankPeak> Estimator::Tables::peaks_of(const Point& point, const Step
 
 void Estimator::Tables::take_memory(const Point& point, const StepParts& parts,
                                     Estimate& estimate) {
-  const Device& device = cluster_.device();
+  const StagedCut& cut = parts.model->cut();
+  const bool wraps = cut.stages_of.front().size() > 1;
   const std::vector<RankPeak> peaks = peaks_of(point, parts);
   for (std::size_t r = 0; r < peaks.size(); ++r) {
-    const auto live = static_cast<double>(peaks[r].live);
-    std::int64_t memory = peaks[r].live + device.workspace.bytes() + device.context.bytes() +
-                          std::llround(device.fragmentation * live) +
-                          parts.model->cut().kinds[r]->stand_ins.bytes();
-    if (device.communicator > Bytes{})
-      memory += device.communicator.bytes() *
-                peers_of(point.mesh, static_cast<std::int64_t>(r), *parts.model);
+    const std::int64_t memory =
+        memory_of(point.mesh, r, wraps, peaks[r].live, cut.kinds[r]->stand_ins);
     estimate.arena_live = std::max(estimate.arena_live, peaks[r].live);
     if (memory <= estimate.memory) continue;
     estimate.memory = memory;
@@ -324,7 +337,65 @@ void Estimator::Tables::take_memory(const Point& point, const StepParts& parts,
     estimate.worst_stage = peaks[r].stage;
     estimate.worst_action = peaks[r].action;
   }
-  estimate.fits = estimate.memory <= device.memory.bytes();
+  estimate.fits = estimate.memory <= cluster_.device().memory.bytes();
+}
+
+std::int64_t Estimator::Tables::memory_of(const Mesh& mesh, std::size_t rank, bool wraps,
+                                          std::int64_t live, Bytes stand_ins) const {
+  const Device& device = cluster_.device();
+  const std::int64_t beside = (device.workspace + device.context + stand_ins).bytes() +
+                              std::llround(device.fragmentation * static_cast<double>(live));
+  if (device.communicator == Bytes{}) return live + beside;
+  return live + beside +
+         device.communicator.bytes() * peers_of(mesh, static_cast<std::int64_t>(rank), wraps);
+}
+
+const ShardedStep& Estimator::Tables::sharded(const StrategySpec& strategy, const Point& point) {
+  const MeshCosts& mesh = costs_of(point.mesh);
+  const bool full = strategy.recomputation == Recomputation::full;
+  const auto [known, is_new] =
+      sharded_.try_emplace({point.net, &mesh, point.samples, point.shape.micro_batches,
+                            strategy.sharding, full, strategy.prefetch, strategy.bucket});
+  if (is_new)
+    known->second =
+        sharded_step(*point.net,
+                     {strategy, mesh, point.mesh.data, point.samples, point.shape.micro_batches,
+                      norm_seconds(mesh), training_.optimizer.clip ? point.mesh.ranks() : 1},
+                     training_, cluster_.device());
+  return known->second;
+}
+
+Estimate Estimator::Tables::estimate_sharded(const StrategySpec& strategy, const Point& point,
+                                             bool only_fitting) {
+  const ShardedStep& step = sharded(strategy, point);
+  const MeshCosts& mesh = costs_of(point.mesh);
+  const Net& net = point.net->net();
+  const Bytes stand_ins =
+      has_stand_ins_
+          ? gradient_stand_ins(net, {{StageId(0), SegmentId(0), end_segment(net)}}, training_)
+          : Bytes{};
+  Estimate estimate;
+  estimate.arena_live = step.live;
+  estimate.memory = memory_of(point.mesh, 0, false, step.live, stand_ins);
+  estimate.worst_action = step.is_backward ? StageAction::backward : StageAction::forward;
+  estimate.fits = estimate.memory <= cluster_.device().memory.bytes();
+  if (!estimate.fits) estimate.binding = Binding::memory;
+  if (!estimate.fits && only_fitting) {
+    estimate.verdict = Verdict::memory;
+    return estimate;
+  }
+  estimate.step_time = step.step;
+  estimate.bubble_fraction = 1 - step.busy / step.span;
+  estimate.compute = step.busy + step.optimizer;
+  estimate.link = step.step - estimate.compute;
+  // Gathers and reductions beside each other, half of them at most.
+  const bool are_beside = strategy.sharding == Sharding::parameters;
+  if (are_beside && !mesh.holders.front().paths.are_alike()) estimate.contention = step.shared / 2;
+  if (mesh.reductions_meet_exchanges) estimate.contention = step.shared;
+  estimate.shares_links =
+      mesh.tensor.paths.most_shared() > 1 || mesh.holders.front().paths.most_shared() > 1;
+  if (estimate.fits && estimate.link > estimate.compute) estimate.binding = Binding::link;
+  return estimate;
 }
 
 Estimate Estimator::Tables::estimate(const StrategySpec& strategy, bool only_fitting) {
@@ -345,6 +416,7 @@ Estimate Estimator::Tables::estimate(const StrategySpec& strategy, bool only_fit
       return refusal(Verdict::memory);
     }
   }
+  if (is_sharded(strategy)) return estimate_sharded(strategy, point, only_fitting);
   const auto parts = parts_of(strategy, point);
   if (!parts) return refusal(Verdict::shared_parameters);
   take_memory(point, *parts, estimate);
@@ -423,6 +495,7 @@ std::vector<std::int64_t> Estimator::Tables::arena_live(const StrategySpec& stra
   Point point;
   std::vector<std::int64_t> live;
   if (resolve(strategy, point)) return live;
+  if (is_sharded(strategy)) return {sharded(strategy, point).live};
   const auto parts = parts_of(strategy, point);
   if (!parts) return live;
   for (const RankPeak& peak : peaks_of(point, *parts))

@@ -44,6 +44,7 @@ class Paths {
   // Messages of one link that most have to share.
   std::int64_t most_shared() const { return most_shared_; }
   bool empty() const { return ways_.empty(); }
+  bool are_alike() const { return ways_.size() < 2; }  // equally fast
   friend bool operator==(const Paths&, const Paths&) = default;
 
  private:

@@ -22,7 +22,7 @@ std::string_view to_string(Verdict verdict) {
     case Verdict::memory:
       return "memory";
     case Verdict::sharded_gradients:
-      return "ZeRO-2 and 3";
+      return "ZeRO-2 and 3 in a pipeline, or of gradients that are reduced after all passes";
     case Verdict::subnetworks:
       return "subnetworks";
     case Verdict::local_steps:
@@ -65,7 +65,6 @@ std::optional<Verdict> refuse(const ClusterSpec& cluster, const Training& traini
 }
 
 std::optional<Verdict> refuse(const StrategySpec& strategy) {
-  if (strategy.sharding > Sharding::optimizer_state) return Verdict::sharded_gradients;
   if (strategy.subnetwork) return Verdict::subnetworks;
   if (strategy.local_steps > 1 || strategy.outer) return Verdict::local_steps;
   if (strategy.stochastic_depth) return Verdict::stochastic_depth;

@@ -56,13 +56,14 @@ std::string strategy_text(Random& random, std::int64_t& batch) {
   const std::int64_t data = kDevices / tensor / stages;
   const std::int64_t micro_batches = any_of<std::int64_t>(random, {1, 2, 4, 7, 8, 16, 40});
   const auto schedule =
-      any_of<std::string>(random, {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-h2"});
+      any_of<std::string>(random, {"1f1b", "1f1b", "gpipe", "interleaved", "zb-h1", "zb-h2"});
   const bool interleaves = schedule == "interleaved" && stages > 1 && stages <= 4;
   const std::int64_t count =
       interleaves ? (micro_batches + stages - 1) / stages * stages : micro_batches;
   batch = data * count * any_of<std::int64_t>(random, {1, 2, 3});
   std::string text =
-      fmt::format("data: {{ranks: {}, zero: {}}}", data, data > 1 ? random.below(2) : 0);
+      fmt::format("data: {{ranks: {}, zero: {}}}", data,
+                  data > 1 ? random.below(stages == 1 && schedule == "1f1b" ? 4 : 2) : 0);
   if (tensor > 1)
     text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}}}", tensor,
                         random.below(2) == 0 ? "true" : "false");

@@ -1,0 +1,42 @@
+// A step of data-parallel ranks that share out gradients (ZeRO-2) or parameters (ZeRO-3), without a
+// pipeline.
+//
+// What is gathered and reduced runs ahead of passes and behind them, across blocks and
+// micro-batches, so that a pass alone says little. Read is the rank's real program instead, of two
+// and three micro-batches and of kFewRepeats and one more of the network's alike blocks, played on
+// an idle machine: once blocks and micro-batches follow each other in the same way, one more of
+// either adds as much as the one before (of buckets that do not cut all blocks alike the whole
+// network is read). Where a gather and a reduction are under way at once they share the rank's
+// link, each at half its rate; where some members of a group have faster links than others, that is
+// left out, and `shared` says how much there is to share.
+#pragma once
+
+#include <cstdint>
+
+#include "cost/closed_form/mesh_costs.h"
+#include "cost/closed_form/rank_net.h"
+#include "model/schedule/strategy.h"
+
+namespace rehearse {
+
+struct ShardedSettings {
+  const StrategySpec& strategy;
+  const MeshCosts& mesh;
+  std::int64_t data = 1, samples = 1, micro_batches = 1;  // samples: of a micro-batch
+  double norm = -1;  // seconds until all ranks have added up their squares, if asked
+  std::int64_t norm_ranks = 1;
+};
+
+struct ShardedStep {
+  double step = 0;            // seconds
+  double span = 0, busy = 0;  // from the first pass to the last; computing in it
+  double optimizer = 0;       // computing after it
+  double shared = 0;          // gathers and reductions
+  std::int64_t live = 0;      // bytes of the arena when most is alive
+  bool is_backward = false;   // that then a backward pass runs
+};
+
+ShardedStep sharded_step(const RankNet& net, const ShardedSettings& settings,
+                         const Training& training, const Device& device);
+
+}  // namespace rehearse
