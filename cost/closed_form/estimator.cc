@@ -385,7 +385,7 @@ Estimate Estimator::Tables::estimate_sharded(const StrategySpec& strategy, const
     return estimate;
   }
   estimate.step_time = step.step;
-  estimate.bubble_fraction = 1 - step.busy / step.span;
+  estimate.bubble_fraction = std::max(0.0, 1 - step.busy / step.span);  // rounded
   estimate.compute = step.busy + step.optimizer;
   estimate.link = step.step - estimate.compute;
   // Gathers and reductions beside each other, half of them at most.
