@@ -1,6 +1,11 @@
-#include <nlohmann/json.hpp>
+#include "model/plan/chrome_trace.h"
 
-#include "model/plan/timeline.h"
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <tuple>
+
+#include "model/plan/alive_over_time.h"
 #include "model/plan/verify.h"
 
 namespace rehearse {
@@ -27,40 +32,152 @@ std::string lane_name(const RankProgram& program, std::size_t lane) {
   return name;
 }
 
-}  // namespace
+// Events of one timeline; process of rank r: base + r.
+class Events {
+ public:
+  Events(const Plan& plan, const NamedTimeline& timeline, std::int64_t base, Json& events)
+      : plan_(plan), timeline_(timeline), base_(base), events_(events) {}
 
-// The trace event format's complete ("X") and metadata ("M") events; times are microseconds.
-std::string chrome_trace(const Plan& plan, const std::vector<NamedTimeline>& timelines) {
-  Json events = Json::array();
-  const auto ranks = static_cast<std::int64_t>(plan.ranks.size());
-  for (std::size_t t = 0; t < timelines.size(); ++t) {
-    const std::int64_t base = static_cast<std::int64_t>(t) * ranks;
-    for (std::int64_t r = 0; r < ranks; ++r) {
-      const RankProgram& program = program_of(plan, RankId(r));
-      events.push_back(
-          name_event("process_name", base + r, 0,
-                     fmt::format("{}, rank {} ({})", timelines[t].name, r, program.name)));
+  void add_names() {
+    for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+      const RankProgram& program = program_of(plan_, RankId(r));
+      const std::int64_t process = base_ + static_cast<std::int64_t>(r);
+      events_.push_back(
+          name_event("process_name", process, 0,
+                     fmt::format("{}, rank {} ({})", timeline_.name, r, program.name)));
       for (std::size_t lane = 0; lane < program.lanes.size(); ++lane) {
-        events.push_back(name_event("thread_name", base + r, static_cast<std::int64_t>(lane),
-                                    lane_name(program, lane)));
+        events_.push_back(name_event("thread_name", process, static_cast<std::int64_t>(lane),
+                                     lane_name(program, lane)));
       }
     }
-    for (const Span& span : timelines[t].timeline->spans) {
-      const RankProgram& program = program_of(plan, span.rank);
-      const Op& op = program.ops[span.op.index()];
-      events.push_back({{"ph", "X"},
-                        {"pid", base + static_cast<std::int64_t>(span.rank.index())},
-                        {"tid", op.lane.value()},
-                        {"name", to_string(op.kind)},
-                        {"ts", microseconds(span.start)},
-                        {"dur", microseconds(span.end - span.start)},
-                        {"args",
-                         {{"op", describe_op(program, span.op)},
-                          {"step", span.step},
-                          {"issue_us", microseconds(span.issue)}}}});
+  }
+
+  void add_spans() {
+    for (const Span& span : timeline_.timeline->spans) {
+      const RankProgram& program = program_of(plan_, span.rank);
+      Json event = event_at("X", span, span.start);
+      event["name"] = to_string(op_of(span).kind);
+      event["dur"] = microseconds(span.end - span.start);
+      event["args"] = {{"op", describe_op(program, span.op)},
+                       {"step", span.step},
+                       {"issue_us", microseconds(span.issue)}};
+      events_.push_back(std::move(event));
     }
   }
+
+  // From the start of the one to the start of the other, where both are in the timeline.
+  void add_flows(std::int64_t& number) {
+    std::map<MessageKey, const Span*> sends;
+    for (const Span& span : timeline_.timeline->spans) {
+      if (op_of(span).kind == OpKind::send) sends.emplace(key_of(span), &span);
+    }
+    for (const Span& span : timeline_.timeline->spans) {
+      if (op_of(span).kind != OpKind::receive) continue;
+      const auto send = sends.find(key_of(span));
+      if (send == sends.end()) continue;
+      events_.push_back(flow("s", *send->second, number));
+      events_.push_back(flow("f", span, number));
+      events_.back()["bp"] = "e";  // the op around it, not the next one
+      ++number;
+    }
+  }
+
+ private:
+  using MessageKey = std::tuple<std::size_t, std::size_t, std::int64_t, std::int64_t>;
+
+  const Op& op_of(const Span& span) const {
+    return program_of(plan_, span.rank).ops[span.op.index()];
+  }
+  // Sender, receiver, tag and step.
+  MessageKey key_of(const Span& span) const {
+    const Op& op = op_of(span);
+    const Transfer& transfer = transfer_of(op);
+    const std::size_t own = span.rank.index(), peer = plan_.ranks[own].peers[transfer.peer].index();
+    const bool sends = op.kind == OpKind::send;
+    return {sends ? own : peer, sends ? peer : own, transfer.tag, span.step};
+  }
+  Json event_at(const char* phase, const Span& span, Time time) const {
+    return {{"ph", phase},
+            {"pid", base_ + static_cast<std::int64_t>(span.rank.index())},
+            {"tid", op_of(span).lane.value()},
+            {"ts", microseconds(time)}};
+  }
+  Json flow(const char* phase, const Span& span, std::int64_t number) const {
+    Json event = event_at(phase, span, span.start);
+    event["cat"] = event["name"] = "message";
+    event["id"] = number;
+    return event;
+  }
+
+  const Plan& plan_;
+  const NamedTimeline& timeline_;
+  const std::int64_t base_;
+  Json& events_;
+};
+
+void add_counters(const std::vector<TraceCounter>& counters, std::int64_t machine, Json& events) {
+  bool has_machine = false;
+  for (const TraceCounter& counter : counters) {
+    const std::int64_t process =
+        counter.rank ? static_cast<std::int64_t>(counter.rank->index()) : machine;
+    if (!counter.rank && !has_machine) {
+      events.push_back(name_event("process_name", machine, 0, "links"));
+      has_machine = true;
+    }
+    for (const auto& [time, value] : counter.values) {
+      events.push_back({{"ph", "C"},
+                        {"pid", process},
+                        {"name", counter.name},
+                        {"ts", microseconds(time)},
+                        {"args", {{counter.unit, value}}}});
+    }
+  }
+}
+
+}  // namespace
+
+// The trace event format's complete ("X"), metadata ("M"), flow ("s", "f") and counter ("C")
+// events; times are microseconds.
+std::string chrome_trace(const Plan& plan, const std::vector<NamedTimeline>& timelines,
+                         const std::vector<TraceCounter>& counters) {
+  Json events = Json::array();
+  const std::int64_t ranks = std::ssize(plan.ranks);
+  std::int64_t flows = 1, base = 0;
+  for (const NamedTimeline& timeline : timelines) {
+    Events own(plan, timeline, base, events);
+    own.add_names();
+    own.add_spans();
+    own.add_flows(flows);
+    base += ranks;
+  }
+  add_counters(counters, base, events);
   return Json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump() + "\n";
+}
+
+std::string chrome_trace(const Plan& plan, const std::vector<NamedTimeline>& timelines) {
+  return chrome_trace(plan, timelines, {});
+}
+
+std::vector<TraceCounter> memory_counters(const Plan& plan, const Timeline& timeline,
+                                          const std::vector<Bytes>& beside) {
+  std::vector<TraceCounter> counters;
+  std::span<const Span> left(timeline.spans);
+  for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
+    const RankId rank(r);
+    std::size_t own = 0;
+    while (own < left.size() && left[own].rank == rank)
+      ++own;
+    TraceCounter alive{rank, "bytes alive", "bytes", {}}, memory{rank, "memory", "bytes", {}};
+    const Bytes more = beside.empty() ? Bytes{} : beside[r];
+    for (const ArenaUse& use : arena_use(program_of(plan, rank), left.first(own))) {
+      alive.values.emplace_back(use.time, static_cast<double>(use.alive.bytes()));
+      memory.values.emplace_back(use.time, static_cast<double>((use.extent + more).bytes()));
+    }
+    counters.push_back(std::move(alive));
+    counters.push_back(std::move(memory));
+    left = left.subspan(own);
+  }
+  return counters;
 }
 
 }  // namespace rehearse

@@ -1,10 +1,13 @@
 // The trace as Perfetto reads it: the trace event format's fields and units.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "model/plan/timeline.h"
+#include "model/plan/chrome_trace.h"
+#include "model/plan/layout.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {
@@ -76,6 +79,67 @@ TEST_F(ChromeTrace, TimelinesStandSideBySide) {
     processes.insert(event.at("pid").get<int>());
   }
   EXPECT_EQ(processes, (std::set<int>{0, 1, 2, 3}));
+}
+
+// Each message once, from a send to a receive of the same one, at the beginning of either.
+TEST_F(ChromeTrace, FlowsJoinEachSendWithItsReceive) {
+  const std::vector<NamedTimeline> timelines = {{"predicted", &timeline_},
+                                                {"measured", &timeline_}};
+  const std::vector<Json> begins = events("s", timelines), ends = events("f", timelines);
+  std::map<std::int64_t, Json> by_id;
+  for (const Json& begin : begins)
+    EXPECT_TRUE(by_id.emplace(begin.at("id"), begin).second);
+  std::size_t sends = 0;
+  for (const Span& span : timeline_.spans)
+    sends += program_of(plan_, span.rank).ops[span.op.index()].kind == OpKind::send ? 2 : 0;
+  EXPECT_GT(sends, 0U);
+  EXPECT_EQ(begins.size(), sends);
+  EXPECT_EQ(ends.size(), sends);
+  std::map<std::tuple<int, int, double>, std::string> kinds;
+  for (const Json& span : events("X", timelines))
+    kinds[{span.at("pid"), span.at("tid"), span.at("ts")}] = span.at("name");
+  const auto kind_at = [&](const Json& flow) {
+    return kinds.at({flow.at("pid"), flow.at("tid"), flow.at("ts")});
+  };
+  for (const Json& end : ends) {
+    ASSERT_TRUE(by_id.contains(end.at("id")));
+    const Json& begin = by_id.at(end.at("id"));
+    EXPECT_EQ(kind_at(begin), "send");
+    EXPECT_EQ(kind_at(end), "receive");
+    // From a rank to the other of two, in one of the timelines.
+    EXPECT_EQ(begin.at("pid").get<int>() / 2, end.at("pid").get<int>() / 2);
+    EXPECT_NE(begin.at("pid"), end.at("pid"));
+    EXPECT_EQ(end.at("bp"), "e");
+  }
+}
+
+// The largest value is how far the arena of the rank goes, and what it has beside it.
+TEST_F(ChromeTrace, CountsTheMemoryOfRanks) {
+  const std::vector<Bytes> beside = {Bytes::bytes(1000), Bytes::bytes(7)};
+  const auto counters = memory_counters(plan_, timeline_, beside);
+  std::map<int, double> most;
+  const Json trace = Json::parse(chrome_trace(plan_, {{"predicted", &timeline_}}, counters));
+  for (const Json& event : trace.at("traceEvents")) {
+    if (event.at("ph") != "C" || event.at("name") != "memory") continue;
+    double& largest = most[event.at("pid").get<int>()];
+    largest = std::max(largest, event.at("args").at("bytes").get<double>());
+  }
+  ASSERT_EQ(most.size(), 2U);
+  for (std::size_t r = 0; r < 2; ++r) {
+    const Bytes arena = lay_out(program_of(plan_, RankId(r))).arena;
+    EXPECT_EQ(most[static_cast<int>(r)], static_cast<double>((arena + beside[r]).bytes()));
+  }
+}
+
+// What is of no rank is a process of its own, behind all ranks of all timelines.
+TEST_F(ChromeTrace, CountersOfTheMachineStandApart) {
+  const TraceCounter link{std::nullopt, "a->b", "utilisation", {{Time::nanoseconds(2000), 0.5}}};
+  const Json trace = Json::parse(
+      chrome_trace(plan_, {{"predicted", &timeline_}, {"measured", &timeline_}}, {link}));
+  const Json& counter = trace.at("traceEvents").back();
+  EXPECT_EQ(counter.at("pid"), 4);
+  EXPECT_EQ(counter.at("ts"), 2.0);
+  EXPECT_EQ(counter.at("args").at("utilisation"), 0.5);
 }
 
 // A program's name is the plan's, and may be anything a plan can say.
