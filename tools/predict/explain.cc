@@ -14,17 +14,6 @@
 namespace rehearse {
 namespace {
 
-// "leaf12" as "leaf*".
-std::string without_numbers(const std::string& name) {
-  std::string pattern;
-  for (const char c : name) {
-    const bool is_digit = std::isdigit(static_cast<unsigned char>(c)) != 0;
-    if (!is_digit) pattern += c;
-    if (is_digit && !pattern.ends_with('*')) pattern += '*';
-  }
-  return pattern;
-}
-
 // Both ways; a cable between groups of routers is no cable within one.
 std::string class_of(const Link& link) {
   const auto arrow = link.name.find("->");
@@ -258,6 +247,16 @@ class Explainer {
 };
 
 }  // namespace
+
+std::string without_numbers(const std::string& name) {
+  std::string pattern;
+  for (const char c : name) {
+    const bool is_digit = std::isdigit(static_cast<unsigned char>(c)) != 0;
+    if (!is_digit) pattern += c;
+    if (is_digit && !pattern.ends_with('*')) pattern += '*';
+  }
+  return pattern;
+}
 
 std::string class_of_link(const Cluster& cluster, LinkId link) {
   return class_of(cluster.links()[link.index()]);

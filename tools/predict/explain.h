@@ -12,6 +12,8 @@
 
 namespace rehearse {
 
+// "leaf12" as "leaf*".
+std::string without_numbers(const std::string& name);
 // Links that are alike but for their numbers, both ways: "node*--leaf*".
 std::string class_of_link(const Cluster& cluster, LinkId link);
 

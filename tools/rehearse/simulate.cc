@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "tools/predict/pictures.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
 
@@ -20,11 +21,17 @@ int run(const Arguments& arguments) {
                   "predicted",
                   scenario.prices ? "stated prices" : scenario.cluster.device.name,
                   {}};
+  const bool is_drawn = arguments.has("json") || arguments.has("out");
+  std::optional<Topology> topology;
   for (const ScenarioStrategy& strategy : strategies) {
     Result<Prediction> prediction = predict(scenario, strategy);
     if (!prediction) return fail(prediction.errors());
+    if (is_drawn && !scenario.prices && !topology)
+      topology.emplace(Cluster::build(scenario.cluster).value());
+    if (is_drawn) add_pictures(scenario, topology, *prediction);
     summary.strategies.push_back(std::move(prediction->summary));
   }
+  if (topology && !topology->picture().cables.empty()) summary.topology = topology->picture();
   std::cout << (arguments.has("json") ? print_json(summary) : print_table(summary));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(summary));

@@ -6,6 +6,7 @@
 
 #include "exec/backend.h"
 #include "model/base/text.h"
+#include "model/plan/chrome_trace.h"
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 
@@ -36,7 +37,9 @@ std::vector<StrategySummary> stretches_of(const Net& net, const exec::TrainingRu
     const bool is_other = synchronises && stretch.plan->synchronises != *synchronises;
     if (is_other || warm_up >= stretch.timeline.steps) continue;
     const bool is_warm = stretch.first_step + stretch.timeline.steps > kWarmUpSteps;
-    (is_warm ? warm : cold).push_back(summarize(*stretch.plan, net, stretch.timeline, warm_up));
+    StrategySummary summary = summarize(*stretch.plan, net, stretch.timeline, warm_up);
+    summary.pictures.path = path_picture(*stretch.plan, stretch.timeline, warm_up);
+    (is_warm ? warm : cold).push_back(std::move(summary));
   }
   return warm.empty() ? cold : warm;
 }
@@ -105,7 +108,8 @@ std::string last_steps_trace(const exec::TrainingRun& run) {
   for (const Span& span : stretch.timeline.spans) {
     if (span.step >= last.steps - kTracedSteps) last.spans.push_back(span);
   }
-  return chrome_trace(*stretch.plan, {{"measured", &last}});
+  return chrome_trace(*stretch.plan, {{"measured", &last}},
+                      memory_counters(*stretch.plan, last, {}));
 }
 
 namespace {

@@ -18,9 +18,9 @@ enum class Way { down, up };
 using Done =
     std::map<std::tuple<Way, StageId, MicroBatchId>, std::size_t>;  // column it ends before
 
-class Grid {
+class Filling {
  public:
-  Grid(const ScheduleTable& table, std::vector<RankId> ranks)
+  Filling(const ScheduleTable& table, std::vector<RankId> ranks)
       : table_(without_messages(table)),
         ranks_(std::move(ranks)),
         next_(table_.ranks.size(), 0),
@@ -35,7 +35,7 @@ class Grid {
     }
   }
 
-  std::string run() {
+  Grid run() {
     bool moved = true;
     while (moved) {
       moved = false;
@@ -44,7 +44,7 @@ class Grid {
           moved = true;
       }
     }
-    return print();
+    return {ranks_, std::move(rows_)};
   }
 
  private:
@@ -116,23 +116,6 @@ class Grid {
     REHEARSE_UNREACHABLE("no pass");
   }
 
-  std::string print() const {
-    std::size_t columns = 0, width = 1;
-    for (const auto& row : rows_) {
-      columns = std::max(columns, row.size());
-      for (const std::string& text : row)
-        width = std::max(width, text.size());
-    }
-    std::string text;
-    for (std::size_t rank = 0; rank < rows_.size(); ++rank) {
-      std::string line = fmt::format("rank {:<3}", ranks_[rank].value());
-      for (std::size_t c = 0; c < columns; ++c)
-        line += fmt::format(" {:<{}}", c < rows_[rank].size() ? rows_[rank][c] : ".", width);
-      text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-    }
-    return text;
-  }
-
   const ScheduleTable table_;
   const std::vector<RankId> ranks_;
   std::set<StageId> stages_;                      // that have passes
@@ -142,19 +125,48 @@ class Grid {
   Done done_;
 };
 
+std::string print(const Grid& grid) {
+  std::size_t columns = 0, width = 1;
+  for (const auto& row : grid.rows) {
+    columns = std::max(columns, row.size());
+    for (const std::string& text : row)
+      width = std::max(width, text.size());
+  }
+  std::string text;
+  for (std::size_t rank = 0; rank < grid.rows.size(); ++rank) {
+    const std::vector<std::string>& row = grid.rows[rank];
+    std::string line = fmt::format("rank {:<3}", grid.ranks[rank].value());
+    for (std::size_t c = 0; c < columns; ++c)
+      line += fmt::format(" {:<{}}", c < row.size() ? row[c] : ".", width);
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string print_grid(const ScheduleTable& table) {
+Grid grid_of(const ScheduleTable& table) {
   std::vector<RankId> ranks;
   for (std::size_t r = 0; r < table.ranks.size(); ++r)
     ranks.emplace_back(r);
-  return Grid(table, ranks).run();
+  return Filling(table, ranks).run();
+}
+
+std::vector<Grid> grids_of(const Plan& plan) {
+  std::vector<Grid> grids;
+  for (const PlanPipeline& pipeline : pipelines_of(plan))
+    grids.push_back(Filling(pipeline.table, pipeline.ranks).run());
+  return grids;
+}
+
+std::string print_grid(const ScheduleTable& table) {
+  return print(grid_of(table));
 }
 
 std::string print_grid(const Plan& plan) {
   std::vector<std::string> grids;
-  for (const PlanPipeline& pipeline : pipelines_of(plan))
-    grids.push_back(Grid(pipeline.table, pipeline.ranks).run());
+  for (const Grid& grid : grids_of(plan))
+    grids.push_back(print(grid));
   return join(grids, "\n");
 }
 

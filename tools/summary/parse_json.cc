@@ -1,122 +1,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
-#include <nlohmann/json.hpp>
 
+#include "tools/summary/json_node.h"
+#include "tools/summary/pictures_json.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-// Thrown inside this file only. One is enough: these files are written by programs, so the first
-// thing that is wrong says that this is another kind of file or a damaged one.
-struct Wrong {
-  std::string pointer, message;
-};
-
-// A value and where it stands, as a JSON pointer.
-class Node {
- public:
-  Node(const Json& json, std::string pointer) : json_(&json), pointer_(std::move(pointer)) {}
-
-  // Whether there is an optional key.
-  bool has(const std::string& key) const { return json_->is_object() && json_->contains(key); }
-  Node at(const std::string& key) const {
-    if (!json_->is_object()) expected("an object");
-    const auto found = json_->find(key);
-    if (found == json_->end()) throw Wrong{pointer_ + "/" + key, "is missing"};
-    return {*found, pointer_ + "/" + key};
-  }
-  Node at(std::size_t index) const {
-    if (!json_->is_array() || index >= json_->size())
-      expected(fmt::format("a list of more than {} items", index));
-    return {(*json_)[index], fmt::format("{}/{}", pointer_, index)};
-  }
-
-  std::string text() const {
-    if (!json_->is_string()) expected("a text");
-    return json_->get<std::string>();
-  }
-  std::int64_t count() const {
-    if (!json_->is_number_integer() || json_->get<std::int64_t>() < 0)
-      expected("a whole number from 0");
-    return json_->get<std::int64_t>();
-  }
-  double number() const {
-    if (!json_->is_number()) expected("a number");
-    return json_->get<double>();
-  }
-  bool yes_or_no() const {
-    if (!json_->is_boolean()) expected("true or false");
-    return json_->get<bool>();
-  }
-  bool is_null() const { return json_->is_null(); }
-  std::optional<double> maybe_number() const {
-    return json_->is_null() ? std::nullopt : std::optional(number());
-  }
-  std::optional<bool> maybe() const {
-    return json_->is_null() ? std::nullopt : std::optional(yes_or_no());
-  }
-  // JSON has no NaN: the loss of a run that diverged is null.
-  double number_or_nan() const {
-    return maybe_number().value_or(std::numeric_limits<double>::quiet_NaN());
-  }
-  Bytes bytes() const { return Bytes::bytes(count()); }
-  Seconds seconds() const { return Seconds::seconds(number()); }
-
-  // The enumerator with this name, among all of them.
-  template <class Enum>
-  Enum named(Enum last) const {
-    const std::string name = text();
-    for (int k = 0; k <= static_cast<int>(last); ++k) {
-      if (to_string(static_cast<Enum>(k)) == name) return static_cast<Enum>(k);
-    }
-    throw Wrong{pointer_, fmt::format("unknown name '{}'", name)};
-  }
-
-  template <class T>
-  std::vector<T> list(T (*read)(const Node&)) const {
-    if (!json_->is_array()) expected("a list");
-    std::vector<T> items;
-    for (std::size_t i = 0; i < json_->size(); ++i)
-      items.push_back(read(at(i)));
-    return items;
-  }
-  // The pairs of an object, in the file's order.
-  std::vector<std::pair<std::string, Node>> pairs() const {
-    if (!json_->is_object()) expected("an object");
-    std::vector<std::pair<std::string, Node>> result;
-    for (const auto& [key, value] : json_->items())
-      result.emplace_back(key, Node(value, pointer_ + "/" + key));
-    return result;
-  }
-
- private:
-  [[noreturn]] void expected(const std::string& what) const {
-    constexpr std::size_t kQuoted = 40;
-    std::string got = json_->dump();
-    if (got.size() > kQuoted) got = got.substr(0, kQuoted) + "...";
-    throw Wrong{pointer_.empty() ? "/" : pointer_, fmt::format("expected {}, got {}", what, got)};
-  }
-  const Json* json_;
-  std::string pointer_;
-};
-
-std::optional<MemorySummary> memory_of(const Node& n) {
+std::optional<MemorySummary> memory_of(const JsonNode& n) {
   if (n.at("peak_memory_bytes").is_null()) return std::nullopt;
   return MemorySummary{n.at("peak_memory_bytes").bytes(), n.at("arena_bytes").bytes(),
                        n.at("arena_live_bytes").bytes()};
 }
 
-std::optional<TrafficSummary> traffic_of(const Node& n) {
+std::optional<TrafficSummary> traffic_of(const JsonNode& n) {
   if (n.at("bytes_sent").is_null()) return std::nullopt;
   return TrafficSummary{n.at("bytes_sent").bytes(), n.at("bytes_received").bytes()};
 }
 
-RankSummary rank_of(const Node& n) {
+RankSummary rank_of(const JsonNode& n) {
   return {n.at("rank").count(),
           memory_of(n),
           traffic_of(n),
@@ -125,19 +29,19 @@ RankSummary rank_of(const Node& n) {
           n.at("idle_s").seconds()};
 }
 
-LinkSummary link_of(const Node& n) {
+LinkSummary link_of(const JsonNode& n) {
   return {n.at("name").text(), n.at("bytes").bytes(), n.at("utilisation").number()};
 }
 
-KindSummary kind_of(const Node& n) {
+KindSummary kind_of(const JsonNode& n) {
   return {n.at("kind").named(kLastOpKind), n.at("ops").count(), n.at("busy_s").seconds()};
 }
 
-AccuracyAt evaluation_of(const Node& n) {
+AccuracyAt evaluation_of(const JsonNode& n) {
   return {n.at("step").count(), n.at("accuracy").number(), n.at("loss").number_or_nan()};
 }
 
-PictureSpan span_of(const Node& n) {
+PictureSpan span_of(const JsonNode& n) {
   return {n.at(0).count(),
           n.at(1).named(LaneKind::tensor),
           n.at(2).named(kLastOpKind),
@@ -146,13 +50,22 @@ PictureSpan span_of(const Node& n) {
           n.at(5).seconds()};
 }
 
-SubnetworkSummary::UnitHolders unit_of(const Node& n) {
+SubnetworkSummary::UnitHolders unit_of(const JsonNode& n) {
   return {n.at("name").text(),
-          n.at("holders").list<std::int64_t>([](const Node& worker) { return worker.count(); }),
+          n.at("holders").list<std::int64_t>([](const JsonNode& worker) { return worker.count(); }),
           n.has("parked") ? std::optional(n.at("parked").count()) : std::nullopt};
 }
 
-StrategySummary strategy_of(const Node& n) {
+void check_path(const JsonNode& n, const StrategySummary& s) {
+  if (!s.pictures.path) return;
+  for (std::size_t p = 0; p < s.pictures.path->parts.size(); ++p) {
+    const auto span = s.pictures.path->parts[p].span;
+    if (span && *span >= std::ssize(s.picture))
+      n.at("pictures").at("critical_path").at("parts").at(p).expected("an op of the timeline");
+  }
+}
+
+StrategySummary strategy_of(const JsonNode& n) {
   StrategySummary s;
   s.strategy = n.at("strategy").text();
   s.plan_hash = n.at("plan_hash").text();
@@ -171,34 +84,45 @@ StrategySummary strategy_of(const Node& n) {
   s.ranks = n.at("ranks").list(rank_of);
   s.links = n.at("links").list(link_of);
   s.kinds = n.at("op_kinds").list(kind_of);
-  s.losses = n.at("losses").list<double>([](const Node& loss) { return loss.number_or_nan(); });
+  s.losses = n.at("losses").list<double>([](const JsonNode& loss) { return loss.number_or_nan(); });
   s.evaluations = n.at("evaluations").list(evaluation_of);
   s.weight_hashes =
-      n.at("weight_hashes").list<std::string>([](const Node& hash) { return hash.text(); });
+      n.at("weight_hashes").list<std::string>([](const JsonNode& hash) { return hash.text(); });
   s.picture = n.at("timeline").list(span_of);
+  if (n.has("pictures")) {
+    s.pictures = pictures_of(n.at("pictures"));
+    check_path(n, s);
+  }
   s.data_parallel = n.has("data_parallel");
   if (n.has("step_multiplier")) s.step_multiplier = n.at("step_multiplier").number();
+  if (n.has("price_shares")) {
+    s.price_shares.emplace();
+    for (std::size_t p = 0; p < kProvenanceCount; ++p) {
+      const std::string name(to_string(static_cast<Provenance>(p)));
+      (*s.price_shares)[p] = n.at("price_shares").at(name).number();
+    }
+  }
   if (n.has("largest")) {
-    const Node it = n.at("largest");
+    const JsonNode it = n.at("largest");
     s.largest = {it.at("state_bytes").bytes(), it.at("activation_bytes").bytes()};
   }
   if (n.has("step_times")) {
-    const Node it = n.at("step_times");
+    const JsonNode it = n.at("step_times");
     s.step_times = {it.at("steps").count(), it.at("mean_s").seconds(), it.at("p50_s").seconds(),
                     it.at("p99_s").seconds()};
   }
   if (n.has("local_steps")) {
-    const Node it = n.at("local_steps");
+    const JsonNode it = n.at("local_steps");
     s.local_steps = {it.at("steps").count(), it.at("local_step_time_s").seconds(),
                      it.at("synchronising_step_time_s").seconds()};
   }
   if (n.has("transitions")) {
-    const Node it = n.at("transitions");
+    const JsonNode it = n.at("transitions");
     s.transitions = {it.at("count").count(), it.at("bytes_received").bytes(),
                      it.at("time_s").seconds()};
   }
   if (n.has("subnetwork")) {
-    const Node it = n.at("subnetwork");
+    const JsonNode it = n.at("subnetwork");
     s.subnetwork = {it.at("workers").count(),
                     it.at("holders").count(),
                     it.at("step_multiplier").number(),
@@ -208,12 +132,12 @@ StrategySummary strategy_of(const Node& n) {
                     it.at("units").list(unit_of),
                     {}};
     if (it.has("redraw")) {
-      const Node redraw = it.at("redraw");
+      const JsonNode redraw = it.at("redraw");
       s.subnetwork->redraw = {redraw.at("every_steps").count(), redraw.at("bytes_received").bytes(),
                               redraw.at("time_s").seconds()};
       if (redraw.has("bytes_received_by_redraw"))
         s.subnetwork->redraw->by_redraw =
-            redraw.at("bytes_received_by_redraw").list<Bytes>([](const Node& bytes) {
+            redraw.at("bytes_received_by_redraw").list<Bytes>([](const JsonNode& bytes) {
               return bytes.bytes();
             });
     }
@@ -244,18 +168,19 @@ bool is_summary(const std::string& text) {
 Result<Summary> parse_summary(const std::string& text, const std::string& path) {
   try {
     const Json json = Json::parse(text);
-    const Node root(json, "");
+    const JsonNode root(json, "");
     Summary summary{
         root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
     summary.strategies = root.at("strategies").list(strategy_of);
     if (root.has("transport")) summary.transport = root.at("transport").text();
+    if (root.has("topology")) summary.topology = topology_of(root.at("topology"));
     return summary;
   } catch (const Json::parse_error& problem) {
     return error_at(place_of(text, path, problem.byte),
                     "expected a summary as rehearse writes it, got what is not JSON");
   } catch (const Json::out_of_range&) {
     return error(fmt::format("{}: a number in it is beyond every number of this machine", path));
-  } catch (const Wrong& wrong) {
+  } catch (const WrongJson& wrong) {
     return error(
         fmt::format("{}: {}: {}", path, wrong.pointer, wrong.message),
         {{{},

@@ -1,11 +1,8 @@
-#include <nlohmann/json.hpp>
-
+#include "tools/summary/pictures_json.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json number(const std::optional<double>& x) {
   return x ? Json(*x) : Json(nullptr);
@@ -138,6 +135,8 @@ Json json_of(const StrategySummary& s) {
   if (s.data_parallel) json["data_parallel"] = true;
   if (s.step_multiplier) json["step_multiplier"] = *s.step_multiplier;
   if (s.subnetwork) json["subnetwork"] = json_of(*s.subnetwork);
+  Json pictures = json_of(s.pictures);
+  if (!pictures.empty()) json["pictures"] = std::move(pictures);
   if (s.transitions) {
     json["transitions"] = {{"count", s.transitions->count},
                            {"bytes_received", s.transitions->received.bytes()},
@@ -153,6 +152,7 @@ std::string print_json(const Summary& summary) {
       {"scenario", summary.scenario}, {"source", summary.source}, {"device", summary.device}};
   if (summary.transport) json["transport"] = *summary.transport;
   json["strategies"] = array_of<StrategySummary>(summary.strategies, json_of);
+  if (summary.topology) json["topology"] = json_of(*summary.topology);
   return json.dump(1) + "\n";
 }
 

@@ -6,6 +6,7 @@
 
 #include "model/base/check.h"
 #include "model/plan/plan_text.h"
+#include "tools/summary/pictures.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -66,23 +67,18 @@ std::string label_of(const RankProgram& program, const Op& op) {
   REHEARSE_UNREACHABLE("op kind");
 }
 
-// The last step, which is in steady state like those before it.
-std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline) {
-  std::vector<const Span*> spans;
-  for (const Span& span : timeline.spans) {
-    if (span.step == timeline.steps - 1) spans.push_back(&span);
-  }
-  if (spans.empty()) return {};
-  Time origin = spans.front()->start;
-  for (const Span* span : spans)
-    origin = std::min(origin, span->start);
+std::vector<PictureSpan> picture_of(const Plan& plan, const Timeline& timeline,
+                                    std::int64_t warm_up) {
+  const PicturedStep pictured = pictured_step(timeline, warm_up);
+  const auto since = [&](Time time) { return (time - pictured.origin).seconds(); };
   std::vector<PictureSpan> picture;
-  for (const Span* span : spans) {
-    const RankProgram& program = program_of(plan, span->rank);
-    const Op& op = program.ops[span->op.index()];
-    picture.push_back({static_cast<std::int64_t>(span->rank.index()),
+  for (const Span& span : timeline.spans) {
+    if (span.step != pictured.step) continue;
+    const RankProgram& program = program_of(plan, span.rank);
+    const Op& op = program.ops[span.op.index()];
+    picture.push_back({static_cast<std::int64_t>(span.rank.index()),
                        program.lanes[op.lane.index()].kind, op.kind, label_of(program, op),
-                       (span->start - origin).seconds(), (span->end - origin).seconds()});
+                       since(span.start), since(span.end)});
   }
   return picture;
 }
@@ -122,7 +118,7 @@ StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& time
   take_busiest_rank(summary);
   for (const Breakdown::KindTime& kind : breakdown.kinds)
     summary.kinds.push_back({kind.kind, kind.ops, kind.busy});
-  summary.picture = picture_of(plan, timeline);
+  summary.picture = picture_of(plan, timeline, warm_up);
   return summary;
 }
 

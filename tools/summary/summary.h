@@ -15,6 +15,7 @@
 #include "model/net/net.h"
 #include "model/plan/plan.h"
 #include "model/plan/timeline.h"
+#include "tools/summary/pictures.h"
 
 namespace rehearse {
 
@@ -52,13 +53,13 @@ struct PoolSummary {
   Bytes size;  // on the worst rank
 };
 
-// One op of one steady step, for pictures.
+// One op of the step of median length, for pictures.
 struct PictureSpan {
   std::int64_t rank = 0;
   LaneKind lane = LaneKind::compute;
   OpKind kind = OpKind::forward;
   std::string label;
-  Seconds start, end;  // from the step's beginning on the first rank
+  Seconds start, end;  // from the step's beginning
 };
 
 struct AccuracyAt {
@@ -148,6 +149,7 @@ struct StrategySummary {
   std::vector<LinkSummary> links;
   std::vector<KindSummary> kinds;
   std::vector<PictureSpan> picture;
+  StrategyPictures pictures;  // empty, or as far as they were asked for
   // Measured runs only.
   std::vector<double> losses;
   std::vector<AccuracyAt> evaluations;
@@ -161,6 +163,7 @@ struct Summary {
   std::string device;  // name of the profile, or of the backend
   std::vector<StrategySummary> strategies;
   std::optional<std::string> transport = std::nullopt;  // of measured runs: what messages went over
+  std::optional<TopologyPicture> topology = std::nullopt;
 };
 
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
