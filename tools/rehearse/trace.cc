@@ -1,16 +1,38 @@
 #include <iostream>
 
-#include "tools/predict/predict.h"
+#include "tools/predict/link_use.h"
+#include "tools/predict/pictures.h"
 #include "tools/rehearse/commands.h"
 
 namespace rehearse::cli {
 namespace {
+
+constexpr std::size_t kMostLinks = 64;
 
 Syntax syntax() {
   return {{"SCENARIO"},
           {{"strategy", "NAME", "which strategy (needed if there are several)"},
            {"profile", "FILE", "device profile instead of the scenario's"},
            {"out", "FILE", "write the trace to this file instead of stdout"}}};
+}
+
+// Bytes of the ranks and use of the busiest links, as far as the timeline has them.
+std::vector<TraceCounter> counters_of(const Scenario& scenario, const Prediction& prediction) {
+  // Tensors that stated prices stand for have no size.
+  if (scenario.prices) return {};
+  std::vector<TraceCounter> counters;
+  if (scenario.simulation.detail != Detail::block) {
+    std::vector<Bytes> beside;
+    for (const RankSummary& rank : prediction.summary.ranks)
+      beside.push_back(rank.memory->peak - rank.memory->arena);
+    counters = memory_counters(prediction.plan, prediction.timeline, beside);
+  }
+  if (!is_played_whole(scenario)) return counters;
+  const Cluster cluster = Cluster::build(scenario.cluster).value();
+  const auto links = busiest_links(cluster, prediction.summary, kMostLinks);
+  for (TraceCounter& counter : link_counters(prediction, cluster, links))
+    counters.push_back(std::move(counter));
+  return counters;
 }
 
 int run(const Arguments& arguments) {
@@ -22,7 +44,8 @@ int run(const Arguments& arguments) {
   if (!strategy) return fail(strategy.errors());
   const Result<Prediction> prediction = predict(*scenario, *strategy);
   if (!prediction) return fail(prediction.errors());
-  const std::string trace = chrome_trace(prediction->plan, {{"predicted", &prediction->timeline}});
+  const std::string trace = chrome_trace(prediction->plan, {{"predicted", &prediction->timeline}},
+                                         counters_of(*scenario, *prediction));
   const auto out = arguments.get("out");
   if (!out) return std::cout << trace, kDone;
   const Status written = write_file(*out, trace);
