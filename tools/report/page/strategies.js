@@ -21,7 +21,7 @@ function strategyTable(entries) {
   const named = (name, e) => e.predicted && runTime(e.predicted) === fastest ? el("span", {}, el("span", {class: "best"}, name), el("span", {class: "tag"}, isCheaper ? "fastest run" : "fastest")) : name;
   const of = (name, more = {}) => column(name, {value: e => (e.predicted || e.measured)[name] ?? null, ...more});
   const columns = [{name: "strategy", label: "strategy", isText: true, value: e => e.name, shown: named},
-    column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null}),
+    column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null, shown: (v, e) => seconds(v) + bandText(e.predicted)}),
     column("measured_step_time_s", {label: "measured", value: e => e.measured ? e.measured.step_time_s : null}),
     of("samples_per_s"), of("peak_memory_bytes"), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
     of("exposed_comm_s"), of("idle_s"), of("bubble_fraction"), of("mfu"), of("fits")];
@@ -69,12 +69,16 @@ function predictedAgainstMeasured({name, predicted: p, measured: m}) {
     {name: "off_by", label: "off by", value: r => r.off, shown: (v, r) => off(r.predicted, r.measured)}]});
 }
 
+// The timelines and all else that is drawn over the time of the step: they zoom together.
 function timelines(entry) {
   const own = sources.filter(k => entry[k] && entry[k].timeline.length);
   if (!own.length) return null;
   const horizon = Math.max(1e-12, own.reduce((most, k) => entry[k].timeline.reduce((end, t) => Math.max(end, t[5]), most), 0));
-  const kinds = [...new Set(own.flatMap(k => entry[k].timeline.map(t => t[2])))], view = new View(horizon);
-  return el("div", {class: "panel"}, legend(kinds.map(k => [words(k), k])), view.buttons(), own.map(k => new Timeline(`${entry.name}, ${k}: one step`, entry[k], view).element));
+  const kinds = [...new Set(own.flatMap(k => entry[k].timeline.map(t => t[2])))], view = new View(horizon), hasPath = own.some(k => pathOf(entry[k]));
+  const mark = on => { for (const timeline of view.timelines) { timeline.showsPath = on; timeline.redraw(); } };
+  return [el("div", {class: "panel"}, legend([...kinds.map(k => [words(k), k]), ...(hasPath ? [["critical path", "path"]] : [])]), view.buttons(), hasPath ? el("div", {class: "controls"}, tick("mark the critical path", true, mark)) : null,
+      own.map(k => new Timeline(`${entry.name}, ${k}: one step`, entry[k], view).element)),
+    pathPanel(entry), entry.predicted ? [memoryOverTime(entry.name, entry.predicted, view), linksOverTime(entry.name, entry.predicted, view)] : null];
 }
 
 function rankPanels(name, s) {
@@ -111,13 +115,17 @@ function provenance(entry) {
     return `${k} ${k === "predicted" ? "by the profile" : "on"} ${file.device}${file.transport ? `, messages over ${file.transport}` : ""}, plan ${entry[k].plan_hash}`;
   });
   const times = entry.predicted && entry.predicted.step_times;
-  return [note(told.join("; ") + "."), times ? note(`The step time is the mean of ${count(times.steps)} steps that differ by chance: p50 ${seconds(times.p50_s)}, p99 ${seconds(times.p99_s)}.`) : null];
+  const rests = entry.predicted && entry.predicted.price_shares, range = band(entry.predicted);
+  if (rests) told.push(`computing is priced by ${Object.entries(rests).filter(([, share]) => share > 0).map(([kind, share]) => `${kind} rates (${percent(share)})`).join(", ")}`);
+  if (range) told.push(`the predicted step time is between ${seconds(range[0])} and ${seconds(range[1])}`);
+  const leftOut = (entry.predicted && entry.predicted.pictures && entry.predicted.pictures.left_out) || [];
+  return [note(told.join("; ") + "."), leftOut.length ? note(`Left out: ${leftOut.join("; ")}.`) : null, times ? note(`The step time is the mean of ${count(times.steps)} steps that differ by chance: p50 ${seconds(times.p50_s)}, p99 ${seconds(times.p99_s)}.`) : null];
 }
 
 function strategySection(entry, isOpen, id) {
   const s = entry.predicted || entry.measured;
   return el("details", {class: "strategy", open: isOpen, id}, el("summary", {}, el("h2", {}, entry.name)), provenance(entry),
-    entry.predicted && entry.measured ? predictedAgainstMeasured(entry) : null, timelines(entry), rankPanels(entry.name, s), tablesOf(entry.name, s),
+    entry.predicted && entry.measured ? predictedAgainstMeasured(entry) : null, timelines(entry), gridPanel(entry), rankPanels(entry.name, s), tablesOf(entry.name, s),
     entry.measured ? training(entry.name, entry.measured) : null);
 }
 
@@ -126,7 +134,7 @@ function summariesSections(files) {
   const told = `${count(entries.length)} ${entries.length === 1 ? "strategy" : "strategies"}, predicted${predicted.length ? " for " + [...new Set(predicted.map(f => f.device))].join(", ") : " nowhere"}; ` +
     (measured.length ? "measured: " + measured.map(e => e.name).join(", ") : "none measured") + ".";
   const few = entries.length <= 4;
-  return [note(told), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries)), subnetworkSection(entries),
+  return [note(told), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries)), subnetworkSection(entries), topologySection(files, entries),
     el("nav", {"aria-label": "strategies"}, entries.map((e, k) => el("a", {href: `#strategy${k}`, onclick: () => { document.getElementById(`strategy${k}`).open = true; }}, e.name))),
-    entries.map((e, k) => strategySection(e, few || k === 0, `strategy${k}`))];
+    entries.map((e, k) => strategySection(e, few || k === 0, `strategy${k}`)), provenanceSection(entries)];
 }

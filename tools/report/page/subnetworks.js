@@ -69,6 +69,15 @@ function assignmentPicture(name, {units, workers}) {
     rows.flat(2), svg("text", {x: 0, y: bottom + 13}, "units held"), sums));
 }
 
+// What each worker carries, and how well they mix.
+function workerLoads(e) {
+  const it = e.predicted.pictures && e.predicted.pictures.assignment;
+  if (!it) return null;
+  return [note(`Spectral gap ${it.spectral_gap.toFixed(4)}${it.connected ? "" : ": the workers fall into parts that share no unit"}. ${count(it.collectives)} sums of gradients in ${count(it.groups)} groups, in ${count(it.rounds)} rounds at least.`),
+    table({name: `${e.name} loads of workers`, rows: it.loads.map((load, worker) => ({worker, ...load})), columns: [column("worker"), column("units"), column("share_of_units", {shown: v => percent(v)}), column("flops_per_sample", {label: "FLOPs of a sample"}),
+      column("parameters"), column("state_bytes"), column("activation_bytes", {label: "activations"})]})];
+}
+
 function subnetworkSection(all) {
   const entries = all.filter(e => e.predicted && e.predicted.subnetwork);
   if (!entries.length) return null;
@@ -77,5 +86,5 @@ function subnetworkSection(all) {
   return el("section", {id: "subnetworks"}, el("h2", {}, "Subnetworks"), subnetworkTable(entries, plain), subnetworkNotes(entries, plain, all),
     pictures.length ? el("h3", {}, "Who holds what, unit by worker") : null,
     pictures.length ? legend([["held", "forward"], ["left out", "idle"]]) : null,
-    pictures.map(e => el("details", {class: "panel", open: pictures.length <= 4}, el("summary", {}, e.name), assignmentPicture(e.name, e.predicted.subnetwork))));
+    pictures.map(e => el("details", {class: "panel", open: pictures.length <= 4}, el("summary", {}, e.name), assignmentPicture(e.name, e.predicted.subnetwork), workerLoads(e))));
 }

@@ -3,11 +3,13 @@
 
 const none = "–";
 function scaled(x, steps) {
-  for (const [size, unit] of steps) if (Math.abs(x) >= size) return (x / size).toPrecision(3) + " " + unit;
+  const digits = y => Math.abs(y) >= 999.5 ? y.toFixed(0) : y.toPrecision(3);
+  for (const [size, unit] of steps) if (Math.abs(x) >= size) return digits(x / size) + " " + unit;
   return x === 0 ? "0" : x.toPrecision(3);
 }
 const seconds = s => s === null ? none : Math.abs(s) < 5e-12 ? "0 s" : scaled(s, [[1, "s"], [1e-3, "ms"], [1e-6, "us"], [1e-9, "ns"], [1e-12, "ps"]]);
 const bytes = b => b === null ? none : b === 0 ? "0 B" : scaled(b, [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]]);
+const rate = b => b === null ? none : scaled(b, [[1e12, "TB/s"], [1e9, "GB/s"], [1e6, "MB/s"], [1e3, "kB/s"], [1, "B/s"]]);
 const percent = x => x === null ? none : (100 * x).toFixed(1) + " %";
 const count = n => n.toLocaleString("en", {maximumFractionDigits: 6});
 const off = (p, m) => p === m ? "equal" : m === 0 || p === null || m === null ? none : (p > m ? "+" : "") + (100 * (p / m - 1)).toFixed(1) + " %";
