@@ -9,7 +9,7 @@ install(EXPORT rehearse NAMESPACE rehearse:: FILE rehearseTargets.cmake DESTINAT
 install(TARGETS rehearse rehearse-exec RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(PROGRAMS tools/mpirun DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME rehearse-mpirun)
 install(DIRECTORY model cost sim exec tools DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/rehearse
-        FILES_MATCHING PATTERN "*.h" PATTERN "chakra" EXCLUDE)
+        FILES_MATCHING PATTERN "*.h" PATTERN "chakra" EXCLUDE PATTERN "figures" EXCLUDE)
 install(DIRECTORY scenarios DESTINATION ${CMAKE_INSTALL_DATADIR}/rehearse
         FILES_MATCHING PATTERN "*.yaml" PATTERN "*.json")
 

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "model/base/text.h"
+#include "tools/figures/figures.h"
 #include "tools/rehearse/commands.h"
 #include "tools/sweep/results.h"
 
@@ -14,7 +15,10 @@ namespace rehearse::cli {
 namespace {
 
 Syntax syntax() {
-  return {{"DIR"}, {{"html", "FILE", "the page to write (default: DIR/report.html)"}}};
+  return {{"DIR"},
+          {{"html", "FILE", "the page to write (default: DIR/report.html)"},
+           {"svg", "DIR", "write the pictures as SVG into this directory, too"},
+           {"png", "DIR", "the same as PNG"}}};
 }
 
 struct SummaryFile {
@@ -124,6 +128,27 @@ std::string contents_of(const Report& report) {
   return fmt::format("{}", fmt::join(parts, " and "));
 }
 
+std::vector<figures::Figure> figures_of(const Report& report) {
+  std::vector<figures::Figure> all = figures::figures_of(report.summaries);
+  if (!report.sweep) return all;
+  for (figures::Figure& figure : figures::figures_of(*report.sweep))
+    all.push_back(std::move(figure));
+  return all;
+}
+
+// In the directory that an option names, if it is there.
+Status write_figures(const Arguments& arguments, const std::string& format,
+                     const std::vector<figures::Figure>& all) {
+  const auto directory = arguments.get(format);
+  if (!directory) return success();
+  const Status written =
+      format == "svg" ? figures::write_svg(all, *directory) : figures::write_png(all, *directory);
+  if (!written) return written;
+  std::cout << fmt::format("{} picture{} written to {}\n", all.size(), all.size() == 1 ? "" : "s",
+                           *directory);
+  return success();
+}
+
 int run(const Arguments& arguments) {
   const std::string& directory = arguments.at("DIR");
   const Result<Report> report = read_results(directory);
@@ -133,6 +158,12 @@ int run(const Arguments& arguments) {
   const Status written = write_file(out, print_report(*report));
   if (!written) return fail(written.errors());
   std::cout << fmt::format("report of {} written to {}\n", contents_of(*report), out);
+  if (!arguments.has("svg") && !arguments.has("png")) return kDone;
+  const std::vector<figures::Figure> figures = figures_of(*report);
+  for (const char* format : {"svg", "png"}) {
+    const Status drawn = write_figures(arguments, format, figures);
+    if (!drawn) return fail(drawn.errors());
+  }
   return kDone;
 }
 

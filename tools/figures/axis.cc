@@ -1,0 +1,208 @@
+#include "tools/figures/axis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace rehearse::figures {
+namespace {
+
+struct Unit {
+  double size = 1;
+  std::string_view name;
+};
+
+const std::vector<Unit>& units_of(Measure measure) {
+  static const std::vector<Unit> times = {
+      {1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}, {1e-12, "ps"}};
+  static const std::vector<Unit> bytes = {{std::exp2(40), "TiB"},
+                                          {std::exp2(30), "GiB"},
+                                          {std::exp2(20), "MiB"},
+                                          {std::exp2(10), "KiB"},
+                                          {1, "B"}};
+  static const std::vector<Unit> shares = {{0.01, "%"}};
+  static const std::vector<Unit> none = {{1, ""}};
+  switch (measure) {
+    case Measure::time:
+      return times;
+    case Measure::bytes:
+      return bytes;
+    case Measure::share:
+      return shares;
+    case Measure::plain:
+      break;
+  }
+  return none;
+}
+
+const Unit& unit_of(Measure measure, double value) {
+  const std::vector<Unit>& units = units_of(measure);
+  if (value == 0) return units.back();
+  const auto found = std::find_if(units.begin(), units.end(),
+                                  [&](const Unit& unit) { return std::abs(value) >= unit.size; });
+  return found == units.end() ? units.back() : *found;
+}
+
+std::string digits(double value) {
+  const double size = std::abs(value);
+  if (size >= 1e6) return fmt::format("{:.3g}", value);
+  return size >= 999.5 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
+}
+
+std::string with_spaces(std::string_view key) {
+  std::string text(key);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+// 1, 2 or 5 times a power of ten.
+double step_for(double length, int most) {
+  const double rough = length / most, power = std::pow(10, std::floor(std::log10(rough)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (factor * power >= rough * (1 - 1e-9)) return factor * power;
+  }
+  return 10 * power;
+}
+
+constexpr double kLegendRow = 17, kSwatch = 11;
+
+}  // namespace
+
+Measure measure_of(std::string_view key) {
+  if (key.ends_with("_s") && !key.ends_with("per_s")) return Measure::time;
+  if (key.ends_with("bytes") || key.find("bytes.") != key.npos || key.starts_with("bytes_"))
+    return Measure::bytes;
+  if (key.ends_with("fraction") || key == "mfu" || key.ends_with("utilisation"))
+    return Measure::share;
+  return Measure::plain;
+}
+
+std::string label_of(std::string_view key) {
+  if (key == "run_samples_per_s") return "samples/s of a run";
+  if (key.ends_with("_per_s")) return with_spaces(key.substr(0, key.size() - 6)) + "/s";
+  if (key == "mfu") return "MFU";
+  if (measure_of(key) == Measure::time) return with_spaces(key.substr(0, key.size() - 2));
+  if (key.ends_with("_bytes")) return with_spaces(key.substr(0, key.size() - 6));
+  return with_spaces(key);
+}
+
+std::string human(Measure measure, double value) {
+  const Unit& unit = unit_of(measure, value);
+  const std::string text = digits(value / unit.size);
+  return unit.name.empty() ? text : fmt::format("{} {}", text, unit.name);
+}
+
+Axis::Axis(std::string label, Measure measure, double from, double to, bool log)
+    : label_(std::move(label)), from_(from), to_(to > from ? to : from + 1), log_(log) {
+  const Unit& unit = unit_of(measure, to);
+  size_ = unit.size;
+  unit_ = unit.name;
+}
+
+double Axis::share(double value) const {
+  if (log_) return std::log(value / from_) / std::log(to_ / from_);
+  return (value - from_) / (to_ - from_);
+}
+
+std::vector<double> Axis::ticks() const {
+  std::vector<double> ticks;
+  if (!log_) {
+    const double step = step_for((to_ - from_) / size_, 5);
+    for (double k = std::ceil(from_ / size_ / step - 1e-9); k * step <= to_ / size_ * (1 + 1e-9);
+         ++k)
+      ticks.push_back(k * step * size_);
+    return ticks;
+  }
+  const std::vector<double> all = {1, 2, 5}, tens = {1};
+  const bool is_long = to_ / from_ > 1e3;
+  for (double power = std::pow(10, std::floor(std::log10(from_ / size_))); power <= to_ / size_;
+       power *= 10) {
+    for (const double factor : is_long ? tens : all) {
+      const double tick = factor * power * size_;
+      if (tick >= from_ * (1 - 1e-9) && tick <= to_ * (1 + 1e-9)) ticks.push_back(tick);
+    }
+  }
+  return ticks;
+}
+
+std::string Axis::text(double value) const {
+  const double scaled = value / size_;
+  return std::abs(scaled) < 1e-12 ? "0" : fmt::format("{:.6g}", scaled);
+}
+
+std::string Axis::label() const {
+  return unit_.empty() ? label_ : fmt::format("{} ({})", label_, unit_);
+}
+
+Axis padded_axis(std::string label, Measure measure, const std::vector<double>& values,
+                 bool may_be_log) {
+  if (values.empty()) return {std::move(label), measure, 0, 1};
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  constexpr double kWide = 50;
+  if (may_be_log && *least > 0 && *most > kWide * *least)
+    return {std::move(label), measure, *least / 1.3, *most * 1.3, true};
+  const double length = *most > *least ? *most - *least : std::max(std::abs(*most), 1e-30);
+  double from = *least - 0.06 * length;
+  if (*least >= 0 && (from < 0 || *least < length)) from = 0;
+  return {std::move(label), measure, from, *most + 0.06 * length};
+}
+
+void draw_bottom(Svg& svg, const Box& area, const Axis& axis) {
+  for (const double tick : axis.ticks()) {
+    const double x = area.x + axis.share(tick) * area.width;
+    svg.line({x, area.y}, {x, area.bottom() + 4}, kLine);
+    svg.text({x, area.bottom() + 16}, axis.text(tick), {Anchor::middle});
+  }
+  svg.line({area.x, area.bottom()}, {area.right(), area.bottom()}, kSoft);
+  svg.text({area.x + area.width / 2, area.bottom() + 33}, axis.label(), {Anchor::middle, 12, kInk});
+}
+
+void draw_left(Svg& svg, const Box& area, const Axis& axis) {
+  double widest = 0;
+  for (const double tick : axis.ticks()) {
+    const double y = area.bottom() - axis.share(tick) * area.height;
+    svg.line({area.x - 4, y}, {area.right(), y}, kLine);
+    svg.text({area.x - 7, y + 4}, axis.text(tick), {Anchor::end});
+    widest = std::max(widest, text_width(axis.text(tick)));
+  }
+  svg.line({area.x, area.y}, {area.x, area.bottom()}, kSoft);
+  svg.text({std::max(12.0, area.x - 16 - widest), area.y + area.height / 2}, axis.label(),
+           {Anchor::middle, 12, kInk, false, -90});
+}
+
+const std::string& series_color(std::size_t number) {
+  static const std::array<std::string, 8> colors = {"#3b74b5", "#d9772b", "#2f9a6e", "#a35bb5",
+                                                    "#b5922a", "#c8496a", "#3aa0ad", "#7a6a5a"};
+  return colors[number % colors.size()];
+}
+
+namespace {
+
+template <class Visit>
+double lay_out_legend(double width, const std::vector<LegendEntry>& entries, Visit visit) {
+  double x = 0, y = 0;
+  for (const LegendEntry& entry : entries) {
+    const double own = kSwatch + 5 + text_width(entry.name) + 16;
+    if (x > 0 && x + own > width) x = 0, y += kLegendRow;
+    visit(entry, Place{x, y});
+    x += own;
+  }
+  return entries.empty() ? 0 : y + kLegendRow;
+}
+
+}  // namespace
+
+double legend_height(double width, const std::vector<LegendEntry>& entries) {
+  return lay_out_legend(width, entries, [](const LegendEntry&, Place) {});
+}
+
+double draw_legend(Svg& svg, Place at, double width, const std::vector<LegendEntry>& entries) {
+  return lay_out_legend(width, entries, [&](const LegendEntry& entry, Place place) {
+    svg.rect({at.x + place.x, at.y + place.y, kSwatch, kSwatch}, entry.color);
+    svg.text({at.x + place.x + kSwatch + 5, at.y + place.y + 10}, entry.name);
+  });
+}
+
+}  // namespace rehearse::figures

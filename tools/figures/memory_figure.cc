@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "model/base/text.h"
+#include "tools/figures/axis.h"
+#include "tools/figures/colors.h"
+#include "tools/figures/step_figures.h"
+
+namespace rehearse::figures {
+namespace {
+
+std::string name_of(BufferKind kind) {
+  if (kind == BufferKind::value) return "values between blocks";
+  if (kind == BufferKind::gradient) return "their gradients";
+  if (kind == BufferKind::saved) return "saved for backward";
+  std::string text(to_string(kind));
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+// Places along the top of the k-th layer, from the left to the right, in steps.
+std::vector<Place> top_of(const CurvePicture& curve, std::size_t layers, double end,
+                          const Box& area, const Axis& x, const Axis& y) {
+  std::vector<Place> places;
+  for (std::size_t p = 0; p < curve.points.size(); ++p) {
+    const CurvePicture::Point& point = curve.points[p];
+    const double until = p + 1 < curve.points.size() ? curve.points[p + 1].time.seconds() : end;
+    Bytes sum;
+    for (std::size_t k = 0; k < layers; ++k)
+      sum += point.alive[k];
+    const double height = area.bottom() - y.share(static_cast<double>(sum.bytes())) * area.height;
+    places.push_back({area.x + x.share(point.time.seconds()) * area.width, height});
+    places.push_back({area.x + x.share(until) * area.width, height});
+  }
+  return places;
+}
+
+void draw_layers(Svg& svg, const CurvePicture& curve, double end, const Box& area, const Axis& x,
+                 const Axis& y) {
+  std::vector<Place> below = top_of(curve, 0, end, area, x, y);
+  for (std::size_t k = 0; k < curve.kinds.size(); ++k) {
+    std::vector<Place> above = top_of(curve, k + 1, end, area, x, y);
+    std::vector<Place> around = above;
+    around.insert(around.end(), below.rbegin(), below.rend());
+    Bytes most;
+    for (const CurvePicture::Point& point : curve.points)
+      most = std::max(most, point.alive[k]);
+    if (most > Bytes{})
+      svg.polygon(around, color_of(curve.kinds[k]),
+                  fmt::format("{}: {} at most", name_of(curve.kinds[k]), rehearse::human(most)));
+    below = std::move(above);
+  }
+}
+
+}  // namespace
+
+std::optional<Svg> memory_figure(const StrategySummary& predicted) {
+  const std::vector<CurvePicture>& curves = predicted.pictures.memory;
+  if (curves.empty()) return std::nullopt;
+  const CurvePicture& curve = *std::max_element(curves.begin(), curves.end(),
+                                                [](const CurvePicture& a, const CurvePicture& b) {
+                                                  return a.arena + a.beside < b.arena + b.beside;
+                                                });
+  constexpr double kWidth = 760, kHeight = 240, kLeft = 74;
+  std::vector<LegendEntry> legend;
+  for (const BufferKind kind : curve.kinds)
+    legend.push_back({name_of(kind), color_of(kind)});
+  double end = curve.points.back().time.seconds();
+  for (const PictureSpan& span : predicted.picture)
+    end = std::max(end, span.end.seconds());
+  const std::string title =
+      fmt::format("{}: memory of rank {} over the step", predicted.strategy, curve.rank);
+  const Box area{kLeft, 42 + legend_height(kWidth - 20, legend), kWidth - kLeft - 20, kHeight};
+  Svg svg(kWidth, area.bottom() + 44, title);
+  svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
+  draw_legend(svg, {10, 30}, kWidth - 20, legend);
+  const Axis x("time", Measure::time, 0, end);
+  const Axis y("alive in the arena", Measure::bytes, 0,
+               1.08 * static_cast<double>(std::max(curve.arena, curve.peak.size).bytes()));
+  draw_left(svg, area, y);
+  draw_bottom(svg, area, x);
+  draw_layers(svg, curve, end, area, x, y);
+  const double arena =
+      area.bottom() - y.share(static_cast<double>(curve.arena.bytes())) * area.height;
+  svg.line({area.x, arena}, {area.right(), arena}, kInk, 1, true);
+  svg.text({area.x + 4, arena - 4}, "arena as laid out: " + rehearse::human(curve.arena));
+  const Place peak{
+      area.x + x.share(curve.peak.time.seconds()) * area.width,
+      area.bottom() - y.share(static_cast<double>(curve.peak.size.bytes())) * area.height};
+  svg.line({peak.x, peak.y}, {peak.x, area.bottom()}, kPath);
+  svg.circle(peak, 3, kPath, "most alive: " + curve.peak.op);
+  const bool is_right = peak.x > area.x + 0.6 * area.width;
+  svg.text({peak.x + (is_right ? -8.0 : 8.0), peak.y + 14},
+           "most alive: " + rehearse::human(curve.peak.size),
+           {is_right ? Anchor::end : Anchor::start, 11, kInk});
+  return svg;
+}
+
+}  // namespace rehearse::figures

@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <map>
+
+#include "tools/figures/bars.h"
+#include "tools/figures/colors.h"
+#include "tools/figures/figures.h"
+#include "tools/figures/step_figures.h"
+
+namespace rehearse::figures {
+namespace {
+
+// Of one strategy, as far as there is one.
+struct Entry {
+  std::string name;
+  const StrategySummary *predicted = nullptr, *measured = nullptr;
+};
+
+// One row of the comparisons: "ddp", or "ddp, measured" where anything was.
+struct Run {
+  std::string name;
+  const StrategySummary* summary;
+};
+
+std::vector<Entry> entries_of(const std::vector<Summary>& summaries) {
+  std::vector<Entry> entries;
+  for (const char* source : {"predicted", "measured"}) {
+    for (const Summary& summary : summaries) {
+      if (summary.source != source) continue;
+      for (const StrategySummary& own : summary.strategies) {
+        auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& known) { return known.name == own.strategy; });
+        if (entry == entries.end()) entry = entries.insert(entries.end(), {own.strategy});
+        (summary.source == "predicted" ? entry->predicted : entry->measured) = &own;
+      }
+    }
+  }
+  return entries;
+}
+
+std::vector<Run> runs_of(const std::vector<Entry>& entries) {
+  const bool any_measured = std::any_of(
+      entries.begin(), entries.end(), [](const Entry& entry) { return entry.measured != nullptr; });
+  std::vector<Run> runs;
+  for (const Entry& entry : entries) {
+    if (entry.predicted)
+      runs.push_back({entry.name + (any_measured ? ", predicted" : ""), entry.predicted});
+    if (entry.measured) runs.push_back({entry.name + ", measured", entry.measured});
+  }
+  return runs;
+}
+
+std::string with_spaces(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+Bars step_time_bars(const std::vector<Run>& runs) {
+  Bars bars{"One step, on the rank that computes longest",
+            "step time",
+            Measure::time,
+            {{"compute", color_of(OpKind::forward)},
+             {"exposed communication", color_of(OpKind::send)},
+             {"idle", kIdle}},
+            {}};
+  for (const auto& [name, s] : runs)
+    bars.rows.push_back(
+        {name, {s->compute.seconds(), s->exposed_communication.seconds(), s->idle.seconds()}});
+  return bars;
+}
+
+// Pools of the worst rank, and what none of them has of its peak.
+Bars memory_bars(const std::vector<Run>& runs) {
+  Bars bars{"Memory on the worst rank", "peak memory", Measure::bytes, {}, {}};
+  std::map<std::string, std::size_t> numbers;
+  for (const auto& [name, s] : runs) {
+    for (const PoolSummary& pool : s->pools) {
+      const auto [place, is_new] = numbers.try_emplace(pool.name, bars.parts.size());
+      if (is_new)
+        bars.parts.push_back({with_spaces(pool.name), color_of_pool(pool.name, place->second)});
+    }
+  }
+  bars.parts.push_back({"unused between tensors", kIdle});
+  for (const auto& [name, s] : runs) {
+    if (!s->memory) continue;
+    BarRow row{name, std::vector<double>(bars.parts.size(), 0)};
+    auto rest = static_cast<double>(s->memory->peak.bytes());
+    for (const PoolSummary& pool : s->pools) {
+      row.values[numbers.at(pool.name)] = static_cast<double>(pool.size.bytes());
+      rest -= static_cast<double>(pool.size.bytes());
+    }
+    row.values.back() = std::max(rest, 0.0);
+    bars.rows.push_back(std::move(row));
+  }
+  return bars;
+}
+
+Bars sent_bars(const std::vector<Run>& runs) {
+  Bars bars{"Most bytes that a worker sends in a step",
+            "sent",
+            Measure::bytes,
+            {{"sent", color_of(OpKind::all_reduce)}},
+            {}};
+  for (const auto& [name, s] : runs) {
+    if (const auto sent = most_sent(*s))
+      bars.rows.push_back({name, {static_cast<double>(sent->bytes())}});
+  }
+  return bars;
+}
+
+Bars path_bars(const std::vector<Run>& runs) {
+  Bars bars{"Critical path: what the step's end waited for", "step time", Measure::time, {}, {}};
+  std::map<std::optional<OpKind>, std::size_t> numbers;
+  for (const auto& [name, s] : runs) {
+    if (!s->pictures.path) continue;
+    for (const PathPicture::Share& share : s->pictures.path->shares) {
+      if (!numbers.try_emplace(share.kind, bars.parts.size()).second) continue;
+      bars.parts.push_back(
+          share.kind ? LegendEntry{with_spaces(to_string(*share.kind)), color_of(*share.kind)}
+                     : LegendEntry{"nothing in the plan", kIdle});
+    }
+  }
+  for (const auto& [name, s] : runs) {
+    if (!s->pictures.path) continue;
+    BarRow row{name, std::vector<double>(bars.parts.size(), 0)};
+    for (const PathPicture::Share& share : s->pictures.path->shares)
+      row.values[numbers.at(share.kind)] = share.time.seconds();
+    bars.rows.push_back(std::move(row));
+  }
+  return bars;
+}
+
+void add(std::vector<Figure>& figures, std::string name, std::optional<Svg> picture) {
+  if (picture) figures.push_back({std::move(name), std::move(*picture)});
+}
+
+}  // namespace
+
+std::vector<Figure> figures_of(const std::vector<Summary>& summaries) {
+  const std::vector<Entry> entries = entries_of(summaries);
+  const std::vector<Run> runs = runs_of(entries);
+  std::vector<Figure> figures;
+  const std::pair<const char*, Bars> comparisons[] = {{"step_time", step_time_bars(runs)},
+                                                      {"memory", memory_bars(runs)},
+                                                      {"bytes_sent", sent_bars(runs)},
+                                                      {"critical_path", path_bars(runs)}};
+  for (const auto& [name, bars] : comparisons) {
+    if (!bars.rows.empty()) figures.push_back({name, draw(bars)});
+  }
+  for (const Entry& entry : entries) {
+    add(figures, entry.name + "_timeline",
+        timeline_figure(entry.name, entry.predicted, entry.measured));
+    if (entry.predicted == nullptr) continue;
+    add(figures, entry.name + "_memory_over_time", memory_figure(*entry.predicted));
+    add(figures, entry.name + "_grid", grid_figure(*entry.predicted));
+    add(figures, entry.name + "_assignment", assignment_figure(*entry.predicted));
+  }
+  return figures;
+}
+
+}  // namespace rehearse::figures
