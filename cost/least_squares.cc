@@ -1,9 +1,11 @@
 #include "cost/least_squares.h"
 
+#include <Eigen/LU>
 #include <Eigen/QR>
 #include <algorithm>
 #include <bit>
-#include <vector>
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
 
 #include "model/base/check.h"
 
@@ -61,6 +63,38 @@ Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& a, const Eigen:
     best(columns) = x;
   }
   return best.cwiseQuotient(scale);
+}
+
+std::vector<std::optional<double>> confidence(const Eigen::MatrixXd& a, const Eigen::VectorXd& b,
+                                              const Eigen::VectorXd& x) {
+  constexpr double kBeyond = 0.95;        // of both sides together 90 %
+  constexpr double kLeastFreedom = 1e-3;  // of a row that alone decides a coefficient
+  std::vector<std::optional<double>> widths(static_cast<std::size_t>(x.size()));
+  std::vector<Index> columns;
+  for (Index c = 0; c < x.size(); ++c) {
+    if (x(c) > 0) columns.push_back(c);
+  }
+  const Index freedom = a.rows() - std::ssize(columns);
+  if (columns.empty() || freedom < 1) return widths;
+  const Eigen::MatrixXd part = a(Eigen::indexing::all, columns);
+  const Eigen::VectorXd scale = part.colwise().norm().transpose();
+  const Eigen::MatrixXd scaled = part * scale.cwiseInverse().asDiagonal();
+  const Eigen::MatrixXd inverse = (scaled.transpose() * scaled).inverse();
+  const Eigen::VectorXd residuals = a * x - b;
+  Eigen::MatrixXd spread = scaled;
+  for (Index r = 0; r < scaled.rows(); ++r) {
+    const double leverage = scaled.row(r) * inverse * scaled.row(r).transpose();
+    spread.row(r) *= residuals(r) / std::max(1 - leverage, kLeastFreedom);
+  }
+  const Eigen::MatrixXd covariance = inverse * (spread.transpose() * spread) * inverse;
+  const double t =
+      boost::math::quantile(boost::math::students_t(static_cast<double>(freedom)), kBeyond);
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const auto at = static_cast<Index>(k);
+    widths[static_cast<std::size_t>(columns[k])] =
+        t * std::sqrt(std::max(covariance(at, at), 0.0)) / scale(at);
+  }
+  return widths;
 }
 
 }  // namespace rehearse

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "exec/measure/device_clock.h"
 #include "exec/measure/net_walk.h"
@@ -71,8 +72,8 @@ KernelSample measure_copy(Backend& backend, DeviceClock& clock, RotatingMemory& 
 
 }  // namespace
 
-std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
-                                          DeviceClock& clock, Seconds budget) {
+NetworkSamples measure_network(const MeasuredNet& measured, Backend& backend, DeviceClock& clock,
+                               Seconds budget) {
   struct Kernel {
     StepWork work;
     std::vector<Seconds> times;
@@ -92,15 +93,17 @@ std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& 
   clock.each(step);  // warms up
   const Stopwatch all;
   std::size_t steps = 0;
+  std::vector<Seconds> totals;
   for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) {
     const std::vector<Seconds> times = clock.each(step);
     for (std::size_t k = 0; k < times.size(); ++k)
       in_order[k]->times.push_back(times[k]);
+    totals.push_back(std::accumulate(times.begin(), times.end(), Seconds{}));
   }
-  std::vector<KernelSample> samples;
+  NetworkSamples samples{{}, {measured.net.name, measured.samples, some_of(totals)}};
   for (const auto& [what, kernel] : kernels) {
-    samples.push_back(sample_of(what, kernel.work, kernel.times,
-                                static_cast<std::int64_t>(kernel.times.size() / steps)));
+    samples.kernels.push_back(sample_of(what, kernel.work, kernel.times,
+                                        static_cast<std::int64_t>(kernel.times.size() / steps)));
   }
   return samples;
 }

@@ -51,12 +51,17 @@ class Alone {
 
   void measure(Samples& samples) {
     for (const MeasuredNet& measured : options_.networks) {
-      append(samples.kernels, network(measured, kNetworksShare / count(options_.networks)));
+      NetworkSamples own = network(measured, kNetworksShare / count(options_.networks));
+      if (own.kernels.empty()) continue;
+      for (KernelSample& kernel : own.kernels)
+        kernel.step = samples.steps.size();
+      append(samples.kernels, own.kernels);
+      samples.steps.push_back(std::move(own.step));
     }
     samples.workspace = backend_.workspace();  // of these networks: training takes no other
     std::vector<KernelSample> others;
     for (const MeasuredNet& measured : options_.others)
-      append(others, network(measured, kOthersShare / count(options_.others)));
+      append(others, network(measured, kOthersShare / count(options_.others)).kernels);
     append(samples.kernels, of_thin_classes(others, samples.kernels));
     say("optimizer, copies, reductions");
     append(samples.kernels,
@@ -79,7 +84,8 @@ class Alone {
   void say(const std::string& line) const {
     if (options_.progress) options_.progress(line);
   }
-  std::vector<KernelSample> network(const MeasuredNet& measured, double share) {
+  // Nothing of what does not fit.
+  NetworkSamples network(const MeasuredNet& measured, double share) {
     const std::string name = fmt::format("{}, {} samples", measured.net.name, measured.samples);
     if (!fits(measured)) {
       say("left out, too large for this GPU: " + name);
@@ -159,6 +165,8 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
   if (backend.device().shares_host_memory()) {
     say("messages");
     samples.messages = measure_messages(transport);
+    say("all-reduces");
+    samples.collectives = measure_collectives(transport, backend);
     say("copies on all ranks");
     samples.copies = measure_copies(transport, options.budget * kCopiesShare);
     say(fmt::format("capacity of 1 to {} ranks", transport.size()));

@@ -91,7 +91,8 @@ MessageSample summarize(Bytes size, std::int64_t pairs, const std::vector<Round>
     sends.push_back(round.send.busy(empty_poll));
     receives.push_back(round.receive.busy(empty_poll));
   }
-  return {size, quiet_median(durations), quiet_median(sends), quiet_median(receives), pairs};
+  return {size,  quiet_median(durations), quiet_median(sends), quiet_median(receives),
+          pairs, some_of(durations)};
 }
 
 // Ranks 2 p and 2 p + 1 of the first `pairs` pairs; the others rest.

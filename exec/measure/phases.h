@@ -11,9 +11,13 @@ namespace rehearse::exec {
 
 Host describe_host(const Transport& transport, const Backend& backend);
 
-// The kernels of one training step of the network.
-std::vector<KernelSample> measure_network(const MeasuredNet& measured, Backend& backend,
-                                          DeviceClock& clock, Seconds budget);
+// The kernels of one training step of the network, and what the step's runs took in all.
+struct NetworkSamples {
+  std::vector<KernelSample> kernels;
+  StepSample step;
+};
+NetworkSamples measure_network(const MeasuredNet& measured, Backend& backend, DeviceClock& clock,
+                               Seconds budget);
 // Optimizer steps and copies (as a batch is loaded) of so many elements.
 std::vector<KernelSample> measure_streams(Backend& backend, DeviceClock& clock,
                                           const std::vector<std::int64_t>& elements,
@@ -27,6 +31,8 @@ std::vector<CopySample> measure_device_copies(Backend& backend, DeviceClock& clo
 
 // Ranks 0 and 1 play ping-pong; then all pairs (0, 1), (2, 3), ... at once. Nothing on one rank.
 std::vector<MessageSample> measure_messages(Transport& transport);
+// Ring all-reduces among all ranks, adding as the backend does. Nothing on one rank.
+std::vector<CollectiveSample> measure_collectives(Transport& transport, Backend& backend);
 // All ranks copy at once, and one alone.
 std::vector<CopySample> measure_copies(Transport& transport, Seconds budget);
 // The network's kernel with the most FLOPs and the one with the most memory traffic among the other

@@ -39,4 +39,13 @@ Seconds quiet_median(const std::vector<Seconds>& durations) {
   return quietest;
 }
 
+std::vector<Seconds> some_of(const std::vector<Seconds>& durations) {
+  constexpr std::size_t kMost = 100;
+  if (durations.size() <= kMost) return durations;
+  std::vector<Seconds> some;
+  for (std::size_t i = 0; i < kMost; ++i)
+    some.push_back(durations[i * durations.size() / kMost]);
+  return some;
+}
+
 }  // namespace rehearse::exec

@@ -29,6 +29,9 @@ Seconds median(std::vector<Seconds> durations);
 // lucky.
 Seconds quiet_median(const std::vector<Seconds>& durations);
 
+// At most a hundred of them, from the first to the last.
+std::vector<Seconds> some_of(const std::vector<Seconds>& durations);
+
 // Runs work until the time is up, but so many times at least; the first run only warms up. Returns
 // the durations of the others.
 template <class Work>

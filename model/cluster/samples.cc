@@ -1,5 +1,6 @@
 #include "model/cluster/samples.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,15 +17,28 @@ constexpr std::size_t kMostErrors = 20;
 
 // ---- writing ---------------------------------------------------------------------------------
 
+Json to_json(const std::vector<Seconds>& times) {
+  Json array = Json::array();
+  for (const Seconds time : times)
+    array.push_back(time.seconds());
+  return array;
+}
+
 Json to_json(const KernelSample& s) {
-  return {{"class", to_string(s.kernel)},
-          {"what", s.what},
-          {"flops", s.flops.flops()},
-          {"traffic_bytes", s.traffic.bytes()},
-          {"best_s", s.best.seconds()},
-          {"median_s", s.seconds.seconds()},
-          {"runs", s.runs},
-          {"calls", s.calls}};
+  Json json = {{"class", to_string(s.kernel)},
+               {"what", s.what},
+               {"flops", s.flops.flops()},
+               {"traffic_bytes", s.traffic.bytes()},
+               {"best_s", s.best.seconds()},
+               {"median_s", s.seconds.seconds()},
+               {"runs", s.runs},
+               {"calls", s.calls}};
+  if (s.step) json["step"] = *s.step;
+  return json;
+}
+
+Json to_json(const StepSample& s) {
+  return {{"network", s.network}, {"samples", s.samples}, {"repeats_s", to_json(s.repeats)}};
 }
 
 Json to_json(const CopySample& s) {
@@ -35,11 +49,21 @@ Json to_json(const CopySample& s) {
 }
 
 Json to_json(const MessageSample& s) {
-  return {{"bytes", s.bytes.bytes()},
-          {"round_trip_s", s.round_trip.seconds()},
-          {"send_s", s.send.seconds()},
-          {"receive_s", s.receive.seconds()},
-          {"pairs", s.pairs}};
+  Json json = {{"bytes", s.bytes.bytes()},
+               {"round_trip_s", s.round_trip.seconds()},
+               {"send_s", s.send.seconds()},
+               {"receive_s", s.receive.seconds()},
+               {"pairs", s.pairs}};
+  if (!s.repeats.empty()) json["repeats_s"] = to_json(s.repeats);
+  return json;
+}
+
+Json to_json(const CollectiveSample& s) {
+  return {{"ranks", s.ranks},
+          {"bytes", s.bytes.bytes()},
+          {"element_bytes", s.element_bytes},
+          {"median_s", s.seconds.seconds()},
+          {"repeats_s", to_json(s.repeats)}};
 }
 
 Json to_json(const ReduceSample& s) {
@@ -203,6 +227,12 @@ class Reader {
     return {seconds(o, at, "host_s"), seconds(o, at, "device_s")};
   }
   KernelSample kernel_sample(const Json& o, const std::string& at) {
+    KernelSample sample = timed_kernel(o, at);
+    if (o.is_object() && o.contains("step"))
+      sample.step = static_cast<std::size_t>(count(o, at, "step", 0));
+    return sample;
+  }
+  KernelSample timed_kernel(const Json& o, const std::string& at) {
     return {kernel(o, at),
             text(o, at, "what"),
             Flops::flops(amount(o, at, "flops")),
@@ -212,15 +242,43 @@ class Reader {
             count(o, at, "runs", 1),
             count(o, at, "calls", 1)};
   }
+  StepSample step_sample(const Json& o, const std::string& at) {
+    return {text(o, at, "network"), count(o, at, "samples", 1), repeats(o, at)};
+  }
+  std::vector<Seconds> repeats(const Json& o, const std::string& at) {
+    std::vector<Seconds> times;
+    const Json* all = find(o, at, "repeats_s");
+    if (all == nullptr) return times;
+    if (!all->is_array()) {
+      expected("a list", *all, at, "repeats_s");
+      return times;
+    }
+    for (const Json& one : *all) {
+      if (!one.is_number() || one.get<double>() <= 0) {
+        expected("positive numbers", one, at, "repeats_s");
+        break;
+      }
+      times.push_back(Seconds::seconds(one.get<double>()));
+    }
+    return times;
+  }
+  CollectiveSample collective_sample(const Json& o, const std::string& at) {
+    return {count(o, at, "ranks", 2), bytes(o, at, "bytes"), count(o, at, "element_bytes", 1),
+            seconds(o, at, "median_s"), repeats(o, at)};
+  }
   CopySample copy_sample(const Json& o, const std::string& at) {
     const bool has_way = o.is_object() && o.contains("way");  // since version 2
     return {bytes(o, at, "bytes"), seconds(o, at, "median_s"), count(o, at, "ranks", 1),
             has_way ? way(o, at) : CopyWay::within};
   }
   MessageSample message_sample(const Json& o, const std::string& at) {
-    return {bytes(o, at, "bytes"), seconds(o, at, "round_trip_s"),
-            Seconds::seconds(amount(o, at, "send_s")), Seconds::seconds(amount(o, at, "receive_s")),
-            count(o, at, "pairs", 1)};
+    const bool has_repeats = o.is_object() && o.contains("repeats_s");  // since version 3
+    return {bytes(o, at, "bytes"),
+            seconds(o, at, "round_trip_s"),
+            Seconds::seconds(amount(o, at, "send_s")),
+            Seconds::seconds(amount(o, at, "receive_s")),
+            count(o, at, "pairs", 1),
+            has_repeats ? repeats(o, at) : std::vector<Seconds>{}};
   }
   ReduceSample reduce_sample(const Json& o, const std::string& at) {
     return {bytes(o, at, "bytes"), seconds(o, at, "median_s")};
@@ -272,7 +330,9 @@ std::string print(const Samples& samples) {
       {"workspace_bytes", samples.workspace.bytes()},
       {"kernels", list(samples.kernels)},
       {"copies", list(samples.copies)},
+      {"steps", list(samples.steps)},
       {"messages", list(samples.messages)},
+      {"collectives", list(samples.collectives)},
       {"reductions", list(samples.reductions)},
       {"capacity", list(samples.capacity)},
   };
@@ -306,6 +366,16 @@ Result<Samples> parse_samples(const std::string& text, const std::string& name) 
   samples.messages = reader.list(*root, "messages", &Reader::message_sample);
   samples.reductions = reader.list(*root, "reductions", &Reader::reduce_sample);
   samples.capacity = reader.list(*root, "capacity", &Reader::capacity_sample);
+  if (version >= 3) {
+    samples.steps = reader.list(*root, "steps", &Reader::step_sample);
+    samples.collectives = reader.list(*root, "collectives", &Reader::collective_sample);
+  }
+  for (std::size_t k = 0; k < samples.kernels.size(); ++k) {
+    const auto& step = samples.kernels[k].step;
+    if (!step || *step < samples.steps.size()) continue;
+    reader.fail(fmt::format("/kernels/{}/step", k),
+                fmt::format("there are {} steps, counted from 0", samples.steps.size()));
+  }
   samples.gpu = reader.part(*root, "gpu", &Reader::gpu);
   samples.launch = reader.part(*root, "launch", &Reader::launch);
   if (!reader.errors().empty()) return reader.errors();

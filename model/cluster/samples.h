@@ -43,6 +43,16 @@ struct KernelSample {
   Seconds seconds;         // typical
   std::int64_t runs = 1;   // that were timed
   std::int64_t calls = 1;  // of one training step
+  // That it is a kernel of, by its place in Samples::steps; none: of no step that was measured.
+  std::optional<std::size_t> step = std::nullopt;
+};
+
+// All kernels of a network's training step, one after another, again and again.
+struct StepSample {
+  std::string network;
+  std::int64_t samples = 1;  // of the micro-batch
+  // In the order they were measured: all, or some that are spread evenly over the measurement.
+  std::vector<Seconds> repeats;
 };
 
 // From where to where, seen from the device: the host's own copies are within.
@@ -69,6 +79,16 @@ struct MessageSample {
   Seconds round_trip;
   Seconds send, receive;   // time one message takes of the sender's and of the receiver's thread
   std::int64_t pairs = 1;  // of ranks that exchange messages at once
+  std::vector<Seconds> repeats = {};  // of round trips, as those of a step; none before version 3
+};
+
+// A ring all-reduce among all ranks, from when the last one starts.
+struct CollectiveSample {
+  std::int64_t ranks = 2;
+  Bytes bytes;
+  std::int64_t element_bytes = 4;
+  Seconds seconds;
+  std::vector<Seconds> repeats;  // as those of a step
 };
 
 // Adding a chunk to one's own.
@@ -85,8 +105,8 @@ struct CapacitySample {
 };
 
 struct Samples {
-  // Version 1 knew neither dates nor GPUs.
-  static constexpr int kVersion = 2;
+  // Version 1 knew neither dates nor GPUs, version 2 neither steps nor collectives.
+  static constexpr int kVersion = 3;
   std::string date;  // "2026-11-30", UTC; empty: not known
   Host host;
   std::optional<Gpu> gpu;
@@ -94,7 +114,9 @@ struct Samples {
   Bytes workspace;  // of the backend's libraries, per rank
   std::vector<KernelSample> kernels;
   std::vector<CopySample> copies;
+  std::vector<StepSample> steps;
   std::vector<MessageSample> messages;
+  std::vector<CollectiveSample> collectives;
   std::vector<ReduceSample> reductions;
   std::vector<CapacitySample> capacity;
   std::optional<LaunchSample> launch;  // of a GPU

@@ -20,11 +20,11 @@ KernelSample kernel_sample(const Device& device, KernelClass kernel, double flop
 }
 
 // Kernels of every class whose FLOPs and bytes are not multiples of each other.
-Samples samples_on(const Device& device, double noise = 0) {
+Samples samples_on(const Device& device, double noise = 0, std::uint64_t seed = 3) {
   Samples samples;
   samples.host = {"synthetic", 2, Bytes::gib(8), 4, "none"};
   samples.workspace = Bytes::mib(5);
-  Random random(3);
+  Random random(seed);
   for (int k = 0; k < kKernelClassCount; ++k) {
     for (int i = 0; i < 40; ++i) {
       const double flops = std::exp(random.uniform() * 12) * 1e3;
@@ -62,12 +62,14 @@ TEST(Calibrate, RecoversTheRates) {
 }
 
 // Multiplying the normal equations by the coefficients gives sum of calls (measured - priced) = 0,
-// whatever the errors of the kernels (see fit_rate).
+// whatever the errors of the kernels (see fit_kernels.h).
 TEST(Calibrate, KeepsTotals) {
-  Samples samples = samples_on(simple_device(), 0.2);
+  Samples samples = samples_on(simple_device());
   Random random(5);
-  for (KernelSample& s : samples.kernels)
+  for (KernelSample& s : samples.kernels) {
+    s.seconds = (0.8 + 0.4 * random.uniform()) * s.seconds;  // none of them is an outlier
     s.calls = static_cast<std::int64_t>(1 + random.below(9));
+  }
   const Device fitted = calibrate(samples, {}).value().device;
   std::array<double, kKernelClassCount> measured{}, priced{};
   for (const KernelSample& s : samples.kernels) {
@@ -116,6 +118,71 @@ TEST(Calibrate, RatesAreNeitherNegativeNorEndless) {
   EXPECT_GT(rate.overhead, Seconds{});
 }
 
+// One kernel in eight took from a thirtieth to thirty times what it should have.
+Samples with_outliers(Samples samples) {
+  Random random(9);
+  for (std::size_t i = 0; i < samples.kernels.size(); i += 8) {
+    const double factor = std::exp((1.5 + 2 * random.uniform()) * (random.below(2) ? 1 : -1));
+    samples.kernels[i].seconds = factor * samples.kernels[i].seconds;
+    samples.kernels[i].best = std::min(samples.kernels[i].best, samples.kernels[i].seconds);
+  }
+  return samples;
+}
+
+TEST(Calibrate, IsNotMovedByOutliers) {
+  const Device device = simple_device();
+  const Calibration exact = calibrate(with_outliers(samples_on(device)), {}).value();
+  expect_near(exact.device, device, 0.02);
+  for (const ClassFit& fit : exact.classes) {
+    EXPECT_EQ(fit.outliers, 5u) << to_string(fit.kernel);
+    EXPECT_LT(fit.median_error, 0.01);
+  }
+  // As near as a fit of the others alone, or nearly.
+  const Samples noisy = samples_on(device, 0.05);
+  const Device with = calibrate(with_outliers(noisy), {}).value().device;
+  Samples others = noisy;
+  others.kernels.clear();
+  for (std::size_t i = 0; i < noisy.kernels.size(); ++i) {
+    if (i % 8 != 0) others.kernels.push_back(noisy.kernels[i]);
+  }
+  const Device without = calibrate(others, {}).value().device;
+  for (const KernelSample& s : others.kernels) {
+    if (s.seconds < Seconds::seconds(1e-3)) continue;
+    EXPECT_LT(off(price(with, s.kernel, s.flops, s.traffic).seconds(),
+                  price(without, s.kernel, s.flops, s.traffic).seconds()),
+              0.05);
+  }
+}
+
+// Of nine classes in each of 60 draws, how many intervals of 90 % confidence hold the truth.
+TEST(Calibrate, ConfidenceHoldsTheTruthInNineOfTenDraws) {
+  const Device device = simple_device();
+  for (const bool has_outliers : {false, true}) {
+    std::array<int, 3> inside{}, all{};
+    const auto count = [&](std::size_t c, const std::optional<Interval>& interval, double truth) {
+      if (!interval) return;
+      ++all[c];
+      inside[c] += interval->low <= truth && truth <= interval->high;
+    };
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+      const Samples drawn = samples_on(device, 0.05, 100 + seed);
+      const Calibration calibration =
+          calibrate(has_outliers ? with_outliers(drawn) : drawn, {}).value();
+      for (const ClassFit& fit : calibration.classes) {
+        const KernelRate& rate = rate_of(device, fit.kernel);
+        count(0, fit.confidence.compute, rate.compute.flops_per_second());
+        count(1, fit.confidence.memory, rate.memory.bytes_per_second());
+        count(2, fit.confidence.overhead, rate.overhead.seconds());
+      }
+    }
+    for (std::size_t c = 0; c < 3; ++c) {
+      EXPECT_GT(all[c], 480);  // the others are at their bound
+      EXPECT_GE(inside[c], 0.85 * all[c]) << c << has_outliers;
+      EXPECT_LE(inside[c], 0.96 * all[c]) << c << has_outliers;
+    }
+  }
+}
+
 TEST(Calibrate, BorrowsFromTheNearestClass) {
   const Device device = simple_device();
   Samples samples = samples_on(device);
@@ -130,6 +197,8 @@ TEST(Calibrate, BorrowsFromTheNearestClass) {
   EXPECT_GT(embedding.worst_error, 0.01) << "judged by its own sample";
   EXPECT_EQ(rate_of(calibration.device, KernelClass::embedding).overhead,
             rate_of(calibration.device, KernelClass::copy).overhead);
+  EXPECT_EQ(provenance_of(calibration.device, KernelClass::embedding), Provenance::assumed);
+  EXPECT_EQ(provenance_of(calibration.device, KernelClass::copy), Provenance::measured);
   EXPECT_EQ(calibration.classes[static_cast<std::size_t>(KernelClass::convolution)].borrowed_from,
             KernelClass::matrix_product);
 }
@@ -156,7 +225,7 @@ Messaging fitted_messaging(double fixed, double per_byte) {
   samples.reductions = {{Bytes::bytes(1000), Seconds::seconds(1e-7)},
                         {Bytes::bytes(4000), Seconds::seconds(4e-7)}};
   const Calibration calibration = calibrate(samples, {}).value();
-  EXPECT_LT(calibration.message_error, 1e-9);
+  EXPECT_LT(calibration.messages->median_error, 1e-9);
   return calibration.device.messaging;
 }
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/LU>
+#include <array>
+#include <cmath>
+
 #include "model/base/random.h"
 
 namespace rehearse {
@@ -56,6 +60,60 @@ TEST(NonnegativeLeastSquares, LeavesOutEmptyColumns) {
   Eigen::MatrixXd a(2, 2);
   a << 0, 1, 0, 2;
   EXPECT_TRUE(nonnegative_least_squares(a, Eigen::Vector2d(3, 6)).isApprox(Eigen::Vector2d(0, 3)));
+}
+
+// With equal deviations of the rows, known: s^2 (a' a)^-1.
+TEST(Confidence, IsTheCovarianceOfKnownNoise) {
+  Random random(3);
+  constexpr Eigen::Index kRows = 4000;
+  const Eigen::MatrixXd a = random_matrix(random, kRows, 2).cwiseAbs();
+  const Eigen::VectorXd b = a * Eigen::Vector2d(2, 5) + 0.1 * random_matrix(random, kRows, 1);
+  const auto widths = confidence(a, b, nonnegative_least_squares(a, b));
+  const Eigen::Matrix2d expected = 0.01 * (a.transpose() * a).inverse();
+  for (Eigen::Index c = 0; c < 2; ++c) {
+    const auto width = widths[static_cast<std::size_t>(c)];
+    ASSERT_TRUE(width);
+    EXPECT_NEAR(*width / (1.645 * std::sqrt(expected(c, c))), 1, 0.05);
+  }
+}
+
+// Rows whose deviations grow with their entries, as times' do, few of them, over many draws.
+TEST(Confidence, HoldsTheTruthInNineOfTenDraws) {
+  Random random(4);
+  const Eigen::Vector2d truth(2, 5);
+  constexpr int kTrials = 2000;
+  std::array<int, 2> inside{};
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const Eigen::MatrixXd a = random_matrix(random, 12, 2).array().exp();
+    const Eigen::VectorXd exact = a * truth;
+    const Eigen::VectorXd b = exact.cwiseProduct(
+        Eigen::VectorXd::Ones(12) + 0.1 * Eigen::VectorXd(random_matrix(random, 12, 1)));
+    const Eigen::VectorXd weights = exact.cwiseInverse().cwiseSqrt();
+    const Eigen::MatrixXd rows = weights.asDiagonal() * a;
+    const Eigen::VectorXd values = weights.cwiseProduct(b);
+    const Eigen::VectorXd x = nonnegative_least_squares(rows, values);
+    const auto widths = confidence(rows, values, x);
+    for (std::size_t c = 0; c < 2; ++c) {
+      const auto at = static_cast<Eigen::Index>(c);
+      inside[c] += widths[c] && std::abs(x(at) - truth(at)) <= *widths[c];
+    }
+  }
+  for (const int in : inside) {
+    EXPECT_GE(in, 0.85 * kTrials);
+    EXPECT_LE(in, 0.95 * kTrials);
+  }
+}
+
+TEST(Confidence, SaysNothingAtABoundNorOfAsManyCoefficientsAsRows) {
+  Eigen::MatrixXd a(3, 2);
+  a << 1, 1, 1, 2, 1, 3;
+  const Eigen::Vector3d falls(3, 2, 1);  // the second coefficient would be negative
+  const auto widths = confidence(a, falls, nonnegative_least_squares(a, falls));
+  EXPECT_TRUE(widths[0]);
+  EXPECT_FALSE(widths[1]);
+  const Eigen::MatrixXd two = a.topRows(2);
+  const Eigen::Vector2d b(3, 5);
+  EXPECT_FALSE(confidence(two, b, nonnegative_least_squares(two, b))[0]);
 }
 
 }  // namespace

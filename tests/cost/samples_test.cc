@@ -20,6 +20,10 @@ Samples example() {
   s.reductions = {{Bytes::kib(64), Seconds::microseconds(9)}};
   s.capacity = {{KernelClass::convolution, 2, 1.96}};
   s.date = "2026-11-30";
+  s.steps = {{"resnet20", 64, {Seconds::seconds(0.031), Seconds::seconds(0.03)}}};
+  s.kernels.front().step = 0;
+  s.messages.front().repeats = {Seconds::microseconds(2), Seconds::microseconds(3)};
+  s.collectives = {{4, Bytes::mib(1), 4, Seconds::seconds(0.002), {Seconds::seconds(0.0021)}}};
   return s;
 }
 
@@ -54,6 +58,11 @@ TEST(Samples, ComeBackAsTheyWere) {
   EXPECT_EQ(after.messages[0].receive, before.messages[0].receive);
   EXPECT_EQ(after.capacity[0].work, before.capacity[0].work);
   EXPECT_EQ(after.date, before.date);
+  EXPECT_EQ(after.kernels[0].step, before.kernels[0].step);
+  EXPECT_EQ(after.steps[0].repeats, before.steps[0].repeats);
+  EXPECT_EQ(after.messages[0].repeats, before.messages[0].repeats);
+  EXPECT_EQ(after.collectives[0].seconds, before.collectives[0].seconds);
+  EXPECT_EQ(after.collectives[0].ranks, before.collectives[0].ranks);
   EXPECT_FALSE(after.gpu);
   EXPECT_FALSE(after.launch);
 }
@@ -73,8 +82,9 @@ TEST(Samples, OfGpusComeBackAsTheyWere) {
 
 // Files from before there were dates and GPUs are of hosts, whose copies are within their memory.
 TEST(Samples, OfVersion1AreRead) {
-  std::string text = replaced(print(example()), "\"version\": 2", "\"version\": 1");
+  std::string text = replaced(print(example()), "\"version\": 3", "\"version\": 1");
   text = replaced(text, " \"date\": \"2026-11-30\",\n", "");
+  text = replaced(text, ",\n   \"step\": 0", "");
   text = replaced(text, ",\n   \"way\": \"within\"", "");
   const Result<Samples> samples = parse_samples(text, "s.json");
   ASSERT_TRUE(samples) << first_error(text);
@@ -88,8 +98,8 @@ TEST(Samples, ErrorsPointAtTheValue) {
   const std::string good = print(example());
   EXPECT_THAT(first_error("{"), HasSubstr("s.json: byte 2: not JSON"));
   EXPECT_THAT(first_error("[]"), HasSubstr("s.json: /: expected an object, got []"));
-  EXPECT_THAT(first_error(replaced(good, "\"version\": 2", "\"version\": 3")),
-              HasSubstr("s.json: /version: expected at most 2, got 3"));
+  EXPECT_THAT(first_error(replaced(good, "\"version\": 3", "\"version\": 4")),
+              HasSubstr("s.json: /version: expected at most 3, got 4"));
   EXPECT_THAT(first_error(replaced(good, "\"date\"", "\"day\"")),
               HasSubstr("s.json: /date: is missing"));
   EXPECT_THAT(first_error(replaced(good, "0.0042", "-1")),
@@ -102,6 +112,13 @@ TEST(Samples, ErrorsPointAtTheValue) {
               HasSubstr("s.json: /kernels/0/class: no kernel class is called 'sorting'"));
   EXPECT_THAT(first_error(replaced(good, "\"fp32\"", "\"fp31\"")),
               HasSubstr("s.json: /dtype: no data type is called 'fp31'"));
+  EXPECT_THAT(first_error(replaced(good, "\"step\": 0", "\"step\": 1")),
+              HasSubstr("s.json: /kernels/0/step: there are 1 steps, counted from 0"));
+  EXPECT_THAT(first_error(replaced(good, "0.031", "\"long\"")),
+              HasSubstr("s.json: /steps/0/repeats_s: expected positive numbers, got \"long\""));
+  EXPECT_THAT(first_error(replaced(good, "\"element_bytes\": 4", "\"element_bytes\": 0")),
+              HasSubstr("s.json: /collectives/0/element_bytes: expected a whole number from 1, "
+                        "got 0"));
 }
 
 TEST(Samples, ErrorsPointAtTheValuesOfGpus) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -73,6 +74,12 @@ TEST_P(Measure, HasPositiveSamplesOfEverything) {
   }
   for (const MessageSample& s : samples.messages)
     EXPECT_GT(s.round_trip, Seconds{});
+  for (const CollectiveSample& s : samples.collectives) {
+    EXPECT_EQ(s.ranks, 4);
+    EXPECT_GT(s.seconds, Seconds{});
+    EXPECT_GE(s.repeats.size(), 12u);
+  }
+  EXPECT_GE(samples.collectives.size(), 4u);
   for (const ReduceSample& s : samples.reductions)
     EXPECT_GT(s.seconds, Seconds{});
   for (const CopySample& s : samples.copies)
@@ -125,9 +132,30 @@ TEST_P(Measure, SurvivesItsFileAndAFit) {
   }
 }
 
+// A step's kernels, each as often as it is called, take what the step took: medians of kernels, so
+// about half of it at least, and not much more than its longest run.
+TEST_P(Measure, StepsAreMadeOfTheirKernels) {
+  const Samples samples = measured(2, GetParam());
+  ASSERT_EQ(samples.steps.size(), small_networks().size());
+  std::vector<Seconds> of_kernels(samples.steps.size());
+  for (const KernelSample& s : samples.kernels) {
+    if (s.step) of_kernels.at(*s.step) += static_cast<double>(s.calls) * s.seconds;
+  }
+  for (std::size_t s = 0; s < samples.steps.size(); ++s) {
+    const StepSample& step = samples.steps[s];
+    EXPECT_EQ(step.network, small_networks()[s].net.name);
+    EXPECT_EQ(step.samples, small_networks()[s].samples);
+    ASSERT_GE(step.repeats.size(), 3u);
+    EXPECT_LE(step.repeats.size(), 100u);
+    EXPECT_GT(of_kernels[s], Seconds{});
+    EXPECT_LT(of_kernels[s], 1.5 * *std::max_element(step.repeats.begin(), step.repeats.end()));
+  }
+}
+
 TEST(MeasureAlone, HasNoMessages) {
   const Samples samples = measured(1, "reference");
   EXPECT_TRUE(samples.messages.empty());
+  EXPECT_TRUE(samples.collectives.empty());
   EXPECT_EQ(samples.capacity.size(), 2u);
   EXPECT_FALSE(samples.kernels.empty());
 }
