@@ -25,12 +25,17 @@ TEST(SummaryJson, ReadsBackAsPrinted) {
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
   summary.strategies[2].subnetwork->redraw = {50, Bytes::kib(3), Seconds::microseconds(2000)};
   summary.strategies[1].local_steps = {8, Seconds::microseconds(3000), Seconds::microseconds(4000)};
+  summary.strategies[0].step_time_band = {Seconds::seconds(0.09), Seconds::seconds(0.111)};
+  summary.strategies[0].missing_prices = {MissingPrice::launch};
   const std::string text = print_json(summary);
   const Result<Summary> again = parse_summary(text, "here.json");
   ASSERT_TRUE(again.ok()) << format(again.errors());
   EXPECT_EQ(print_json(*again), text);
   EXPECT_TRUE(again->strategies[2].subnetwork.has_value());
   EXPECT_EQ(again->strategies[1].local_steps->steps, 8);
+  EXPECT_EQ(again->strategies[0].step_time_band->high, Seconds::seconds(0.111));
+  EXPECT_FALSE(again->strategies[1].step_time_band);
+  EXPECT_EQ(again->strategies[0].missing_prices, std::vector{MissingPrice::launch});
 }
 
 TEST(SummaryJson, ReadsBackWhatWasNotTaken) {

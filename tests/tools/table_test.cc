@@ -27,6 +27,33 @@ TEST(Table, OfStrategies) {
             "ms  25.0 %    NO\n");
 }
 
+TEST(Table, ShowsBandsWhereThereAreSome) {
+  Summary summary = testing::summary("predicted");
+  summary.strategies[0].step_time_band = {Seconds::seconds(0.09), Seconds::seconds(0.111)};
+  const std::string text = print_table(summary);
+  EXPECT_NE(text.find("strategy  step time       90 % of runs  samples/s"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("ddp          100 ms  90.0 ms to 111 ms"), std::string::npos) << text;
+  EXPECT_NE(text.find("pipe         200 ms                  -"), std::string::npos) << text;
+  EXPECT_EQ(text.find("No error bands"), std::string::npos);
+}
+
+TEST(Table, SaysOnceThatThereAreNoBandsAndWhatIsNotPriced) {
+  Summary summary = testing::summary("predicted");
+  EXPECT_EQ(print_table(summary).find("No error bands"), std::string::npos) << "measured";
+  for (StrategySummary& s : summary.strategies)
+    s.price_shares = {1, 0, 0};
+  summary.strategies[0].missing_prices = {MissingPrice::messaging};
+  summary.strategies[1].missing_prices = {MissingPrice::messaging, MissingPrice::capacity};
+  const std::string text = print_table(summary);
+  EXPECT_EQ(
+      text.substr(text.find("Rates that")),
+      "Rates that computing is priced by: measured 100 %.\n"
+      "Taken for nothing, since the profile of 'tiny' lacks it: what messages cost their ranks "
+      "(messaging), how ranks share a node's cores (capacity).\n"
+      "No error bands: the profile of 'tiny' says nothing of its errors.\n");
+}
+
 TEST(Table, SaysWhatAPeriodIsMadeOf) {
   Summary summary = testing::summary("predicted");
   EXPECT_EQ(print_table(summary).find("synchronises"), std::string::npos);

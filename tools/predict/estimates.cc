@@ -45,6 +45,10 @@ Json json_of(const StrategyEstimate& it) {
   if (!it.reason.empty()) json["reason"] = it.reason;
   if (!e.ok()) return json;
   json["step_time_s"] = e.step_time;
+  if (it.step_time_band) {
+    json["step_time_low_s"] = it.step_time_band->low.seconds();
+    json["step_time_high_s"] = it.step_time_band->high.seconds();
+  }
   json["samples_per_s"] = it.samples_per_s;
   if (it.tokens_per_s) json["tokens_per_s"] = *it.tokens_per_s;
   if (it.mfu) json["mfu"] = *it.mfu;
@@ -84,17 +88,23 @@ Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
   Result<Estimator> estimator =
       Estimator::make(scenario.model, scenario.training, scenario.cluster);
   if (!estimator) return estimator.errors();
-  return ScenarioEstimator(*std::move(estimator));
+  return ScenarioEstimator(*std::move(estimator), errors_of(scenario.cluster));
 }
 
 StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy) {
   StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec), {}, 0, {}, {}};
+  const Estimate& estimate = made.estimate;
   made.reason = estimator_.reason(strategy.spec, made.estimate);
   if (!made.estimate.ok()) return made;
   made.samples_per_s = estimator_.samples_per_second(made.estimate);
   const std::int64_t labels = estimator_.labels_per_sample();
   if (labels > 1) made.tokens_per_s = made.samples_per_s * static_cast<double>(labels);
   made.mfu = estimator_.mfu(strategy.spec, made.estimate);
+  if (errors_) {
+    made.step_time_band = time_band(
+        Seconds::seconds(estimate.step_time),
+        step_shares(Seconds::seconds(estimate.compute), Seconds::seconds(estimate.link)), *errors_);
+  }
   return made;
 }
 
@@ -108,16 +118,23 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
   return json.dump(1) + "\n";
 }
 
-std::string print_table(const std::vector<StrategyEstimate>& all) {
+std::string print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
                                                  "memory, at least", "at", "compute", "bubble",
                                                  "binds", "fits"}};
+  const bool with_bands = errors_of(scenario.cluster).has_value();
+  const auto add_band = [&](std::string cell) {
+    if (with_bands) rows.back().insert(rows.back().begin() + 2, std::move(cell));
+  };
+  add_band(std::string(kBandHeading));
   bool shares = false;
   for (const StrategyEstimate& it : all) {
     rows.push_back(row_of(it));
+    add_band(text_of(it.step_time_band));
     shares = shares || is_contended(it.estimate);
   }
   std::string text = align_columns(rows);
+  if (!with_bands) text += no_bands(scenario.cluster.device.name);
   for (const StrategyEstimate& it : all) {
     if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);
   }

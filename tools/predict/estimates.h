@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cost/closed_form/estimator.h"
+#include "cost/error_band.h"
 #include "model/base/diagnostic.h"
 #include "model/scenario/scenario.h"
 
@@ -17,6 +18,7 @@ struct StrategyEstimate {
   std::string reason;  // why there is none, or why it does not fit; empty: it does
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;
+  std::optional<TimeBand> step_time_band = std::nullopt;
 };
 
 // One for many strategies: what they have in common is worked out once.
@@ -27,14 +29,16 @@ class ScenarioEstimator {
   StrategyEstimate operator()(const ScenarioStrategy& strategy);
 
  private:
-  explicit ScenarioEstimator(Estimator estimator) : estimator_(std::move(estimator)) {}
+  ScenarioEstimator(Estimator estimator, const std::optional<PredictionErrors>& errors)
+      : estimator_(std::move(estimator)), errors_(errors) {}
   Estimator estimator_;
+  std::optional<PredictionErrors> errors_;
 };
 
 // {scenario, source: "estimated", device, strategies: [...]}: the keys of predictions where they
 // mean the same (tools/summary/summary.h); what an estimate does not say is left out.
 std::string print_json(const Scenario& scenario, const std::vector<StrategyEstimate>& all);
 // The table people read, and why some are not in it.
-std::string print_table(const std::vector<StrategyEstimate>& all);
+std::string print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all);
 
 }  // namespace rehearse

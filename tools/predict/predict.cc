@@ -7,7 +7,9 @@
 
 #include "cost/collective_cost.h"
 #include "cost/cost_model.h"
+#include "cost/error_band.h"
 #include "cost/estimate.h"
+#include "cost/missing_prices.h"
 #include "model/base/text.h"
 #include "model/plan/verify.h"
 #include "model/schedule/build_plan.h"
@@ -360,6 +362,7 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   // The tensors that stated prices stand for have no size that we know.
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, *cluster, summary.step_time);
+    summary.missing_prices = missing_prices(*plan, *cluster);
     add_memory(summary, memory_of(*plan, *cluster, redraws));
     add_bytes(summary, *plan, *cluster, played->outcome);
   }
@@ -484,13 +487,23 @@ Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy stra
   return std::move(*first);
 }
 
-}  // namespace
-
-Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+Result<Prediction> predict_means(const Scenario& scenario, const ScenarioStrategy& strategy) {
   if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
   const auto& subnetwork = strategy.spec.subnetwork;
   return subnetwork && subnetwork->redraw ? predict_draws(scenario, strategy)
                                           : predict_period(scenario, strategy);
+}
+
+}  // namespace
+
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<Prediction> prediction = predict_means(scenario, strategy);
+  const auto errors = errors_of(scenario.cluster);
+  if (!prediction || !errors || scenario.prices) return prediction;
+  StrategySummary& summary = prediction->summary;
+  summary.step_time_band = time_band(
+      summary.step_time, step_shares(summary.compute, summary.exposed_communication), *errors);
+  return prediction;
 }
 
 }  // namespace rehearse

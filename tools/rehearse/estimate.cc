@@ -24,7 +24,7 @@ int run(const Arguments& arguments) {
   std::vector<StrategyEstimate> all;
   for (const ScenarioStrategy& strategy : strategies)
     all.push_back((*estimate)(strategy));
-  std::cout << (arguments.has("json") ? print_json(scenario, all) : print_table(all));
+  std::cout << (arguments.has("json") ? print_json(scenario, all) : print_table(scenario, all));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(scenario, all));
     if (!written) return fail(written.errors());

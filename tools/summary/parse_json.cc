@@ -94,6 +94,13 @@ StrategySummary strategy_of(const JsonNode& n) {
     check_path(n, s);
   }
   s.data_parallel = n.has("data_parallel");
+  if (n.has("step_time_low_s"))
+    s.step_time_band = {n.at("step_time_low_s").seconds(), n.at("step_time_high_s").seconds()};
+  if (n.has("missing_prices")) {
+    s.missing_prices = n.at("missing_prices").list<MissingPrice>([](const JsonNode& name) {
+      return name.named(kLastMissingPrice);
+    });
+  }
   if (n.has("step_multiplier")) s.step_multiplier = n.at("step_multiplier").number();
   if (n.has("price_shares")) {
     s.price_shares.emplace();

@@ -111,6 +111,12 @@ Json json_of(const StrategySummary& s) {
       {"timeline", array_of<PictureSpan>(s.picture, json_of)},
   };
   // Only where it is so.
+  if (s.step_time_band) {
+    json["step_time_low_s"] = s.step_time_band->low.seconds();
+    json["step_time_high_s"] = s.step_time_band->high.seconds();
+  }
+  for (const MissingPrice missing : s.missing_prices)
+    json["missing_prices"].push_back(to_string(missing));
   if (s.price_shares) {
     for (std::size_t p = 0; p < kProvenanceCount; ++p)
       json["price_shares"][std::string(to_string(static_cast<Provenance>(p)))] =

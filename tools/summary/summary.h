@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "cost/error_band.h"
+#include "cost/missing_prices.h"
 #include "model/base/diagnostic.h"
 #include "model/base/units.h"
 #include "model/cluster/device.h"
@@ -133,12 +135,16 @@ struct StrategySummary {
   // Stochastic depth: steps of a run of as many FLOPs as one that leaves nothing out.
   std::optional<double> step_multiplier = std::nullopt;
   Seconds step_time;
+  // Of predictions on devices whose profiles say how far off they are.
+  std::optional<TimeBand> step_time_band = std::nullopt;
   std::optional<StepTimesSummary> step_times = std::nullopt;  // where the machine has jitter
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;
   // Of what is computed, by the kinds of numbers that it is priced by (Provenance's order);
   // predictions only.
   std::optional<std::array<double, kProvenanceCount>> price_shares = std::nullopt;
+  // What was had for nothing since a profile does not price it; predictions only.
+  std::vector<MissingPrice> missing_prices = {};
   double bubble_fraction = 0;
   Seconds compute, exposed_communication, idle;  // of the rank that computes longest
   std::optional<MemorySummary> memory;           // of the worst rank

@@ -30,6 +30,14 @@ std::string align_columns(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+std::string text_of(const std::optional<TimeBand>& band) {
+  return band ? fmt::format("{} to {}", human(band->low), human(band->high)) : "-";
+}
+
+std::string no_bands(std::string_view device) {
+  return fmt::format("No error bands: the profile of '{}' says nothing of its errors.\n", device);
+}
+
 namespace {
 
 // "published 84 %, assumed 16 %"; empty: nothing is computed.
@@ -61,12 +69,44 @@ std::string print_price_shares(const Summary& summary) {
   return text;
 }
 
+// Of all strategies at once.
+std::string print_missing_prices(const Summary& summary) {
+  std::vector<std::string> texts;
+  for (int p = 0; p <= static_cast<int>(kLastMissingPrice); ++p) {
+    const auto price = static_cast<MissingPrice>(p);
+    const auto is_without = [&](const StrategySummary& s) {
+      return std::count(s.missing_prices.begin(), s.missing_prices.end(), price) > 0;
+    };
+    if (std::any_of(summary.strategies.begin(), summary.strategies.end(), is_without))
+      texts.push_back(fmt::format("{} ({})", meaning_of(price), to_string(price)));
+  }
+  if (texts.empty()) return "";
+  return fmt::format("Taken for nothing, since the profile of '{}' lacks it: {}.\n", summary.device,
+                     join(texts, ", "));
+}
+
+bool has_bands(const Summary& summary) {
+  return std::any_of(summary.strategies.begin(), summary.strategies.end(),
+                     [](const StrategySummary& s) { return s.step_time_band.has_value(); });
+}
+
+// Stated prices are no profile's, and nothing has memory then.
+bool is_of_profile(const Summary& summary) {
+  return std::any_of(summary.strategies.begin(), summary.strategies.end(),
+                     [](const StrategySummary& s) { return s.price_shares && s.memory; });
+}
+
 }  // namespace
 
 std::string print_table(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
                                                  "peak memory", "sent/worker", "compute",
                                                  "exposed comm", "idle", "bubble", "fits"}};
+  const bool with_bands = has_bands(summary);
+  const auto add_band = [&](std::string cell) {
+    if (with_bands) rows.back().insert(rows.back().begin() + 2, std::move(cell));
+  };
+  add_band(std::string(kBandHeading));
   for (const StrategySummary& s : summary.strategies) {
     const std::optional<Bytes> sent = most_sent(s);
     rows.push_back({s.strategy, human(s.step_time), fmt::format("{:.4g}", s.samples_per_s),
@@ -76,8 +116,11 @@ std::string print_table(const Summary& summary) {
                     !s.fits   ? "-"
                     : *s.fits ? "yes"
                               : "NO"});
+    add_band(text_of(s.step_time_band));
   }
-  std::string text = align_columns(rows) + print_price_shares(summary);
+  std::string text =
+      align_columns(rows) + print_price_shares(summary) + print_missing_prices(summary);
+  if (!with_bands && is_of_profile(summary)) text += no_bands(summary.device);
   for (const StrategySummary& s : summary.strategies) {
     if (!s.local_steps) continue;
     text += fmt::format("{} synchronises every {} steps: that one takes {}, the others {}.\n",

@@ -2,11 +2,20 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "cost/error_band.h"
 
 namespace rehearse {
 
 // Rows of equally many cells, the first one the heading; first column to the left, others right.
 std::string align_columns(const std::vector<std::vector<std::string>>& rows);
+
+// "8.12 ms to 9.03 ms"; "-" where there is none.
+inline constexpr std::string_view kBandHeading = "90 % of runs";
+std::string text_of(const std::optional<TimeBand>& band);
+// Said once of predictions without bands.
+std::string no_bands(std::string_view device);
 
 }  // namespace rehearse

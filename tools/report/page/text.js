@@ -35,7 +35,7 @@ function show(name, value) {
 
 const labels = {run_samples_per_s: "samples/s of a run", samples_per_s: "samples/s", tokens_per_s: "tokens/s", mfu: "MFU",
                 bubble_fraction: "bubble", exposed_comm_s: "exposed comm", peak_memory_bytes: "peak memory",
-                bytes_sent: "sent per worker", bytes_sent_by_all: "sent by all", step_time_p50_s: "step time p50", step_time_p99_s: "step time p99"};
+                bytes_sent: "sent per worker", bytes_sent_by_all: "sent by all", step_time_low_s: "step time, 5 % below", step_time_high_s: "step time, 5 % above", step_time_p50_s: "step time p50", step_time_p99_s: "step time p99"};
 const label = name => labels[name] || (isTime(name) ? words(name.slice(0, -2)) : isBytes(name) ? words(name.replace(/^pool_bytes\./, "").replace(/_bytes$/, "")) : words(name));
 
 // The last keys of paths: as many as tell them apart.
