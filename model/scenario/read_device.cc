@@ -115,12 +115,7 @@ void read_capacity(Map& profile, Device& device) {
 }
 
 std::optional<double> read_error(const yaml::Value& value, Problems& problems) {
-  const auto number = yaml::read_number(value, problems, 0.0);
-  if (!number || *number <= kMostError) return number;
-  yaml::expected(
-      fmt::format("the standard deviation of a logarithm such as 0.05, at most {:g}", kMostError),
-      value, problems);
-  return std::nullopt;
+  return yaml::read_number(value, problems, yaml::Bounds{0, kMostError});
 }
 
 // All or none: what is left out would be taken for known exactly.
