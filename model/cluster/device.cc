@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/base/check.h"
+#include "model/base/text.h"
 
 namespace rehearse {
 
@@ -38,6 +39,15 @@ std::string_view to_string(Provenance provenance) {
       return "assumed";
   }
   REHEARSE_UNREACHABLE("provenance");
+}
+
+std::optional<HourlyPrice> parse_hourly_price(std::string_view text) {
+  constexpr std::string_view kUnit = "USD/h";
+  if (!text.ends_with(kUnit)) return std::nullopt;
+  const std::string_view amount = text.substr(0, text.size() - kUnit.size());
+  const auto dollars = parse_number(trim(amount));
+  if (!dollars || *dollars < 0 || !amount.ends_with(' ')) return std::nullopt;
+  return HourlyPrice{*dollars};
 }
 
 Status set_type(Device& device, DataType type) {

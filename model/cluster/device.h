@@ -20,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/base/data_type.h"
@@ -81,6 +82,14 @@ struct PredictionErrors {
 // No profile is worth anything beyond it: a factor of 7.
 inline constexpr double kMostError = 2;
 
+// US dollars for an hour of one device, as its user is charged.
+struct HourlyPrice {
+  double dollars = 0;
+  friend bool operator==(const HourlyPrice&, const HourlyPrice&) = default;
+};
+// "2.5 USD/h"; empty when the text is no such price.
+std::optional<HourlyPrice> parse_hourly_price(std::string_view text);
+
 struct Device {
   std::string name;
   DeviceKind kind = DeviceKind::gpu;
@@ -114,6 +123,7 @@ struct Device {
   // Of NCCL, for each rank that one exchanges messages with; 0: they go another way.
   Bytes communicator;
   std::optional<PredictionErrors> errors;  // none: nobody knows, and predictions have no band
+  std::optional<HourlyPrice> price;        // none: nobody has said
 };
 
 // Sets the rates for training in this type: those of convolutions, matrix products and attention

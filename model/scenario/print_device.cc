@@ -137,6 +137,10 @@ std::string communicator(const Device& device) {
   return fmt::format("communicator: {}\n", text_of(device.communicator));
 }
 
+std::string price(const Device& device) {
+  return device.price ? fmt::format("price: {} USD/h\n", exact(device.price->dollars)) : "";
+}
+
 std::string errors(const Device& device) {
   if (!device.errors) return "";
   return fmt::format("errors: {{computing: {}, messages: {}, strategy: {}}}\n",
@@ -156,7 +160,7 @@ std::string print_device(const Device& device) {
          peaks(device) + dtype(device) + fmt::format("combine: {}\n", to_string(device.combine)) +
          kernels(device) + tiling(device) + launch(device) + overlap(device) +
          messaging(device.messaging) + capacity(device) + overheads(device) + communicator(device) +
-         errors(device);
+         errors(device) + price(device);
 }
 
 }  // namespace rehearse

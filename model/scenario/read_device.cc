@@ -114,6 +114,12 @@ void read_capacity(Map& profile, Device& device) {
   }
 }
 
+std::optional<HourlyPrice> read_hourly_price(const yaml::Value& value, Problems& problems) {
+  const auto price = value.kind == Kind::scalar ? parse_hourly_price(value.text) : std::nullopt;
+  if (!price) yaml::expected("a price such as '2.5 USD/h'", value, problems);
+  return price;
+}
+
 std::optional<double> read_error(const yaml::Value& value, Problems& problems) {
   return yaml::read_number(value, problems, yaml::Bounds{0, kMostError});
 }
@@ -190,6 +196,8 @@ Result<Device> parse_device(const std::string& text, const std::string& path) {
   yaml::read(map, "overlap_slowdown", device.overlap_slowdown, yaml::read_number, yaml::Bounds{});
   yaml::read(map, "communicator", device.communicator, yaml::read_bytes);
   read_errors(map, device);
+  if (map.find("price") != nullptr)
+    yaml::read(map, "price", device.price.emplace(), read_hourly_price);
   map.finish(kUnused);
   if (problems.empty()) check(device, map);
   if (!problems.empty()) return problems.take();

@@ -47,6 +47,7 @@ void expect_equal(const Device& a, const Device& b) {
   EXPECT_EQ(a.workspace, b.workspace);
   EXPECT_EQ(a.communicator, b.communicator);
   EXPECT_EQ(a.errors, b.errors);
+  EXPECT_EQ(a.price, b.price);
 }
 
 Device printed_and_read(const Device& device) {
@@ -83,6 +84,7 @@ Device odd_device() {
   device.workspace = Bytes::bytes(4097);
   device.communicator = Bytes::bytes(8191);
   device.errors = {1e-3 * number(random), 1e-5 * number(random), 0};
+  device.price = {1e-3 * number(random)};
   return device;
 }
 
