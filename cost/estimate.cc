@@ -9,15 +9,8 @@
 
 namespace rehearse {
 
-namespace {
-
-struct Range {
-  SegmentId begin, end;
-};
-
-// A block's passes: its segments between exchanges of rows, which are no passes.
-std::vector<Range> passes_of(const Net& net, BlockId block) {
-  std::vector<Range> ranges;
+std::vector<SegmentRange> passes_of(const Net& net, BlockId block) {
+  std::vector<SegmentRange> ranges;
   SegmentId begin = begin_of(net, block);
   const SegmentId end = end_of(net, block);
   for (SegmentId s = begin; s < end; s = SegmentId(s.value() + 1)) {
@@ -28,6 +21,8 @@ std::vector<Range> passes_of(const Net& net, BlockId block) {
   if (begin < end) ranges.push_back({begin, end});
   return ranges;
 }
+
+namespace {
 
 // The block whose forward is followed by its backward: nothing of it is recomputed.
 bool has_loss(const Net& net, BlockId block) {
@@ -52,10 +47,10 @@ StageCosts stage_costs(const Net& net, Recomputation recomputation, std::int64_t
       take(costs.backward_weight, alike[b]);
       continue;
     }
-    const std::vector<Range> passes = passes_of(net, BlockId(b));
+    const std::vector<SegmentRange> passes = passes_of(net, BlockId(b));
     const auto price = [&](Pass pass) {
       Seconds sum;
-      for (const Range& range : passes)
+      for (const SegmentRange& range : passes)
         sum += price_pass(net, range.begin, range.end, pass, samples, sizes, device).seconds;
       return sum.seconds();
     };
@@ -171,7 +166,7 @@ BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64
                      share(elements * state.optimizer, Sharding::optimizer_state) +
                      elements * outer_state_bytes(training, outer)));
     Bytes kept;
-    for (const Range& range : passes_of(net, BlockId(b))) {
+    for (const SegmentRange& range : passes_of(net, BlockId(b))) {
       const Lowering forward = lower(net, range.begin, range.end, Pass::forward, samples, sizes);
       const bool again = recomputation == Recomputation::full && !has_loss(net, BlockId(b));
       if (again && range.begin > begin_of(net, BlockId(b))) continue;

@@ -10,6 +10,12 @@
 
 namespace rehearse {
 
+// A block's passes: its segments between exchanges of rows, which are no passes.
+struct SegmentRange {
+  SegmentId begin, end;
+};
+std::vector<SegmentRange> passes_of(const Net& net, BlockId block);
+
 // Seconds of each block's passes for a micro-batch of this many samples: what pipeline stages are
 // cut and passes placed by. net: as a rank runs it, sliced and with its attention recomputed; what
 // is recomputed in full is part of the backward. Messages cost nothing here: they are the

@@ -269,6 +269,10 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
   if (const yaml::Value* simulation = map.find("simulation"))
     scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
   const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
+  scenario.advise = yaml::read_advise(map);
+  if (scenario.prices && map.find("advise") != nullptr)
+    problems.add(map.where("advise"),
+                 "strategies are searched for a model on a cluster, not for stated prices");
   Sweep sweep = yaml::read_sweep(map, root);
   map.finish();
   if (!problems.empty()) return problems.take();

@@ -11,6 +11,7 @@
 #include "model/net/model_spec.h"
 #include "model/plan/fidelity.h"
 #include "model/plan/training.h"
+#include "model/scenario/advise.h"
 #include "model/scenario/sweep.h"
 #include "model/schedule/strategy.h"
 
@@ -47,6 +48,7 @@ struct Scenario {
   // Given: pipelines are played by them, and there are no model, training and cluster.
   std::optional<StatedPrices> prices;
   Simulation simulation;
+  AdviseSpace advise;
   std::vector<ScenarioStrategy> strategies;
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "model/scenario/advise.h"
 #include "model/scenario/reader.h"
 #include "model/scenario/scenario.h"
 #include "model/scenario/sweep.h"
@@ -38,6 +39,9 @@ struct StrategyEntry {
 };
 // scenario_path: schedule files are relative to it.
 std::vector<StrategyEntry> read_strategies(Map& scenario, const std::string& scenario_path);
+
+// Which strategies are searched.
+AdviseSpace read_advise(Map& scenario);
 
 // Which values of the file are varied; root: the file, in which they stand.
 Sweep read_sweep(Map& scenario, const Value& root);

@@ -5,6 +5,7 @@
 
 namespace rehearse::cli {
 
+Command advise_command();
 Command assignment_command();
 Command calibrate_command();
 Command cluster_command();

@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
       "rehearse",
       "Plans and predicts distributed training before the money is spent.",
       {
+          advise_command(),
           assignment_command(),
           calibrate_command(),
           cluster_command(),

@@ -165,10 +165,50 @@ Section stochastic_depth() {
                     "0.8")}};
 }
 
+// One of a kind, or a list of them.
+Type choices(Type one) {
+  return either({one, list_of(one, 1)});
+}
+
+Section advise() {
+  std::vector<std::string> schedules;
+  for (const PipelineSchedule& row : pipeline_schedules())
+    schedules.emplace_back(row.name);
+  const Type ranks = choices(count({1, kMostDevices}));
+  const Type shares = either({fraction().of[0], fraction().of[1], list_of(fraction(), 1)});
+  return {
+      "advise",
+      "Which strategies `rehearse advise` searches; by default all that the model and the cluster "
+      "allow.",
+      {
+          optional("tensor", ranks, "", "tensor-parallel ranks", "[1, 2, 4, 8]"),
+          optional("sequence_parallel", choices(basic(Form::yes_no)), "",
+                   "whether these share the rest of a layer along the sequence", "true"),
+          optional("pipeline", ranks, "", "ranks of a pipeline", "[1, 2]"),
+          optional("schedule", choices(one_of("pipeline schedule", std::move(schedules))), "",
+                   "the order of passes", "[1f1b, zb-h1]"),
+          optional("chunks", choices(count({1, 1000})), "",
+                   "stages of each rank, where a schedule has any number of them", "[2, 4]"),
+          optional("zero", choices(count({0, 3})), "", "what replicas share out", "[0, 1]"),
+          optional("micro_batch", choices(count()), "", "samples of a micro-batch", "[1, 2, 4]"),
+          optional("recompute", choices(one_of("recomputation", names_of(kRecomputations))), "",
+                   "which activations are computed again in backward", "[none, full]"),
+          optional(
+              "coverage", shares, "",
+              "share of the workers that hold a block, of subnetworks in place of replicas; 1: "
+              "replicas",
+              "[1, 1/2]"),
+          optional("innermost", choices(one_of("axis", names_of(kAxisOrder))), "",
+                   "the axis whose neighbours are neighbouring ranks", "[tensor, data]"),
+      },
+  };
+}
+
 }  // namespace
 
 std::vector<Section> strategy_sections() {
-  return {strategy(), data(), tensor(), pipeline(), subnetwork(), outer(), stochastic_depth()};
+  return {strategy(),   data(),  tensor(),           pipeline(),
+          subnetwork(), outer(), stochastic_depth(), advise()};
 }
 
 }  // namespace rehearse::yaml

@@ -23,6 +23,8 @@ Section scenario() {
                    "{collectives: fluid}"),
           needed("strategies", list_of(map_of("strategy"), 1),
                  "ways of splitting the training, which are compared", "[{name: ddp, data: auto}]"),
+          optional("advise", map_of("advise"), "", "strategies that `rehearse advise` searches",
+                   "{tensor: [1, 2, 4]}"),
           optional("sweep", map_of("sweep"), "", "values that `rehearse sweep` varies",
                    "{cluster.nodes: [1, 2, 4]}"),
       },

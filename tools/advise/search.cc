@@ -1,0 +1,213 @@
+#include "tools/advise/search.h"
+
+#include <algorithm>
+#include <limits>
+#include <queue>
+
+namespace rehearse::advise {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+// Of those that do not fit: looked at, and kept.
+constexpr std::size_t kMostUnfittingTried = 64, kMostUnfitting = 3;
+
+// A family, or a point of it.
+struct Node {
+  double bound = 0;
+  std::size_t number = 0;  // of the family, or of the point
+  bool is_point = false;
+  // The least bound first; of equals the one that comes first in the space.
+  friend bool operator<(const Node& a, const Node& b) {
+    if (a.bound != b.bound) return a.bound > b.bound;
+    if (a.is_point != b.is_point) return a.is_point;
+    return a.number > b.number;
+  }
+};
+
+class Search {
+ public:
+  Search(const Scenario& scenario, const SearchSpace& space, Estimator& estimator,
+         const SearchOptions& options)
+      : space_(space),
+        estimator_(estimator),
+        options_(options),
+        bounds_(scenario),
+        memory_(scenario.cluster.device.memory.bytes()) {
+    for (std::size_t p = 0; p < space.points().size(); ++p) {
+      const std::uint32_t family = space.points()[p].family;
+      if (family == begins_.size()) begins_.push_back(p);
+    }
+    begins_.push_back(space.points().size());
+  }
+
+  Searched run() {
+    find_best();
+    if (found_.best.empty() && found_.counts.unfitting > 0) find_least();
+    if (!found_.best.empty()) find_faster();
+    return std::move(found_);
+  }
+
+ private:
+  const Family& family_of(std::size_t point) const {
+    return space_.family_of(space_.points()[point]);
+  }
+  double multiplier(const Family& family) const {
+    return step_multiplier(family, options_.step_multiplier);
+  }
+  // Longer runs are not asked for.
+  double longest() const {
+    return found_.best.size() < options_.best ? kNever : found_.best.back().run_time();
+  }
+
+  // ---- the fastest -----------------------------------------------------------------------------
+
+  void find_best() {
+    std::priority_queue<Node> queue;
+    for (std::size_t f = 0; f < space_.families().size(); ++f) {
+      const Family& family = space_.families()[f];
+      queue.push({options_.prunes ? bounds_.time(family) * multiplier(family) : 0, f, false});
+    }
+    std::int64_t left = std::ssize(space_.points());
+    while (!queue.empty() && (!options_.prunes || queue.top().bound <= longest())) {
+      const Node node = queue.top();
+      queue.pop();
+      if (!node.is_point) {
+        expand(node.number, queue, left);
+        continue;
+      }
+      --left;
+      price(node);
+    }
+    found_.counts.slower = left;
+  }
+
+  void expand(std::size_t f, std::priority_queue<Node>& queue, std::int64_t& left) {
+    const Family& family = space_.families()[f];
+    for (std::size_t p = begins_[f]; p < begins_[f + 1]; ++p) {
+      const Point& point = space_.points()[p];
+      if (!options_.prunes) {
+        queue.push({0, p, true});
+        continue;
+      }
+      const double bound = bounds_.time(family, point) * multiplier(family);
+      if (bounds_.memory(family, point.zero) <= memory_ &&
+          bounds_.memory(family, point) <= memory_) {
+        queue.push({bound, p, true});
+        continue;
+      }
+      --left;
+      add_unfitting(p, bound);
+    }
+  }
+
+  void price(const Node& node) {
+    const Point& point = space_.points()[node.number];
+    std::optional<Found> best;
+    for (const AxisOrder& placement : space_.placements(point)) {
+      Found found{
+          node.number, space_.spec(point, placement), {}, multiplier(family_of(node.number))};
+      found.estimate = estimator_.estimate_fitting(found.spec);
+      const Verdict verdict = found.estimate.verdict;
+      if (verdict == Verdict::memory) continue;
+      if (!found.estimate.ok()) return add_unpriced(found, node.bound);
+      if (!best || found.run_time() < best->run_time()) best = std::move(found);
+    }
+    if (!best) return add_unfitting(node.number, node.bound);
+    ++found_.counts.fit;
+    const auto place = std::upper_bound(found_.best.begin(), found_.best.end(), *best,
+                                        [](const Found& a, const Found& b) {
+                                          if (a.run_time() != b.run_time())
+                                            return a.run_time() < b.run_time();
+                                          return a.point < b.point;
+                                        });
+    found_.best.insert(place, *std::move(best));
+    if (found_.best.size() > options_.best) found_.best.pop_back();
+  }
+
+  void add_unpriced(const Found& found, double bound) {
+    ++found_.counts.unpriced[found.estimate.verdict];
+    found_.unpriced.push_back(
+        {found.point, found.spec, found.estimate.verdict, found.multiplier, bound});
+  }
+
+  // ---- what does not fit -----------------------------------------------------------------------
+
+  void add_unfitting(std::size_t point, double bound) {
+    ++found_.counts.unfitting;
+    unfitting_.push_back({bound, point, true});
+  }
+
+  // Priced or not, what it takes; with the placement that needs least, or of these is fastest.
+  std::optional<Found> look_at(std::size_t number) {
+    std::optional<Found> best;
+    const Point& point = space_.points()[number];
+    for (const AxisOrder& placement : space_.placements(point)) {
+      Found found{number, space_.spec(point, placement), {}, multiplier(family_of(number))};
+      found.estimate = estimator_.estimate(found.spec);
+      if (!found.estimate.ok()) return std::nullopt;
+      if (!best || needs_less(found, *best)) best = std::move(found);
+    }
+    return best;
+  }
+
+  static bool needs_less(const Found& a, const Found& b) {
+    if (a.estimate.memory != b.estimate.memory) return a.estimate.memory < b.estimate.memory;
+    if (a.run_time() != b.run_time()) return a.run_time() < b.run_time();
+    return a.point < b.point;
+  }
+
+  // By what they need at least, until that is more than what the last one that is asked for needs.
+  void find_least() {
+    std::vector<Node> nodes;
+    for (const Node& node : unfitting_) {
+      const Point& point = space_.points()[node.number];
+      nodes.push_back(
+          {static_cast<double>(bounds_.memory(family_of(node.number), point)), node.number, true});
+    }
+    std::sort(nodes.rbegin(), nodes.rend());
+    for (const Node& node : nodes) {
+      auto& least = found_.unfitting;
+      const bool is_full = least.size() == options_.best;
+      if (options_.prunes && is_full &&
+          node.bound > static_cast<double>(least.back().estimate.memory))
+        break;
+      auto found = look_at(node.number);
+      if (!found) continue;
+      least.insert(std::upper_bound(least.begin(), least.end(), *found, needs_less),
+                   *std::move(found));
+      if (least.size() > options_.best) least.pop_back();
+    }
+  }
+
+  void find_faster() {
+    std::sort(unfitting_.rbegin(), unfitting_.rend());
+    const double best = found_.best.front().run_time();
+    std::vector<Found>& faster = found_.unfitting;
+    for (std::size_t n = 0; n < std::min(unfitting_.size(), kMostUnfittingTried); ++n) {
+      if (unfitting_[n].bound > best) break;
+      auto found = look_at(unfitting_[n].number);
+      if (found && found->run_time() < best) faster.push_back(*std::move(found));
+    }
+    std::stable_sort(faster.begin(), faster.end(),
+                     [](const Found& a, const Found& b) { return a.run_time() < b.run_time(); });
+    if (faster.size() > kMostUnfitting) faster.resize(kMostUnfitting);
+  }
+
+  const SearchSpace& space_;
+  Estimator& estimator_;
+  const SearchOptions& options_;
+  Bounds bounds_;
+  const std::int64_t memory_;
+  std::vector<std::size_t> begins_;  // of the families' points, and their end
+  std::vector<Node> unfitting_;
+  Searched found_;
+};
+
+}  // namespace
+
+Searched search(const Scenario& scenario, const SearchSpace& space, Estimator& estimator,
+                const SearchOptions& options) {
+  return Search(scenario, space, estimator, options).run();
+}
+
+}  // namespace rehearse::advise
