@@ -29,8 +29,32 @@ struct PointReader::Memory {
   struct KnownModel {
     ModelSpec spec;
     Net net;
+    BlockCount blocks;
+    // What is wrong with its slices, by their number and whether they are sequence parallel.
+    std::map<std::pair<std::int64_t, bool>, Status> slices = {};
+
+    const Status& check_slices(std::int64_t ways, bool sequence_parallel) {
+      const auto known = slices.find({ways, sequence_parallel});
+      if (known != slices.end()) return known->second;
+      const Result<Net> slice = shard(net, ways, sequence_parallel);
+      return slices
+          .emplace(std::pair(ways, sequence_parallel), slice ? success() : Status(slice.errors()))
+          .first->second;
+    }
   };
-  std::map<std::string, std::shared_ptr<const KnownModel>> models = {};  // by the section's text
+  std::map<std::string, std::shared_ptr<KnownModel>> models = {};  // by the section's text
+
+  // Without problems: the last tree's sections that strategies are checked against. Whoever reads
+  // one tree only keeps none.
+  struct Setting {
+    std::shared_ptr<KnownModel> model;
+    Training training;
+    ClusterSpec cluster;
+    std::string profile_hashes;
+  };
+  bool keeps_setting = false;
+  std::string setting_text = {};
+  std::optional<Setting> setting = std::nullopt;
 
   Result<Device> device(const std::string& profile) {
     auto known = devices.find(profile);
@@ -44,17 +68,32 @@ struct PointReader::Memory {
   }
 
   // None: there are problems, and none of what is read comes to anything.
-  std::shared_ptr<const KnownModel> model(yaml::Map& scenario) {
+  std::shared_ptr<KnownModel> model(yaml::Map& scenario) {
     const yaml::Value* section = scenario.find("model");
     const std::string text = section == nullptr ? "" : yaml::print_flow(*section);
     if (const auto known = models.find(text); known != models.end()) return known->second;
     ModelSpec spec = yaml::read_model(scenario, path);
     if (!scenario.problems().empty()) return nullptr;
     Net net = *build_net(spec);
+    const BlockCount blocks = count_blocks(net);
     constexpr std::size_t kMostKept = 16;
     if (models.size() == kMostKept) models.clear();
     return models[text] =
-               std::make_shared<const KnownModel>(KnownModel{std::move(spec), std::move(net)});
+               std::make_shared<KnownModel>(KnownModel{std::move(spec), std::move(net), blocks});
+  }
+
+  // Whether the sections say what they said last.
+  bool has_setting(const yaml::Value& root) {
+    if (!keeps_setting) return false;
+    std::string text;
+    for (const yaml::Entry& entry : root.entries) {
+      if (entry.key == "model" || entry.key == "training" || entry.key == "cluster")
+        text += entry.key + ": " + yaml::print_flow(entry.value) + "\n";
+    }
+    if (text == setting_text && setting) return true;
+    setting_text = std::move(text);
+    setting.reset();
+    return false;
   }
 };
 
@@ -101,10 +140,11 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
 // What the numbers of a strategy have to do with the model, the batch and the cluster.
 class StrategyCheck {
  public:
-  StrategyCheck(const Scenario& scenario, const Net& net, SourceSpan batch, SourceSpan cluster,
-                Problems& problems)
+  StrategyCheck(const Scenario& scenario, PointReader::Memory::KnownModel& model, SourceSpan batch,
+                SourceSpan cluster, Problems& problems)
       : scenario_(scenario),
-        net_(net),
+        model_(model),
+        net_(model.net),
         batch_(std::move(batch)),
         cluster_(std::move(cluster)),
         problems_(problems) {}
@@ -118,7 +158,7 @@ class StrategyCheck {
                 {{cluster_, fmt::format("the cluster has {} devices", devices)}}))
       return strategy;
     strategy.mesh = *mesh;
-    const auto problem = check_pipeline(spec, *mesh, count_blocks(net_));
+    const auto problem = check_pipeline(spec, *mesh, model_.blocks);
     if (problem) problems_.add(place_of(problem->key, entry.places), problem->message);
     const auto inexact = scenario_.training.reduction == Reduction::exact
                              ? check_exact(spec, *mesh, net_)
@@ -129,7 +169,8 @@ class StrategyCheck {
     const auto not_deep = check_depth(spec, *mesh, scenario_.training, net_);
     if (not_deep) problems_.add(place_of(not_deep->key, entry.places), not_deep->message);
     if (mesh->tensor > 1)
-      report(shard(net_, mesh->tensor, spec.tensor->sequence_parallel), entry.places.tensor);
+      report(model_.check_slices(mesh->tensor, spec.tensor->sequence_parallel),
+             entry.places.tensor);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;
@@ -166,6 +207,7 @@ class StrategyCheck {
   }
 
   const Scenario& scenario_;
+  PointReader::Memory::KnownModel& model_;
   const Net& net_;
   SourceSpan batch_, cluster_;
   Problems& problems_;
@@ -236,14 +278,27 @@ void take_types(Scenario& scenario, const yaml::Value& root, Problems& problems)
   }
 }
 
-// The strategies, one by one; what is wrong stands in the problems. net: the model's.
-void check_strategies(Scenario& scenario, const Net& net, const std::vector<StrategyEntry>& entries,
-                      const yaml::Value& root, Problems& problems) {
-  take_types(scenario, root, problems);
-  StrategyCheck check(scenario, net, place_in(root, "training", "batch"),
+// The strategies, one by one; what is wrong stands in the problems.
+void check_strategies(Scenario& scenario, PointReader::Memory::KnownModel& model,
+                      const std::vector<StrategyEntry>& entries, const yaml::Value& root,
+                      Problems& problems) {
+  StrategyCheck check(scenario, model, place_in(root, "training", "batch"),
                       place_in(root, "cluster", "devices_per_node"), problems);
   for (const StrategyEntry& entry : entries)
     scenario.strategies.push_back(check.run(entry));
+}
+
+// What the last tree said of them.
+std::shared_ptr<PointReader::Memory::KnownModel> take_setting(Scenario& scenario, Map& map,
+                                                              PointReader::Memory& memory) {
+  for (const char* section : {"model", "training", "cluster"})
+    map.find(section);
+  const PointReader::Memory::Setting& setting = *memory.setting;
+  scenario.model = setting.model->spec;
+  scenario.training = setting.training;
+  scenario.cluster = setting.cluster;
+  memory.profile_hashes = setting.profile_hashes;
+  return setting.model;
 }
 
 struct Read {
@@ -259,8 +314,11 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
   scenario.path = path;
   yaml::read(map, "name", scenario.name);
   scenario.prices = yaml::read_prices(map);
-  std::shared_ptr<const PointReader::Memory::KnownModel> model;
-  if (!scenario.prices) {
+  std::shared_ptr<PointReader::Memory::KnownModel> model;
+  const bool is_known = !scenario.prices && memory.has_setting(root);
+  if (is_known) {
+    model = take_setting(scenario, map, memory);
+  } else if (!scenario.prices) {
     model = memory.model(map);
     if (model != nullptr) scenario.model = model->spec;
     scenario.training = yaml::read_training(map);
@@ -277,7 +335,10 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
   map.finish();
   if (!problems.empty()) return problems.take();
   if (model != nullptr) {
-    check_strategies(scenario, model->net, entries, root, problems);
+    if (!is_known) take_types(scenario, root, problems);
+    if (!is_known && problems.empty() && memory.keeps_setting)
+      memory.setting = {model, scenario.training, scenario.cluster, memory.profile_hashes};
+    check_strategies(scenario, *model, entries, root, problems);
   } else {
     for (const StrategyEntry& entry : entries)
       scenario.strategies.push_back(check_stated(*scenario.prices, entry, problems));
@@ -342,6 +403,7 @@ Result<SweptScenario> parse_swept_scenario(const std::string& text, const std::s
 
 PointReader::PointReader(std::string path, ProfilePath profiles)
     : memory_(std::make_unique<Memory>(Memory{std::move(path), std::move(profiles)})) {
+  memory_->keeps_setting = true;
   memory_->profiles.read = [memory = memory_.get()](const std::string& profile) {
     return memory->device(profile);
   };
@@ -352,6 +414,10 @@ PointReader::~PointReader() = default;
 
 const std::string& PointReader::profile_hashes() const {
   return memory_->profile_hashes;
+}
+
+std::string PointReader::setting() const {
+  return memory_->path + "\n" + memory_->profile_hashes + memory_->setting_text;
 }
 
 Result<Scenario> PointReader::read(const yaml::Value& root) {

@@ -80,7 +80,8 @@ Result<SweptScenario> parse_swept_scenario(const std::string& text, const std::s
                                            const ProfilePath& profiles);
 
 // Reads trees of one file whose values were changed, with every check of read_scenario(); models
-// and device profiles that it has read are not read again. For one thread.
+// and device profiles that it has read are not read again, nor model, training and cluster where
+// the last tree said the same. For one thread.
 class PointReader {
  public:
   PointReader(std::string path, ProfilePath profiles);
@@ -89,6 +90,8 @@ class PointReader {
   Result<Scenario> read(const yaml::Value& root);
   // Of the device profiles that the last tree names, as they were read: hashes of what they say.
   const std::string& profile_hashes() const;
+  // What tells the last tree's model, training and cluster, with their profiles, from others.
+  std::string setting() const;
 
   struct Memory;
 

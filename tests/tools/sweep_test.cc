@@ -91,13 +91,18 @@ class Sweeps : public ::testing::Test {
   }
 
   // Counts, and stops the sweep after so many.
-  static Result<StrategySummary> counted(const Scenario& scenario,
-                                         const ScenarioStrategy& strategy) {
-    if (++evaluated_ == stop_after_) stop_ = true;
-    Result<Prediction> prediction = predict(scenario, strategy);
-    if (!prediction) return prediction.errors();
-    return std::move(prediction->summary);
-  }
+  class Counting : public Evaluator {
+   public:
+    Result<Evaluated> evaluate(const Scenario& scenario, const ScenarioStrategy& strategy,
+                               const std::string& setting) override {
+      if (++evaluated_ == stop_after_) stop_ = true;
+      return simulating_->evaluate(scenario, strategy, setting);
+    }
+
+   private:
+    const std::unique_ptr<Evaluator> simulating_ = find_method("simulate").value().make();
+  };
+  static std::unique_ptr<Evaluator> counted() { return std::make_unique<Counting>(); }
   static inline std::atomic<int> evaluated_ = 0, stop_after_ = -1;
   static inline std::atomic<bool> stop_ = false;
   static void count_anew(int stop_after = -1) {
@@ -466,6 +471,70 @@ TEST_F(Sweeps, NoticeAnotherProfile) {
   const Result<Outcome> outcome = play(sources, options, results, {});
   ASSERT_FALSE(outcome.ok());
   EXPECT_NE(outcome.errors().front().message.find("another device profile"), std::string::npos);
+}
+
+// ---- estimates ---------------------------------------------------------------------------------
+
+constexpr auto kEstimated = R"(name: estimated
+model: {kind: gpt, layers: 4, width: 64, heads: 4, vocabulary: 256, sequence: 32, positions: 32}
+training: {data: synthetic, batch: 32, optimizer: {kind: adamw, lr: 0.1}, dtype: bf16, steps: 2}
+cluster: {device: h100-sxm-80gb, nodes: 1, devices_per_node: 4, interconnect: {bandwidth: 300 GB/s, latency: 3 us}}
+strategies:
+  - {name: ddp, data: auto}
+  - {name: pipe, data: auto, pipeline: {stages: 2, schedule: 1f1b, micro_batches: 4}}
+  - {name: zb-v, pipeline: {stages: 2, schedule: zb-v, micro_batches: 4}, data: auto}
+sweep:
+  model.layers: [4, 6]
+  strategies.pipe.pipeline.micro_batches: [2, 4, 8]
+)";
+
+// Every row is what its own scenario is estimated at, whatever was estimated before it.
+TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
+  const std::string file = write("a.yaml", kEstimated);
+  const Sources sources = read_sources({file}, 100).value();
+  Options options;
+  options.method = find_method("estimate").value();
+  options.jobs = 2;
+  Results results = Results::create(path("out"), manifest_of(sources, options.method, {})).value();
+  ASSERT_TRUE(play(sources, options, results, {}).ok());
+  const std::vector<Row> rows = rows_of("out");
+  ASSERT_EQ(rows.size(), 2u * 3 * 3);
+  PointTrees trees(sources.front()->file);
+  const Space space(sources.front()->file.sweep);
+  for (const Row& row : rows) {
+    EXPECT_EQ(row.method, "estimate");
+    const std::size_t strategy = row.strategy == "ddp" ? 0 : row.strategy == "pipe" ? 1 : 2;
+    PointReader reader(file, profile_path(file));
+    const Scenario scenario = reader.read(trees.at(space.values_of(row.point), strategy)).value();
+    ScenarioEstimator estimator = ScenarioEstimator::make(scenario).value();
+    const StrategyEstimate alone = estimator(scenario.strategies.front());
+    if (row.strategy == "zb-v") {
+      EXPECT_EQ(row.status, RowStatus::refused);
+      EXPECT_EQ(row.reason, alone.reason);
+      continue;
+    }
+    EXPECT_EQ(row.status, RowStatus::played);
+    EXPECT_EQ(number(figure(row, "step_time_s")), alone.estimate.step_time);
+    EXPECT_EQ(figure(row, "arena_live_bytes"), Cell(alone.estimate.arena_live));
+    EXPECT_EQ(figure(row, "plan_hash"), Cell()) << "an estimate has no plan";
+    EXPECT_EQ(figure(row, "devices"), Cell(std::int64_t{4}));
+  }
+}
+
+// Two that write into one folder would each cut off what the other has written.
+TEST_F(Sweeps, WriteIntoAFolderAlone) {
+  const std::string file = write("a.yaml", std::string(kScenario) + kSweep);
+  const Sources sources = read_sources({file}, 100).value();
+  const Manifest manifest = manifest_of(sources, find_method("simulate").value(), {});
+  const auto ignore = [](const RowPlace&, const Row&) {};
+  {
+    const Results first = Results::create(path("out"), manifest).value();
+    const Result<Results> second = Results::resume(path("out"), manifest, ignore);
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.errors().front().message,
+              "another process writes results into '" + path("out") + "'");
+  }
+  EXPECT_TRUE(Results::resume(path("out"), manifest, ignore).ok());
 }
 
 }  // namespace

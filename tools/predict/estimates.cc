@@ -80,6 +80,15 @@ std::vector<std::string> row_of(const StrategyEstimate& it) {
           e.fits ? "yes" : "NO"};
 }
 
+// As many FLOPs, unless the scenario says otherwise.
+double multiplier_of(const ScenarioStrategy& strategy) {
+  const SubnetworkSpec& subnetwork = *strategy.spec.subnetwork;
+  const std::int64_t workers = strategy.mesh.workers;
+  const Result<std::int64_t> holders = holders_of(subnetwork, workers);
+  const double equal = holders ? static_cast<double>(workers) / static_cast<double>(*holders) : 1;
+  return subnetwork.step_multiplier.value_or(equal);
+}
+
 }  // namespace
 
 Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
@@ -92,7 +101,7 @@ Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
 }
 
 StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy) {
-  StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec), {}, 0, {}, {}};
+  StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec)};
   const Estimate& estimate = made.estimate;
   made.reason = estimator_.reason(strategy.spec, made.estimate);
   if (!made.estimate.ok()) return made;
@@ -105,6 +114,7 @@ StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy)
         Seconds::seconds(estimate.step_time),
         step_shares(Seconds::seconds(estimate.compute), Seconds::seconds(estimate.link)), *errors_);
   }
+  if (strategy.spec.subnetwork) made.step_multiplier = multiplier_of(strategy);
   return made;
 }
 

@@ -15,10 +15,11 @@ namespace rehearse {
 struct StrategyEstimate {
   std::string strategy;
   Estimate estimate;
-  std::string reason;  // why there is none, or why it does not fit; empty: it does
+  std::string reason = {};  // why there is none, or why it does not fit; empty: it does
   double samples_per_s = 0;
-  std::optional<double> tokens_per_s, mfu;
+  std::optional<double> tokens_per_s = std::nullopt, mfu = std::nullopt;
   std::optional<TimeBand> step_time_band = std::nullopt;
+  double step_multiplier = 1;  // steps of a whole run for one of data parallelism's
 };
 
 // One for many strategies: what they have in common is worked out once.

@@ -23,7 +23,7 @@ Syntax syntax() {
        {"resume", "", "go on with the results that are in the folder"},
        {"shard", "K/N", "only the K-th of N parts, for several machines"},
        {"merge", "", "instead: the arguments are folders of shards' results, to be made one"},
-       {"method", "HOW", "how strategies are evaluated: simulate (preset)"},
+       {"method", "HOW", "how strategies are evaluated: estimate, in closed form, or simulate (preset)"},
        {"limit", "N", "most points of the sweep (preset: 1000000)"}}};
 }
 

@@ -1,22 +1,36 @@
 // How a point's strategies are evaluated.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/scenario/scenario.h"
-#include "tools/summary/summary.h"
+#include "tools/sweep/row.h"
 
 namespace rehearse::sweep {
 
-// Errors: why the strategy cannot be played; they become the row's reason. Called from several
-// threads at once.
-using Evaluate = Result<StrategySummary> (*)(const Scenario& scenario,
-                                             const ScenarioStrategy& strategy);
+// What a strategy comes to at a point.
+struct Evaluated {
+  std::vector<Cell> figures;  // figure_names()
+  std::string does_not_fit;   // why; empty: it fits
+};
+
+// For one thread.
+class Evaluator {
+ public:
+  virtual ~Evaluator() = default;
+  // setting: what tells the model, the training and the cluster from others: what is worked out for
+  // them is kept for the next strategy that has them. Errors: why the strategy cannot be evaluated;
+  // they become the row's reason.
+  virtual Result<Evaluated> evaluate(const Scenario& scenario, const ScenarioStrategy& strategy,
+                                     const std::string& setting) = 0;
+};
 
 struct Method {
   std::string_view name;
-  Evaluate evaluate;
+  std::unique_ptr<Evaluator> (*make)();
 };
 
 // Sorted by name; a new one is a row here.

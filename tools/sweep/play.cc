@@ -21,16 +21,6 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-std::string why_it_does_not_fit(const Scenario& scenario, const StrategySummary& summary) {
-  const ClusterSpec& cluster = scenario.cluster;
-  const std::string peak = summary.memory ? human(summary.memory->peak) : "more";
-  if (!cluster.ranks.empty()) return fmt::format("a rank needs {}, more than it has", peak);
-  if (cluster.device.kind == DeviceKind::cpu)
-    return fmt::format("ranks need up to {} each, a node has {}", peak,
-                       human(cluster.device.memory));
-  return fmt::format("a rank needs {}, the device has {}", peak, human(cluster.device.memory));
-}
-
 // What the threads share, one at a time.
 class Desk {
  public:
@@ -145,7 +135,7 @@ void Desk::append_copy(Row row, const RowPlace& place) {
 class Player {
  public:
   Player(const Sources& sources, const Options& options, Desk& desk)
-      : sources_(sources), options_(options), desk_(desk) {
+      : sources_(sources), options_(options), desk_(desk), evaluator_(options.method.make()) {
     for (const auto& source : sources) {
       trees_.emplace_back(source->file);
       spaces_.emplace_back(source->file.sweep);
@@ -183,20 +173,21 @@ class Player {
     const Identical::Claim claim = desk_.claim(hash, place);
     if (claim.json_at) return desk_.copy(*claim.json_at, place);
     if (!claim.is_first) return;
-    evaluate(row, place, *scenario);
+    evaluate(row, place, *scenario, reader);
     desk_.finish(row, place);
   }
 
-  void evaluate(Row& row, const RowPlace& place, const Scenario& scenario) {
+  void evaluate(Row& row, const RowPlace& place, const Scenario& scenario,
+                const PointReader& reader) {
     const auto begin = Clock::now();
-    const Result<StrategySummary> summary =
-        options_.method.evaluate(scenario, scenario.strategies.front());
+    const Result<Evaluated> evaluated =
+        evaluator_->evaluate(scenario, scenario.strategies.front(), reader.setting());
     busy_ += seconds_since(begin);
-    if (!summary) return refuse(row, place, summary.errors());
-    row.figures = figures_of(*summary);
-    if (summary->fits.value_or(true)) return;
+    if (!evaluated) return refuse(row, place, evaluated.errors());
+    row.figures = evaluated->figures;
+    if (evaluated->does_not_fit.empty()) return;
     row.status = RowStatus::does_not_fit;
-    row.reason = why_it_does_not_fit(scenario, *summary);
+    row.reason = evaluated->does_not_fit;
   }
 
   void refuse(Row& row, const RowPlace& place, const Diagnostics& errors) {
@@ -220,6 +211,7 @@ class Player {
   const Sources& sources_;
   const Options& options_;
   Desk& desk_;
+  const std::unique_ptr<Evaluator> evaluator_;
   std::vector<PointTrees> trees_;
   std::vector<Space> spaces_;
   std::vector<PointReader> readers_;

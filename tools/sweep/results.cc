@@ -1,6 +1,9 @@
 #include "tools/sweep/results.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -116,17 +119,38 @@ Result<std::uint64_t> visit_rows(const std::string& folder,
   return at;
 }
 
+Result<FolderLock> FolderLock::take(const std::string& folder) {
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return error(fmt::format("cannot open '{}': {}", folder, std::strerror(errno)));
+  FolderLock lock(file);
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) return lock;
+  return error(errno == EWOULDBLOCK
+                   ? fmt::format("another process writes results into '{}'", folder)
+                   : fmt::format("cannot lock '{}': {}", folder, std::strerror(errno)));
+}
+
+FolderLock::~FolderLock() {
+  if (file_ >= 0) ::close(file_);
+}
+
 Result<Results> Results::create(const std::string& folder, const Manifest& manifest) {
   std::error_code problem;
   if (fs::exists(folder, problem) && !fs::is_directory(folder, problem))
     return error(fmt::format("'{}' is there and no folder", folder));
+  fs::create_directories(folder, problem);
+  Result<FolderLock> lock = FolderLock::take(folder);
+  if (!lock) return lock.errors();
   if (!is_empty(folder)) {
     return error(
         fmt::format("'{}' is not empty: results go into a folder of their own{}", folder,
                     has_manifest(folder) ? "; --resume goes on with those that are there" : ""));
   }
-  fs::create_directories(folder, problem);
-  Results results(folder, manifest);
+  return begin(folder, manifest, *std::move(lock));
+}
+
+Result<Results> Results::begin(const std::string& folder, const Manifest& manifest,
+                               FolderLock lock) {
+  Results results(folder, manifest, std::move(lock));
   const Status written = write_whole(results.path(kManifest), print_json(manifest));
   if (!written) return written.errors();
   const Status opened = results.open(true);
@@ -136,7 +160,11 @@ Result<Results> Results::create(const std::string& folder, const Manifest& manif
 
 Result<Results> Results::resume(const std::string& folder, const Manifest& manifest,
                                 const Visit& visit) {
-  if (is_empty(folder)) return create(folder, manifest);
+  std::error_code problem;
+  if (!fs::is_directory(folder, problem)) return create(folder, manifest);
+  Result<FolderLock> lock = FolderLock::take(folder);
+  if (!lock) return lock.errors();
+  if (is_empty(folder)) return begin(folder, manifest, *std::move(lock));
   const Result<Manifest> there = read_manifest(folder);
   if (!there) {
     if (has_manifest(folder)) return there.errors();
@@ -147,7 +175,7 @@ Result<Results> Results::resume(const std::string& folder, const Manifest& manif
   if (there->shard != manifest.shard)
     return error(fmt::format("the results in '{}' are of shard {}, not of {}", folder,
                              to_string(there->shard), to_string(manifest.shard)));
-  Results results(folder, manifest);
+  Results results(folder, manifest, *std::move(lock));
   const Status taken = results.take_stored(*there, visit);
   if (!taken) return taken.errors();
   return results;

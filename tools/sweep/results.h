@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tools/sweep/manifest.h"
@@ -31,11 +32,29 @@ struct PrintedRow {
   std::string json, csv;
 };
 
+// Held, nobody else has it: of a folder, as long as its process lives.
+class FolderLock {
+ public:
+  // Errors: another one has it.
+  static Result<FolderLock> take(const std::string& folder);
+  FolderLock(FolderLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  FolderLock& operator=(FolderLock&& other) noexcept {
+    std::swap(file_, other.file_);
+    return *this;
+  }
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int file) : file_(file) {}
+  int file_ = -1;
+};
+
 class Results {
  public:
   using Visit = std::function<void(const RowPlace&, const Row&)>;
 
-  // A folder that is not there yet, or is empty.
+  // A folder that is not there yet, or is empty. Both are refused while another process has its
+  // results open.
   static Result<Results> create(const std::string& folder, const Manifest& manifest);
   // The same, or one that create() has made of the same sweep and shard: its rows are kept, and
   // visited.
@@ -56,13 +75,17 @@ class Results {
   Status put_in_order();
 
  private:
-  Results(std::string folder, const Manifest& manifest)
-      : folder_(std::move(folder)), columns_(columns_of(manifest)) {}
+  Results(std::string folder, const Manifest& manifest, FolderLock lock)
+      : folder_(std::move(folder)), lock_(std::move(lock)), columns_(columns_of(manifest)) {}
+  // Into an empty folder.
+  static Result<Results> begin(const std::string& folder, const Manifest& manifest,
+                               FolderLock lock);
   std::string path(std::string_view name) const { return folder_ + "/" + std::string(name); }
   Status open(bool anew);
   Status take_stored(const Manifest& manifest, const Visit& visit);
 
   std::string folder_;
+  FolderLock lock_;
   std::vector<std::string> columns_;
   std::ofstream json_, csv_;
   std::ifstream reader_;

@@ -32,6 +32,7 @@ std::optional<double> seconds(const std::optional<Seconds>& x) {
 struct Figure {
   std::string name;
   Cell (*of)(const StrategySummary& summary);
+  Cell (*of_estimate)(const StrategyEstimate& estimate) = nullptr;  // none: it does not say that
 };
 
 template <std::size_t N>
@@ -52,31 +53,41 @@ Figure pool() {
 
 const std::vector<Figure>& figures() {
   using S = const StrategySummary&;
+  using E = const StrategyEstimate&;
   static const std::vector<Figure> all = {
       {"plan_hash", [](S s) { return Cell(s.plan_hash); }},
       {"devices", [](S s) { return Cell(std::ssize(s.ranks)); }},
-      {"step_time_s", [](S s) { return Cell(s.step_time.seconds()); }},
-      {"step_time_low_s",
-       [](S s) { return cell(seconds(part(s.step_time_band, &TimeBand::low))); }},
+      {"step_time_s", [](S s) { return Cell(s.step_time.seconds()); },
+       [](E e) { return Cell(e.estimate.step_time); }},
+      {"step_time_low_s", [](S s) { return cell(seconds(part(s.step_time_band, &TimeBand::low))); },
+       [](E e) { return cell(seconds(part(e.step_time_band, &TimeBand::low))); }},
       {"step_time_high_s",
-       [](S s) { return cell(seconds(part(s.step_time_band, &TimeBand::high))); }},
+       [](S s) { return cell(seconds(part(s.step_time_band, &TimeBand::high))); },
+       [](E e) { return cell(seconds(part(e.step_time_band, &TimeBand::high))); }},
       {"run_samples_per_s",
-       [](S s) { return Cell(s.samples_per_s * (s.step_time / run_time_per_step(s))); }},
-      {"samples_per_s", [](S s) { return Cell(s.samples_per_s); }},
-      {"tokens_per_s", [](S s) { return cell(s.tokens_per_s); }},
-      {"mfu", [](S s) { return cell(s.mfu); }},
-      {"bubble_fraction", [](S s) { return Cell(s.bubble_fraction); }},
-      {"compute_s", [](S s) { return Cell(s.compute.seconds()); }},
+       [](S s) { return Cell(s.samples_per_s * (s.step_time / run_time_per_step(s))); },
+       [](E e) { return Cell(e.samples_per_s / e.step_multiplier); }},
+      {"samples_per_s", [](S s) { return Cell(s.samples_per_s); },
+       [](E e) { return Cell(e.samples_per_s); }},
+      {"tokens_per_s", [](S s) { return cell(s.tokens_per_s); },
+       [](E e) { return cell(e.tokens_per_s); }},
+      {"mfu", [](S s) { return cell(s.mfu); }, [](E e) { return cell(e.mfu); }},
+      {"bubble_fraction", [](S s) { return Cell(s.bubble_fraction); },
+       [](E e) { return Cell(e.estimate.bubble_fraction); }},
+      {"compute_s", [](S s) { return Cell(s.compute.seconds()); },
+       [](E e) { return Cell(e.estimate.compute); }},
       {"exposed_comm_s", [](S s) { return Cell(s.exposed_communication.seconds()); }},
       {"idle_s", [](S s) { return Cell(s.idle.seconds()); }},
       {"step_time_p50_s",
        [](S s) { return cell(seconds(part(s.step_times, &StepTimesSummary::p50))); }},
       {"step_time_p99_s",
        [](S s) { return cell(seconds(part(s.step_times, &StepTimesSummary::p99))); }},
-      {"fits", [](S s) { return s.fits ? Cell(*s.fits) : Cell(); }},
+      {"fits", [](S s) { return s.fits ? Cell(*s.fits) : Cell(); },
+       [](E e) { return Cell(e.estimate.fits); }},
       {"peak_memory_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::peak)); }},
       {"arena_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena)); }},
-      {"arena_live_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena_live)); }},
+      {"arena_live_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena_live)); },
+       [](E e) { return Cell(e.estimate.arena_live); }},
       {"largest_state_bytes", [](S s) { return cell(part(s.largest, &LargestSummary::state)); }},
       {"largest_activation_bytes",
        [](S s) { return cell(part(s.largest, &LargestSummary::activations)); }},
@@ -174,6 +185,17 @@ std::vector<Cell> figures_of(const StrategySummary& summary) {
   std::vector<Cell> cells;
   for (const Figure& figure : figures())
     cells.push_back(figure.of(summary));
+  return cells;
+}
+
+std::vector<Cell> figures_of(const StrategyEstimate& estimate, std::int64_t devices) {
+  std::vector<Cell> cells;
+  for (const Figure& figure : figures()) {
+    if (figure.name == "devices")
+      cells.emplace_back(devices);
+    else
+      cells.push_back(figure.of_estimate == nullptr ? Cell() : figure.of_estimate(estimate));
+  }
   return cells;
 }
 

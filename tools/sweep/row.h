@@ -10,6 +10,7 @@
 
 #include "model/base/diagnostic.h"
 #include "model/scenario/yaml.h"
+#include "tools/predict/estimates.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse::sweep {
@@ -55,6 +56,8 @@ Cell cell_of(const yaml::Value& value);
 // Names of the figures, with their units: those of the JSON summary that are one number each.
 const std::vector<std::string>& figure_names();
 std::vector<Cell> figures_of(const StrategySummary& summary);
+// Of an estimate that there is; what it does not say is nothing.
+std::vector<Cell> figures_of(const StrategyEstimate& estimate, std::int64_t devices);
 // By name; nothing if the row has no figures.
 Cell figure(const Row& row, std::string_view name);
 std::optional<double> number(const Cell& cell);
