@@ -78,7 +78,7 @@ class RankNet {
   const Net& net() const { return nets_.whole; }
   const BlockRun& run() const { return nets_.run; }
   std::int64_t tensor() const { return tensor_; }
-  bool overlaps() const { return overlaps_; }
+  bool overlaps() const { return programs_.overlaps(); }
   NetPrograms& programs() const { return programs_; }
   Flops flops() const { return flops_; }  // of a sample
   std::int64_t elements() const { return elements_; }
