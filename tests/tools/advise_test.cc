@@ -342,8 +342,8 @@ TEST(Advice, CostsWholeRuns) {
 // With errors of a hundredth those a hundredth apart may be the same, those twice as long are not;
 // without, nobody knows.
 TEST(Advice, SaysWhatCannotBeToldApart) {
-  const Scenario scenario =
-      parse_scenario(kSmall, "small.yaml", profile_path("small.yaml")).value();
+  Scenario scenario = parse_scenario(kSmall, "small.yaml", profile_path("small.yaml")).value();
+  scenario.cluster.device.errors.reset();
   const AdviseSpace asked = space_of("{recompute: none, coverage: 1}");
   Options options;
   options.top = 8;
