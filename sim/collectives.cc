@@ -56,8 +56,10 @@ void Collectives::issue(RankId rank, OpId id, std::int64_t step, std::size_t num
     if (meeting.members[m].unfinished > 0) listener_.start(members[m], meeting.members[m].op, step);
   }
   if (meeting.lists) {
-    for (std::size_t channel = 0; channel < channels; ++channel)
-      next_step(meeting, channel, own);
+    machine_.start_collective(rank, [this, &meeting, own, channels] {
+      for (std::size_t channel = 0; channel < channels; ++channel)
+        next_step(meeting, channel, own);
+    });
   } else if (all_there) {
     play_whole(meeting);
   }

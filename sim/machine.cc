@@ -132,6 +132,12 @@ void Machine::later(Seconds wait, Done done) {
   engine_.schedule(after(wait), std::move(done));
 }
 
+void Machine::start_collective(RankId rank, Done done) {
+  const Seconds start = messaging(rank).collective;
+  if (start <= Seconds{}) return done();
+  later(start, std::move(done));
+}
+
 Time Machine::after(Seconds wait) const {
   constexpr double kLast = 9e6;  // seconds: the clock ends after 2^63 ps
   if (!(engine_.now().seconds().seconds() + wait.seconds() <= kLast)) throw BeyondTheClock{wait};

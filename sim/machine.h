@@ -43,6 +43,9 @@ class Machine {
   // Adds received bytes to the rank's own.
   void reduce(RankId rank, Bytes bytes, Done done);
 
+  // Calls back when the rank may send its first message of a collective that it issues now; the
+  // other ways to play one have that in their latencies.
+  void start_collective(RankId rank, Done done);
   // All messages of a collective in one flow, after its latencies; the footprint outlives it.
   void collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done);
   // How long it takes where nothing else is under way: its latencies, and the resource that it
