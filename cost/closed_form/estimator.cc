@@ -307,7 +307,8 @@ double Estimator::Tables::norm_seconds(const MeshCosts& mesh) const {
   const MessageCost cost = mesh.all.paths.exchange(cluster_.device(), Bytes::bytes(8 * numbers));
   const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
                               mesh.all.members};
-  return collective_seconds(shape, cost, numbers, 8).seconds();
+  return (cluster_.device().messaging.collective + collective_seconds(shape, cost, numbers, 8))
+      .seconds();
 }
 
 std::vector<RankPeak> Estimator::Tables::peaks_of(const Point& point, const StepParts& parts) {

@@ -260,8 +260,10 @@ class Player {
             .seconds();
     // Members with faster links wait for the others, and meet nobody then.
     const bool shares = group->paths.are_alike();
+    const double starts = device_.messaging.collective.seconds();
     const double waits = cost.alpha.seconds() / send_seconds(cost, chunk).seconds();
-    return known->second = {seconds, shares ? 1 - waits : 0};
+    const double moves = seconds > 0 ? (1 - starts / seconds) * (1 - waits) : 0;
+    return known->second = {seconds, shares ? moves : 0};
   }
 
   const Net& net_;

@@ -17,15 +17,18 @@
 namespace rehearse {
 namespace {
 
-Scenario scenario_of(const std::string& cluster, const std::string& strategy) {
+constexpr auto kMlp = "kind: mlp, image: 32x32x1, hidden: [512, 512, 512, 512], classes: 10";
+
+Scenario scenario_of(const std::string& cluster, const std::string& strategy,
+                     const std::string& model = kMlp) {
   const std::string text = fmt::format(
       "name: pictures\n"
-      "model: {{kind: mlp, image: 32x32x1, hidden: [512, 512, 512, 512], classes: 10}}\n"
+      "model: {{{}}}\n"
       "training: {{data: synthetic, batch: 256, optimizer: {{kind: sgd, lr: 0.1}}, dtype: fp32, "
       "steps: 10}}\n"
       "cluster: {{device: a100-sxm-80gb, {}}}\n"
       "strategies: [{{name: one, {}}}]\n",
-      cluster, strategy);
+      model, cluster, strategy);
   return parse_scenario(text, "pictures.yaml", profile_path("pictures.yaml")).value();
 }
 
@@ -231,8 +234,18 @@ TEST(Pictures, SayWhatIsLeftOut) {
   const Drawn one = drawn(scenario);
   EXPECT_TRUE(one.pictures().memory.empty());
   EXPECT_TRUE(one.pictures().links.empty());
-  EXPECT_EQ(one.pictures().left_out.size(), 2U);
+  EXPECT_TRUE(one.pictures().grids.empty());
+  EXPECT_EQ(one.pictures().left_out.size(), 3U);
   EXPECT_TRUE(one.pictures().path.has_value());
+}
+
+// Of transformers, whose stages hand on more than one layer's values.
+TEST(Pictures, AreOfFoldedPipelines) {
+  Scenario scenario = scenario_of(
+      "nodes: 4, network: {kind: crossbar, link: {bandwidth: 10 GB/s, latency: 3 us}}", kPipeline,
+      "kind: gpt, layers: 6, width: 64, heads: 4, vocabulary: 128, sequence: 32, positions: 32");
+  scenario.simulation.detail = Detail::block;
+  EXPECT_TRUE(drawn(scenario).pictures().path.has_value());
 }
 
 TEST(Pictures, SurviveTheirJson) {

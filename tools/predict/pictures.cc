@@ -54,9 +54,15 @@ void add_links(const Scenario& scenario, const Cluster& cluster, Prediction& pre
                   kPartsOfLinkCurve);
 }
 
-void add_grids(Prediction& prediction) {
+void add_grids(const Scenario& scenario, Prediction& prediction) {
   if (prediction.plan.mesh.pipeline == 1) return;
   StrategyPictures& pictures = prediction.summary.pictures;
+  if (scenario.simulation.detail == Detail::block) {
+    pictures.left_out.push_back(
+        "grids of the pipelines: passes are played with what they exchange folded into them; "
+        "'rehearse plan --format grid' prints them");
+    return;
+  }
   std::size_t cells = 0;
   for (Grid& grid : grids_of(prediction.plan)) {
     for (const auto& row : grid.rows)
@@ -98,7 +104,7 @@ void add_pictures(const Scenario& scenario, const std::optional<Topology>& topol
     add_curves(scenario, cluster, prediction);
     add_links(scenario, cluster, prediction);
   }
-  add_grids(prediction);
+  add_grids(scenario, prediction);
   add_assignment(prediction);
 }
 
