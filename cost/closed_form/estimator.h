@@ -30,8 +30,8 @@ struct Estimate {
   double bubble_fraction = 0;  // of the rank with the longest stretch of passes
   // Of the rank that computes longest, seconds of a step.
   double compute = 0, link = 0;
-  // Seconds of messages of a rank that may be under way beside others of its own on the same links:
-  // the step may take so much longer.
+  // Seconds of messages that may be under way beside others on the same links, of the same rank or,
+  // of reductions, of other ranks of the pipeline: the step may take so much longer.
   double contention = 0;
   // Of the rank that needs most: live bytes of its arena, and with the libraries' pools: at least
   // this, since an arena has gaps.

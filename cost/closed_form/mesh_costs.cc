@@ -104,7 +104,9 @@ class MeshWalk {
   MeshCosts run() {
     costs_.tensor = ring(tensor_groups(), exchanges_);
     for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
-      costs_.holders.push_back(ring(holder_groups({r}, false), reductions_));
+      Crossed own(reductions_.size(), false);
+      costs_.holders.push_back(ring(holder_groups({r}, false), own));
+      meet_others(own);
       costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
       const std::int64_t next = (r + 1) % mesh_.pipeline;
       costs_.forward.push_back(between(r, next));
@@ -188,6 +190,19 @@ class MeshWalk {
     }
   }
 
+  void meet_others(const Crossed& own) {
+    const std::size_t rank = of_ranks_.size();
+    costs_.reductions_meet.emplace_back();
+    for (std::size_t other = 0; other < rank; ++other) {
+      if (!meet(own, of_ranks_[other])) continue;
+      costs_.reductions_meet[rank].push_back(other);
+      costs_.reductions_meet[other].push_back(rank);
+    }
+    for (std::size_t link = 0; link < own.size(); ++link)
+      reductions_[link] = reductions_[link] || own[link];
+    of_ranks_.push_back(own);
+  }
+
   static bool meet(const Crossed& a, const Crossed& b) {
     for (std::size_t link = 0; link < a.size(); ++link) {
       if (a[link] && b[link]) return true;
@@ -206,6 +221,7 @@ class MeshWalk {
   MeshCosts costs_;
   Crossed exchanges_, between_, reductions_;  // by their messages
   Crossed partial_;                           // ... by few and small ones
+  std::vector<Crossed> of_ranks_;             // reductions, by rank of the pipeline
 };
 
 }  // namespace

@@ -74,6 +74,8 @@ struct MeshCosts {
   std::vector<RingGroup> holders, partial_holders;
   // Of parameters that the first and the last rank of the pipeline share.
   RingGroup tied, partial_tied;
+  // By rank of the pipeline: the other ones whose holders' messages cross links that its own cross.
+  std::vector<std::vector<std::size_t>> reductions_meet;
   // By rank of the pipeline: to the next one (of the last: to the first), and back.
   std::vector<Paths> forward, backward;
   RingGroup all;  // ranks, for sums of squares

@@ -23,6 +23,17 @@ class Ending {
     return std::max(0.0, updates_[rank]->total - shown);
   }
 
+  // Reductions and gathers of the ranks that a rank's own meet on links.
+  double of_others(std::size_t rank) const {
+    double sum = 0;
+    for (const std::size_t other : parts_.mesh->reductions_meet[rank]) {
+      sum += updates_[other]->total;
+      for (const RankUpdates::Class& held : updates_[other]->classes)
+        sum += held.gather;
+    }
+    return sum;
+  }
+
   // When each rank has ended it.
   std::vector<double> run() {
     for (std::size_t r = 0; r < updates_.size(); ++r)
@@ -151,10 +162,10 @@ StepTimes step_times(const StepParts& parts) {
       longest = own.end - own.begin;
       times.bubble_fraction = 1 - own.busy / longest;
     }
-    times.contention = std::max(
-        times.contention,
-        contention_of(*parts.mesh, parts.model->messages(*parts.mesh, r, parts.micro_batches),
-                      ending.hidden(r)));
+    const double messages = parts.model->messages(*parts.mesh, r, parts.micro_batches);
+    times.contention =
+        std::max(times.contention,
+                 contention_of(*parts.mesh, messages, ending.hidden(r)) + ending.of_others(r));
     const double update = optimizer_seconds(*updates[r], parts.norm >= 0);
     if (own.busy + update <= times.compute) continue;
     times.compute = own.busy + update;

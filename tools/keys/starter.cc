@@ -56,13 +56,14 @@ void print_model(const ModelBuilder& kind, Page& page) {
     page.field(field);
 }
 
-void print_training(std::int64_t devices, bool is_transformer, Page& page) {
+void print_training(const Starter& starter, bool is_transformer, Page& page) {
   constexpr std::int64_t kSamplesOfDevice = 16;
+  const std::int64_t devices = starter.nodes * starter.devices_per_node;
   page.text("");
   page.key(0, "scenario", "training", "");
   page.key(2, "training", "data", "synthetic");
   page.key(2, "training", "batch", std::to_string(kSamplesOfDevice * devices));
-  page.key(2, "training", "dtype", "bf16");
+  page.key(2, "training", "dtype", starter.dtype);
   page.key(2, "training", "steps", "1000");
   page.preset(2, "training", "seed");
   page.preset(2, "training", "reduction");
@@ -75,18 +76,47 @@ void print_training(std::int64_t devices, bool is_transformer, Page& page) {
   page.preset(4, "optimizer", "schedule");
 }
 
+// What the devices of a node are joined by, of one direction, as their datasheets have it: a start,
+// since messages reach less of it.
+struct DeviceLink {
+  std::string_view profiles;  // that begin so
+  std::string_view bandwidth, is_from;
+};
+constexpr DeviceLink kDeviceLinks[] = {
+    {"v100-sxm2", "150 GB/s", "NVLink 2"},
+    {"a100-sxm", "300 GB/s", "NVLink 3"},
+    {"a100-pcie", "32 GB/s", "PCIe 4.0 x16"},
+    {"h100-sxm", "450 GB/s", "NVLink 4"},
+    {"h100-pcie", "64 GB/s", "PCIe 5.0 x16"},
+    {"h200", "450 GB/s", "NVLink 4"},
+    {"b200", "900 GB/s", "NVLink 5"},
+    {"mi300x", "448 GB/s", "Infinity Fabric, seven links"},
+    {"rtx-4090", "14 GB/s", "PCIe 4.0 x16 through the host's memory, about half of it"},
+};
+
+void print_interconnect(const Starter& starter, Page& page) {
+  const auto known = std::find_if(
+      std::begin(kDeviceLinks), std::end(kDeviceLinks),
+      [&](const DeviceLink& link) { return starter.device.starts_with(link.profiles); });
+  if (known == std::end(kDeviceLinks)) return page.preset(2, "cluster", "interconnect");
+  page.key(2, "cluster", "interconnect", "");
+  page.text(fmt::format("    # by the datasheet ({}); what libraries reach of it is less",
+                        known->is_from));
+  page.key(4, "interconnect", "bandwidth", known->bandwidth);
+  page.key(4, "interconnect", "latency", "3 us");
+}
+
 void print_cluster(const Starter& starter, Page& page) {
   page.text("");
   page.key(0, "scenario", "cluster", "");
   page.key(2, "cluster", "device", starter.device);
   page.key(2, "cluster", "nodes", std::to_string(starter.nodes));
   page.key(2, "cluster", "devices_per_node", std::to_string(starter.devices_per_node));
-  page.key(2, "cluster", "interconnect", "");
-  page.key(4, "interconnect", "bandwidth", "450 GB/s");
-  page.key(4, "interconnect", "latency", "3 us");
+  print_interconnect(starter, page);
   if (starter.nodes > 1) {
     page.key(2, "cluster", "network", "");
     page.key(4, "network", "kind", "crossbar");
+    page.text("    # one adapter of 400 Gb/s for each node");
     page.key(4, "network", "link", "{bandwidth: 400 Gb/s, latency: 5 us}");
   }
   page.preset(2, "cluster", "nics");
@@ -149,7 +179,7 @@ Result<std::string> print_starter(const Starter& starter) {
   page.key(0, "scenario", "name", starter.name);
   page.text("");
   print_model(*kind, page);
-  print_training(starter.nodes * starter.devices_per_node, can.is_transformer, page);
+  print_training(starter, can.is_transformer, page);
   print_cluster(starter, page);
   print_strategies(starter, can, page);
   return page.take();

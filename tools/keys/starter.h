@@ -11,6 +11,7 @@ struct Starter {
   std::string name = "My training";
   std::string model = "gpt";             // a row of model_builders()
   std::string device = "h100-sxm-80gb";  // a profile's name
+  std::string dtype = "bf16";
   std::int64_t nodes = 2, devices_per_node = 8;
 };
 

@@ -34,17 +34,28 @@ Result<Starter> read_starter(const Arguments& arguments) {
   return starter;
 }
 
+// In the first type that the device computes in. Errors: as a scenario's, which it has to be.
+Result<std::string> text_of(Starter starter, const std::string& path) {
+  Diagnostics errors;
+  for (const char* type : {"bf16", "fp16", "fp32"}) {
+    starter.dtype = type;
+    Result<std::string> text = print_starter(starter);
+    if (!text) return text.errors();
+    const Result<Scenario> read = parse_scenario(*text, path, profile_path(path));
+    if (read) return text;
+    if (errors.empty()) errors = read.errors();
+  }
+  return errors;
+}
+
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("FILE");
   if (std::filesystem::exists(path) && !arguments.has("force"))
     return fail(error(fmt::format("'{}' is there already; --force replaces it", path)));
   const Result<Starter> starter = read_starter(arguments);
   if (!starter) return fail(starter.errors());
-  const Result<std::string> text = print_starter(*starter);
+  const Result<std::string> text = text_of(*starter, path);
   if (!text) return fail(text.errors());
-  // What is wrong with the choice is said as of any scenario.
-  const Result<Scenario> read = parse_scenario(*text, path, profile_path(path));
-  if (!read) return fail(read.errors());
   const Status written = write_file(path, *text);
   if (!written) return fail(written.errors());
   std::cout << fmt::format("wrote {}; 'rehearse simulate {}' compares its strategies\n", path,

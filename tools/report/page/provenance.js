@@ -23,6 +23,6 @@ function provenanceSection(entries) {
   const columns = [column("strategy", {isText: true}), column("source", {label: "figures", isText: true}), column("device", {label: "profile or backend", isText: true}), column("transport", {isText: true}), share("measured"), share("published"), share("assumed"),
     column("step_time_s"), column("step_time_low_s", {label: "at least"}), column("step_time_high_s", {label: "at most"}), column("steps", {label: "steps of chance"}), column("plan_hash", {label: "plan", isText: true})];
   return el("section", {id: "provenance"}, el("h2", {}, "Where the figures are from"), table({name: "provenance", rows, columns: columns.filter(isTold)}),
-    note("Shares are of the time that is computed, by the kind of rate it is priced with: measured on such a device, published by others, or assumed." + (rows.some(row => row.step_time_low_s !== null) ? " At least and at most: the error band of the predicted step time." : "")),
+    note("Shares are of the time that is computed, by the kind of rate it is priced with: measured on such a device, published by others, or assumed." + (rows.some(row => row.step_time_low_s !== null) ? " At least and at most: the ends of the band in which 90 % of runs are expected." : "")),
     el("dl", {}, origins.map(([what, from]) => el("div", {}, el("dt", {}, what), el("dd", {}, from)))));
 }

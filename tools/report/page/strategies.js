@@ -23,8 +23,8 @@ function strategyTable(entries) {
   const columns = [{name: "strategy", label: "strategy", isText: true, value: e => e.name, shown: named},
     column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null, shown: (v, e) => seconds(v) + bandText(e.predicted)}),
     column("measured_step_time_s", {label: "measured", value: e => e.measured ? e.measured.step_time_s : null}),
-    of("samples_per_s"), of("peak_memory_bytes"), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
-    of("exposed_comm_s"), of("idle_s"), of("bubble_fraction"), of("mfu"), of("fits")];
+    of("samples_per_s"), of("peak_memory_bytes"), of("fits"), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
+    of("exposed_comm_s"), of("idle_s"), of("bubble_fraction"), of("mfu")];
   const isTold = c => entries.some(e => c.value(e) !== null);
   const notes = predicted.filter(e => e.predicted.local_steps).map(e => {
     const it = e.predicted.local_steps;
@@ -117,7 +117,7 @@ function provenance(entry) {
   const times = entry.predicted && entry.predicted.step_times;
   const rests = entry.predicted && entry.predicted.price_shares, range = band(entry.predicted);
   if (rests) told.push(`computing is priced by ${Object.entries(rests).filter(([, share]) => share > 0).map(([kind, share]) => `${kind} rates (${percent(share)})`).join(", ")}`);
-  if (range) told.push(`the predicted step time is between ${seconds(range[0])} and ${seconds(range[1])}`);
+  if (range) told.push(`90 % of runs are expected to take between ${seconds(range[0])} and ${seconds(range[1])} for a step`);
   const leftOut = (entry.predicted && entry.predicted.pictures && entry.predicted.pictures.left_out) || [];
   return [note(told.join("; ") + "."), leftOut.length ? note(`Left out: ${leftOut.join("; ")}.`) : null, times ? note(`The step time is the mean of ${count(times.steps)} steps that differ by chance: p50 ${seconds(times.p50_s)}, p99 ${seconds(times.p99_s)}.`) : null];
 }

@@ -73,7 +73,7 @@ function assignmentPicture(name, {units, workers}) {
 function workerLoads(e) {
   const it = e.predicted.pictures && e.predicted.pictures.assignment;
   if (!it) return null;
-  return [note(`Spectral gap ${it.spectral_gap.toFixed(4)}${it.connected ? "" : ": the workers fall into parts that share no unit"}. ${count(it.collectives)} sums of gradients in ${count(it.groups)} groups, in ${count(it.rounds)} rounds at least.`),
+  return [note(`Spectral gap ${it.spectral_gap.toFixed(4)}${it.connected ? "" : ": the workers fall into parts that share no unit"}. Sums of gradients: ${count(it.collectives)}, in groups: ${count(it.groups)}, in rounds: ${count(it.rounds)} at least.`),
     table({name: `${e.name} loads of workers`, rows: it.loads.map((load, worker) => ({worker, ...load})), columns: [column("worker"), column("units"), column("share_of_units", {shown: v => percent(v)}), column("flops_per_sample", {label: "FLOPs of a sample"}),
       column("parameters"), column("state_bytes"), column("activation_bytes", {label: "activations"})]})];
 }
