@@ -208,6 +208,16 @@ std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, cons
                                                   : check_schedule(*strategy.pipeline, shape);
     if (problem) return problem;
   }
+  // Of a rank's several stages micro-batches take turns, and buckets that a worker lacks are no
+  // turns of its own.
+  const Result<bool> drops =
+      strategy.subnetwork ? masks(*strategy.subnetwork, mesh.workers) : Result<bool>(false);
+  if (drops && *drops && shape.chunks > 1 && strategy.sharding == Sharding::gradients)
+    return StrategyProblem{
+        StrategyKey::data,
+        "workers that hold different units, with several stages on each rank, would "
+        "reduce the gradients of micro-batches in different orders: 'zero: 1' "
+        "reduces them once a step"};
   const auto stages = static_cast<std::size_t>(shape.stages());
   if (stages > net.blocks)
     return StrategyProblem{

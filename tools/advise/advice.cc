@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "model/base/text.h"
 #include "tools/advise/write_scenario.h"
@@ -14,6 +15,8 @@ namespace rehearse::advise {
 namespace {
 
 constexpr double kSecondsPerHour = 3600;
+// Estimates beyond those asked for that are played where messages meet on links (play_estimated()).
+constexpr std::size_t kMoreEstimates = 20;
 
 Binding binding_of(const StrategySummary& summary) {
   if (summary.compute >= summary.exposed_communication && summary.compute >= summary.idle)
@@ -78,41 +81,61 @@ class Adviser {
     advice_.has_subnetworks =
         std::any_of(families.begin(), families.end(),
                     [](const Family& family) { return family.is_subnetwork(); });
-    Searched searched =
-        search(scenario_, *space, *estimator, {options_.top, options_.step_multiplier});
-    for (const Found& found : searched.best)
-      play(found.spec, found.estimate, found.multiplier);
-    play_unpriced(searched, *estimator);
+    Searched searched = search(scenario_, *space, *estimator,
+                               {options_.top + kMoreEstimates, options_.step_multiplier});
+    play_estimated(searched);
+    const std::size_t unpriced = play_unpriced(searched, *estimator);
     advice_.unfitting = std::move(searched.unfitting);
     advice_.counts = std::move(searched.counts);
-    rank();
+    rank(options_.top + unpriced);
     return std::move(advice_);
   }
 
  private:
-  // Of those that may be among the best the likely ones first.
-  void play_unpriced(const Searched& searched, Estimator& estimator) {
+  // Messages that meet on links make a step longer than its estimate, and another one the better:
+  // on until what is left is estimated to take longer than those that are named.
+  void play_estimated(const Searched& searched) {
+    for (const Found& found : searched.best) {
+      if (found.run_time() > last_named()) return;
+      play(found.spec, found.estimate, found.multiplier);
+    }
+  }
+
+  // Seconds of a run, per step of data parallelism's, of the last of the best of those played.
+  double last_named() const {
+    if (advice_.ranking.size() < options_.top) return std::numeric_limits<double>::infinity();
+    std::vector<double> times;
+    for (const Advised& one : advice_.ranking)
+      times.push_back(run_time_per_step(one.summary).seconds());
+    const auto last = times.begin() + static_cast<std::ptrdiff_t>(options_.top) - 1;
+    std::nth_element(times.begin(), last, times.end());
+    return *last;
+  }
+
+  // Of those that may be among the best the likely ones first, and where nobody knows the plain
+  // ones. Returns how many.
+  std::size_t play_unpriced(const Searched& searched, Estimator& estimator) {
     struct Candidate {
       const Unpriced* unpriced;
       double likely;
     };
     std::vector<Candidate> candidates;
+    const double last = last_named();
     for (const Unpriced& unpriced : searched.unpriced) {
-      if (!may_be_better(unpriced, searched)) continue;
+      if (unpriced.least_run_time > last) continue;
       constexpr double kUnknown = std::numeric_limits<double>::infinity();
       candidates.push_back({&unpriced, likely_run_time(unpriced, estimator).value_or(kUnknown)});
     }
     std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.likely < b.likely; });
+                     [](const Candidate& a, const Candidate& b) {
+                       return std::pair(a.likely, a.unpriced->spec.pipeline.has_value()) <
+                              std::pair(b.likely, b.unpriced->spec.pipeline.has_value());
+                     });
     const std::size_t played = std::min(options_.unpriced, candidates.size());
     for (std::size_t c = 0; c < played; ++c)
       play(candidates[c].unpriced->spec, std::nullopt, candidates[c].unpriced->multiplier);
     advice_.unpriced_left = candidates.size() - played;
-  }
-
-  bool may_be_better(const Unpriced& unpriced, const Searched& searched) const {
-    return searched.best.size() < options_.top ||
-           unpriced.least_run_time <= searched.best.back().run_time();
+    return played;
   }
 
   void play(StrategySpec spec, const std::optional<Estimate>& estimate, double multiplier) {
@@ -153,11 +176,13 @@ class Adviser {
     return step_shares(summary.compute, summary.exposed_communication);
   }
 
-  void rank() {
+  void rank(std::size_t named) {
     auto& ranking = advice_.ranking;
     std::stable_sort(ranking.begin(), ranking.end(), [](const Advised& a, const Advised& b) {
       return a.run.seconds < b.run.seconds;
     });
+    if (ranking.size() > named)
+      ranking.erase(ranking.begin() + static_cast<std::ptrdiff_t>(named), ranking.end());
     if (!advice_.errors) return;
     const auto predicted = [](const Advised& one) {
       return PredictedStep{Seconds::seconds(one.run.seconds), shares_of(one.summary)};

@@ -12,7 +12,7 @@
 namespace rehearse::advise {
 
 struct Options {
-  std::size_t top = 5;                     // that are played
+  std::size_t top = 5;                     // that are named
   std::size_t unpriced = 3;                // of those that only a simulation can price
   std::optional<double> step_multiplier;   // of subnetworks; none: 1/C
   std::optional<PredictionErrors> errors;  // none: the profile's

@@ -112,6 +112,10 @@ std::string print_counts(const Advice& advice) {
   for (const auto& [verdict, count] : counts.unpriced)
     text += fmt::format(", {} have no closed form ({})", human_count(count), to_string(verdict));
   text += ".\n";
+  if (counts.fit == 0 && advice.unpriced_left > 0)
+    text +=
+        "None of them is priced in closed form here: the few that were played are no search, and "
+        "any of the others may be faster.\n";
   if (advice.unpriced_left > 0)
     text += fmt::format(
         "{} of those without a closed form might be among the best and {} not "
