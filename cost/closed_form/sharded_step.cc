@@ -89,6 +89,7 @@ class Program {
     if (settings.norm_ranks > 1) frame.norm_group = slots++;
     const CollectiveCosts none;
     frame.collective_costs = &none;
+    frame.bounds_reductions = true;
     made_ = action_program(net, frame, training, classes, held_.buckets, places);
   }
 

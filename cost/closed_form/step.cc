@@ -160,7 +160,7 @@ StepTimes step_times(const StepParts& parts) {
     const RankPasses& own = passes.ranks[r];
     if (own.end - own.begin > longest) {
       longest = own.end - own.begin;
-      times.bubble_fraction = 1 - own.busy / longest;
+      times.bubble_fraction = std::max(0.0, 1 - own.busy / longest);
     }
     const double messages = parts.model->messages(*parts.mesh, r, parts.micro_batches);
     times.contention =
