@@ -85,7 +85,10 @@ class Adviser {
                                {options_.top + kMoreEstimates, options_.step_multiplier});
     play_estimated(searched);
     const std::size_t unpriced = play_unpriced(searched, *estimator);
-    advice_.unfitting = std::move(searched.unfitting);
+    if (advice_.ranking.empty()) play_recut(searched);
+    for (Found& found : searched.unfitting) {
+      if (!is_named(found.spec)) advice_.unfitting.push_back(std::move(found));
+    }
     advice_.counts = std::move(searched.counts);
     rank(options_.top + unpriced);
     return std::move(advice_);
@@ -99,6 +102,21 @@ class Adviser {
       if (found.run_time() > last_named()) return;
       play(found.spec, found.estimate, found.multiplier);
     }
+  }
+
+  // Estimates are of stages that are cut by time alone; a simulation looks for a cut that fits.
+  void play_recut(const Searched& searched) {
+    std::size_t left = options_.top;
+    for (const Found& found : searched.unfitting) {
+      if (!found.spec.pipeline || left == 0) continue;
+      --left;
+      play(found.spec, found.estimate, found.multiplier);
+    }
+  }
+
+  bool is_named(const StrategySpec& spec) const {
+    return std::any_of(advice_.ranking.begin(), advice_.ranking.end(),
+                       [&](const Advised& one) { return one.spec.name == spec.name; });
   }
 
   // Seconds of a run, per step of data parallelism's, of the last of the best of those played.

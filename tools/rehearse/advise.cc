@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <iostream>
 
 #include "model/base/text.h"
@@ -14,7 +15,7 @@ namespace {
 Syntax syntax() {
   return {
       {"SCENARIO"},
-      {{"top", "N", "the best N are simulated and printed (preset: 5)"},
+      {{"top", "N", "the best N are printed, and as many simulated as that takes (preset: 5)"},
        {"space", "MAP", "what is searched, instead of the scenario's 'advise'"},
        {"unpriced", "N", "of strategies that only a simulation can price simulate N (preset: 3)"},
        {"steps-multiplier", "X", "steps of a run with subnetworks for one without (preset: 1/C)"},
@@ -78,6 +79,9 @@ Status write_strategies(const Arguments& arguments, const advise::Advice& advice
 Status check_out(const Arguments& arguments) {
   const auto out = arguments.get("out");
   if (!out) return success();
+  std::error_code differ;  // of a file that is not there yet
+  if (std::filesystem::equivalent(arguments.at("SCENARIO"), *out, differ))
+    return error(fmt::format("'{}' is the scenario itself: its strategies would be lost", *out));
   const Result<std::string> text =
       advise::with_strategies(arguments.at("SCENARIO"), *out, {}, arguments.get("profile"));
   return text ? check_writable(*out) : Status(text.errors());

@@ -30,7 +30,7 @@ function strategyTable(entries) {
     const it = e.predicted.local_steps;
     return note(`${e.name}: means over ${it.steps} steps, ${it.steps - 1} local ones of ${seconds(it.local_step_time_s)} and one of ${seconds(it.synchronising_step_time_s)} that synchronises.`);
   });
-  return [table({name: "strategies", columns: columns.filter(c => isTold(c) || c.name !== "mfu"), rows: entries}),
+  return [table({name: "strategies", columns: columns.filter(c => isTold(c) || !["mfu", "measured_step_time_s"].includes(c.name)), rows: entries}),
     isCheaper ? note("A cheaper step is no cheaper run: the fastest run counts all steps that a strategy takes for the same work, and redraws of masks.") : null, notes];
 }
 
