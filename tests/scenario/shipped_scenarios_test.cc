@@ -15,13 +15,16 @@ TEST_P(ShippedScenario, Runs) {
   const Result<Scenario> scenario = read_scenario(GetParam().string(), testing::shipped_profiles());
   ASSERT_TRUE(scenario.ok()) << format(scenario.errors());
   EXPECT_GE(scenario->strategies.size(), 2u) << "there is something to compare";
+  bool some_fits = false;  // that others do not is what some scenarios show
   for (const ScenarioStrategy& strategy : scenario->strategies) {
     SCOPED_TRACE(strategy.spec.name);
     const Result<Prediction> prediction = predict(*scenario, strategy);
     ASSERT_TRUE(prediction.ok()) << format(prediction.errors());
     EXPECT_GT(prediction->summary.step_time, Seconds{});
-    EXPECT_EQ(prediction->summary.fits, scenario->prices ? std::nullopt : std::optional(true));
+    EXPECT_EQ(prediction->summary.fits.has_value(), !scenario->prices);
+    some_fits = some_fits || prediction->summary.fits.value_or(true);
   }
+  EXPECT_TRUE(some_fits);
 }
 
 TEST_P(ShippedScenario, IsListedInTheReadme) {
