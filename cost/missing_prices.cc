@@ -1,6 +1,7 @@
 #include "cost/missing_prices.h"
 
 #include <algorithm>
+#include <variant>
 
 #include "model/base/check.h"
 
@@ -8,29 +9,7 @@ namespace rehearse {
 namespace {
 
 bool is_message(const Op& op) {
-  switch (op.kind) {
-    case OpKind::send:
-    case OpKind::receive:
-    case OpKind::all_reduce:
-    case OpKind::reduce_scatter:
-    case OpKind::all_gather:
-    case OpKind::broadcast:
-      return true;
-    case OpKind::forward:
-    case OpKind::backward:
-    case OpKind::backward_input:
-    case OpKind::backward_weight:
-    case OpKind::recompute:
-    case OpKind::load_batch:
-    case OpKind::accumulate:
-    case OpKind::clear:
-    case OpKind::sum_squares:
-    case OpKind::optimizer_step:
-    case OpKind::outer_gradient:
-    case OpKind::outer_step:
-      return false;
-  }
-  REHEARSE_UNREACHABLE("op kind");
+  return is_collective(op.kind) || std::holds_alternative<Transfer>(op.detail);
 }
 
 bool sends(const Plan& plan) {

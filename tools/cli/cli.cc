@@ -223,9 +223,13 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "--help" || words[0] == "-h") return run_help(program, {});
   if (words[0] == "help") return run_help(program, rest);
-  if (words[0] == "man") return print(man_page(program));
-  if (words[0] == "completion")
+  if (words[0] == "man" && rest.empty()) return print(man_page(program));
+  if (words[0] == "completion" && rest.size() < 2)
     return print(completion(program, rest.empty() ? std::string() : rest[0]));
+  if (words[0] == "man" || words[0] == "completion") {
+    std::cerr << fmt::format("error: unexpected '{}'\n", rest.back());
+    return kWrongCommandLine;
+  }
   if (const Command* command = find_command(program, words[0]))
     return run_command(program.name, *command, rest);
   return unknown_word(program, words[0], false);

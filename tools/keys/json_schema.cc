@@ -85,8 +85,6 @@ Json schema_of(const Type& type) {
       return schema_of_list(type);
     case Form::either:
       return schema_of_either(type);
-    case Form::anything:
-      return Json::object();
   }
   return {};
 }

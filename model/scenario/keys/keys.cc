@@ -79,8 +79,6 @@ std::string describe(const Type& type) {
       return describe_list(type);
     case Form::either:
       return describe_either(type);
-    case Form::anything:
-      return "anything";
   }
   REHEARSE_UNREACHABLE("form");
 }

@@ -42,7 +42,6 @@ enum class Form : std::uint8_t {
   map,
   list,
   either,  // one of several types
-  anything,
 };
 
 struct Type {
