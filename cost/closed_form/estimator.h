@@ -47,6 +47,8 @@ struct Estimate {
   bool ok() const { return verdict == Verdict::estimated; }
 };
 
+class EstimateTables;
+
 class Estimator {
  public:
   // Errors: those of building the network or the cluster.
@@ -70,9 +72,8 @@ class Estimator {
   std::vector<std::int64_t> arena_live(const StrategySpec& strategy);
 
  private:
-  class Tables;
-  explicit Estimator(std::unique_ptr<Tables> tables);
-  std::unique_ptr<Tables> tables_;
+  explicit Estimator(std::unique_ptr<EstimateTables> tables);
+  std::unique_ptr<EstimateTables> tables_;
 };
 
 }  // namespace rehearse

@@ -1,0 +1,174 @@
+#include "cost/closed_form/estimate_tables.h"
+
+#include <algorithm>
+
+#include "cost/estimate.h"
+#include "cost/memory.h"
+#include "model/net/tensor.h"
+
+namespace rehearse {
+
+EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training training,
+                               Cluster cluster)
+    : whole_(std::move(whole)),
+      blocks_(count_blocks(whole_)),
+      training_(std::move(training)),
+      cluster_(std::move(cluster)),
+      has_stand_ins_(has_gradient_stand_ins(model, training_)),
+      refused_(refuse(cluster_.spec(), training_)) {}
+
+std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, StrategyPoint& point) {
+  if (refused_) return refused_;
+  const auto refused = refuse(strategy);
+  if (refused) return refused;
+  const Result<Mesh> mesh = resolve_mesh(strategy, ranks());
+  if (!mesh) return Verdict::mesh;
+  point.mesh = *mesh;
+  if (check_pipeline(strategy, *mesh, blocks_)) return Verdict::pipeline;
+  const Result<std::int64_t> samples = micro_batch_samples(strategy, *mesh, training_.batch);
+  if (!samples) return Verdict::batch;
+  point.samples = *samples;
+  point.shape = pipeline_shape(strategy, *mesh);
+  point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
+  const bool is_flat = mesh->pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
+  if (is_sharded(strategy) && !is_flat) return Verdict::sharded_gradients;
+  const auto& net = rank_net(strategy, *mesh);
+  if (!net) return Verdict::tensor;
+  point.net = net->get();
+  return std::nullopt;
+}
+
+const Result<std::unique_ptr<RankNet>>& EstimateTables::rank_net(const StrategySpec& strategy,
+                                                                 const Mesh& mesh) {
+  Plan frame;
+  frame.mesh = mesh;
+  frame.recomputation = strategy.recomputation;
+  frame.sequence_parallel =
+      strategy.tensor && strategy.tensor->sequence_parallel && mesh.tensor > 1;
+  const bool overlaps = strategy.tensor && strategy.tensor->overlap && mesh.tensor > 1;
+  const NetKey key{mesh.tensor, frame.sequence_parallel, overlaps,
+                   strategy.recomputation == Recomputation::selective};
+  const auto known = nets_.find(key);
+  if (known != nets_.end()) return known->second;
+  Result<Net> net = whole_net(frame, whole_);
+  Result<std::unique_ptr<RankNet>> made = error("");
+  if (net) {
+    const NetVariants& variants = variants_.emplace_back(*std::move(net));
+    made =
+        std::make_unique<RankNet>(variants, mesh.tensor, programs(variants, mesh.tensor, overlaps));
+  } else {
+    made = net.errors();
+  }
+  return nets_.emplace(key, std::move(made)).first->second;
+}
+
+// Slices of different widths run the same programs.
+NetPrograms& EstimateTables::programs(const NetVariants& nets, std::int64_t tensor, bool overlaps) {
+  for (NetPrograms& known : programs_) {
+    const bool same = (known.tensor() > 1) == (tensor > 1) && known.overlaps() == overlaps &&
+                      are_alike(known.nets().whole, nets.whole) &&
+                      known.nets().run.begin == nets.run.begin &&
+                      known.nets().run.end == nets.run.end;
+    if (same) return known;
+  }
+  return programs_.emplace_back(nets, tensor, overlaps, training_);
+}
+
+const MeshCosts& EstimateTables::costs(const Mesh& mesh) {
+  const auto [known, is_new] =
+      meshes_.try_emplace({mesh.data, mesh.pipeline, mesh.tensor, mesh.order});
+  if (is_new) known->second = mesh_costs(routes_, mesh);
+  return known->second;
+}
+
+NetPasses& EstimateTables::passes(const StrategySpec& strategy, const StrategyPoint& point,
+                                  const MeshCosts& mesh) {
+  auto ring = std::find(rings_.begin(), rings_.end(), mesh.tensor);
+  if (ring == rings_.end()) ring = rings_.insert(rings_.end(), mesh.tensor);
+  const bool full = strategy.recomputation == Recomputation::full;
+  auto& known =
+      passes_[{point.net, point.samples, full, static_cast<std::size_t>(ring - rings_.begin())}];
+  if (!known) {
+    known = std::make_unique<NetPasses>(
+        *point.net, point.samples, *ring,
+        stage_costs(point.net->nets().few, strategy.recomputation, point.samples, training_,
+                    cluster_.spec(), point.mesh),
+        training_, cluster_.device());
+  }
+  return *known;
+}
+
+StagedModel* EstimateTables::staged(const StrategySpec& strategy, const StrategyPoint& point) {
+  NetPasses& net = passes(strategy, point, costs(point.mesh));
+  const bool has_replicas = point.mesh.data > 1;
+  const StageRule rule = strategy.pipeline ? strategy.pipeline->cut : StageRule::cost;
+  auto& known = staged_[{&net, point.shape.ranks, point.shape.chunks, rule,
+                         point.schedule->splits_backward, has_replicas, strategy.bucket}];
+  if (known) return known.get();
+  const bool full = strategy.recomputation == Recomputation::full;
+  const StageCut* const found = net.cut(point.shape.stages(), rule);
+  if (found == nullptr) return nullptr;
+  const StagedSettings settings{point.shape,
+                                {strategy.bucket, has_replicas},
+                                point.schedule->splits_backward,
+                                strategy.recomputation};
+  const auto [cut, is_new] = cuts_.try_emplace(
+      {point.net, *found, point.shape.ranks, settings.buckets, settings.splits_backward, full});
+  if (is_new) {
+    auto& cuts =
+        rank_cuts_.try_emplace(point.net, *point.net, training_, has_stand_ins_).first->second;
+    cut->second = cuts.make(*found, settings);
+  }
+  if (!cut->second) return nullptr;
+  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, training_,
+                                        cluster_.device(), orders_);
+  return known.get();
+}
+
+// As many micro-batches are kept of many as of a few rounds, but where all of them are.
+const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point) {
+  constexpr std::int64_t kRounds = 3;
+  PipelineShape shape = point.shape;
+  const std::int64_t round = shape.ranks;
+  if (point.schedule->name != "gpipe" && shape.micro_batches > (kRounds + 1) * round)
+    shape.micro_batches = kRounds * round + shape.micro_batches % round;
+  const auto [known, is_new] =
+      states_.try_emplace({point.schedule, shape.ranks, shape.chunks, shape.micro_batches});
+  if (is_new) known->second = live_states(*point.schedule, shape);
+  return known->second;
+}
+
+double EstimateTables::norm_seconds(const MeshCosts& mesh) const {
+  if (!training_.optimizer.clip) return -1;
+  if (mesh.all.members == 1) return 0;
+  const auto numbers = square_numbers(training_);
+  const MessageCost cost = mesh.all.paths.exchange(cluster_.device(), Bytes::bytes(8 * numbers));
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
+                              mesh.all.members};
+  return (cluster_.device().messaging.collective + collective_seconds(shape, cost, numbers, 8))
+      .seconds();
+}
+
+const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,
+                                           const StrategyPoint& point) {
+  const MeshCosts& mesh = costs(point.mesh);
+  const bool full = strategy.recomputation == Recomputation::full;
+  const auto [known, is_new] =
+      sharded_.try_emplace({point.net, &mesh, point.samples, point.shape.micro_batches,
+                            strategy.sharding, full, strategy.prefetch, strategy.bucket});
+  if (is_new)
+    known->second =
+        sharded_step(*point.net,
+                     {strategy, mesh, point.mesh.data, point.samples, point.shape.micro_batches,
+                      norm_seconds(mesh), training_.optimizer.clip ? point.mesh.ranks() : 1},
+                     training_, cluster_.device());
+  return known->second;
+}
+
+Bytes EstimateTables::stand_ins(const RankNet& net) const {
+  if (!has_stand_ins_) return {};
+  return gradient_stand_ins(net.net(), {{StageId(0), SegmentId(0), end_segment(net.net())}},
+                            training_);
+}
+
+}  // namespace rehearse

@@ -1,0 +1,90 @@
+// All that estimates of one network on one cluster share, each made when it is first asked for.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "cost/closed_form/refusal.h"
+#include "cost/closed_form/sharded_step.h"
+#include "cost/closed_form/staged_model.h"
+
+namespace rehearse {
+
+// A strategy that can be, resolved.
+struct StrategyPoint {
+  Mesh mesh;
+  const PipelineSchedule* schedule = nullptr;
+  PipelineShape shape;
+  std::int64_t samples = 1;  // of a micro-batch
+  RankNet* net = nullptr;
+};
+
+class EstimateTables {
+ public:
+  EstimateTables(const ModelSpec& model, Net whole, Training training, Cluster cluster);
+
+  const Net& whole() const { return whole_; }
+  const BlockCount& blocks() const { return blocks_; }
+  const Training& training() const { return training_; }
+  const Cluster& cluster() const { return cluster_; }
+  const Device& device() const { return cluster_.device(); }
+  std::int64_t ranks() const { return static_cast<std::int64_t>(cluster_.rank_count()); }
+
+  // None: it can be. Checks come from the cheapest on.
+  std::optional<Verdict> resolve(const StrategySpec& strategy, StrategyPoint& point);
+  // The network as its ranks run it. Errors: its widths cannot be sliced so.
+  const Result<std::unique_ptr<RankNet>>& rank_net(const StrategySpec& strategy, const Mesh& mesh);
+  const MeshCosts& costs(const Mesh& mesh);
+  // None: parameters are shared by more than the first and the last rank of the pipeline.
+  StagedModel* staged(const StrategySpec& strategy, const StrategyPoint& point);
+  const std::vector<LiveStates>& states(const StrategyPoint& point);
+  const ShardedStep& sharded(const StrategySpec& strategy, const StrategyPoint& point);
+  // Of gradients in ZeRO-2 and 3, which have one stage.
+  Bytes stand_ins(const RankNet& net) const;
+  // Until all ranks have added up their gradients' squares; below 0: nobody asks.
+  double norm_seconds(const MeshCosts& mesh) const;
+
+ private:
+  NetPrograms& programs(const NetVariants& nets, std::int64_t tensor, bool overlaps);
+  NetPasses& passes(const StrategySpec& strategy, const StrategyPoint& point,
+                    const MeshCosts& mesh);
+
+  const Net whole_;
+  const BlockCount blocks_;
+  const Training training_;
+  const Cluster cluster_;
+  Routes routes_{cluster_};
+  const bool has_stand_ins_;  // of gradients
+  const std::optional<Verdict> refused_;
+  std::deque<NetVariants> variants_;
+  std::deque<NetPrograms> programs_;
+  using NetKey = std::tuple<std::int64_t, bool, bool, bool>;
+  std::map<NetKey, Result<std::unique_ptr<RankNet>>> nets_;
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, AxisOrder>, MeshCosts> meshes_;
+  std::map<std::tuple<RankNet*, std::int64_t, bool, std::size_t>, std::unique_ptr<NetPasses>>
+      passes_;  // bool: recomputed in full, which stages are cut by
+  std::map<RankNet*, StagedCuts> rank_cuts_;
+  using CutKey = std::tuple<RankNet*, StageCut, std::int64_t, BucketSettings, bool, bool>;
+  std::map<CutKey, std::optional<StagedCut>> cuts_;
+  std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
+  PassOrders orders_;
+  std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
+           std::unique_ptr<StagedModel>>
+      staged_;
+  std::map<std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t>,
+           std::vector<LiveStates>>
+      states_;
+  using ShardedKey = std::tuple<RankNet*, const MeshCosts*, std::int64_t, std::int64_t, Sharding,
+                                bool, std::int64_t, Bytes>;
+  std::map<ShardedKey, ShardedStep> sharded_;
+};
+
+inline bool is_sharded(const StrategySpec& strategy) {
+  return strategy.sharding > Sharding::optimizer_state;
+}
+
+}  // namespace rehearse

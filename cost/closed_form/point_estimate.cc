@@ -1,0 +1,177 @@
+#include "cost/closed_form/point_estimate.h"
+
+#include <algorithm>
+
+#include "cost/closed_form/rank_memory.h"
+#include "cost/closed_form/step.h"
+#include "cost/memory.h"
+
+namespace rehearse {
+namespace {
+
+class PointEstimate {
+ public:
+  PointEstimate(EstimateTables& tables, const StrategySpec& strategy)
+      : tables_(tables), strategy_(strategy) {}
+
+  Estimate run(bool only_fitting);
+  std::vector<std::int64_t> live();
+
+ private:
+  bool is_too_large();
+  void price_sharded(const ShardedStep& step);
+  Estimate run_sharded(bool only_fitting);
+  // The parts of its step; none: see the verdict.
+  std::optional<StepParts> parts();
+  std::vector<RankPeak> peaks(const StepParts& parts);
+  void take_memory(const StepParts& parts);
+  void price(const StepParts& parts);
+  void note_fits() {
+    estimate_.fits = estimate_.memory <= tables_.device().memory.bytes();
+    if (!estimate_.fits) estimate_.binding = Binding::memory;
+  }
+  Estimate refusal(Verdict verdict) {
+    estimate_.verdict = verdict;
+    return estimate_;
+  }
+
+  EstimateTables& tables_;
+  const StrategySpec& strategy_;
+  StrategyPoint point_;
+  Estimate estimate_;
+};
+
+Estimate PointEstimate::run(bool only_fitting) {
+  const auto refused = tables_.resolve(strategy_, point_);
+  if (refused) return refusal(*refused);
+  if (only_fitting && is_too_large()) return refusal(Verdict::memory);
+  if (is_sharded(strategy_)) return run_sharded(only_fitting);
+  const auto step = parts();
+  if (!step) return refusal(Verdict::shared_parameters);
+  take_memory(*step);
+  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  price(*step);
+  return estimate_;
+}
+
+// Before anything else is known of it.
+bool PointEstimate::is_too_large() {
+  const std::int64_t least = least_state(strategy_, point_, tables_.training());
+  if (least <= tables_.device().memory.bytes()) return false;
+  estimate_.memory = least;
+  note_fits();
+  return true;
+}
+
+std::vector<std::int64_t> PointEstimate::live() {
+  std::vector<std::int64_t> live;
+  if (tables_.resolve(strategy_, point_)) return live;
+  if (is_sharded(strategy_)) return {tables_.sharded(strategy_, point_).live};
+  const auto step = parts();
+  if (!step) return live;
+  for (const RankPeak& peak : peaks(*step))
+    live.push_back(peak.live);
+  return live;
+}
+
+// ---- pipelines ---------------------------------------------------------------------------------
+
+std::optional<StepParts> PointEstimate::parts() {
+  const MeshCosts& mesh = tables_.costs(point_.mesh);
+  StagedModel* const model = tables_.staged(strategy_, point_);
+  if (model == nullptr) return std::nullopt;
+  StepParts parts;
+  parts.model = model;
+  parts.schedule = point_.schedule;
+  parts.micro_batches = point_.shape.micro_batches;
+  parts.mesh = &mesh;
+  parts.sharding = strategy_.sharding;
+  parts.overlap = strategy_.overlap;
+  parts.norm = tables_.norm_seconds(mesh);
+  return parts;
+}
+
+std::vector<RankPeak> PointEstimate::peaks(const StepParts& parts) {
+  std::int64_t squares = 0;
+  if (tables_.training().optimizer.clip) {
+    const auto numbers = square_numbers(tables_.training());
+    squares = 8 * numbers;
+    const auto ranks = static_cast<std::size_t>(point_.mesh.ranks());
+    if (ranks > 1)
+      squares +=
+          8 * room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, ranks}, numbers);
+  }
+  return rank_peaks(parts, tables_.states(point_), squares);
+}
+
+void PointEstimate::take_memory(const StepParts& parts) {
+  const StagedCut& cut = parts.model->cut();
+  const bool wraps = cut.stages_of.front().size() > 1;
+  const std::vector<RankPeak> ranks = peaks(parts);
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    const std::int64_t memory = rank_memory(tables_.device(), {point_.mesh, r, wraps},
+                                            ranks[r].live, cut.kinds[r]->stand_ins);
+    estimate_.arena_live = std::max(estimate_.arena_live, ranks[r].live);
+    if (memory <= estimate_.memory) continue;
+    estimate_.memory = memory;
+    estimate_.worst_rank = static_cast<std::uint32_t>(r);
+    estimate_.worst_stage = ranks[r].stage;
+    estimate_.worst_action = ranks[r].action;
+  }
+  note_fits();
+}
+
+void PointEstimate::price(const StepParts& parts) {
+  const StepTimes times = step_times(parts);
+  estimate_.step_time = times.step_time;
+  estimate_.bubble_fraction = times.bubble_fraction;
+  estimate_.compute = times.compute;
+  estimate_.link = times.link;
+  estimate_.contention = times.contention;
+  estimate_.shares_links = parts.model->shares_links(*parts.mesh);
+  const double bubble = times.step_time - times.compute - times.link;
+  if (!estimate_.fits) return;
+  if (times.link > times.compute && times.link >= bubble) estimate_.binding = Binding::link;
+  if (bubble > times.compute && bubble > times.link) estimate_.binding = Binding::bubble;
+}
+
+// ---- ZeRO-2 and 3 ------------------------------------------------------------------------------
+
+Estimate PointEstimate::run_sharded(bool only_fitting) {
+  const ShardedStep& step = tables_.sharded(strategy_, point_);
+  estimate_.arena_live = step.live;
+  estimate_.memory = rank_memory(tables_.device(), {point_.mesh, 0, false}, step.live,
+                                 tables_.stand_ins(*point_.net));
+  estimate_.worst_action = step.is_backward ? StageAction::backward : StageAction::forward;
+  note_fits();
+  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  price_sharded(step);
+  return estimate_;
+}
+
+void PointEstimate::price_sharded(const ShardedStep& step) {
+  const MeshCosts& mesh = tables_.costs(point_.mesh);
+  estimate_.step_time = step.step;
+  estimate_.bubble_fraction = std::max(0.0, 1 - step.busy / step.span);  // rounded
+  estimate_.compute = step.busy + step.optimizer;
+  estimate_.link = step.step - estimate_.compute;
+  // Gathers and reductions beside each other, half of them at most.
+  const bool are_beside = strategy_.sharding == Sharding::parameters;
+  if (are_beside && !mesh.holders.front().paths.are_alike()) estimate_.contention = step.shared / 2;
+  if (mesh.reductions_meet_exchanges) estimate_.contention = step.shared;
+  estimate_.shares_links =
+      mesh.tensor.paths.most_shared() > 1 || mesh.holders.front().paths.most_shared() > 1;
+  if (estimate_.fits && estimate_.link > estimate_.compute) estimate_.binding = Binding::link;
+}
+
+}  // namespace
+
+Estimate estimate_point(EstimateTables& tables, const StrategySpec& strategy, bool only_fitting) {
+  return PointEstimate(tables, strategy).run(only_fitting);
+}
+
+std::vector<std::int64_t> live_bytes(EstimateTables& tables, const StrategySpec& strategy) {
+  return PointEstimate(tables, strategy).live();
+}
+
+}  // namespace rehearse
