@@ -20,21 +20,47 @@ std::uint64_t stream_of_sample(Split split, std::int64_t number) {
   return stream_of(Draw::sample, split == Split::train ? n : kTestBegin + n);
 }
 
+// Uniform in [-1, 1).
+std::vector<float> draw(std::uint64_t seed, std::uint64_t stream, std::size_t count) {
+  Random random(seed, stream);
+  std::vector<float> drawn(count);
+  for (float& value : drawn)
+    value = static_cast<float>(2 * random.uniform() - 1);
+  return drawn;
+}
+
+// Drawing numbers takes tens of times as long as adding them, and trainings would take the longer
+// for it that are to show what training costs: all that is random is drawn when the set is opened.
 class SyntheticImages final : public Dataset {
  public:
   SyntheticImages(const SampleFormat& format, std::uint64_t seed)
-      : Dataset(kName, format, {kSyntheticTrainSamples, kSyntheticTestSamples}), seed_(seed) {}
+      : Dataset(kName, format, {kSyntheticTrainSamples, kSyntheticTestSamples}),
+        pixels_(static_cast<std::size_t>(format.input.elements())),
+        patch_(std::min(pixels_, kSyntheticPatch)),
+        noise_(draw(seed, stream_of(Draw::sample, 0),
+                    kSyntheticNoiseStep *
+                            static_cast<std::size_t>(samples(Split::train) + samples(Split::test)) +
+                        pixels_)) {
+    for (std::int64_t c = 0; c < format.classes; ++c) {
+      const std::vector<float> one =
+          draw(seed, stream_of(Draw::prototype, static_cast<std::uint64_t>(c)), patch_);
+      prototypes_.insert(prototypes_.end(), one.begin(), one.end());
+    }
+  }
 
  private:
   std::int64_t label_of(std::int64_t number) const { return number % format().classes; }
 
-  // Prototypes are drawn anew for each sample: a thousand of 224x224x3 would take 600 MB.
   void write_pixels(Split split, std::int64_t number, std::span<float> into) const override {
-    Random prototype(seed_,
-                     stream_of(Draw::prototype, static_cast<std::uint64_t>(label_of(number))));
-    Random noise(seed_, stream_of_sample(split, number));
-    for (float& pixel : into) {
-      pixel = static_cast<float>(2 * (prototype.uniform() + noise.uniform()) - 2);
+    const auto first =
+        static_cast<std::size_t>(split == Split::train ? number : samples(Split::train) + number);
+    const float* prototype =
+        prototypes_.data() + static_cast<std::size_t>(label_of(number)) * patch_;
+    const float* noise = noise_.data() + first * kSyntheticNoiseStep;
+    for (std::size_t begin = 0; begin < pixels_; begin += patch_) {
+      const std::size_t end = std::min(begin + patch_, pixels_);
+      for (std::size_t i = begin; i < end; ++i)
+        into[i] = prototype[i - begin] + noise[i];
     }
   }
 
@@ -42,7 +68,8 @@ class SyntheticImages final : public Dataset {
     into[0] = static_cast<std::int32_t>(label_of(number));
   }
 
-  std::uint64_t seed_;
+  std::size_t pixels_, patch_;
+  std::vector<float> noise_, prototypes_;  // the latter class after class
 };
 
 class SyntheticTokens final : public Dataset {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <set>
 
 namespace rehearse::exec {
 namespace {
@@ -101,6 +102,35 @@ TEST(SyntheticImages, ClassesAreBalanced) {
     ++count[static_cast<std::size_t>(label(*data, Split::train, n))];
   }
   EXPECT_THAT(count, testing::ElementsAre(3277, 3277, 3277, 3277, 3276));
+}
+
+// Where a prototype repeats, two pixels of a sample differ by noise alone: by less than 2. Of
+// prototypes that do not, one difference in twelve is larger.
+TEST(SyntheticImages, PrototypesOfLargeImagesRepeat) {
+  constexpr std::size_t kElements = 80 * 80;
+  const auto data = open({ValueType::real, {{80, 80, 1}}, {{1}}, 3});
+  for (std::int64_t number = 0; number < 6; ++number) {
+    std::vector<float> sample(kElements);
+    data->copy_pixels(Split::train, {&number, 1}, sample);
+    int larger = 0;
+    for (std::size_t i = 0; i + kSyntheticPatch < kElements; ++i) {
+      EXPECT_LE(std::abs(sample[i] - sample[i + kSyntheticPatch]), 2);
+      larger += std::abs(sample[i] - sample[i + 1]) > 2;
+    }
+    EXPECT_GT(larger, 100);
+  }
+}
+
+TEST(SyntheticImages, NoTwoSamplesAreTheSame) {
+  const auto data = open({ValueType::real, {{4, 4, 1}}, {{1}}, 2});
+  std::set<std::vector<float>> known;
+  for (const Split split : {Split::train, Split::test}) {
+    for (std::int64_t number = 0; number < data->samples(split); ++number) {
+      std::vector<float> sample(16);
+      data->copy_pixels(split, {&number, 1}, sample);
+      EXPECT_TRUE(known.insert(std::move(sample)).second) << number;
+    }
+  }
 }
 
 struct Sequence {
