@@ -61,6 +61,9 @@ struct Chooser {
   std::unique_ptr<Kernel> operator()(const Bias& bias) const {
     return onednn::make_bias<Real>(session, request, bias);
   }
+  std::unique_ptr<Kernel> operator()(const GlobalAveragePool&) const {
+    return onednn::make_global_average<Real>(session, request);
+  }
   std::unique_ptr<Kernel> operator()(const Dropout& dropout) const {
     return onednn::make_dropout<Real>(session, request, dropout);
   }

@@ -53,6 +53,9 @@ template <class Real>
 std::unique_ptr<Kernel> make_bias(const SharedSession& session, const KernelRequest& request,
                                   const Bias& layer);
 template <class Real>
+std::unique_ptr<Kernel> make_global_average(const SharedSession& session,
+                                            const KernelRequest& request);
+template <class Real>
 std::unique_ptr<Kernel> make_dropout(const SharedSession& session, const KernelRequest& request,
                                      const Dropout& layer);
 template <class Real>
