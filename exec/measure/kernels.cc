@@ -38,20 +38,31 @@ KernelSample sample_of(const std::string& what, const StepWork& work,
           calls};
 }
 
-KernelSample measure_optimizer(Backend& backend, DeviceClock& clock, RotatingMemory& memory,
-                               std::int64_t n, Seconds budget) {
-  const Training training = usual_training(backend.type());
+// What one rule does for a weight and what it moves are always so many to one another: only several
+// rules tell which of them takes the time.
+std::vector<Training> usual_rules(DataType type) {
+  std::vector<Training> rules = {usual_training(type), usual_training(type)};
+  rules.back().optimizer.rule = Adam{};
+  return rules;
+}
+
+KernelSample measure_optimizer(const Training& training, Backend& backend, DeviceClock& clock,
+                               RotatingMemory& memory, std::int64_t n, Seconds budget) {
   const StateSizes state = state_sizes(training);
   const Bytes size = size_of(backend, n), moment = Bytes::bytes(n * state.moment);
-  const bool has_master = state.optimizer > moments_of(training.optimizer) * state.moment;
+  const std::int64_t moments = moments_of(training.optimizer);
+  const bool has_master = state.optimizer > moments * state.moment;
   const auto times = clock.repeat(budget, kLeastRuns, [&] {
     std::byte* weights = memory.take(size);
     const std::byte* gradients = memory.take(size);
-    OptimizerState kept{{memory.take(moment)}};
+    OptimizerState kept;
+    for (std::int64_t m = 0; m < moments; ++m)
+      kept.moments[static_cast<std::size_t>(m)] = memory.take(moment);
     if (has_master) kept.master = memory.take(moment);
     backend.step({training.optimizer, training.optimizer.lr, 0, true}, weights, gradients, kept, n);
   });
-  return sample_of(fmt::format("optimizer_step {}", n), optimizer_work(training, n), times, 1);
+  return sample_of(fmt::format("optimizer_step {} {}", name_of(training.optimizer), n),
+                   optimizer_work(training, n), times, 1);
 }
 
 KernelSample measure_copy(Backend& backend, DeviceClock& clock, RotatingMemory& memory,
@@ -116,12 +127,14 @@ std::vector<std::int64_t> default_streams(const KernelDevice& device) {
 std::vector<KernelSample> measure_streams(Backend& backend, DeviceClock& clock,
                                           const std::vector<std::int64_t>& elements,
                                           Seconds budget) {
-  const Seconds share = budget * (0.5 / static_cast<double>(elements.size()));
+  const std::vector<Training> rules = usual_rules(backend.type());
+  const Seconds share = budget * (1 / static_cast<double>((rules.size() + 1) * elements.size()));
   // The largest step's operands, in fp32 at most, fit twice.
   RotatingMemory memory(backend.device(), std::max(kWorkingSet, 16 * largest(elements, backend)));
   std::vector<KernelSample> samples;
   for (const std::int64_t n : elements) {
-    samples.push_back(measure_optimizer(backend, clock, memory, n, share));
+    for (const Training& training : rules)
+      samples.push_back(measure_optimizer(training, backend, clock, memory, n, share));
     samples.push_back(measure_copy(backend, clock, memory, n, share));
   }
   return samples;
