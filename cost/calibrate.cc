@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace rehearse {
 namespace {
@@ -33,10 +34,16 @@ std::vector<double> capacity_of(const std::vector<CapacitySample>& samples) {
   return capacity;
 }
 
-FlopsPerSecond fastest(const std::vector<KernelSample>& kernels) {
+// Of the kernels, and of the rates that those of a class approach as they grow.
+FlopsPerSecond fastest(const std::vector<KernelSample>& kernels, const Calibration& fitted) {
   FlopsPerSecond most;
   for (const KernelSample& sample : kernels)
     most = std::max(most, sample.flops / sample.best);
+  for (const ClassFit& fit : fitted.classes) {
+    const auto& told = fit.confidence.compute;
+    if (told && std::isfinite(told->high))
+      most = std::max(most, rate_of(fitted.device, fit.kernel).compute);
+  }
   return most;
 }
 
@@ -67,6 +74,10 @@ Result<Calibration> calibrate_host(const Samples& samples, Calibration calibrati
   Result<KernelFit> kernels = fit_kernels(samples.kernels, {}, Combine::additive);
   if (!kernels) return kernels.errors();
   take(*std::move(kernels), calibration);
+  // A node is no slower than one rank's copies as kernels.
+  const auto copy = static_cast<std::size_t>(KernelClass::copy);
+  if (calibration.classes[copy].confidence.memory)
+    device.memory_bandwidth = std::max(device.memory_bandwidth, device.kernels[copy].memory);
   const MessageFit messages = fit_messages(samples);
   device.messaging = messages.messaging;
   if (!samples.messages.empty()) calibration.messages = messages;
@@ -98,11 +109,11 @@ Result<Calibration> calibrate(const Samples& samples, Device base) {
   device.workspace = samples.workspace;
   device.memory_bandwidth = memory_bandwidth(samples.copies);
   device.rates_for = samples.dtype;
-  device.peak.try_emplace(samples.dtype, fastest(samples.kernels));
   device.errors.reset();
   Result<Calibration> fitted = samples.gpu ? calibrate_gpu(samples, std::move(calibration))
                                            : calibrate_host(samples, std::move(calibration));
   if (!fitted) return fitted;
+  fitted->device.peak.try_emplace(samples.dtype, fastest(samples.kernels, *fitted));
   fitted->errors = profile_errors(samples, fitted->device);
   if (fitted->errors) fitted->device.errors = fitted->errors->errors;
   return fitted;

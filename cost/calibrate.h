@@ -25,9 +25,9 @@ struct Calibration {
 // Kernel classes as in fit_kernels.h, messages as in fit_messages.h, errors as in profile_errors.h.
 // A class that borrows another's row has it as an assumption. Capacity: how the most compute-bound
 // class measured scales with busy ranks. Memory bandwidth: the fastest copying, read and written.
-// Peak, unless base has it: the fastest kernel. Messages of GPUs are no matter of their ranks'
-// threads, and each has a device of its own: neither capacity nor messaging. Errors: no class has
-// kFewestSamples samples.
+// Peak, unless base has it: that of the fastest kernel, or the largest rate that samples determine.
+// Messages of GPUs are no matter of their ranks' threads, and each has a device of its own: neither
+// capacity nor messaging. Errors: no class has kFewestSamples samples.
 Result<Calibration> calibrate(const Samples& samples, Device base);
 
 }  // namespace rehearse

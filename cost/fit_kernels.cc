@@ -54,7 +54,7 @@ Floor floor_of(AllSamples samples, Seconds call) {
     bytes = std::max(bytes, (sample.traffic / sample.best).bytes_per_second());
   }
   const auto least_seconds = [](double fastest) {
-    return 1 / (fastest > 0 ? kHeadroom * fastest : kFastest);
+    return 1 / (kHeadroom * (fastest > 0 ? fastest : kFastest));
   };
   return {least_seconds(flops), least_seconds(bytes), call.seconds()};
 }
@@ -104,7 +104,7 @@ FittedRate fit_roofline(AllSamples samples, const Floor& floor) {
   return *best;
 }
 
-FittedRate fit_rate(AllSamples samples, const Floor& floor, Combine combine) {
+FittedRate fit_above(AllSamples samples, const Floor& floor, Combine combine) {
   switch (combine) {
     case Combine::roofline:
       return fit_roofline(samples, floor);
@@ -112,6 +112,24 @@ FittedRate fit_rate(AllSamples samples, const Floor& floor, Combine combine) {
       return RateFit(samples, floor).run();
   }
   REHEARSE_UNREACHABLE("combine");
+}
+
+// Whether samples ask for the rate, or might as well have any that is faster than all kernels.
+bool is_told(const std::optional<Interval>& interval, double seconds, double of_fastest) {
+  return seconds >= of_fastest || (interval && std::isfinite(interval->high));
+}
+
+// A rate that is faster than all kernels, and that samples do not ask for, becomes that of the
+// fastest there was; the others are fitted beside it.
+FittedRate fit_rate(AllSamples samples, const Floor& floor, Combine combine) {
+  const FittedRate fitted = fit_above(samples, floor, combine);
+  Floor held = floor;
+  for (double* rate : {&held[0], &held[1]})
+    *rate *= kHeadroom;
+  const auto& [compute, memory, overhead] = fitted.confidence;
+  if (is_told(compute, 1 / fitted.rate.compute.flops_per_second(), held[0])) held[0] = floor[0];
+  if (is_told(memory, 1 / fitted.rate.memory.bytes_per_second(), held[1])) held[1] = floor[1];
+  return held == floor ? fitted : fit_above(samples, held, combine);
 }
 
 double median(const std::vector<double>& values) {

@@ -8,7 +8,8 @@
 // kernels, which run in cache, set the rate of the few large ones, which are the step.) Samples
 // that are far from the others count little (cost/robust.h), in the fit and in its total. No
 // class is faster than kHeadroom times the fastest kernel measured: samples that do not tell its
-// FLOPs from its bytes would make one of them free, for kernels unlike these.
+// FLOPs from its bytes would make one of them free, for kernels unlike these. A rate above the
+// fastest kernel's that might as well be endless is not what samples say: it becomes that one's.
 //
 // A GPU's kernels overlap arithmetic with memory traffic or do not, so its rows are fitted both
 // ways,
@@ -36,11 +37,12 @@ inline constexpr double kHeadroom = 2;
 inline constexpr double kFastest = 1e18;
 inline constexpr std::size_t kFewestSamples = 3;
 
-// In which a coefficient lies with 90 % confidence (cost/least_squares.h).
+// In which a coefficient lies with 90 % confidence (cost/least_squares.h); of rates that may be as
+// fast as the bound lets them without end.
 struct Interval {
   double low = 0, high = 0;
 };
-// FLOP/s, B/s, seconds; none where the coefficient is at its bound, which no sample decides. With
+// FLOP/s, B/s, seconds; none where no sample decides the coefficient, as it is at its bound. With
 // a roofline they take the ridge for certain.
 struct RateIntervals {
   std::optional<Interval> compute, memory, overhead;

@@ -162,7 +162,9 @@ RateIntervals RateFit::confidence() const {
   const auto rate = [&](std::size_t c) -> std::optional<Interval> {
     const auto per_unit = seconds(c);
     if (!per_unit) return std::nullopt;
-    return Interval{1 / per_unit->high, 1 / per_unit->low};
+    const bool is_open = per_unit->low <= floor_[c];  // the bound is none of the samples'
+    return Interval{1 / per_unit->high,
+                    is_open ? std::numeric_limits<double>::infinity() : 1 / per_unit->low};
   };
   return {rate(0), rate(1), seconds(2)};
 }

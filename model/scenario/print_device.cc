@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,36 +12,97 @@
 namespace rehearse {
 namespace {
 
-// The shortest way to write the amount that reads back as exactly it. `base` is how many of the
-// base unit it is, and the base unit comes first.
+double in_base(Bytes amount) {
+  return static_cast<double>(amount.bytes());
+}
+double in_base(Seconds duration) {
+  return duration.seconds();
+}
+double in_base(BytesPerSecond rate) {
+  return rate.bytes_per_second();
+}
+double in_base(FlopsPerSecond rate) {
+  return rate.flops_per_second();
+}
+
+// How amounts are written; the base unit comes first.
 template <class T>
-std::string in_units(T amount, double base, std::optional<T> (*parse)(std::string_view),
-                     std::initializer_list<std::string_view> units) {
-  std::string best = fmt::format("{} {}", exact(base), *units.begin());
-  for (const std::string_view unit : units) {
-    const double factor =
-        *parse(fmt::format("1 {}", unit)) / *parse(fmt::format("1 {}", *units.begin()));
-    std::string text = fmt::format("{} {}", exact(base / factor), unit);
-    if (text.size() <= best.size() && parse(text) == amount) best = std::move(text);
+struct Notation {
+  std::optional<T> (*parse)(std::string_view);
+  std::vector<std::string_view> units;
+};
+const Notation<Bytes> kBytes{parse_bytes, {"B", "KiB", "MiB", "GiB", "MB", "GB"}};
+const Notation<Seconds> kSeconds{parse_seconds, {"s", "ms", "us", "ns"}};
+const Notation<BytesPerSecond> kBandwidth{parse_bandwidth, {"B/s", "MB/s", "GB/s"}};
+const Notation<FlopsPerSecond> kFlopRate{parse_flop_rate, {"FLOP/s", "GFLOP/s", "TFLOP/s"}};
+
+// Nothing where it would not read back as exactly the amount.
+template <class T>
+std::optional<std::string> text_in(std::string_view unit, T amount, const Notation<T>& notation) {
+  const double factor = *notation.parse(fmt::format("1 {}", unit)) /
+                        *notation.parse(fmt::format("1 {}", notation.units.front()));
+  std::string text = fmt::format("{} {}", exact(in_base(amount) / factor), unit);
+  if (notation.parse(text) != amount) return std::nullopt;
+  return text;
+}
+
+// The shortest way to write the amount.
+template <class T>
+std::string text_of(T amount, const Notation<T>& notation) {
+  std::string best = fmt::format("{} {}", exact(in_base(amount)), notation.units.front());
+  for (const std::string_view unit : notation.units) {
+    std::optional<std::string> text = text_in(unit, amount, notation);
+    if (text && text->size() <= best.size()) best = *std::move(text);
   }
   return best;
 }
-
 std::string text_of(Bytes amount) {
-  return in_units(amount, static_cast<double>(amount.bytes()), parse_bytes,
-                  {"B", "KiB", "MiB", "GiB", "MB", "GB"});
+  return text_of(amount, kBytes);
 }
-
 std::string text_of(Seconds duration) {
-  return in_units(duration, duration.seconds(), parse_seconds, {"s", "ms", "us", "ns"});
+  return text_of(duration, kSeconds);
 }
-
 std::string text_of(BytesPerSecond rate) {
-  return in_units(rate, rate.bytes_per_second(), parse_bandwidth, {"B/s", "MB/s", "GB/s"});
+  return text_of(rate, kBandwidth);
+}
+std::string text_of(FlopsPerSecond rate) {
+  return text_of(rate, kFlopRate);
 }
 
-std::string text_of(FlopsPerSecond rate) {
-  return in_units(rate, rate.flops_per_second(), parse_flop_rate, {"FLOP/s", "GFLOP/s", "TFLOP/s"});
+std::size_t length_of(const std::vector<std::string>& texts) {
+  std::size_t length = 0;
+  for (const std::string& text : texts)
+    length += text.size();
+  return length;
+}
+
+std::vector<std::string> padded(std::vector<std::string> texts) {
+  std::size_t width = 0;
+  for (const std::string& text : texts)
+    width = std::max(width, text.size());
+  for (std::string& text : texts)
+    text.insert(0, width - text.size(), ' ');
+  return texts;
+}
+
+// Amounts that stand below one another: in one unit, the one in which they are shortest, if there
+// is one that writes them all.
+template <class T>
+std::vector<std::string> column_of(const std::vector<T>& amounts, const Notation<T>& notation) {
+  std::optional<std::vector<std::string>> best;
+  for (const std::string_view unit : notation.units) {
+    std::vector<std::string> texts;
+    for (const T amount : amounts) {
+      if (auto text = text_in(unit, amount, notation)) texts.push_back(*std::move(text));
+    }
+    if (texts.size() < amounts.size()) continue;
+    if (!best || length_of(texts) <= length_of(*best)) best = std::move(texts);
+  }
+  if (best) return padded(*std::move(best));
+  std::vector<std::string> texts;
+  for (const T amount : amounts)
+    texts.push_back(text_of(amount, notation));
+  return padded(std::move(texts));
 }
 
 // As a double-quoted scalar on one line.
@@ -72,15 +134,23 @@ std::string dtype(const Device& device) {
 }
 
 std::string kernels(const Device& device) {
+  std::vector<FlopsPerSecond> compute;
+  std::vector<BytesPerSecond> memory;
+  std::vector<Seconds> overhead;
+  for (const KernelRate& rate : device.kernels) {
+    compute.push_back(rate.compute);
+    memory.push_back(rate.memory);
+    overhead.push_back(rate.overhead);
+  }
+  const auto computes = column_of(compute, kFlopRate), memories = column_of(memory, kBandwidth),
+             overheads = column_of(overhead, kSeconds);
   std::string text = "kernels:\n";
-  for (int k = 0; k < kKernelClassCount; ++k) {
-    const auto kernel = static_cast<KernelClass>(k);
-    const KernelRate& rate = rate_of(device, kernel);
-    const std::string provenance =
-        rate.provenance ? fmt::format(", provenance: {}", to_string(*rate.provenance)) : "";
-    text += fmt::format("  {}: {{compute: {}, memory: {}, overhead: {}{}}}\n", to_string(kernel),
-                        text_of(rate.compute), text_of(rate.memory), text_of(rate.overhead),
-                        provenance);
+  for (std::size_t k = 0; k < device.kernels.size(); ++k) {
+    const auto& own = device.kernels[k].provenance;
+    const std::string provenance = own ? fmt::format(", provenance: {}", to_string(*own)) : "";
+    text += fmt::format("  {:<15} {{compute: {}, memory: {}, overhead: {}{}}}\n",
+                        fmt::format("{}:", to_string(static_cast<KernelClass>(k))), computes[k],
+                        memories[k], overheads[k], provenance);
   }
   return text;
 }
@@ -109,11 +179,12 @@ std::string launch(const Device& device) {
 std::string messaging(const Messaging& m) {
   const std::string collective =
       m.collective > Seconds{} ? fmt::format("  collective: {}\n", text_of(m.collective)) : "";
+  const auto messages = column_of({m.latency, m.per_message}, kSeconds),
+             bytes = column_of({m.send_per_byte, m.receive_per_byte, m.reduce_per_byte}, kSeconds);
   return fmt::format(
-      "messaging:\n  latency: {}\n  per_message: {}\n  send_per_byte: {}\n  receive_per_byte: {}\n"
-      "  reduce_per_byte: {}\n{}",
-      text_of(m.latency), text_of(m.per_message), text_of(m.send_per_byte),
-      text_of(m.receive_per_byte), text_of(m.reduce_per_byte), collective);
+      "messaging:\n  latency:     {}\n  per_message: {}\n"
+      "  send_per_byte:    {}\n  receive_per_byte: {}\n  reduce_per_byte:  {}\n{}",
+      messages[0], messages[1], bytes[0], bytes[1], bytes[2], collective);
 }
 
 std::string capacity(const Device& device) {

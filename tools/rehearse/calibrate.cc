@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 
 #include "cost/calibrate.h"
 #include "model/base/text.h"
+#include "model/net/pack.h"
 #include "model/scenario/scenario.h"
 #include "tools/rehearse/commands.h"
 #include "tools/summary/table.h"
@@ -21,17 +23,42 @@ Syntax syntax() {
             "a profile whose peaks the new one has, too: no measurement tells them"}}};
 }
 
-template <class Unit>
-std::string text_of(const std::optional<Interval>& interval, Unit (*unit)(double)) {
-  if (!interval) return "at its bound";
-  return fmt::format("{} to {}", human(unit(interval->low)), human(unit(interval->high)));
+// Of three digits, or as many as stand before the point.
+std::string digits(double number) {
+  return number < 1000 ? fmt::format("{:.3g}", number) : fmt::format("{:.0f}", number);
 }
 
-std::vector<std::string> texts_of(const RateIntervals& intervals) {
-  return {text_of(intervals.compute, FlopsPerSecond::flops_per_second),
-          text_of(intervals.memory, BytesPerSecond::bytes_per_second),
-          text_of(intervals.overhead, Seconds::seconds)};
+// "149 to 179", in the column's unit; "149 or more".
+std::string text_of(const std::optional<Interval>& interval, double unit) {
+  if (!interval) return "-";
+  if (std::isinf(interval->high)) return digits(interval->low / unit) + " or more";
+  return fmt::format("{} to {}", digits(interval->low / unit), digits(interval->high / unit));
 }
+
+// The table's last columns, whose units are in their headings.
+class ConfidenceColumns {
+ public:
+  explicit ConfidenceColumns(const Calibration& calibration) {
+    constexpr double kManyFlops = 1e13;
+    for (const ClassFit& fit : calibration.classes) {
+      if (fit.confidence.compute && fit.confidence.compute->low > kManyFlops) is_in_tera_ = true;
+    }
+  }
+  std::vector<std::string> headings() const {
+    return {is_in_tera_ ? "compute, TFLOP/s" : "compute, GFLOP/s", "memory, GB/s", "overhead, us"};
+  }
+  std::vector<std::string> of(const ClassFit& fit) const {
+    if (fit.borrowed_from) return {"-", "-", "-"};
+    return {text_of(fit.confidence.compute, is_in_tera_ ? 1e12 : 1e9),
+            text_of(fit.confidence.memory, 1e9), text_of(fit.confidence.overhead, 1e-6)};
+  }
+
+ private:
+  bool is_in_tera_ = false;
+};
+
+constexpr std::string_view kUntold =
+    "-: no sample tells, and a rate is that of the fastest kernel, an overhead nothing";
 
 std::string percent(double share) {
   return fmt::format("{:.1f} %", 100 * share);
@@ -39,24 +66,23 @@ std::string percent(double share) {
 
 // How well the profile prices what it was fitted to, and how certain its rates are.
 std::string print_fits(const Calibration& calibration) {
-  std::vector<std::vector<std::string>> rows = {{"kernel class", "samples", "outliers",
-                                                 "median error", "worst error", "compute, 90 %",
-                                                 "memory, 90 %", "overhead, 90 %"}};
+  const ConfidenceColumns confidence(calibration);
+  std::vector<std::vector<std::string>> rows = {
+      {"kernel class", "samples", "outliers", "median error", "worst error"}};
+  const auto append = [&](const std::vector<std::string>& texts) {
+    rows.back().insert(rows.back().end(), texts.begin(), texts.end());
+  };
+  append(confidence.headings());
   for (const ClassFit& fit : calibration.classes) {
     rows.push_back({std::string(to_string(fit.kernel)), std::to_string(fit.samples)});
-    std::vector<std::string>& row = rows.back();
     if (fit.borrowed_from) {
-      row.push_back("-");
-      row.push_back("as " + std::string(to_string(*fit.borrowed_from)));
-      row.resize(rows.front().size(), "-");
-      continue;
+      append({"-", "as " + std::string(to_string(*fit.borrowed_from)), "-"});
+    } else {
+      append({std::to_string(fit.outliers), percent(fit.median_error), percent(fit.worst_error)});
     }
-    row.insert(row.end(),
-               {std::to_string(fit.outliers), percent(fit.median_error), percent(fit.worst_error)});
-    for (std::string& text : texts_of(fit.confidence))
-      row.push_back(std::move(text));
+    append(confidence.of(fit));
   }
-  return align_columns(rows);
+  return align_columns(rows) + fmt::format("rates with 90 % confidence; {}\n", kUntold);
 }
 
 std::string print_checks(const std::vector<CheckedTime>& checked) {
@@ -83,15 +109,74 @@ std::string print_errors(const Calibration& calibration) {
                      found.errors.computing, found.errors.messages, found.errors.strategy);
 }
 
+// Of so many significant digits as measurements are good for.
+template <class T>
+T rounded(double in_unit, std::string_view unit, std::optional<T> (*parse)(std::string_view)) {
+  return parse(fmt::format("{:.4g} {}", in_unit, unit)).value();
+}
+FlopsPerSecond rounded(FlopsPerSecond rate) {
+  return rounded(rate.flops_per_second() * 1e-9, "GFLOP/s", parse_flop_rate);
+}
+BytesPerSecond rounded(BytesPerSecond rate) {
+  return rounded(rate.bytes_per_second() * 1e-9, "GB/s", parse_bandwidth);
+}
+Seconds rounded_us(Seconds duration) {
+  return rounded(duration.seconds() * 1e6, "us", parse_seconds);
+}
+Seconds rounded_ns(Seconds duration) {
+  return rounded(duration.seconds() * 1e9, "ns", parse_seconds);
+}
+double rounded(double number) {
+  return *parse_number(fmt::format("{:.4g}", number));
+}
+
+// What a person reads and edits has no digits that nobody measured.
+Device rounded(Device device) {
+  device.memory_bandwidth = rounded(device.memory_bandwidth);
+  for (auto& [type, rate] : device.peak)
+    rate = rounded(rate);
+  for (KernelRate& rate : device.kernels) {
+    rate.compute = rounded(rate.compute);
+    rate.memory = rounded(rate.memory);
+    rate.overhead = rounded_us(rate.overhead);
+  }
+  device.launch = rounded_us(device.launch);
+  Messaging& m = device.messaging;
+  for (Seconds* of_message : {&m.latency, &m.per_message, &m.collective})
+    *of_message = rounded_us(*of_message);
+  for (Seconds* of_byte : {&m.send_per_byte, &m.receive_per_byte, &m.reduce_per_byte})
+    *of_byte = rounded_ns(*of_byte);
+  for (double& work : device.capacity)
+    work = rounded(work);
+  if (device.errors) {
+    for (double* error :
+         {&device.errors->computing, &device.errors->messages, &device.errors->strategy})
+      *error = rounded(*error);
+  }
+  device.workspace = align_up(device.workspace, Bytes::kib(1));
+  return device;
+}
+
 // The profile, with what its numbers are worth as comments.
 std::string print_profile(const Calibration& calibration) {
-  std::string text = print_device(calibration.device) + "# 90 % confidence:\n";
+  const ConfidenceColumns confidence(calibration);
+  std::vector<std::vector<std::string>> rows = {confidence.headings()};
+  rows.front().insert(rows.front().begin(), "");
   for (const ClassFit& fit : calibration.classes) {
-    const std::vector<std::string> texts = texts_of(fit.confidence);
-    text += fit.borrowed_from ? fmt::format("#   {}: assumed to be as {}\n", to_string(fit.kernel),
-                                            to_string(*fit.borrowed_from))
-                              : fmt::format("#   {}: compute {}, memory {}, overhead {}\n",
-                                            to_string(fit.kernel), texts[0], texts[1], texts[2]);
+    if (fit.borrowed_from) continue;
+    rows.push_back(confidence.of(fit));
+    rows.back().insert(rows.back().begin(), std::string(to_string(fit.kernel)));
+  }
+  std::string text = print_device(rounded(calibration.device));
+  text += fmt::format("# Rates of kernels with 90 % confidence ({}):\n", kUntold);
+  const std::string table = align_columns(rows);
+  for (const std::string_view line :
+       split(std::string_view(table).substr(0, table.size() - 1), '\n'))
+    text += fmt::format("#   {}\n", line);
+  for (const ClassFit& fit : calibration.classes) {
+    if (fit.borrowed_from)
+      text += fmt::format("#   {}: assumed to be as {}\n", to_string(fit.kernel),
+                          to_string(*fit.borrowed_from));
   }
   return text;
 }
@@ -137,14 +222,11 @@ std::string print_messages(const Calibration& calibration) {
   if (!calibration.messages)
     return "messages: none measured (one rank): this profile has them for nothing\n";
   const MessageFit& fit = *calibration.messages;
-  const auto per_byte = [](const std::optional<Interval>& interval) {
-    if (!interval) return std::string("at its bound");
-    return fmt::format("{:.3g} to {:.3g} ns", 1e9 * interval->low, 1e9 * interval->high);
-  };
   return fmt::format(
-      "messages: median error {}; 90 %: one of no bytes {}, a byte {}, adding a byte {}\n",
-      percent(fit.median_error), text_of(fit.fixed, Seconds::seconds), per_byte(fit.per_byte),
-      per_byte(fit.reduce_per_byte));
+      "messages: median error {}; with 90 % confidence one of no bytes takes {} us, a byte {} ns, "
+      "adding a byte {} ns\n",
+      percent(fit.median_error), text_of(fit.fixed, 1e-6), text_of(fit.per_byte, 1e-9),
+      text_of(fit.reduce_per_byte, 1e-9));
 }
 
 int run(const Arguments& arguments) {
