@@ -77,7 +77,6 @@ class BreakDown {
       : plan_(plan),
         timeline_(timeline),
         steps_(windows_of(timeline, warm_up)),
-        first_(steps_.front().step),
         window_(median_of(steps_)) {}
 
   Breakdown run() const {
@@ -105,12 +104,17 @@ class BreakDown {
     return {begin, end};
   }
 
+  // The part within the window; it ends before it begins where there is none.
+  Interval cut(const Span& span) const {
+    return {std::max(span.start, window_.begin), std::min(span.end, window_.end)};
+  }
+
   // Parts of a rank's compute (or communication) spans within the window.
   std::vector<Interval> within_window(RankId rank, bool communication) const {
     std::vector<Interval> parts;
     for (const Span& span : spans_of(rank)) {
       if (is_communication(op_of(span).kind) != communication) continue;
-      const Interval part{std::max(span.start, window_.begin), std::min(span.end, window_.end)};
+      const Interval part = cut(span);
       if (part.begin < part.end) parts.push_back(part);
     }
     return unite(std::move(parts));
@@ -144,35 +148,28 @@ class BreakDown {
 
   std::vector<Breakdown::KindTime> kinds() const {
     struct Sum {
-      std::vector<Time> by_step;
+      Time under_way;
       std::int64_t ops = 0;
     };
-    std::map<std::pair<OpKind, RankId>, Sum> sums;
+    std::map<OpKind, Sum> sums;
     for (const Span& span : timeline_.spans) {
-      if (span.step < first_) continue;
-      Sum& sum = sums[{op_of(span).kind, span.rank}];
-      sum.by_step.resize(static_cast<std::size_t>(timeline_.steps - first_));
-      sum.by_step[static_cast<std::size_t>(span.step - first_)] += span.end - span.start;
-      if (span.step == first_) ++sum.ops;
+      const Interval part = cut(span);
+      const bool is_within = part.begin < part.end;
+      if (span.step != window_.step && !is_within) continue;
+      Sum& sum = sums[op_of(span).kind];
+      if (span.step == window_.step) ++sum.ops;
+      if (is_within) sum.under_way += part.end - part.begin;
     }
-    std::map<OpKind, Breakdown::KindTime> by_kind;
-    for (const auto& [key, sum] : sums) {
-      Breakdown::KindTime& kind = by_kind[key.first];
-      kind.kind = key.first;
-      kind.ops += sum.ops;
-      kind.busy +=
-          lower_median(sum.by_step).seconds() * (1 / static_cast<double>(plan_.ranks.size()));
-    }
+    const double share = 1 / static_cast<double>(plan_.ranks.size());
     std::vector<Breakdown::KindTime> result;
-    for (const auto& [kind, time] : by_kind)
-      result.push_back(time);
+    for (const auto& [kind, sum] : sums)
+      result.push_back({kind, sum.under_way.seconds() * share, sum.ops});
     return result;
   }
 
   const Plan& plan_;
   const Timeline& timeline_;
   const std::vector<StepWindow> steps_;
-  const std::int64_t first_;
   const StepWindow window_;  // of median length
 };
 

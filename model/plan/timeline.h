@@ -48,8 +48,8 @@ struct Breakdown {
   std::vector<Seconds> steps;  // each one's, after warm-up
   double bubble_fraction = 0;  // of the rank with the longest compute span; optimizer excluded
   std::vector<RankTime> ranks;
-  // How long ops of a kind are under way (start to end) on a rank in one step: the median over
-  // steps, averaged over ranks.
+  // How long ops of a kind are under way (start to end) on a rank in the step of median length,
+  // averaged over ranks: those of computing add up to the ranks' mean compute.
   struct KindTime {
     OpKind kind;
     Seconds busy;

@@ -96,6 +96,23 @@ TEST(BreakDown, KindsAreBusyFromStartToEnd) {
   EXPECT_EQ(breakdown.kinds[2].busy.seconds(), 4);
 }
 
+// Rank 0 ends its steps 4 s before rank 1 and goes on. Of the steps after two of warm-up the last
+// one is the shorter, from 69 s to 89 s: rank 0's forward pass of it, from 65 s on, lies before it.
+TEST(BreakDown, KindsThatComputeAddUpToTheMeanCompute) {
+  const std::vector<std::vector<Bar>> bars = {
+      {{0, 0, 4}, {4, 4, 10}, {10, 14, 18}, {18, 18, 20}},
+      {{4, 4, 8}, {8, 8, 14}, {14, 14, 18}, {18, 18, 24}},
+  };
+  const Breakdown breakdown = break_down(two_ranks(), drawn(bars, 4, 2), 2);
+  EXPECT_EQ(breakdown.step_time.seconds(), 20);
+  ASSERT_EQ(breakdown.kinds.size(), 4u);
+  EXPECT_EQ(breakdown.kinds[0].busy.seconds(), 2) << "0 and 4";
+  EXPECT_EQ(breakdown.kinds[1].busy.seconds(), 6);
+  EXPECT_EQ(breakdown.kinds[3].busy.seconds(), 4) << "2 and 6";
+  EXPECT_EQ(breakdown.ranks[0].compute.seconds(), 6 + 2);
+  EXPECT_EQ(breakdown.ranks[1].compute.seconds(), 4 + 6 + 6);
+}
+
 // Of the longest stretch of passes, rank 1's: 12 s without a gap; rank 0 has one of 10 s.
 TEST(BreakDown, TheBubbleIsThatOfTheLongestStretchWithoutUpdates) {
   EXPECT_EQ(break_down(two_ranks(), drawn(kBars, 4), 1).bubble_fraction, 0);

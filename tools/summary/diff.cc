@@ -39,14 +39,27 @@ std::optional<Bytes> memory_of(const StrategySummary& s, Bytes MemorySummary::*f
   return s.memory ? std::optional((*s.memory).*figure) : std::nullopt;
 }
 
+// Kinds that compute add up to what ranks compute in the mean; messages are under way beside them,
+// and beside one another.
 void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategySummary& m) {
+  Seconds predicted, measured;
+  std::vector<Row> computing, communicating;
   for (const KindSummary& kind : p.kinds) {
     const auto same = std::find_if(m.kinds.begin(), m.kinds.end(),
                                    [&](const KindSummary& k) { return k.kind == kind.kind; });
     if (same == m.kinds.end()) continue;
-    rows.push_back(
-        row(fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops), kind.busy, same->busy));
+    const std::string what = fmt::format("{} ({} ops)", to_string(kind.kind), kind.ops);
+    if (is_communication(kind.kind)) {
+      communicating.push_back(row(what + " under way", kind.busy, same->busy));
+      continue;
+    }
+    computing.push_back(row("  " + what, kind.busy, same->busy));
+    predicted += kind.busy;
+    measured += same->busy;
   }
+  rows.push_back(row("compute, mean of ranks", predicted, measured));
+  rows.insert(rows.end(), computing.begin(), computing.end());
+  rows.insert(rows.end(), communicating.begin(), communicating.end());
 }
 
 std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
@@ -83,9 +96,9 @@ Bytes received_in(const SubnetworkSummary::Redraw& redraw, std::int64_t count, s
 std::string compare(const StrategySummary& p, const StrategySummary& m) {
   std::vector<Row> rows = {{m.strategy, "predicted", "measured", "off by"}};
   rows.push_back(row("step time", p.step_time, m.step_time));
-  rows.push_back(row("compute", p.compute, m.compute));
-  rows.push_back(row("exposed communication", p.exposed_communication, m.exposed_communication));
-  rows.push_back(row("idle", p.idle, m.idle));
+  rows.push_back(row("  compute", p.compute, m.compute));
+  rows.push_back(row("  exposed communication", p.exposed_communication, m.exposed_communication));
+  rows.push_back(row("  idle", p.idle, m.idle));
   add_kinds(rows, p, m);
   rows.push_back(row("bytes sent, all ranks", total_sent(p), total_sent(m)));
   rows.push_back(row("tensor arena", memory_of(p, &MemorySummary::arena),

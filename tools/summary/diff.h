@@ -8,7 +8,9 @@
 
 namespace rehearse {
 
-// For every strategy that both have with the same plan: step time, time per op kind, bytes, memory.
+// For every strategy that both have with the same plan: step time and what it went into on the rank
+// that computes longest; the kinds of ops that all ranks compute, in the mean, which add up; bytes,
+// memory.
 // Errors: no strategy in common, or one whose plans differ.
 Result<std::string> print_diff(const Summary& predicted, const Summary& measured);
 
