@@ -1,7 +1,6 @@
 // ---- points and lines over two axes, drawn by uPlot ---------------------------------------------
 
 const reach = 24;  // pixels from which a point is still pointed at
-const binary = Array.from({length: 60}, (_, k) => 2 ** k);
 const isWide = values => { const positive = values.filter(v => v > 0); return positive.length === values.length && values.length > 1 && Math.max(...positive) > 50 * Math.min(...positive); };
 
 // One value for each point, none where the point is of another series: what uPlot takes.
@@ -27,7 +26,7 @@ class Chart {
   update({points, series, x, y, xLabels = null, log = false}) {
     Object.assign(this, {series, x, y, xLabels, log, at: -1});
     this.points = points.filter(p => Number.isFinite(p.x) && Number.isFinite(p.y)).sort((a, b) => a.x - b.x);
-    this.box.setAttribute("aria-label", `${this.name}: ${label(y)} against ${xLabels ? x : label(x)}, ${count(this.points.length)} points. Arrow keys go from point to point, Enter shows one, plus and minus zoom, 0 shows all.`);
+    this.box.setAttribute("aria-label", `${this.name}: ${label(y)} against ${xLabels ? x : label(x)}, ${count(this.points.filter(p => p.text !== undefined).length)} points. Arrow keys go from point to point, Enter shows one, plus and minus zoom, 0 shows all.`);
     this.legend.replaceChildren(...series.map((s, k) => el("button", {type: "button", "aria-pressed": String(!this.hidden.has(s.name)), onclick: event => this.toggle(k, event.currentTarget)}, swatch(s.color), s.name)));
     this.redraw();
   }
@@ -46,8 +45,10 @@ class Chart {
       return {...look, label: figure, splits: (u, axis, from, to) => labels.map((_, i) => i).filter(i => i >= from && i <= to),
               values: (u, splits) => splits.map(i => labels[i])};
     }
-    return {...look, label: label(figure), size: 62, ...(isBytes(figure) && !this.isLog(figure) ? {incrs: binary} : {}),
-            values: (u, splits) => splits.map(v => v === null ? "" : show(figure, v))};
+    const isLog = this.isLog(figure), most = figure === this.x ? Math.max(2, Math.floor(this.width / 130)) : Math.max(3, Math.floor(this.height / 60));
+    let drawn = null;
+    return {...look, label: label(figure), size: 66, filter: (u, splits) => splits, values: (u, splits) => splits.map(drawn.text),
+            splits: (u, axis, from, to) => { drawn = isLog ? logTicksOf(figure, from, to, most) : ticksOf(figure, from, to, most); return drawn.ticks; }};
   }
 
   isLog(figure) {
@@ -56,9 +57,15 @@ class Chart {
 
   scale(figure, labels) {
     if (labels) return {time: false, range: (u, from, to) => from === null ? [0, 1] : Number.isInteger(from) && Number.isInteger(to) ? [from - 0.3, to + 0.3] : [from, to]};
-    return this.isLog(figure) ? {time: false, distr: 3} : {time: false, range: (u, from, to) => this.padded(from, to)};
+    return this.isLog(figure) ? {time: false, distr: 3, range: (u, from, to) => this.logPadded(figure, from, to)} : {time: false, range: (u, from, to) => this.padded(from, to)};
   }
 
+  // Room around all points, none around a part of them.
+  logPadded(figure, from, to) {
+    if (from === null) return [1, 10];
+    const values = this.points.map(figure === this.x ? p => p.x : p => p.y), isAll = from <= Math.min(...values) && to >= Math.max(...values), room = isAll ? (to / from) ** 0.04 : 1;
+    return [from / room, to * room];
+  }
   padded(from, to) {
     if (from === null) return [0, 1];
     const room = 0.06 * (to - from || Math.abs(to) || 1);
@@ -66,13 +73,13 @@ class Chart {
   }
 
   draw(width) {
+    this.width = width;
     if (this.plot) this.plot.destroy();
     const line = s => ({label: s.name, stroke: css(s.color), width: s.isJoined ? 1.5 : 0, spanGaps: true, show: !this.hidden.has(s.name),
                         ...(s.isJoined ? {} : {paths: () => null}),
                         points: {show: s.hasPoints !== false, size: 7, width: 1, stroke: css(s.color), fill: s.isHollow ? "transparent" : css(s.color)}});
     const bottom = this.axis(this.x, this.xLabels);
     bottom.size = 32;
-    if (!this.xLabels) bottom.space = 80;
     this.plot = new uPlot({width, height: this.height, legend: {show: false}, scales: {x: this.scale(this.x, this.xLabels), y: this.scale(this.y)},
       axes: [bottom, this.axis(this.y)], series: [{}, ...this.series.map(line)],
       cursor: {x: false, y: false, points: {show: false}, drag: {x: true, y: true, dist: 6}},

@@ -11,7 +11,7 @@ class TimeCurves extends TimeCanvas {
   }
 
   update(data) {
-    Object.assign(this, {lines: [], marks: [], ...data});
+    Object.assign(this, {lines: [], marks: [], chosen: -1, ...data});
     const sums = this.points.map(([, ...values]) => this.isStacked ? values.reduce((sum, v) => sum + v, 0) : Math.max(...values));
     this.top = Math.max(1e-30, ...sums, ...this.lines.map(line => line.value));
     this.legend.replaceChildren(legend(this.series.map(s => [s.name, s.color])));
@@ -21,7 +21,9 @@ class TimeCurves extends TimeCanvas {
   }
 
   wantedHeight() { return 150; }
-  heightOf(value) { return this.area.bottom - value / this.top * (this.area.bottom - 16); }
+  keys() { return "Left and right go from moment to moment"; }
+  // What is said of lines and marks stands above, where nothing is drawn.
+  heightOf(value) { return this.area.bottom - value / this.top * (this.area.bottom - (this.lines.length + this.marks.length ? 30 : 10)); }
   // The last point that has begun.
   pointAt(time) {
     let low = 0, high = this.points.length;
@@ -32,6 +34,17 @@ class TimeCurves extends TimeCanvas {
     return Math.max(0, low - 1);
   }
 
+  step(by) {
+    const from = this.chosen < 0 ? this.pointAt(this.view.from) - Math.sign(by) : this.chosen;
+    return this.choose(from + by);
+  }
+  choose(k) {
+    this.chosen = Math.min(this.points.length - 1, Math.max(0, k));
+    const [time] = this.points[this.chosen];
+    return [time, this.textOf(this.chosen, time)];
+  }
+  pick(x) { [this.at] = this.choose(this.pointAt(this.timeIn(x))); }
+
   drawContent(pen, colors) {
     const {left, width} = this.area;
     this.drawScale(pen, colors);
@@ -40,27 +53,34 @@ class TimeCurves extends TimeCanvas {
     pen.rect(left, 0, width - left - 8, this.area.bottom);
     pen.clip();
     for (let k = this.pointAt(this.view.from); k < this.points.length && this.points[k][0] < this.view.to; ++k) this.drawPoint(pen, k, colors);
+    if (this.chosen >= 0) {
+      pen.fillStyle = colors.full ||= css("ink");
+      pen.fillRect(this.placeOf(this.points[this.chosen][0]) - 0.5, 0, 1.5, this.area.bottom);
+    }
     pen.restore();
-    for (const line of this.lines) this.drawLine(pen, line, colors);
-    for (const mark of this.marks) this.drawMark(pen, mark, colors);
+    let from = left;
+    for (const line of this.lines) from = this.drawLine(pen, line, from, colors);
+    for (const mark of this.marks) from = this.drawMark(pen, mark, from, colors);
   }
 
   drawScale(pen, colors) {
     const {left, width} = this.area;
-    for (const share of [0, 0.5, 1]) {
-      const y = this.heightOf(share * this.top);
+    const {ticks, text} = ticksOf(this.figure, 0, this.top, 5);
+    for (const tick of ticks) {
+      const y = this.heightOf(tick);
       pen.fillStyle = colors.line;
       pen.fillRect(left, y, width - left - 8, 1);
       pen.fillStyle = colors.ink;
       pen.textAlign = "right";
-      pen.fillText(show(this.figure, share * this.top), left - 6, share === 0 ? y - 1 : y + 4);
+      pen.fillText(text(tick), left - 6, tick === 0 ? y - 1 : y + 4);
     }
     pen.textAlign = "left";
   }
 
   drawPoint(pen, k, colors) {
     const [time, ...values] = this.points[k], end = k + 1 < this.points.length ? this.points[k + 1][0] : this.view.horizon;
-    const x = this.placeOf(time), right = this.placeOf(end);
+    // Whole pixels: areas beside one another have no seam.
+    const x = Math.round(this.placeOf(time)), right = Math.round(this.placeOf(end));
     let below = 0;
     values.forEach((value, s) => {
       pen.fillStyle = colors[this.series[s].color] ||= css(this.series[s].color);
@@ -73,36 +93,44 @@ class TimeCurves extends TimeCanvas {
     });
   }
 
-  drawLine(pen, {value, text}, colors) {
-    const {left, width} = this.area, y = this.heightOf(value);
+  // Both: what is said stands from a place on above the curves; they give the next one.
+  drawLine(pen, {value, text}, from, colors) {
+    const {left, width} = this.area;
     pen.strokeStyle = pen.fillStyle = colors.full ||= css("ink");
     pen.setLineDash([5, 4]);
     pen.beginPath();
-    pen.moveTo(left, y);
-    pen.lineTo(width - 8, y);
+    for (const [x0, x1, y] of [[left, width - 8, this.heightOf(value)], [from, from + 22, 8]]) {
+      pen.moveTo(x0, y);
+      pen.lineTo(x1, y);
+    }
     pen.stroke();
     pen.setLineDash([]);
-    pen.fillText(text, left + 4, y - 4);
+    pen.fillText(text, from + 27, 12);
+    return from + 27 + pen.measureText(text).width + 16;
   }
 
-  drawMark(pen, {time, value, text}, colors) {
-    if (time < this.view.from || time > this.view.to) return;
-    const x = this.placeOf(time), y = this.heightOf(value), isRight = x > 0.6 * this.area.width;
-    pen.fillStyle = pen.strokeStyle = colors.path ||= css("path");
-    pen.beginPath();
-    pen.moveTo(x, y);
-    pen.lineTo(x - 5, y - 8);
-    pen.lineTo(x + 5, y - 8);
-    pen.fill();
-    pen.fillRect(x - 0.5, y, 1, this.area.bottom - y);
+  drawMark(pen, {time, value, text}, from, colors) {
+    const place = this.placeOf(time), long = pen.measureText(text).width, isSeen = time >= this.view.from && time <= this.view.to;
+    const x = Math.min(Math.max(place - long / 2, from + 14), this.area.width - 8 - long);
+    const triangle = (x, y) => { pen.beginPath(); pen.moveTo(x, y); pen.lineTo(x - 5, y - 8); pen.lineTo(x + 5, y - 8); pen.fill(); };
+    pen.fillStyle = colors.path ||= css("path");
+    triangle(x - 8, 12);
+    if (isSeen) {
+      triangle(place, this.heightOf(value));
+      pen.fillRect(place - 0.5, this.heightOf(value), 1, this.area.bottom - this.heightOf(value));
+    }
     pen.fillStyle = colors.full ||= css("ink");
-    pen.textAlign = isRight ? "right" : "left";
-    pen.fillText(text, isRight ? x - 8 : x + 8, y + 12);
-    pen.textAlign = "left";
+    pen.fillText(text, x, 12);
+    return x + long + 16;
   }
 
+  timeIn(x) { return Math.min(this.view.to, Math.max(this.view.from, this.timeAt(x))); }
   told(x) {
-    const time = Math.min(this.view.to, Math.max(this.view.from, this.timeAt(x))), [, ...values] = this.points[this.pointAt(time)];
+    const time = this.timeIn(x);
+    return this.textOf(this.pointAt(time), time);
+  }
+  textOf(k, time) {
+    const [, ...values] = this.points[k];
     const parts = this.series.map((s, k) => [s.name, values[k]]).filter(([, value]) => value > 0).map(([name, value]) => `${name} ${show(this.figure, value)}`);
     const sum = this.isStacked ? `${show(this.figure, values.reduce((a, b) => a + b, 0))}: ` : "";
     return `At ${seconds(time)}: ${sum}${parts.join(", ") || "nothing"}`;
@@ -111,14 +139,12 @@ class TimeCurves extends TimeCanvas {
 
 // ---- memory of ranks -----------------------------------------------------------------------------
 
-const bufferColors = {parameters: "forward", gradients: "backward", optimizer_state: "optimizer_step", outer_state: "outer_step", gathered: "all_gather", unreduced: "reduce_scatter",
-  value: "series6", gradient: "series5", saved: "exposed", kept: "recompute", deferred: "clear", squares: "sum_squares", scratch: "load_batch", communication: "all_reduce"};
 const bufferNames = {value: "values between blocks", gradient: "their gradients", saved: "saved for backward", kept: "kept for weight gradients", deferred: "deferred gradients", gathered: "gathered parameters", unreduced: "gradients to be reduced"};
 const bufferName = kind => bufferNames[kind] || words(kind);
 
 function curveData(curve) {
   const {peak} = curve, used = curve.kinds.map((kind, k) => k).filter(k => curve.points.some(point => point[k + 1] > 0));
-  return {figure: "memory_bytes", isStacked: true, series: used.map(k => ({name: bufferName(curve.kinds[k]), color: bufferColors[curve.kinds[k]]})),
+  return {figure: "memory_bytes", isStacked: true, series: used.map(k => ({name: bufferName(curve.kinds[k]), color: curve.kinds[k]})),
     points: curve.points.map(point => [point[0], ...used.map(k => point[k + 1])]),
     lines: [{value: curve.arena_bytes, text: `arena as laid out: ${bytes(curve.arena_bytes)}`}], marks: [{time: peak.time_s, value: peak.size_bytes, text: `most alive: ${bytes(peak.size_bytes)}`}],
     text: `Most alive on rank ${curve.rank}: ${bytes(peak.size_bytes)} at ${seconds(peak.time_s)}${peak.op ? `, ${peak.op}` : ""}`};
@@ -156,7 +182,7 @@ function linksOverTime(name, s, view) {
   const most = Math.max(...curves.map(curve => Math.max(...curve.utilisation)));
   const picture = new TimeCurves(`${name}: the busiest links over the step`, view, {figure: "utilisation", isStacked: false, series: curves.map((curve, k) => ({name: curve.name, color: seriesColor(k)})), points,
     text: `${curves.length === 1 ? "The busiest link" : `The ${curves.length} busiest links`}, means over 1/${parts} of the step; ${percent(most)} at most`});
-  return el("div", {class: "panel"}, picture.element, note("Bytes of each message or collective stand evenly over the time it takes: what exceeds 100 % went over the link at another moment of it."),
+  return el("div", {class: "panel"}, picture.element, note("Bytes that the simulation has on the link in each part of the step, of what it could carry in it." + (most > 1.00005 ? " Collectives are played by their price alone here and do not make room for one another: more than 100 % is more than the link carries." : "")),
     el("details", {}, el("summary", {}, "The curves as a table"), table({name: `${name} busiest links over time`, rows: points, columns: [column("time_s", {label: "from", value: point => point[0]}),
       ...curves.map((curve, k) => ({name: curve.name, label: curve.name, value: point => point[k + 1], shown: v => percent(v)}))]})));
 }

@@ -38,15 +38,16 @@ const css = name => getComputedStyle(document.documentElement).getPropertyValue(
 const seriesColor = number => `series${number % 8}`;
 const redraws = new Set();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraws.forEach(redraw => redraw()));
-// Draws whenever the element has a new width, and with new colours.
+// Draws whenever the element has a new width, and with new colours; what is asked for in between, once for each
+// frame that is shown.
 function drawInto(element, draw) {
-  let width = 0;
-  const redraw = () => { if (width > 0) draw(width); };
+  let width = 0, frame = null;
+  const now = () => { frame = null; if (width > 0) draw(width); };
+  const redraw = () => { frame ??= requestAnimationFrame(now); };
   new ResizeObserver(() => {
-    const now = element.clientWidth;
-    if (now === width) return;
-    width = now;
-    redraw();
+    if (element.clientWidth === width) return;
+    width = element.clientWidth;
+    now();
   }).observe(element);
   redraws.add(redraw);
   return redraw;

@@ -2,6 +2,7 @@
 
 const band = s => s && s.step_time_low_s !== undefined && s.step_time_low_s !== null && s.step_time_high_s !== undefined && s.step_time_high_s !== null ? [s.step_time_low_s, s.step_time_high_s] : null;
 const bandText = s => band(s) ? ` (${seconds(band(s)[0])} to ${seconds(band(s)[1])})` : "";
+const withBand = (value, s) => el("span", {}, seconds(value), band(s) ? el("small", {}, bandText(s)) : null);
 
 function provenanceRows(entries) {
   return entries.flatMap(e => sources.filter(source => e[source]).map(source => {

@@ -16,14 +16,14 @@ function entriesOf(files) {
 const runsOf = (entries, take = () => true) => entries.flatMap(e => sources.filter(k => e[k] && take(e[k])).map(k => ({name: entries.some(o => o.measured) ? `${e.name}, ${k}` : e.name, s: e[k]})));
 
 function strategyTable(entries) {
-  const predicted = entries.filter(e => e.predicted), fastest = Math.min(...predicted.map(e => runTime(e.predicted)));
+  const predicted = entries.filter(e => e.predicted), {best} = rankedRuns(entries);
   const isCheaper = predicted.some(e => multiplier(e.predicted) !== 1);
-  const named = (name, e) => e.predicted && runTime(e.predicted) === fastest ? el("span", {}, el("span", {class: "best"}, name), el("span", {class: "tag"}, isCheaper ? "fastest run" : "fastest")) : name;
+  const named = (name, e) => e === best && predicted.length > 1 ? el("span", {}, el("span", {class: "best"}, name), el("span", {class: "tag"}, isCheaper ? "fastest run" : "fastest")) : name;
   const of = (name, more = {}) => column(name, {value: e => (e.predicted || e.measured)[name] ?? null, ...more});
   const columns = [{name: "strategy", label: "strategy", isText: true, value: e => e.name, shown: named},
-    column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null, shown: (v, e) => seconds(v) + bandText(e.predicted)}),
+    column("step_time_s", {value: e => e.predicted ? e.predicted.step_time_s : null, shown: (v, e) => withBand(v, e.predicted)}),
     column("measured_step_time_s", {label: "measured", value: e => e.measured ? e.measured.step_time_s : null}),
-    of("samples_per_s"), of("peak_memory_bytes"), of("fits"), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
+    of("samples_per_s"), of("peak_memory_bytes"), of("fits", {shown: v => v === false ? el("span", {class: "no"}, "no") : show("fits", v)}), column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}),
     of("exposed_comm_s"), of("idle_s"), of("bubble_fraction"), of("mfu")];
   const isTold = c => entries.some(e => c.value(e) !== null);
   const notes = predicted.filter(e => e.predicted.local_steps).map(e => {
@@ -34,22 +34,24 @@ function strategyTable(entries) {
     isCheaper ? note("A cheaper step is no cheaper run: the fastest run counts all steps that a strategy takes for the same work, and redraws of masks.") : null, notes];
 }
 
-const poolColors = {arena: "forward", context: "series7", fragmentation: "series6", parameters: "forward", gradients: "backward", optimizer_state: "optimizer_step", activations: "exposed", communication: "all_reduce", workspace: "recompute", communicators: "all_gather", carried: "load_batch"};
+const poolNames = new Set(["arena", "parameters", "gradients", "optimizer_state", "activations", "communication", "workspace", "context", "fragmentation", "stand_ins", "communicators", "carried"]);
 // What no pool has of a peak is room between tensors that nobody uses.
-function memoryBars(pools, rows) {
+function memoryBars(pools, rows, limit = null) {
   const rest = ({values, peak}) => Math.max(0, peak - values.reduce((sum, v) => sum + v, 0));
-  const parts = [...pools.map((pool, k) => [words(pool), poolColors[pool] || seriesColor(k)]), ["unused between tensors", "idle"]];
-  return stackedBars("memory by pool", parts, "peak_memory_bytes", rows.map(row => ({name: row.name, values: [...row.values, rest(row)], text: bytes(row.peak)})));
+  const parts = [...pools.map((pool, k) => [words(pool), poolNames.has(pool) ? pool : seriesColor(k)]), ["unused between tensors", "idle"]];
+  return stackedBars("memory by pool", parts, "peak_memory_bytes", rows.map(row => ({name: row.name, values: [...row.values, rest(row)], text: bytes(row.peak)})), limit);
 }
 
-function comparison(entries) {
+const deviceMemory = files => files.map(f => f.device_memory_bytes).find(size => size > 0) ?? null;
+
+function comparison(entries, files) {
   const runs = runsOf(entries), pools = [...new Set(runs.flatMap(({s}) => Object.keys(s.pool_bytes)))];
-  const withMemory = runs.filter(({s}) => s.peak_memory_bytes !== null && Object.keys(s.pool_bytes).length), sent = runs.filter(({s}) => worstSent(s) !== null);
+  const withMemory = runs.filter(({s}) => s.peak_memory_bytes !== null && Object.keys(s.pool_bytes).length), sent = runs.filter(({s}) => worstSent(s) !== null), room = deviceMemory(files);
   return [el("div", {class: "panel"}, el("h3", {}, "One step, on the rank that computes longest"),
-      stackedBars("step time", timeParts, "step_time_s", runs.map(({name, s}) => ({name, values: timesOf(s), text: seconds(s.step_time_s)})))),
+      stackedBars("step time", timeParts, "step_time_s", runs.map(({name, s}) => ({name, values: timesOf(s), text: seconds(s.step_time_s), band: band(s)})))),
     el("div", {class: "pair"},
       withMemory.length ? el("div", {class: "panel"}, el("h3", {}, "Memory on the worst rank"),
-        memoryBars(pools, withMemory.map(({name, s}) => ({name, values: pools.map(pool => s.pool_bytes[pool] || 0), peak: s.peak_memory_bytes})))) : null,
+        memoryBars(pools, withMemory.map(({name, s}) => ({name, values: pools.map(pool => s.pool_bytes[pool] || 0), peak: s.peak_memory_bytes})), room ? {value: room, text: `the device's ${bytes(room)}`} : null)) : null,
       sent.length ? el("div", {class: "panel"}, el("h3", {}, "Most bytes that a worker sends"),
         stackedBars("bytes sent", [["sent", "all_reduce"]], "bytes_sent", sent.map(({name, s}) => ({name, values: [worstSent(s)], text: bytes(worstSent(s))})))) : null)];
 }
@@ -81,10 +83,16 @@ function timelines(entry) {
     pathPanel(entry), entry.predicted ? [memoryOverTime(entry.name, entry.predicted, view), linksOverTime(entry.name, entry.predicted, view)] : null];
 }
 
+const mostRankBars = 64;
 function rankPanels(name, s) {
-  const busy = el("div", {class: "panel"}, el("h3", {}, "Ranks: one step"), stackedBars(`${name}: time of ranks`, timeParts, "step_time_s", s.ranks.map(r => ({name: `rank ${r.rank}`, values: timesOf(r), text: seconds(r.compute_s + r.exposed_comm_s + r.idle_s)}))));
-  const memory = s.ranks.every(r => r.peak_memory_bytes !== null) && s.ranks.length ? el("div", {class: "panel"}, el("h3", {}, "Ranks: peak memory"),
-    stackedBars(`${name}: memory of ranks`, [["tensors", "forward"], ["beside tensors", "load_batch"]], "peak_memory_bytes", s.ranks.map(r => ({name: `rank ${r.rank}`, values: [Math.min(r.arena_bytes, r.peak_memory_bytes), Math.max(0, r.peak_memory_bytes - r.arena_bytes)], text: bytes(r.peak_memory_bytes)})))) : null;
+  const bars = (title, figures, draw) => {
+    const groups = alikeRanks(s.ranks, figures), left = groups.length - mostRankBars;
+    return el("div", {class: "panel"}, el("h3", {}, title), draw(groups.slice(0, mostRankBars)), left > 0 ? note(`And ${count(left)} more that differ: the table of ranks has all.`) : null);
+  };
+  const busy = bars("Ranks: one step", ["compute_s", "exposed_comm_s", "idle_s"], groups => stackedBars(`${name}: time of ranks`, timeParts, "step_time_s",
+    groups.map(({name, rank}) => ({name, values: timesOf(rank), text: seconds(rank.compute_s + rank.exposed_comm_s + rank.idle_s)}))));
+  const memory = s.ranks.every(r => r.peak_memory_bytes !== null) && s.ranks.length ? bars("Ranks: peak memory", ["peak_memory_bytes", "arena_bytes"], groups => stackedBars(`${name}: memory of ranks`, [["tensors", "parameters"], ["beside tensors", "workspace"]], "peak_memory_bytes",
+    groups.map(({name, rank: r}) => ({name, values: [Math.min(r.arena_bytes, r.peak_memory_bytes), Math.max(0, r.peak_memory_bytes - r.arena_bytes)], text: bytes(r.peak_memory_bytes)})))) : null;
   return el("div", {class: "pair"}, busy, memory);
 }
 
@@ -103,9 +111,9 @@ function training(name, s) {
   const lost = s.losses.indexOf(null);  // a loss that is no number
   const chart = new Chart({name: `${name}, training loss`, height: 220});
   chart.update({x: "step", y: "loss", series: [{name: "training loss", color: "series0", isJoined: true, hasPoints: false}],
-    points: s.losses.slice(0, lost < 0 ? s.losses.length : lost).map((loss, i) => ({x: i + 1, y: loss, series: 0, text: `step ${i + 1}: loss ${loss.toPrecision(4)}`}))});
+    points: s.losses.slice(0, lost < 0 ? s.losses.length : lost).map((loss, i) => ({x: i + 1, y: loss, series: 0, text: `step ${i + 1}: loss ${number(loss)}`}))});
   return el("div", {class: "panel"}, el("h3", {}, `Training loss over ${s.losses.length} steps${lost < 0 ? "" : `: diverged in step ${lost + 1}`}`), chart.element,
-    s.evaluations.map(v => note(`after ${v.step} steps: test accuracy ${percent(v.accuracy)}${v.loss === null ? "" : ", loss " + v.loss.toPrecision(3)}`)));
+    s.evaluations.map(v => note(`after ${v.step} steps: test accuracy ${percent(v.accuracy)}${v.loss === null ? "" : ", loss " + number(v.loss)}`)));
 }
 
 // Where the figures are from, as far as the files say.
@@ -134,7 +142,7 @@ function summariesSections(files) {
   const told = `${count(entries.length)} ${entries.length === 1 ? "strategy" : "strategies"}, predicted${predicted.length ? " for " + [...new Set(predicted.map(f => f.device))].join(", ") : " nowhere"}; ` +
     (measured.length ? "measured: " + measured.map(e => e.name).join(", ") : "none measured") + ".";
   const few = entries.length <= 4;
-  return [note(told), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries)), subnetworkSection(entries), topologySection(files, entries),
+  return [note(told), conclusions(entries, files), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries, files)), subnetworkSection(entries), topologySection(files, entries),
     el("nav", {"aria-label": "strategies"}, entries.map((e, k) => el("a", {href: `#strategy${k}`, onclick: () => { document.getElementById(`strategy${k}`).open = true; }}, e.name))),
     entries.map((e, k) => strategySection(e, few || k === 0, `strategy${k}`)), provenanceSection(entries)];
 }

@@ -23,11 +23,11 @@ function subnetworkTable(entries, plain) {
   const of = (name, text, get, more = {}) => ({name, label: text, value: e => get(e.predicted), ...more});
   return table({name: "subnetworks", rows: entries, columns: [
     {name: "strategy", label: "strategy", isText: true, value: e => e.name},
-    of("coverage", "coverage", s => holdersOf(s.subnetwork).mean / s.subnetwork.workers, {shown: v => v.toPrecision(3)}),
+    of("coverage", "coverage", s => holdersOf(s.subnetwork).mean / s.subnetwork.workers, {shown: number}),
     of("holders", "holders", s => holdersOf(s.subnetwork).text),
     of("state_bytes", "state", stateOf, beside(stateOf)), of("activation_bytes", "activations", activationsOf, beside(activationsOf)),
     of("bytes_sent_by_all", "sent per step", sentByAll, beside(sentByAll)),
-    of("step_multiplier", "steps of a run", multiplier, {shown: v => "× " + v.toPrecision(3)}),
+    of("step_multiplier", "steps of a run", multiplier, {shown: times}),
     of("sent_per_run_fraction", "sent per run", sentPerRun), of("run_time_fraction", "run time", s => ddp ? runTime(s) / ddp.step_time_s : null)]});
 }
 
@@ -50,24 +50,28 @@ function subnetworkNotes(entries, plain, all) {
   return notes.map(note);
 }
 
-// Units by workers; how many hold a unit at its right, how many a worker holds below.
+// Units by workers, whose numbers stand above; how many hold a unit at its right, how many a worker holds below.
 function assignmentPicture(name, {units, workers}) {
-  const left = 20 + 6.8 * Math.max(5, ...units.map(unit => unit.name.length)), h = 16, w = Math.max(10, Math.min(26, 900 / workers));
-  const bottom = units.length * h, width = left + workers * w + 60, place = k => left + k * w;
+  const left = 20 + 6.8 * Math.max(10, ...units.map(unit => unit.name.length)), top = 20, h = 16, w = Math.max(10, Math.min(26, 900 / workers));
+  const bottom = top + units.length * h, width = left + workers * w + 60, place = k => left + k * w;
   const rows = units.map((unit, i) => {
-    const holders = new Set(unit.holders);
+    const holders = new Set(unit.holders), y = top + i * h;
     const cells = Array.from({length: workers}, (_, k) => {
       const isParked = unit.parked === k;
-      return svg("rect", {x: place(k), y: i * h + 1, width: w - 1.5, height: h - 2, rx: 2, fill: holders.has(k) ? "var(--forward)" : "var(--idle)", stroke: isParked ? "var(--exposed)" : null, "stroke-width": isParked ? 2 : null},
+      return svg("rect", {x: place(k), y: y + 1, width: w - 1.5, height: h - 2, rx: 2, class: holders.has(k) ? "held" : "left", stroke: isParked ? "var(--exposed)" : null, "stroke-width": isParked ? 2 : null},
         svg("title", {}, `${unit.name}, worker ${k}: ${holders.has(k) ? "held" : isParked ? "parked here, held by nobody" : "left out"}`));
     });
-    return [svg("text", {x: 0, y: i * h + 12}, unit.name), cells, svg("text", {x: place(workers) + 6, y: i * h + 12}, String(unit.holders.length))];
+    return [svg("text", {x: 0, y: y + 12}, unit.name), cells, svg("text", {x: place(workers) + 6, y: y + 12}, String(unit.holders.length))];
   });
   const loads = Array.from({length: workers}, (_, k) => units.filter(unit => unit.holders.includes(k)).length);
-  const step = Math.ceil(22 / w), sums = loads.map((load, k) => k % step ? null : svg("text", {x: place(k) + w / 2 - 1, y: bottom + 13, "text-anchor": "middle"}, String(load)));
-  return el("div", {class: "scroll", tabindex: 0}, svg("svg", {width, height: bottom + 20, role: "img", "aria-label": `${name}: ${units.length} units, ${workers} workers, which hold ${loads.join(", ")} of them`},
-    rows.flat(2), svg("text", {x: 0, y: bottom + 13}, "units held"), sums));
+  // As many numbers as there is room for.
+  const step = Math.ceil((7 * String(Math.max(workers - 1, ...loads)).length + 4) / w), numbers = (texts, y) => texts.map((text, k) => k % step ? null : svg("text", {x: place(k) + w / 2 - 1, y, "text-anchor": "middle"}, String(text)));
+  return el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": `assignment of ${name}`}, svg("svg", {class: "assignment", width, height: bottom + 20, role: "img", "aria-label": `${name}: ${units.length} units, ${workers} workers, which hold ${loads.join(", ")} of them`},
+    svg("text", {x: 0, y: 14}, "worker"), numbers(loads.map((_, k) => k), 14), svg("text", {x: place(workers) + 6, y: 14}, "holders"),
+    rows.flat(2), svg("text", {x: 0, y: bottom + 13}, "units held"), numbers(loads, bottom + 13)));
 }
+const holdersTable = (name, {units}) => el("details", {}, el("summary", {}, "Who holds what as a table"), table({name: `${name} holders`, rows: units.map(unit => ({unit: unit.name, count: unit.holders.length, holders: unit.holders.join(" "), parked: unit.parked ?? null})),
+  columns: [column("unit", {isText: true}), column("count", {label: "holders"}), column("holders", {label: "workers that hold it", isText: true, isWide: true}), ...(units.some(unit => unit.parked !== undefined) ? [column("parked", {label: "parked at"})] : [])]}));
 
 // What each worker carries, and how well they mix.
 function workerLoads(e) {
@@ -85,6 +89,6 @@ function subnetworkSection(all) {
   const pictures = entries.filter(e => e.predicted.subnetwork.units.length);
   return el("section", {id: "subnetworks"}, el("h2", {}, "Subnetworks"), subnetworkTable(entries, plain), subnetworkNotes(entries, plain, all),
     pictures.length ? el("h3", {}, "Who holds what, unit by worker") : null,
-    pictures.length ? legend([["held", "forward"], ["left out", "idle"]]) : null,
-    pictures.map(e => el("details", {class: "panel", open: pictures.length <= 4}, el("summary", {}, e.name), assignmentPicture(e.name, e.predicted.subnetwork), workerLoads(e))));
+    pictures.length ? legend([["held", "parameters"], ["left out", "idle"]]) : null,
+    pictures.map(e => el("details", {class: "panel", open: pictures.length <= 4}, el("summary", {}, e.name), assignmentPicture(e.name, e.predicted.subnetwork), holdersTable(e.name, e.predicted.subnetwork), workerLoads(e))));
 }

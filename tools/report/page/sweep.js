@@ -8,7 +8,7 @@ class Details {
     const figures = sweep.columns.filter(name => !["scenario", "file", "point", "strategy", "status", "reason", "scenario_hash", "plan_hash"].includes(name) && !sweep.swept.includes(name) && row[name] !== null);
     const from = document.activeElement, close = () => { this.element.hidden = true; from.focus({preventScroll: true}); };
     const pools = figures.filter(name => name.startsWith("pool_bytes.") && row[name]).map(name => name.slice("pool_bytes.".length));
-    this.element.replaceChildren(el("h3", {}, `${row.strategy}: ${swept.axes.map(axis => `${axis.label} ${row[axis.name] ?? none}`).join(", ")}`), el("button", {type: "button", class: "close", onclick: close}, "close"),
+    this.element.replaceChildren(el("h3", {}, `${row.strategy}: ${placeText(swept, row)}`), el("button", {type: "button", class: "close", onclick: close}, "close"),
       row.reason ? el("p", {}, `${row.status}: ${row.reason}`) : "",
       isNumber(row.compute_s) ? stackedBars("step time", timeParts, "step_time_s", [{name: "step", values: timesOf(row), text: seconds(row.step_time_s)}]) : "",
       pools.length ? memoryBars(pools, [{name: "memory", values: pools.map(pool => row[`pool_bytes.${pool}`]), peak: row.peak_memory_bytes}]) : "",
@@ -28,7 +28,7 @@ function filters(swept, changed) {
   const apply = () => changed(swept.rows.filter(row => [...chosen].every(([name, value]) => row[name] === value) && (most === Infinity || (isNumber(row[memory]) && row[memory] <= most))));
   const choose = name => value => { if (value === null) chosen.delete(name); else chosen.set(name, value); apply(); };
   const limit = el("input", {type: "number", min: 0, step: "any", size: 6, style: {width: "90px"}, oninput: () => { most = limit.value === "" ? Infinity : Number(limit.value) * 2 ** 30; apply(); }});
-  return el("div", {class: "controls", role: "group", "aria-label": "rows to show"}, "Show", parts.map(part => choice(`${part.label} `, [[null, "all"], ...part.values.map(v => [v, String(v)])], null, choose(part.name))),
+  return el("div", {class: "controls", role: "group", "aria-label": "rows to show"}, "Show", parts.map(part => choice(`${part.label} `, [[null, "all"], ...part.values.map(v => [v, valueText(v)])], null, choose(part.name))),
     swept.figures.includes(memory) ? el("label", {}, "peak memory at most", limit, "GiB") : null);
 }
 
@@ -63,13 +63,16 @@ function sweepFacts(sweep) {
 function sweepSections(sweep) {
   const swept = sweptOf(sweep), details = new Details(), pick = row => details.show(sweep, swept, row);
   const views = [];
+  let conclusions = null;
   if (swept.figures.length) {
+    conclusions = new SweepConclusions(swept, pick);
     views.push(new Pareto(swept, pick));
     if (swept.axes.length > 0) views.push(new Scaling(swept, pick));
     if (swept.axes.length > 1) views.push(new Heat(swept, pick));
   }
   views.push(new SweepTable(sweep, swept, pick));
-  const update = rows => views.forEach(view => view.update(rows));
+  const [rows] = views.slice(-1), pictures = views.slice(0, -1);
+  const update = shown => [conclusions, ...views].forEach(view => view && view.update(shown));
   update(swept.rows);
-  return [sweepFacts(sweep), filters(swept, update), views.map(view => view.element), reasonsSection(sweep), details.element];
+  return [sweepFacts(sweep), filters(swept, update), conclusions && conclusions.element, pictures.length ? el("h2", {}, "Pictures") : null, pictures.map(view => view.element), rows.element, reasonsSection(sweep), details.element];
 }

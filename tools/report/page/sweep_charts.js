@@ -44,7 +44,7 @@ class Scaling {
     const {swept, figure} = this, axis = swept.axes.find(a => a.name === this.axis);
     const best = bestBy(rows.filter(row => row.status === "played"), figure, row => JSON.stringify([row.strategy, row[axis.name]]));
     const points = [...best.values()].map(row => ({x: axis.values.indexOf(row[axis.name]), y: row[figure], series: swept.strategies.indexOf(row.strategy), text: pointText(swept, row, figure), row})).filter(p => p.x >= 0);
-    this.chart.update({points, series: seriesOf(swept).map(s => ({...s, isJoined: true})), x: axis.label, y: figure, xLabels: axis.values.map(String)});
+    this.chart.update({points, series: seriesOf(swept).map(s => ({...s, isJoined: true})), x: axis.label, y: figure, xLabels: axis.values.map(valueText)});
   }
 }
 
@@ -54,11 +54,26 @@ class Heat {
 
   constructor(swept, pick) {
     Object.assign(this, {swept, pick, down: swept.axes[0].name, across: swept.axes[1].name, figure: known(["run_samples_per_s", "samples_per_s", "step_time_s"], swept.figures), byStrategy: true});
-    this.table = el("table", {class: "heat"});
+    this.table = el("table", {class: "heat", onkeydown: event => this.press(event)});
     this.legend = el("div");
     const set = key => value => { this[key] = value; this.update(this.rows); };
     this.element = panel("Over two axes", [choice("best ", figureChoices(swept), this.figure, set("figure")), choice("down ", axisChoices(swept), this.down, set("down")), choice("across ", axisChoices(swept), this.across, set("across")),
-      tick("coloured by strategy", true, set("byStrategy"))], this.legend, el("div", {class: "scroll"}, this.table), note("The best row that fits of those with both values; choose one for its details."));
+      tick("coloured by strategy", true, set("byStrategy"))], this.legend, el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": "heat map"}, this.table),
+      el("div", {class: "controls"}, el("button", {type: "button", "aria-label": "CSV of heat map", onclick: () => download("heat_map.csv", csvOf(this.columns(), this.best))}, "CSV")),
+      note("The best row that fits of those with both values; arrow keys go from cell to cell, Enter or a click shows a row's details."));
+  }
+  columns() { return [...new Set([this.down, this.across, "strategy", this.figure])].map(name => column(name)); }
+  press(event) {
+    const [down, right] = {ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0]}[event.key] || [], cell = event.target.closest("td");
+    if (down === undefined || !cell || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    // Past cells where nothing fits.
+    const {rows} = this.table.tBodies[0];
+    let y = cell.parentNode.sectionRowIndex + down, x = cell.cellIndex + right;
+    for (; rows[y] && rows[y].cells[x]; y += down, x += right) {
+      const button = rows[y].cells[x].querySelector("button:not([disabled])");
+      if (button) return button.focus();
+    }
   }
   update(rows) {
     this.rows = rows;
@@ -66,7 +81,8 @@ class Heat {
     if (cells > Heat.mostCells) return this.table.replaceChildren(el("caption", {}, `${count(cells)} pairs of values are more than a table has room for (${count(Heat.mostCells)}): choose other axes.`));
     const key = (y, x) => JSON.stringify([y, x]);
     const best = bestBy(rows.filter(row => row.status === "played"), figure, row => key(row[down.name], row[across.name]));
-    const values = [...best.values()].map(row => row[figure]), least = Math.min(...values), most = Math.max(...values);
+    this.best = [...best.values()];
+    const values = this.best.map(row => row[figure]), least = Math.min(...values), most = Math.max(...values);
     const cell = row => {
       if (!row) return el("td", {}, el("button", {type: "button", disabled: true, "aria-label": "no row fits"}, none));
       const share = most > least ? (row[figure] - least) / (most - least) : 1, color = this.byStrategy ? seriesColor(swept.strategies.indexOf(row.strategy)) : "accent";
@@ -74,8 +90,8 @@ class Heat {
         el("button", {type: "button", title: pointText(swept, row, figure), onclick: () => this.pick(row)}, show(figure, row[figure]), el("br"), row.strategy));
     };
     this.table.setAttribute("aria-label", `best ${label(figure)}: ${down.label} down, ${across.label} across`);
-    this.table.replaceChildren(el("thead", {}, el("tr", {}, el("th", {scope: "col"}, `${down.label} \\ ${across.label}`), across.values.map(x => el("th", {scope: "col"}, String(x))))),
-      el("tbody", {}, down.values.map(y => el("tr", {}, el("th", {scope: "row"}, String(y)), across.values.map(x => cell(best.get(key(y, x))))))));
+    this.table.replaceChildren(el("thead", {}, el("tr", {}, el("th", {scope: "col"}, `${down.label} \\ ${across.label}`), across.values.map(x => el("th", {scope: "col"}, valueText(x))))),
+      el("tbody", {}, down.values.map(y => el("tr", {}, el("th", {scope: "row"}, valueText(y)), across.values.map(x => cell(best.get(key(y, x))))))));
     this.legend.replaceChildren(...(this.byStrategy ? [legend(seriesOf(swept).map(s => [s.name, s.color]))] : []));
   }
 }

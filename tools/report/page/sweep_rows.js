@@ -45,5 +45,8 @@ function frontOf(rows, x, y) {
   return front;
 }
 
-const pointText = (swept, row, ...figures) => [row.strategy, swept.axes.map(axis => `${axis.label} ${row[axis.name] ?? none}`).join(", "),
+// A value of an axis as all of the page says it.
+const valueText = value => typeof value === "number" ? number(value) : value === null || value === undefined ? none : String(value);
+const placeText = (swept, row) => swept.axes.map(axis => `${axis.label} ${valueText(row[axis.name])}`).join(", ");
+const pointText = (swept, row, ...figures) => [row.strategy, placeText(swept, row),
   ...figures.map(figure => `${label(figure)} ${show(figure, row[figure])}`), row.status === "played" ? "" : row.status].filter(line => line).join("\n");

@@ -83,7 +83,7 @@ class Table {
     });
     if (!this.pick) return el("tr", {}, cells);
     const pick = () => this.pick(row);
-    return el("tr", {class: "pick", tabindex: 0, onclick: pick, onkeydown: event => { if (event.key === "Enter") pick(); }}, cells);
+    return el("tr", {class: "pick", tabindex: 0, onclick: pick, onkeydown: event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(); } }}, cells);
   }
 }
 const table = options => new Table(options).element;

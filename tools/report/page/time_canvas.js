@@ -14,27 +14,31 @@ class View {
   zoom(factor, at = (this.from + this.to) / 2) { this.set(at + (this.from - at) * factor, at + (this.to - at) * factor); }
   move(share) { const by = share * (this.to - this.from); this.set(this.from + by, this.to + by); }
   all() { this.set(0, this.horizon); }
-  press(key) {
-    const actions = {ArrowRight: () => this.move(0.2), ArrowLeft: () => this.move(-0.2), "+": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6), "0": () => this.all()};
+  // So that a time can be seen, if it is not.
+  show(time) { if (time < this.from || time > this.to) this.set(time - (this.to - this.from) / 2, time + (this.to - this.from) / 2); }
+  press(key, at) {
+    const actions = {later: () => this.move(0.2), earlier: () => this.move(-0.2), "+": () => this.zoom(0.6, at), "-": () => this.zoom(1 / 0.6, at), "0": () => this.all()};
     if (actions[key]) actions[key]();
     return key in actions;
   }
   buttons() {
     const button = (text, name, key) => el("button", {type: "button", "aria-label": name, title: name, onclick: () => this.press(key)}, text);
-    return el("div", {class: "controls"}, button("+", "zoom in", "+"), button("−", "zoom out", "-"), button("←", "earlier", "ArrowLeft"), button("→", "later", "ArrowRight"), button("whole step", "whole step", "0"),
-      el("span", {}, "drag to zoom, click for times"));
+    return el("div", {class: "controls"}, button("+", "zoom in", "+"), button("−", "zoom out", "-"), button("←", "earlier", "earlier"), button("→", "later", "later"), button("whole step", "whole step", "0"),
+      el("span", {}, "drag to zoom, click for times; arrow keys go from one to the next"));
   }
 }
 
 // A canvas over the time that the view shows, with an axis below; of more height than there is room for a part.
-// Of a kind of its own: wantedHeight(), drawContent(pen, colors), and told(x, y), what there is to say about a place.
+// Of a kind of its own: wantedHeight(), drawContent(pen, colors), told(x, y), what there is to say about a place,
+// pick(x, y), which keys go on from, keys(), what they do, and step(by, rows), which goes to another of the things that
+// it shows and gives [its time, what there is to say of it].
 class TimeCanvas {
   constructor(name, view, text) {
-    Object.assign(this, {name, view, drag: null});
+    Object.assign(this, {name, view, drag: null, at: undefined});
     this.canvas = el("canvas", {role: "img", "aria-label": `${name}: ${text}`});
     this.spacer = el("div", {});
-    this.box = el("div", {class: "timeline", tabindex: 0, role: "group", "aria-label": `${name}. Arrow keys move, plus and minus zoom, 0 shows the whole step.`,
-      onscroll: () => this.redraw(), onkeydown: event => { if (!event.ctrlKey && !event.metaKey && this.view.press(event.key)) event.preventDefault(); }}, this.canvas, this.spacer);
+    this.box = el("div", {class: "timeline", tabindex: 0, role: "group", "aria-label": `${name}. ${this.keys()}, with shift they move the view; plus and minus zoom, 0 shows the whole step.`,
+      onscroll: () => this.redraw(), onkeydown: event => this.press(event)}, this.canvas, this.spacer);
     this.status = el("div", {class: "status", role: "status"});
     this.element = el("div", {}, el("h3", {}, name), this.box, this.status);
     this.redraw = drawInto(this.box, width => this.draw(width));
@@ -63,15 +67,35 @@ class TimeCanvas {
     pen.fillRect(Math.min(this.drag.from, this.drag.to), 0, Math.abs(this.drag.to - this.drag.from), area.bottom);
   }
 
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const {key, shiftKey} = event, moved = {ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1], Home: [-Infinity, 0], End: [Infinity, 0]}[key];
+    if (shiftKey && (key === "ArrowRight" || key === "ArrowLeft")) this.view.press(key === "ArrowRight" ? "later" : "earlier");
+    else if (moved) this.go(...moved);
+    else if (!this.view.press(key, this.at)) return;
+    event.preventDefault();
+  }
+  go(by, rows) {
+    const [time, text] = this.step(by, rows) || [];
+    if (text === undefined) return;
+    this.at = time;
+    this.status.textContent = text;
+    this.view.show(time);
+    this.redraw();
+  }
+
   drawAxis(pen, colors) {
     const {left, width, height, bottom} = this.area, {from, to} = this.view;
     pen.fillStyle = css("panel");
     pen.fillRect(0, bottom, width, height - bottom);
-    pen.fillStyle = colors.ink;
-    const ticks = width < 560 ? 2 : 4;
-    for (let k = 0; k <= ticks; ++k) {
-      pen.textAlign = k === 0 ? "left" : k === ticks ? "right" : "center";
-      pen.fillText(seconds(from + k / ticks * (to - from)), left + k / ticks * (width - left - 8), bottom + 15);
+    const {ticks, text} = ticksOf("time_s", from, to, width < 560 ? 3 : 6);
+    pen.textAlign = "center";
+    for (const tick of ticks) {
+      const x = this.placeOf(tick), said = text(tick), half = pen.measureText(said).width / 2;
+      pen.fillStyle = colors.line;
+      pen.fillRect(x - 0.5, bottom, 1, 5);
+      pen.fillStyle = colors.ink;
+      pen.fillText(said, Math.min(Math.max(x, left - 20 + half), width - half), bottom + 16);
     }
     pen.textAlign = "left";
   }
@@ -99,7 +123,7 @@ class TimeCanvas {
     this.canvas.addEventListener("pointerup", event => {
       const {drag} = this, [x, y] = place(event);
       this.drag = null;
-      if (!drag || Math.abs(drag.to - drag.from) < 6) { this.tell(x, y); return this.redraw(); }
+      if (!drag || Math.abs(drag.to - drag.from) < 6) { this.pick(x, y); this.tell(x, y); return this.redraw(); }
       const times = [this.timeAt(drag.from), this.timeAt(drag.to)].sort((a, b) => a - b);
       this.view.set(...times);
     });

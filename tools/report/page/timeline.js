@@ -41,12 +41,31 @@ class Timeline extends TimeCanvas {
   constructor(name, s, view) {
     const rows = rowsOf(s);
     super(name, view, `${count(s.timeline.length)} ops in ${rows.length} lanes of ${s.ranks.length} ranks`);
-    Object.assign(this, {rows, showsPath: true});
+    Object.assign(this, {rows, showsPath: true, chosen: null});
     markPath(rows, s);
     view.timelines.push(this);
   }
 
   wantedHeight() { return this.rows.length * rowHeight; }
+  keys() { return "Left and right go from op to op, up and down from lane to lane"; }
+  // To another op of the lane, or to the op of another lane that is nearest in time.
+  step(by, lanes) {
+    const {chosen, rows} = this;
+    if (!chosen) return this.choose(0, firstAfter(rows[0].spans, this.view.from));
+    if (!lanes) return this.choose(chosen.row, chosen.span + by);
+    const row = Math.min(rows.length - 1, Math.max(0, chosen.row + lanes)), at = rows[chosen.row].spans[chosen.span].start;
+    return this.choose(row, firstAfter(rows[row].spans, at));
+  }
+  choose(row, span) {
+    const {spans} = this.rows[row], at = Math.min(spans.length - 1, Math.max(0, span));
+    this.chosen = {row, span: at};
+    const top = row * rowHeight;
+    if (top < this.box.scrollTop) this.box.scrollTop = top;
+    if (top + rowHeight > this.box.scrollTop + this.area.bottom) this.box.scrollTop = top + rowHeight - this.area.bottom;
+    const {start, end} = spans[at];
+    return [(start + end) / 2, this.textOf({...spans[at], row: this.rows[row]})];
+  }
+
   drawContent(pen, colors) {
     const first = Math.floor(this.box.scrollTop / rowHeight);
     for (let i = first; i < this.rows.length && (i - first) * rowHeight < this.area.bottom + rowHeight; ++i)
@@ -71,6 +90,16 @@ class Timeline extends TimeCanvas {
       drawn = Math.floor(2 * right) / 2;
     }
     if (this.showsPath) this.drawPath(pen, row, y, colors);
+    if (this.chosen && this.chosen.row === i) this.drawChosen(pen, row.spans[this.chosen.span], y, colors);
+  }
+
+  drawChosen(pen, {start, end}, y, colors) {
+    const {left, width} = this.area, begin = Math.max(left, this.placeOf(start)), stop = Math.min(width - 8, this.placeOf(end));
+    if (stop < begin) return;
+    pen.strokeStyle = colors.full ||= css("ink");
+    pen.lineWidth = 2;
+    pen.strokeRect(begin - 1, y + 1, Math.max(2, stop - begin) + 2, rowHeight - 2);
+    pen.lineWidth = 1;
   }
 
   // A line below what the step's end waited for; hollow where it waited for nothing that the plan knows of.
@@ -85,14 +114,22 @@ class Timeline extends TimeCanvas {
   }
 
   spanAt(x, y) {
-    const row = this.rows[Math.floor((y + this.box.scrollTop) / rowHeight)], near = 2 / this.area.scale;
+    const number = Math.floor((y + this.box.scrollTop) / rowHeight), row = this.rows[number], near = 2 / this.area.scale;
     if (!row || y > this.area.bottom || x < this.area.left) return null;
-    const time = this.timeAt(x), span = row.spans[firstAfter(row.spans, time - near)];
-    return span && span.start <= time + near ? {...span, row} : null;
+    const time = this.timeAt(x), at = firstAfter(row.spans, time - near), span = row.spans[at];
+    return span && span.start <= time + near ? {...span, row, place: {row: number, span: at}} : null;
   }
   told(x, y) {
     const span = this.spanAt(x, y);
-    if (!span) return null;
+    return span && this.textOf(span);
+  }
+  pick(x, y) {
+    const span = this.spanAt(x, y);
+    if (!span) return;
+    this.chosen = span.place;
+    this.at = (span.start + span.end) / 2;
+  }
+  textOf(span) {
     const isOnPath = span.row.path.some(part => part.span === span.number);
     return `${span.text} (${words(span.kind)}), rank ${span.row.rank}, ${words(span.row.lane)}: ${seconds(span.end - span.start)}, from ${seconds(span.start)} to ${seconds(span.end)}${isOnPath ? ", on the critical path" : ""}`;
   }

@@ -56,7 +56,7 @@ class TopologyPicture {
     this.table = new Table({name: "cables", rows: [], columns: this.columns(), pick: row => this.choose(row.cable)});
     this.redraw = drawInto(this.box, width => this.draw(width));
     this.element = el("div", {}, runs.length > 1 ? el("div", {class: "controls"}, choice("Loads of ", runs.map(run => [run, run.name]), runs[0], run => this.show(run))) : null,
-      el("div", {class: "panel"}, this.scale, this.box, this.status), this.table.element);
+      el("div", {class: "panel"}, this.scale, this.box, this.status, el("details", {}, el("summary", {}, "The cables as a table"), this.table.element)));
     this.show(runs[0]);
   }
 
