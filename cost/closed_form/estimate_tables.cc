@@ -120,18 +120,13 @@ StagedModel* EstimateTables::staged(const StrategySpec& strategy, const Strategy
     cut->second = cuts.make(*found, settings);
   }
   if (!cut->second) return nullptr;
-  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, training_,
-                                        cluster_.device(), orders_);
+  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, orders_, reductions_);
   return known.get();
 }
 
-// As many micro-batches are kept of many as of a few rounds, but where all of them are.
 const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point) {
-  constexpr std::int64_t kRounds = 3;
   PipelineShape shape = point.shape;
-  const std::int64_t round = shape.ranks;
-  if (point.schedule->name != "gpipe" && shape.micro_batches > (kRounds + 1) * round)
-    shape.micro_batches = kRounds * round + shape.micro_batches % round;
+  shape.micro_batches = fewest_micro_batches(*point.schedule, shape);
   const auto [known, is_new] =
       states_.try_emplace({point.schedule, shape.ranks, shape.chunks, shape.micro_batches});
   if (is_new) known->second = live_states(*point.schedule, shape);

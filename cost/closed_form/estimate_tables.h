@@ -72,6 +72,7 @@ class EstimateTables {
   std::map<CutKey, std::optional<StagedCut>> cuts_;
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
   PassOrders orders_;
+  ReductionTable reductions_{training_, cluster_.device()};
   std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
            std::unique_ptr<StagedModel>>
       staged_;

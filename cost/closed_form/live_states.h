@@ -16,21 +16,36 @@
 namespace rehearse {
 
 struct LiveStates {
-  // Micro-batches of a stage whose last action was this one, but for receive_backward: those whose
-  // output's gradient has been received and not yet been used, whatever else was done with them.
+  // Micro-batches of a stage whose last action was this one, and that have others before them, but
+  // for receive_backward: those whose output's gradient has been received and not yet been used,
+  // whatever else was done with them.
   using Counts = std::array<std::int32_t, kStageActions>;
   struct Moment {
-    std::uint32_t stage = 0;  // that the pass is of
+    std::uint32_t place = 0;  // among the rank's stages, of the one that the pass is of
     StageAction action = StageAction::forward;
-    bool is_last = false;        // of its stage: gradients are complete
-    std::vector<Counts> counts;  // by the rank's stages, ascending, when the pass begins
+    bool is_last = false;  // of its stage: gradients are complete
+    friend bool operator==(const Moment&, const Moment&) = default;
   };
-  std::vector<std::uint32_t> stages;  // of the rank
+  std::vector<std::uint32_t> stages;  // of the rank, ascending
   std::vector<Moment> moments;
+  std::vector<Counts> counts;  // by moment and stage of the rank, when the pass begins
+  // The rank before has as many in every state at a moment of the same kind, whatever the moment:
+  // with equal stages it keeps no less.
+  bool is_covered = false;
+
+  const Counts* counts_of(std::size_t moment) const { return &counts[moment * stages.size()]; }
+  friend bool operator==(const LiveStates&, const LiveStates&) = default;
 };
 
-// By rank. O(passes) for each
+// Fewest micro-batches with which the moments are those of so many: what a schedule does over and
+// over leaves the same behind.
+std::int64_t fewest_micro_batches(const PipelineSchedule& schedule, const PipelineShape& shape);
+
+// By rank. O(passes of fewest_micro_batches())
 std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const PipelineShape& shape);
+// All actions of all micro-batches, one by one: the reference of it.
+std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
+                                          const PipelineShape& shape);
 
 // Bytes of a micro-batch in each state.
 std::array<std::int64_t, kStageActions> bytes_by_state(const StagePasses& passes);

@@ -91,12 +91,34 @@ Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& 
 
 namespace {
 
+// Links that messages cross.
+class Crossed {
+ public:
+  explicit Crossed(std::size_t links) : words_((links + kBits - 1) / kBits, 0) {}
+  void add(LinkId link) { words_[link.index() / kBits] |= Word{1} << link.index() % kBits; }
+  void add(const Crossed& others) {
+    for (std::size_t w = 0; w < words_.size(); ++w)
+      words_[w] |= others.words_[w];
+  }
+  bool meets(const Crossed& others) const {
+    for (std::size_t w = 0; w < words_.size(); ++w) {
+      if ((words_[w] & others.words_[w]) != 0) return true;
+    }
+    return false;
+  }
+
+ private:
+  using Word = std::uint64_t;
+  static constexpr std::size_t kBits = 64;
+  std::vector<Word> words_;
+};
+
 class MeshWalk {
  public:
   MeshWalk(Routes& routes, const Mesh& mesh)
       : routes_(routes),
         mesh_(mesh),
-        exchanges_(routes.cluster().links().size(), false),
+        exchanges_(routes.cluster().links().size()),
         between_(exchanges_),
         reductions_(exchanges_),
         partial_(exchanges_) {}
@@ -104,7 +126,7 @@ class MeshWalk {
   MeshCosts run() {
     costs_.tensor = ring(tensor_groups(), exchanges_);
     for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
-      Crossed own(reductions_.size(), false);
+      Crossed own(routes_.cluster().links().size());
       costs_.holders.push_back(ring(holder_groups({r}, false), own));
       meet_others(own);
       costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
@@ -117,15 +139,15 @@ class MeshWalk {
       costs_.partial_tied = ring(holder_groups({0, mesh_.pipeline - 1}, true), partial_);
     }
     costs_.all = all_ranks();
-    costs_.exchanges_meet_messages = meet(exchanges_, between_);
-    costs_.reductions_meet_exchanges = meet(reductions_, exchanges_);
-    costs_.reductions_meet_messages = meet(reductions_, between_);
+    costs_.exchanges_meet_messages = exchanges_.meets(between_);
+    costs_.reductions_meet_exchanges = reductions_.meets(exchanges_);
+    costs_.reductions_meet_messages = reductions_.meets(between_);
+    note_alike();
     return std::move(costs_);
   }
 
  private:
   using Groups = std::vector<std::vector<RankId>>;
-  using Crossed = std::vector<bool>;  // by link
 
   Groups tensor_groups() const {
     Groups groups;
@@ -186,7 +208,17 @@ class MeshWalk {
   void cross(const Messages& messages, Crossed& crossed) {
     for (const auto& [from, to] : messages) {
       for (const LinkId link : routes_.of(from, to))
-        crossed[link.index()] = true;
+        crossed.add(link);
+    }
+  }
+
+  void note_alike() {
+    for (std::size_t r = 0; r < costs_.holders.size(); ++r) {
+      std::size_t first = 0;
+      while (!(costs_.holders[first] == costs_.holders[r] &&
+               costs_.partial_holders[first] == costs_.partial_holders[r]))
+        ++first;
+      costs_.like.push_back(first);
     }
   }
 
@@ -194,20 +226,12 @@ class MeshWalk {
     const std::size_t rank = of_ranks_.size();
     costs_.reductions_meet.emplace_back();
     for (std::size_t other = 0; other < rank; ++other) {
-      if (!meet(own, of_ranks_[other])) continue;
+      if (!own.meets(of_ranks_[other])) continue;
       costs_.reductions_meet[rank].push_back(other);
       costs_.reductions_meet[other].push_back(rank);
     }
-    for (std::size_t link = 0; link < own.size(); ++link)
-      reductions_[link] = reductions_[link] || own[link];
+    reductions_.add(own);
     of_ranks_.push_back(own);
-  }
-
-  static bool meet(const Crossed& a, const Crossed& b) {
-    for (std::size_t link = 0; link < a.size(); ++link) {
-      if (a[link] && b[link]) return true;
-    }
-    return false;
   }
 
   RingGroup all_ranks() {

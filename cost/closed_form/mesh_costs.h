@@ -72,6 +72,8 @@ struct MeshCosts {
   // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
   // over the tensor-parallel ranks, of those.
   std::vector<RingGroup> holders, partial_holders;
+  // By rank of the pipeline: the first one with equal ones of both.
+  std::vector<std::size_t> like;
   // Of parameters that the first and the last rank of the pipeline share.
   RingGroup tied, partial_tied;
   // By rank of the pipeline: the other ones whose holders' messages cross links that its own cross.

@@ -11,11 +11,14 @@ namespace {
 // Turns are alike if they differ by no more than this share of their length.
 constexpr double kSame = 1e-9;
 
+constexpr double kNotBegun = -std::numeric_limits<double>::infinity();
+
 struct RankState {
-  double free = 0;       // when it can compute
-  double exchanged = 0;  // when its exchanges have ended
-  double before = 0;     // end of the pass before the last one
-  double begin = 0;      // of its step
+  double free = 0;           // when it can compute
+  double exchanged = 0;      // when its exchanges have ended
+  double before = 0;         // end of the pass before the last one
+  double begin = 0;          // of its step
+  double first = kNotBegun;  // when its first pass begins
 };
 
 // Messages over a boundary in one direction: used as they are made.
@@ -23,6 +26,7 @@ struct Boundary {
   std::uint32_t made = 0, used = 0;
   double arrived = 0;  // the last one
   double seconds = 0;
+  double* ready = nullptr;  // when they are made, the last ones
 };
 
 class Run {
@@ -35,16 +39,18 @@ class Run {
         room_(std::bit_ceil(2 * order.waiting + turn_of(order))),
         forward_(stages.size()),
         backward_(stages.size()),
-        outputs_(stages.size() * room_),
-        gradients_(stages.size() * room_) {
+        ready_(stages.size() * room_ * 2) {
     made_.ranks.resize(begin.size());
     made_.last_pass.assign(stages.size(), 0);
     for (std::size_t r = 0; r < begin.size(); ++r) {
       ranks_.push_back({begin[r], begin[r], begin[r], begin[r]});
-      made_.ranks[r].begin = kNotBegun;
     }
     for (std::size_t s = 0; s + 1 < stages.size(); ++s)
       forward_[s].seconds = links.forward[s], backward_[s + 1].seconds = links.backward[s];
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      forward_[s].ready = &ready_[2 * s * room_];
+      backward_[s].ready = &ready_[(2 * s + 1) * room_];
+    }
   }
 
   PassTimeline run() {
@@ -60,8 +66,6 @@ class Run {
   }
 
  private:
-  static constexpr double kNotBegun = -std::numeric_limits<double>::infinity();
-
   // Micro-batches of a turn, at most.
   static std::size_t turn_of(const PassOrder& order) {
     return order.shape.chunks > 1 ? static_cast<std::size_t>(order.shape.ranks) : 1;
@@ -72,41 +76,40 @@ class Run {
       pass(order_.passes[p]);
   }
 
-  void pass(const PassOrder::Pass& pass) {
+  // When the pass has computed.
+  double pass(const PassOrder::Pass& pass) {
     const std::size_t s = pass.stage;
-    const std::uint32_t r = order_.rank[s];
-    RankState& rank = ranks_[r];
+    RankState& rank = ranks_[order_.rank[s]];
+    const PassTimes& times = stages_[s]->time(pass.action);
     double input = rank.begin;
     if (pass.action == StageAction::forward) {
-      if (s > 0) input = receive(forward_[s - 1], outputs_, s - 1, rank);
-    } else if (pass.action == StageAction::backward && s + 1 < stages_.size()) {
-      input = receive(backward_[s + 1], gradients_, s + 1, rank);
+      if (s > 0) input = receive(forward_[s - 1], rank.before);
+      make(forward_[s], when(times.output, rank, input));
+    } else if (pass.action == StageAction::backward) {
+      if (s + 1 < stages_.size()) input = receive(backward_[s + 1], rank.before);
+      make(backward_[s], when(times.output, rank, input));
     }
-    const PassTimes& times = stages_[s]->time(pass.action);
-    const auto when = [&](const Moment& moment) {
-      return moment.after(rank.free, rank.exchanged, input);
-    };
-    const double end = when(times.computed);
-    if (pass.action == StageAction::forward) make(forward_[s], outputs_, s, when(times.output));
-    if (pass.action == StageAction::backward) make(backward_[s], gradients_, s, when(times.output));
-    if (made_.ranks[r].begin == kNotBegun) made_.ranks[r].begin = end - times.length;
-    rank.exchanged = when(times.exchanged);
+    const double end = when(times.computed, rank, input);
+    if (rank.first == kNotBegun) rank.first = end - times.length;
+    rank.exchanged = when(times.exchanged, rank, input);
     rank.before = rank.free;
-    rank.free = made_.last_pass[s] = end;
+    return rank.free = made_.last_pass[s] = end;
   }
 
-  double& place(std::vector<double>& all, std::size_t stage, std::uint32_t message) {
-    return all[stage * room_ + (message & (room_ - 1))];
+  // As Moment::after(), without a list in memory: this is where estimates spend their time.
+  static double when(const Moment& moment, const RankState& rank, double input) {
+    const double computed = rank.free + moment.computed;
+    const double exchanged = rank.exchanged + moment.exchanged;
+    return std::max(std::max(computed, exchanged), input + moment.received);
   }
 
-  double receive(Boundary& boundary, std::vector<double>& all, std::size_t from,
-                 const RankState& rank) {
-    const double made = place(all, from, boundary.used++);
-    return boundary.arrived = std::max({made, boundary.arrived, rank.before}) + boundary.seconds;
+  double receive(Boundary& boundary, double before) const {
+    const double made = boundary.ready[boundary.used++ & (room_ - 1)];
+    return boundary.arrived = std::max(std::max(made, boundary.arrived), before) + boundary.seconds;
   }
 
-  void make(Boundary& boundary, std::vector<double>& all, std::size_t stage, double when) {
-    place(all, stage, boundary.made++) = when;
+  void make(Boundary& boundary, double when) const {
+    boundary.ready[boundary.made++ & (room_ - 1)] = when;
   }
 
   // ---- loops ------------------------------------------------------------------------------------
@@ -126,20 +129,18 @@ class Run {
       std::swap(before, now);
       follow_turn(loop, now);
       std::swap(growth, growth_before);
-      growth.clear();
-      for (std::size_t p = 0; p < now.ends.size(); ++p)
-        growth.push_back(now.ends[p] - before.ends[p]);
+      growth.resize(now.ends.size());
+      for (std::size_t p = 0; p < growth.size(); ++p)
+        growth[p] = now.ends[p] - before.ends[p];
       if (!is_same(growth, growth_before) || !is_steady(loop, growth, before, now)) continue;
       return skip(before, now, static_cast<double>(loop.count - done - 1));
     }
   }
 
   void follow_turn(const PassOrder::Loop& loop, Snapshot& made) {
-    made.ends.clear();
-    for (std::size_t p = loop.begin; p < loop.end; ++p) {
-      pass(order_.passes[p]);
-      made.ends.push_back(ranks_[order_.rank[order_.passes[p].stage]].free);
-    }
+    made.ends.resize(loop.end - loop.begin);
+    for (std::size_t p = loop.begin; p < loop.end; ++p)
+      made.ends[p - loop.begin] = pass(order_.passes[p]);
     made.ranks = ranks_;
     made.forward = forward_;
     made.backward = backward_;
@@ -196,25 +197,24 @@ class Run {
       on(made_.last_pass[s], before.last_pass[s], now.last_pass[s]);
       on(forward_[s].arrived, before.forward[s].arrived, now.forward[s].arrived);
       on(backward_[s].arrived, before.backward[s].arrived, now.backward[s].arrived);
-      delay(forward_[s], now.forward[s].made - before.forward[s].made, outputs_, s, turns);
-      delay(backward_[s], now.backward[s].made - before.backward[s].made, gradients_, s, turns);
+      delay(forward_[s], now.forward[s].made - before.forward[s].made, turns);
+      delay(backward_[s], now.backward[s].made - before.backward[s].made, turns);
     }
   }
 
   // Messages that are not used yet are those of so many turns later.
-  void delay(const Boundary& boundary, std::uint32_t of_turn, std::vector<double>& all,
-             std::size_t stage, double turns) {
+  void delay(const Boundary& boundary, std::uint32_t of_turn, double turns) const {
     if (of_turn == 0) return;
     for (std::uint32_t m = boundary.made; m-- > boundary.used && m >= of_turn;) {
-      double& message = place(all, stage, m);
-      message += turns * (message - place(all, stage, m - of_turn));
+      double& message = boundary.ready[m & (room_ - 1)];
+      message += turns * (message - boundary.ready[(m - of_turn) & (room_ - 1)]);
     }
   }
 
   void finish() {
     const auto micro_batches = static_cast<double>(order_.shape.micro_batches);
     for (std::size_t r = 0; r < ranks_.size(); ++r)
-      made_.ranks[r].end = ranks_[r].free;
+      made_.ranks[r].begin = ranks_[r].first, made_.ranks[r].end = ranks_[r].free;
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       RankPasses& own = made_.ranks[order_.rank[s]];
       own.sent = std::max({own.sent, forward_[s].arrived, backward_[s].arrived});
@@ -230,7 +230,7 @@ class Run {
   const std::size_t room_;
   std::vector<RankState> ranks_;
   std::vector<Boundary> forward_, backward_;  // by sending stage
-  std::vector<double> outputs_, gradients_;   // by sending stage: when they are made
+  std::vector<double> ready_;                 // of all boundaries
   PassTimeline made_;
 };
 

@@ -23,7 +23,8 @@ class PointEstimate {
   Estimate run_sharded(bool only_fitting);
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
-  std::vector<RankPeak> peaks(const StepParts& parts);
+  // Beside gradients, for the sums of their squares.
+  std::int64_t squares_bytes() const;
   void take_memory(const StepParts& parts);
   void price(const StepParts& parts);
   void note_fits() {
@@ -69,8 +70,9 @@ std::vector<std::int64_t> PointEstimate::live() {
   if (is_sharded(strategy_)) return {tables_.sharded(strategy_, point_).live};
   const auto step = parts();
   if (!step) return live;
-  for (const RankPeak& peak : peaks(*step))
-    live.push_back(peak.live);
+  const std::vector<LiveStates>& states = tables_.states(point_);
+  for (std::size_t r = 0; r < states.size(); ++r)
+    live.push_back(rank_peak(*step, states, r, squares_bytes()).live);
   return live;
 }
 
@@ -91,32 +93,33 @@ std::optional<StepParts> PointEstimate::parts() {
   return parts;
 }
 
-std::vector<RankPeak> PointEstimate::peaks(const StepParts& parts) {
-  std::int64_t squares = 0;
-  if (tables_.training().optimizer.clip) {
-    const auto numbers = square_numbers(tables_.training());
-    squares = 8 * numbers;
-    const auto ranks = static_cast<std::size_t>(point_.mesh.ranks());
-    if (ranks > 1)
-      squares +=
-          8 * room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, ranks}, numbers);
-  }
-  return rank_peaks(parts, tables_.states(point_), squares);
+std::int64_t PointEstimate::squares_bytes() const {
+  if (!tables_.training().optimizer.clip) return 0;
+  const auto numbers = square_numbers(tables_.training());
+  const auto ranks = static_cast<std::size_t>(point_.mesh.ranks());
+  const std::int64_t room =
+      ranks > 1
+          ? room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, ranks}, numbers)
+          : 0;
+  return 8 * (numbers + room);
 }
 
 void PointEstimate::take_memory(const StepParts& parts) {
   const StagedCut& cut = parts.model->cut();
   const bool wraps = cut.stages_of.front().size() > 1;
-  const std::vector<RankPeak> ranks = peaks(parts);
-  for (std::size_t r = 0; r < ranks.size(); ++r) {
-    const std::int64_t memory = rank_memory(tables_.device(), {point_.mesh, r, wraps},
-                                            ranks[r].live, cut.kinds[r]->stand_ins);
-    estimate_.arena_live = std::max(estimate_.arena_live, ranks[r].live);
+  const std::vector<LiveStates>& states = tables_.states(point_);
+  const std::int64_t squares = squares_bytes();
+  for (std::size_t r = 0; r < states.size(); ++r) {
+    if (is_peak_covered(parts, states, r)) continue;
+    const RankPeak peak = rank_peak(parts, states, r, squares);
+    const std::int64_t memory =
+        rank_memory(tables_.device(), {point_.mesh, r, wraps}, peak.live, cut.kinds[r]->stand_ins);
+    estimate_.arena_live = std::max(estimate_.arena_live, peak.live);
     if (memory <= estimate_.memory) continue;
     estimate_.memory = memory;
     estimate_.worst_rank = static_cast<std::uint32_t>(r);
-    estimate_.worst_stage = ranks[r].stage;
-    estimate_.worst_action = ranks[r].action;
+    estimate_.worst_stage = peak.stage;
+    estimate_.worst_action = peak.action;
   }
   note_fits();
 }

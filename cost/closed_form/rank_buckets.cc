@@ -12,7 +12,8 @@ BucketTable::BucketTable(const Net& net, const BlockRun& run, std::int64_t tenso
       tensor_(tensor),
       gradient_bytes_(state_sizes(training).gradient),
       order_(net.parameters.size(), 0),
-      used_(net.blocks.size()) {
+      used_(net.blocks.size()),
+      uses_(net.parameters.size()) {
   std::size_t place = 0;
   for (const ParameterId parameter : parameters_of(net, SegmentId(0), end_segment(net)))
     order_[parameter.index()] = place++;
@@ -25,6 +26,7 @@ BucketTable::BucketTable(const Net& net, const BlockRun& run, std::int64_t tenso
         if (!users.empty() && users.back() == block) continue;
         users.push_back(block);
         used_[block].push_back({parameter, SegmentId(s)});
+        uses_[parameter.index()].push_back({block, SegmentId(s)});
       }
     }
   }
@@ -119,18 +121,17 @@ RankBuckets BucketTable::make(const std::vector<StageBlocks>& stages, bool share
 
 HeldBucket BucketTable::held(const Bucket& bucket, const std::vector<StageBlocks>& stages) const {
   HeldBucket made{bucket.holder_class, bucket.end - bucket.begin, {}};
-  const std::set<ParameterId> wanted(bucket.parameters.begin(), bucket.parameters.end());
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    std::optional<SegmentId> first;
-    for (std::size_t block = stages[s].begin; block < stages[s].end && !first; ++block) {
-      for (const Used& used : used_[block]) {
-        if (wanted.count(used.parameter) > 0)
-          first = std::min(first.value_or(used.first), used.first);
+    const Use* first = nullptr;
+    for (const ParameterId parameter : bucket.parameters) {
+      for (const Use& use : uses_[parameter.index()]) {
+        const bool is_here = stages[s].begin <= use.block && use.block < stages[s].end;
+        if (is_here && (first == nullptr || use.first < first->first)) first = &use;
       }
-      if (first)
-        made.uses.push_back(
-            {s, block - stages[s].begin, first->index() - begin_of(net_, BlockId(block)).index()});
     }
+    if (first == nullptr) continue;
+    const SegmentId begin = begin_of(net_, BlockId(first->block));
+    made.uses.push_back({s, first->block - stages[s].begin, first->first.index() - begin.index()});
   }
   return made;
 }

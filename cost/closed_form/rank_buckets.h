@@ -82,8 +82,13 @@ class BucketTable {
   const BlockRun& run_;
   const std::int64_t tensor_;
   const std::int64_t gradient_bytes_;
-  std::vector<std::size_t> order_;                          // by parameter: of its first use
-  std::vector<std::vector<Used>> used_;                     // by block
+  std::vector<std::size_t> order_;       // by parameter: of its first use
+  std::vector<std::vector<Used>> used_;  // by block
+  struct Use {
+    std::size_t block;
+    SegmentId first;
+  };
+  std::vector<std::vector<Use>> uses_;                      // by parameter, ascending
   std::map<ParameterId, std::vector<std::size_t>> shared_;  // by several blocks: which
   std::map<std::tuple<std::vector<StageBlocks>, bool, BucketSettings>, RankBuckets> known_;
 };

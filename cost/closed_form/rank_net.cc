@@ -31,6 +31,13 @@ bool NetPrograms::is_regular(const Place& place, const std::vector<SegmentId>& c
                      [&](const auto& own) { return own == by_block.front(); });
 }
 
+// Whether a network with few of its alike blocks has all that the stage does, and what it looks at.
+bool NetPrograms::fits_midst(const Place& place) const {
+  const bool has_all = place.begin <= run_.begin && place.end >= run_.end;
+  return run_.size() > NetVariants::kMidst && place.last - place.first <= kFewRepeats + 1 &&
+         place.begin <= run_.end && !has_all;
+}
+
 // The stage with so few repeats: at the beginning, at the end or in the midst of a network with
 // few.
 StageProgram NetPrograms::few(const Place& place, std::size_t repeats,
@@ -98,7 +105,9 @@ NetPrograms::Stage NetPrograms::stage(std::size_t begin, std::size_t end,
   const ProgramSettings settings{recomputation, splits_backward, tensor_, overlaps_};
   Kind& kind = kinds_.emplace_back();
   kind.before = place.first - begin;
-  if (is_alone) {
+  if (is_alone && fits_midst(place)) {
+    kind.programs.push_back(few(place, repeats, complete, settings));
+  } else if (is_alone) {
     kind.programs.emplace_back(nets_, &NetVariants::whole, run_.size(), begin, end, complete,
                                settings, training_, parts_);
   } else {

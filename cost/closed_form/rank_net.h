@@ -54,6 +54,7 @@ class NetPrograms {
     std::size_t begin, end, first, last;  // blocks; its repeats are [first, last)
   };
   bool is_regular(const Place& place, const std::vector<SegmentId>& complete) const;
+  bool fits_midst(const Place& place) const;
   StageProgram few(const Place& place, std::size_t repeats, const std::vector<SegmentId>& complete,
                    const ProgramSettings& settings);
 

@@ -7,8 +7,12 @@
 namespace rehearse {
 
 StagedModel::StagedModel(NetPasses& passes, const StagedCut& cut, const PipelineShape& shape,
-                         const Training& training, const Device& device, PassOrders& orders)
-    : cut_(cut), shape_(shape), training_(training), device_(device), orders_(orders) {
+                         PassOrders& orders, ReductionTable& reductions)
+    : cut_(cut),
+      shape_(shape),
+      orders_(orders),
+      reductions_(reductions),
+      device_(reductions.device()) {
   for (const NetPrograms::Stage& stage : cut.stages) {
     stages_.push_back(&passes.stage(stage));
     const bool same = stages_.size() > 1 && stages_.back() == stages_[stages_.size() - 2];
@@ -18,103 +22,112 @@ StagedModel::StagedModel(NetPasses& passes, const StagedCut& cut, const Pipeline
     messages_.push_back(&passes.crossing(cut_.begins[s]));
 }
 
-const std::vector<const RankUpdates*>& StagedModel::updates(const MeshCosts& mesh,
-                                                            Sharding sharding) {
+// ---- updates -----------------------------------------------------------------------------------
+
+const PipelineUpdates& StagedModel::updates(const MeshCosts& mesh, Sharding sharding) {
   const auto [known, is_new] = updates_.try_emplace({&mesh, sharding});
-  if (!is_new) return known->second;
-  auto& own = rank_updates_[sharding == Sharding::none ? 0 : 1];
+  PipelineUpdates& made = known->second;
+  if (!is_new) return made;
   for (std::size_t r = 0; r < cut_.kinds.size(); ++r) {
-    // Ranks that have the same, where they stand alike.
-    const std::size_t other = cut_.like[r];
-    const bool same = mesh.holders[r] == mesh.holders[other] &&
-                      mesh.partial_holders[r] == mesh.partial_holders[other];
-    const std::size_t as = same ? other : r;
-    const auto [made, is_first] = own.try_emplace({&mesh, as});
+    const RankReductions& reductions =
+        reductions_.of(*cut_.kinds[r]->buckets, {sharding, &mesh, r});
+    const auto [own, is_first] = rank_updates_.try_emplace({&reductions, cut_.kinds[r]});
     if (is_first) {
-      RankStages stages;
-      stages.buckets = cut_.kinds[as]->buckets;
-      for (const std::size_t stage : cut_.stages_of[as])
-        stages.passes.push_back(stages_[stage]);
-      made->second = rank_updates(stages, training_, device_, {sharding, &mesh, as});
+      std::vector<const StagePasses*> passes;
+      for (const std::size_t stage : cut_.stages_of[r])
+        passes.push_back(stages_[stage]);
+      own->second = rank_updates(reductions, passes);
     }
-    known->second.push_back(&made->second);
+    made.ranks.push_back(&own->second);
   }
-  return known->second;
+  for (std::size_t r = 0; r < cut_.kinds.size(); ++r) {
+    double& sum = made.of_others.emplace_back(0);
+    for (const std::size_t other : mesh.reductions_meet[r]) {
+      const RankReductions& reductions = *made.ranks[other]->reductions;
+      sum += reductions.total;
+      for (const RankReductions::Class& held : reductions.classes)
+        sum += held.gather;
+    }
+  }
+  return made;
 }
 
-const std::vector<StagedModel::RankAbove>& StagedModel::above(
-    const std::vector<LiveStates>& states) {
-  const auto [known, is_new] = above_.try_emplace(&states);
-  if (!is_new) return known->second;
-  for (const LiveStates& rank : states)
-    known->second.push_back(above_of(rank));
-  return known->second;
+// ---- memory ------------------------------------------------------------------------------------
+
+const StagedModel::RankAbove& StagedModel::above(const std::vector<LiveStates>& states,
+                                                 std::size_t rank) {
+  std::vector<RankAbove>& known = above_[&states];
+  known.resize(states.size());
+  if (known[rank].live < 0) known[rank] = above_of(states[rank]);
+  return known[rank];
 }
 
 StagedModel::RankAbove StagedModel::above_of(const LiveStates& states) const {
   RankAbove made;
-  made.live = -1;
   made.before_last.assign(states.stages.size(), -1);
-  for (const LiveStates::Moment& moment : states.moments) {
+  for (std::size_t m = 0; m < states.moments.size(); ++m) {
+    const LiveStates::Moment& moment = states.moments[m];
+    const LiveStates::Counts* const counts = states.counts_of(m);
     std::int64_t before = 0;
-    std::size_t place = 0;
     for (std::size_t s = 0; s < states.stages.size(); ++s) {
       const auto& bytes = state_bytes_[states.stages[s]];
-      if (states.stages[s] == moment.stage) place = s;
       for (std::size_t a = 0; a < kStageActions; ++a)
-        before += moment.counts[s][a] * bytes[a];
+        before += counts[s][a] * bytes[a];
     }
-    if (moment.is_last) made.before_last[place] = std::max(made.before_last[place], before);
+    if (moment.is_last)
+      made.before_last[moment.place] = std::max(made.before_last[moment.place], before);
+    const std::uint32_t stage = states.stages[moment.place];
     const auto action = static_cast<std::size_t>(moment.action);
-    const std::int64_t live = before + stages_[moment.stage]->memory[action].peak;
-    if (live > made.live) made.live = live, made.stage = moment.stage, made.action = moment.action;
+    const std::int64_t live = before + stages_[stage]->memory[action].peak;
+    if (live > made.live) made.live = live, made.stage = stage, made.action = moment.action;
+  }
+  return made;
+}
+
+// ---- links -------------------------------------------------------------------------------------
+
+StagedModel::OnMesh& StagedModel::on(const MeshCosts& mesh) {
+  for (OnMesh& known : meshes_) {
+    if (known.mesh == &mesh) return known;
+  }
+  OnMesh& made = meshes_.emplace_back(OnMesh{&mesh, links_of(mesh), {}, do_share_links(mesh)});
+  for (const std::vector<std::size_t>& stages : cut_.stages_of) {
+    double& sum = made.messages.emplace_back(0);
+    for (const std::size_t stage : stages) {
+      if (stage < made.links.forward.size()) sum += made.links.forward[stage];
+      if (stage > 0) sum += made.links.backward[stage - 1];
+    }
   }
   return made;
 }
 
 double StagedModel::messages(const MeshCosts& mesh, std::size_t rank, std::int64_t micro_batches) {
-  const PassLinks& along = links(mesh);
-  double sum = 0;
-  for (const std::size_t stage : cut_.stages_of[rank]) {
-    if (stage < along.forward.size()) sum += along.forward[stage];
-    if (stage > 0) sum += along.backward[stage - 1];
-  }
-  return sum * static_cast<double>(micro_batches);
+  return on(mesh).messages[rank] * static_cast<double>(micro_batches);
 }
 
-bool StagedModel::shares_links(const MeshCosts& mesh) const {
-  bool shares = mesh.tensor.paths.most_shared() > 1;
+bool StagedModel::do_share_links(const MeshCosts& mesh) const {
+  if (mesh.tensor.paths.most_shared() > 1) return true;
   for (std::size_t s = 0; s + 1 < stages_.size(); ++s) {
     const std::size_t from = cut_.ranks[s];
-    shares =
-        shares || mesh.forward[from].most_shared() > 1 || mesh.backward[from].most_shared() > 1;
+    if (mesh.forward[from].most_shared() > 1 || mesh.backward[from].most_shared() > 1) return true;
   }
   for (std::size_t r = 0; r < cut_.kinds.size(); ++r) {
-    for (const HeldClass& held : cut_.kinds[r]->buckets->classes)
-      shares = shares || (held.is_reduced && holders_of(mesh, held, r).paths.most_shared() > 1);
+    for (const HeldClass& held : cut_.kinds[r]->buckets->classes) {
+      if (held.is_reduced && holders_of(mesh, held, r).paths.most_shared() > 1) return true;
+    }
   }
-  return shares;
+  return false;
 }
 
-const PassTimeline& StagedModel::timeline(const PipelineSchedule& schedule,
-                                          std::int64_t micro_batches, const MeshCosts& mesh) {
-  const auto [known, is_new] = timelines_.try_emplace({&schedule, micro_batches, &mesh});
-  if (is_new)
-    known->second =
-        timeline(schedule, micro_batches, mesh, std::vector<double>(cut_.kinds.size(), 0.0));
-  return known->second;
-}
-
-const PassLinks& StagedModel::links(const MeshCosts& mesh) {
-  const auto [known, is_new] = links_.try_emplace(&mesh);
-  PassLinks& links = known->second;
+PassLinks StagedModel::links_of(const MeshCosts& mesh) const {
+  PassLinks links;
   const auto seconds = [&](const Paths& paths, const std::vector<Bytes>& messages) {
     double sum = 0;
     for (const Bytes size : messages)
       sum += paths.message(device_, size).seconds();
     return sum;
   };
-  for (std::size_t s = 0; is_new && s + 1 < stages_.size(); ++s) {
+  for (std::size_t s = 0; s + 1 < stages_.size(); ++s) {
     const std::size_t from = cut_.ranks[s];
     const bool same = s > 0 && messages_[s] == messages_[s - 1] &&
                       mesh.forward[from] == mesh.forward[cut_.ranks[s - 1]] &&
@@ -127,11 +140,22 @@ const PassLinks& StagedModel::links(const MeshCosts& mesh) {
   return links;
 }
 
+// ---- passes ------------------------------------------------------------------------------------
+
+const PassTimeline& StagedModel::timeline(const PipelineSchedule& schedule,
+                                          std::int64_t micro_batches, const MeshCosts& mesh) {
+  const auto [known, is_new] = timelines_.try_emplace({&schedule, micro_batches, &mesh});
+  if (is_new)
+    known->second =
+        timeline(schedule, micro_batches, mesh, std::vector<double>(cut_.kinds.size(), 0.0));
+  return known->second;
+}
+
 PassTimeline StagedModel::timeline(const PipelineSchedule& schedule, std::int64_t micro_batches,
                                    const MeshCosts& mesh, const std::vector<double>& begin) {
   PipelineShape shape = shape_;
   shape.micro_batches = micro_batches;
-  return run_passes(orders_.of(schedule, shape), stages_, links(mesh), begin);
+  return run_passes(orders_.of(schedule, shape), stages_, on(mesh).links, begin);
 }
 
 }  // namespace rehearse

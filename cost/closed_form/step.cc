@@ -14,30 +14,19 @@ class Ending {
   Ending(const StepParts& parts, const PassTimeline& passes)
       : parts_(parts),
         passes_(passes),
-        updates_(parts.model->updates(*parts.mesh, parts.sharding)),
+        updates_(parts.model->updates(*parts.mesh, parts.sharding).ranks),
         lanes_(updates_.size()) {}
 
   // Reductions of a rank that are over before its passes are.
   double hidden(std::size_t rank) const {
     const double shown = std::max(0.0, lanes_[rank] - passes_.ranks[rank].end);
-    return std::max(0.0, updates_[rank]->total - shown);
-  }
-
-  // Reductions and gathers of the ranks that a rank's own meet on links.
-  double of_others(std::size_t rank) const {
-    double sum = 0;
-    for (const std::size_t other : parts_.mesh->reductions_meet[rank]) {
-      sum += updates_[other]->total;
-      for (const RankUpdates::Class& held : updates_[other]->classes)
-        sum += held.gather;
-    }
-    return sum;
+    return std::max(0.0, updates_[rank]->reductions->total - shown);
   }
 
   // When each rank has ended it.
   std::vector<double> run() {
     for (std::size_t r = 0; r < updates_.size(); ++r)
-      lanes_[r] = reduced(r, updates_[r]->after, updates_[r]->total);
+      lanes_[r] = reduced(r, updates_[r]->after, updates_[r]->reductions->total);
     reduce_tied();
     const double norm = parts_.norm < 0 ? kNever : add_up_squares();
     std::vector<double> ends;
@@ -73,21 +62,24 @@ class Ending {
   double add_up_squares() const {
     double end = kNever;
     for (std::size_t r = 0; r < updates_.size(); ++r)
-      end = std::max(end, std::max(passes_.ranks[r].end, lanes_[r]) + updates_[r]->squares);
+      end = std::max(end,
+                     std::max(passes_.ranks[r].end, lanes_[r]) + updates_[r]->reductions->squares);
     return end + parts_.norm;
   }
 
   // Classes that nobody shares first, then as their reductions end.
   double update(std::size_t rank, double norm) const {
-    const RankUpdates& own = *updates_[rank];
+    const RankReductions& own = *updates_[rank]->reductions;
     double now = std::max(passes_.ranks[rank].end, norm), lane = lanes_[rank];
-    for (const RankUpdates::Class& held : own.classes) {
+    for (const RankReductions::Class& held : own.classes) {
       if (!held.is_reduced) now += held.optimizer;
     }
     for (const bool tied : {false, true}) {
-      for (const RankUpdates::Class& held : own.classes) {
+      for (std::size_t c = 0; c < own.classes.size(); ++c) {
+        const RankReductions::Class& held = own.classes[c];
         if (!held.is_reduced || held.is_tied != tied) continue;
-        const double ready = tied ? lanes_[rank] : reduced(rank, held.after, own.total);
+        const double ready =
+            tied ? lanes_[rank] : reduced(rank, updates_[rank]->after_class[c], own.total);
         now = std::max(now, ready) + held.optimizer;
         if (held.gather > 0) lane = std::max(lane, now) + held.gather;
       }
@@ -132,9 +124,9 @@ double steady_step(const StepParts& parts, std::vector<double> ends) {
   return length;
 }
 
-double optimizer_seconds(const RankUpdates& updates, bool has_norm) {
+double optimizer_seconds(const RankReductions& updates, bool has_norm) {
   double sum = has_norm ? updates.squares : 0;
-  for (const RankUpdates::Class& held : updates.classes)
+  for (const RankReductions::Class& held : updates.classes)
     sum += held.optimizer;
   return sum;
 }
@@ -165,8 +157,8 @@ StepTimes step_times(const StepParts& parts) {
     const double messages = parts.model->messages(*parts.mesh, r, parts.micro_batches);
     times.contention =
         std::max(times.contention,
-                 contention_of(*parts.mesh, messages, ending.hidden(r)) + ending.of_others(r));
-    const double update = optimizer_seconds(*updates[r], parts.norm >= 0);
+                 contention_of(*parts.mesh, messages, ending.hidden(r)) + updates.of_others[r]);
+    const double update = optimizer_seconds(*updates.ranks[r]->reductions, parts.norm >= 0);
     if (own.busy + update <= times.compute) continue;
     times.compute = own.busy + update;
     times.link = own.exchanging + std::max(0.0, ends[r] - own.end - update);
@@ -174,26 +166,31 @@ StepTimes step_times(const StepParts& parts) {
   return times;
 }
 
-std::vector<RankPeak> rank_peaks(const StepParts& parts, const std::vector<LiveStates>& states,
-                                 std::int64_t squares_bytes) {
-  const auto& updates = parts.model->updates(*parts.mesh, parts.sharding);
-  const auto& above = parts.model->above(states);
-  std::vector<RankPeak> peaks;
-  for (std::size_t r = 0; r < states.size(); ++r) {
-    const RankUpdates& own = *updates[r];
-    RankPeak peak{std::max(squares_bytes, parts.overlap ? 0 : own.room), 0, StageAction::forward};
-    const auto take = [&](std::int64_t live, std::uint32_t stage, StageAction action) {
-      if (live > peak.live) peak = {live, stage, action};
-    };
-    take(above[r].live, above[r].stage, above[r].action);
-    for (std::size_t s = 0; parts.overlap && s < states[r].stages.size(); ++s) {
-      if (above[r].before_last[s] >= 0)
-        take(above[r].before_last[s] + own.reducing[s], states[r].stages[s], parts.finishing());
-    }
-    peak.live += own.state;
-    peaks.push_back(peak);
+RankPeak rank_peak(const StepParts& parts, const std::vector<LiveStates>& states, std::size_t rank,
+                   std::int64_t squares_bytes) {
+  const RankUpdates& own = *parts.model->updates(*parts.mesh, parts.sharding).ranks[rank];
+  const StagedModel::RankAbove& above = parts.model->above(states, rank);
+  RankPeak peak{std::max(squares_bytes, parts.overlap ? 0 : own.reductions->room), 0,
+                StageAction::forward};
+  const auto take = [&](std::int64_t live, std::uint32_t stage, StageAction action) {
+    if (live > peak.live) peak = {live, stage, action};
+  };
+  take(above.live, above.stage, above.action);
+  const std::vector<std::uint32_t>& stages = states[rank].stages;
+  for (std::size_t s = 0; parts.overlap && s < stages.size(); ++s) {
+    if (above.before_last[s] >= 0)
+      take(above.before_last[s] + own.reducing[s], stages[s], parts.finishing());
   }
-  return peaks;
+  peak.live += own.reductions->state;
+  return peak;
+}
+
+// Ranks in the midst exchange messages with as many others.
+bool is_peak_covered(const StepParts& parts, const std::vector<LiveStates>& states,
+                     std::size_t rank) {
+  if (rank < 2 || rank + 1 == states.size() || !states[rank].is_covered) return false;
+  const auto& ranks = parts.model->updates(*parts.mesh, parts.sharding).ranks;
+  return ranks[rank] == ranks[rank - 1];
 }
 
 }  // namespace rehearse

@@ -36,8 +36,11 @@ struct RankPeak {
   std::uint32_t stage = 0;
   StageAction action = StageAction::forward;
 };
-// By rank of the pipeline. states: live_states() of the schedule and shape.
-std::vector<RankPeak> rank_peaks(const StepParts& parts, const std::vector<LiveStates>& states,
-                                 std::int64_t squares_bytes);
+// Of a rank of the pipeline. states: live_states() of the schedule and shape.
+RankPeak rank_peak(const StepParts& parts, const std::vector<LiveStates>& states, std::size_t rank,
+                   std::int64_t squares_bytes);
+// Whether the rank before needs as much, or more, in the arena and beside it.
+bool is_peak_covered(const StepParts& parts, const std::vector<LiveStates>& states,
+                     std::size_t rank);
 
 }  // namespace rehearse

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "cost/closed_form/live_states.h"
 #include "model/base/random.h"
 
 namespace rehearse {
@@ -128,31 +127,6 @@ TEST(PassTimeline, OfLoopsIsThatOfAllTurns) {
       }
       for (std::size_t s = 0; s < all.last_pass.size(); ++s)
         EXPECT_NEAR(few.last_pass[s], all.last_pass[s], 1e-6 * all.last_pass[s]) << name;
-    }
-  }
-}
-
-std::int64_t most_kept(const std::string& name, const PipelineShape& shape, std::size_t rank) {
-  const LiveStates states = live_states(*find_pipeline_schedule(name), shape)[rank];
-  std::int64_t most = 0;
-  for (const LiveStates::Moment& moment : states.moments) {
-    std::int64_t kept = 0;
-    for (const auto& counts : moment.counts) {
-      for (const StageAction state : {StageAction::forward, StageAction::send_forward})
-        kept += counts[static_cast<std::size_t>(state)];
-    }
-    most = std::max(most, kept);
-  }
-  return most;
-}
-
-// 1F1B keeps p - s activations, GPipe all of them.
-TEST(LiveStates, AreAsManyAsTheSchedulesKeep) {
-  for (const std::int64_t p : {2, 4, 7}) {
-    for (std::size_t rank = 0; rank < static_cast<std::size_t>(p); ++rank) {
-      EXPECT_EQ(most_kept("1f1b", {p, 1, 20, Placement::loop}, rank),
-                p - static_cast<std::int64_t>(rank));
-      EXPECT_EQ(most_kept("gpipe", {p, 1, 20, Placement::loop}, rank), 20);
     }
   }
 }
