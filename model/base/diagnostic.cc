@@ -3,29 +3,37 @@
 #include <algorithm>
 #include <numeric>
 
+#include "model/base/styled_text.h"
+
 namespace rehearse {
 namespace {
 
-void append(std::string& text, const std::optional<SourceSpan>& where, std::string_view severity,
-            std::string_view message) {
-  if (!where) {
-    text += fmt::format("{}: {}\n", severity, message);
-    return;
-  }
-  const SourceText& source = *where->source;
-  text += fmt::format("{}:{}:{}: {}: {}\n", source.name(), where->line, where->column, severity,
-                      message);
-  const std::string_view line = source.line(where->line);
-  if (where->length <= 0 || line.empty()) return;
-  const auto column = static_cast<std::size_t>(std::max(where->column, 1)) - 1;
+void append_excerpt(StyledText& text, const SourceSpan& where, Emphasis emphasis) {
+  const std::string_view line = where.source->line(where.line);
+  if (where.length <= 0 || line.empty()) return;
+  const auto column = static_cast<std::size_t>(std::max(where.column, 1)) - 1;
   const auto room = line.size() > column ? line.size() - column : 1;
-  const auto length = std::min(static_cast<std::size_t>(where->length), room);
+  const auto length = std::min(static_cast<std::size_t>(where.length), room);
   // Tabs are kept in the padding, so that the caret stands under the same screen column.
   std::string padding(line.substr(0, column));
   for (char& c : padding)
     c = c == '\t' ? '\t' : ' ';
-  text += fmt::format("{:>5} | {}\n", where->line, line);
-  text += fmt::format("{:>5} | {}^{}\n", "", padding, std::string(length - 1, '~'));
+  text += fmt::format("{:>5} | {}\n", where.line, line);
+  text += fmt::format("{:>5} | {}", "", padding);
+  text.append("^" + std::string(length - 1, '~'), emphasis);
+  text += "\n";
+}
+
+void append(StyledText& text, const std::optional<SourceSpan>& where, std::string_view severity,
+            Emphasis emphasis, std::string_view message) {
+  if (where) {
+    text.append(fmt::format("{}:{}:{}:", where->source->name(), where->line, where->column),
+                Emphasis::strong);
+    text += " ";
+  }
+  text.append(fmt::format("{}:", severity), emphasis);
+  text += fmt::format(" {}\n", message);
+  if (where) append_excerpt(text, *where, emphasis);
 }
 
 // Two letters that changed places count once: that is how people mistype.
@@ -74,19 +82,22 @@ Diagnostics error_at(SourceSpan where, std::string message, std::vector<Note> no
   return {Diagnostic{std::move(where), std::move(message), std::move(notes)}};
 }
 
-std::string format(const Diagnostic& diagnostic) {
-  std::string text;
-  append(text, diagnostic.where, "error", diagnostic.message);
-  for (const Note& note : diagnostic.notes)
-    append(text, note.where, "note", note.message);
+StyledText styled(const Diagnostics& diagnostics) {
+  StyledText text;
+  for (const Diagnostic& diagnostic : diagnostics) {
+    append(text, diagnostic.where, "error", Emphasis::bad, diagnostic.message);
+    for (const Note& note : diagnostic.notes)
+      append(text, note.where, "note", Emphasis::note, note.message);
+  }
   return text;
 }
 
+std::string format(const Diagnostic& diagnostic) {
+  return format(Diagnostics{diagnostic});
+}
+
 std::string format(const Diagnostics& diagnostics) {
-  std::string text;
-  for (const Diagnostic& diagnostic : diagnostics)
-    text += format(diagnostic);
-  return text;
+  return styled(diagnostics).plain();
 }
 
 std::optional<std::string> nearest(std::string_view word,

@@ -124,7 +124,7 @@ TEST(SummarizeAssignment, SaysWhatWasAskedForAndWhatCame) {
   const StrategySpec strategy = rolling({{1, 2}, {1, 4}, {1, 5}, {1, 5}});
   AssignmentSummary s = summary_of(strategy, mlp(), 4);
   s.coverages = coverages_asked(strategy, {.workers = 4});
-  const std::string text = print_table(s);
+  const std::string text = print_table(s).plain();
   for (const char* line :
        {"workers  coverage  share of the units  of the parameters\n",
         "0             0.5                 0.5             0.5029\n",

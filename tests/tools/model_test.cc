@@ -65,10 +65,10 @@ TEST(ModelSummary, UnitsHaveTheParametersOfTheirBlocks) {
 
 // Twelve decoders are two rows; one that differs from the others would be a row of its own.
 TEST(ModelSummary, FoldsBlocksThatAreAlike) {
-  const std::string table = print_table(summarize_model(spec_of("gpt"), {}));
+  const std::string table = print_table(summarize_model(spec_of("gpt"), {})).plain();
   EXPECT_NE(table.find("decoder1-12.attention, each "), std::string::npos) << table;
   EXPECT_EQ(table.find("decoder2"), std::string::npos) << table;
-  const std::string resnet = print_table(summarize_model(spec_of("resnet20"), {}));
+  const std::string resnet = print_table(summarize_model(spec_of("resnet20"), {})).plain();
   EXPECT_NE(resnet.find("stage2_block1.conv1 "), std::string::npos) << resnet;
   EXPECT_NE(resnet.find("stage2_block2-3.conv1, each "), std::string::npos) << resnet;
 }

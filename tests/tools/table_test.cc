@@ -9,16 +9,35 @@ namespace rehearse {
 namespace {
 
 TEST(Table, AlignsTheFirstColumnLeftAndTheOthersRight) {
-  EXPECT_EQ(align_columns({{"name", "a"}, {"x", "1.5 ms"}, {"longer", "-"}}),
+  EXPECT_EQ(align_columns({{"name", "a"}, {"x", "1.5 ms"}, {"longer", "-"}}).plain(),
             "name         a\n"
             "x       1.5 ms\n"
             "longer       -\n");
 }
 
+// Spaces are no part of a cell that stands out, nor of a heading.
+TEST(Table, HeadingsAndMarkedCellsStandOut) {
+  const StyledText text =
+      align_columns({{"name", "fits"}, {"x", "yes"}, {"longer", "NO"}}, {{2, 1, Emphasis::bad}});
+  EXPECT_EQ(text.coloured(),
+            "\x1b[1mname\x1b[0m    \x1b[1mfits\x1b[0m\n"
+            "x        yes\n"
+            "longer    \x1b[1;31mNO\x1b[0m\n");
+}
+
+TEST(Table, WhatDoesNotFitStandsOut) {
+  Summary summary = testing::summary("predicted");
+  const std::string bad = "\x1b[1;31m";
+  EXPECT_EQ(print_table(summary).coloured().find(bad), std::string::npos);
+  summary.strategies[1].fits = false;
+  const std::string text = print_table(summary).coloured();
+  EXPECT_EQ(text.find(bad + "NO\x1b[0m\n"), text.rfind(bad)) << text;
+}
+
 TEST(Table, OfStrategies) {
   Summary summary = testing::summary("predicted");
   summary.strategies[1].fits = false;
-  EXPECT_EQ(print_table(summary),
+  EXPECT_EQ(print_table(summary).plain(),
             "strategy  step time  samples/s  peak memory  sent/worker  compute  exposed comm     "
             "idle  bubble  fits\n"
             "ddp          100 ms       2560     12.0 MiB      101 KiB  50.0 ms       25.0 ms  25.0 "
@@ -30,7 +49,7 @@ TEST(Table, OfStrategies) {
 TEST(Table, ShowsBandsWhereThereAreSome) {
   Summary summary = testing::summary("predicted");
   summary.strategies[0].step_time_band = {Seconds::seconds(0.09), Seconds::seconds(0.111)};
-  const std::string text = print_table(summary);
+  const std::string text = print_table(summary).plain();
   EXPECT_NE(text.find("strategy  step time       90 % of runs  samples/s"), std::string::npos)
       << text;
   EXPECT_NE(text.find("ddp          100 ms  90.0 ms to 111 ms"), std::string::npos) << text;
@@ -40,12 +59,12 @@ TEST(Table, ShowsBandsWhereThereAreSome) {
 
 TEST(Table, SaysOnceThatThereAreNoBandsAndWhatIsNotPriced) {
   Summary summary = testing::summary("predicted");
-  EXPECT_EQ(print_table(summary).find("No error bands"), std::string::npos) << "measured";
+  EXPECT_EQ(print_table(summary).plain().find("No error bands"), std::string::npos) << "measured";
   for (StrategySummary& s : summary.strategies)
     s.price_shares = {1, 0, 0};
   summary.strategies[0].missing_prices = {MissingPrice::messaging};
   summary.strategies[1].missing_prices = {MissingPrice::messaging, MissingPrice::capacity};
-  const std::string text = print_table(summary);
+  const std::string text = print_table(summary).plain();
   EXPECT_EQ(
       text.substr(text.find("Rates that")),
       "Rates that computing is priced by: measured 100 %.\n"
@@ -56,12 +75,13 @@ TEST(Table, SaysOnceThatThereAreNoBandsAndWhatIsNotPriced) {
 
 TEST(Table, SaysWhatAPeriodIsMadeOf) {
   Summary summary = testing::summary("predicted");
-  EXPECT_EQ(print_table(summary).find("synchronises"), std::string::npos);
+  EXPECT_EQ(print_table(summary).plain().find("synchronises"), std::string::npos);
   summary.strategies[1].local_steps = {8, Seconds::microseconds(3000), Seconds::microseconds(4000)};
-  EXPECT_NE(print_table(summary).find("\npipe synchronises every 8 steps: that one takes 4.00 ms, "
-                                      "the others 3.00 ms.\n"),
+  EXPECT_NE(print_table(summary).plain().find(
+                "\npipe synchronises every 8 steps: that one takes 4.00 ms, "
+                "the others 3.00 ms.\n"),
             std::string::npos)
-      << print_table(summary);
+      << print_table(summary).plain();
 }
 
 // A step of 60 ms for one of 100, but twice as many of them: 120 % of the time; 50 KiB for 201, so
@@ -72,7 +92,7 @@ TEST(Table, OfSubnetworksShowsTheWholeRun) {
   summary.strategies[0].largest = {Bytes::mib(6), Bytes::mib(8)};
   summary.strategies[1].largest = {Bytes::mib(1), Bytes::mib(9)};
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
-  const std::string text = print_table(summary);
+  const std::string text = print_table(summary).plain();
   EXPECT_EQ(
       text.substr(text.find("\n\n") + 2),
       "subnetworks  coverage  holders           state     activations       sent/step  steps  "
@@ -84,30 +104,30 @@ TEST(Table, OfSubnetworksShowsTheWholeRun) {
       "The fastest run is ddp's.\n");
   // A second every hundred steps is 10 ms a step, and 50 KiB to each of two ranks 1 KiB.
   summary.strategies[2].subnetwork->redraw = {100, Bytes::kib(50), Seconds::seconds(1)};
-  EXPECT_NE(print_table(summary).find("x 2      51 %     140 %\n"), std::string::npos)
-      << print_table(summary);
-  EXPECT_NE(print_table(summary).find(
+  EXPECT_NE(print_table(summary).plain().find("x 2      51 %     140 %\n"), std::string::npos)
+      << print_table(summary).plain();
+  EXPECT_NE(print_table(summary).plain().find(
                 "sub redraws its masks every 100 steps: 50.0 KiB to a rank, in 1.00 s.\n"),
             std::string::npos);
   summary.strategies[2].subnetwork->redraw.reset();
   // Without data parallelism there is nothing to take shares of.
   summary.strategies.erase(summary.strategies.begin(), summary.strategies.begin() + 2);
-  EXPECT_NE(
-      print_table(summary).find("3.00 MiB     6.00 MiB   50.0 KiB    x 2         -         -"),
-      std::string::npos)
-      << print_table(summary);
+  EXPECT_NE(print_table(summary).plain().find(
+                "3.00 MiB     6.00 MiB   50.0 KiB    x 2         -         -"),
+            std::string::npos)
+      << print_table(summary).plain();
 }
 
 // Where units have unequal numbers of holders, coverage is the mean share and all three are shown.
 TEST(Table, OfSubnetworksShowsUnequalHolders) {
   Summary summary = testing::summary("predicted");
   summary.strategies.push_back(testing::subnetwork_summary("sub", 60));
-  EXPECT_EQ(print_table(summary).find("fewest / mean / most"), std::string::npos);
+  EXPECT_EQ(print_table(summary).plain().find("fewest / mean / most"), std::string::npos);
   SubnetworkSummary& it = *summary.strategies[2].subnetwork;
   it.workers = 4;
   it.holders = 1;
   it.units = {{"block1", {0, 1, 2, 3}}, {"block2", {0, 1, 3}}, {"block3", {0}}, {"block4", {0}}};
-  const std::string text = print_table(summary);
+  const std::string text = print_table(summary).plain();
   EXPECT_NE(text.find("sub            0.5625  1 / 2.25 / 4 of 4  "), std::string::npos) << text;
   EXPECT_NE(text.find("Holders of units that have not equally many: fewest / mean / most.\n"),
             std::string::npos)
@@ -116,7 +136,7 @@ TEST(Table, OfSubnetworksShowsUnequalHolders) {
   EXPECT_NE(json.find("\"holders_mean\": 2.25"), std::string::npos) << json;
   const Result<Summary> again = parse_summary(json, "summary.json");
   ASSERT_TRUE(again.ok()) << format(again.errors());
-  EXPECT_EQ(print_table(*again), text);
+  EXPECT_EQ(print_table(*again).plain(), text);
 }
 
 TEST(Diff, HoldsOneAgainstTheOther) {
@@ -125,11 +145,11 @@ TEST(Diff, HoldsOneAgainstTheOther) {
   measured.strategies.resize(1);
   measured.strategies[0].step_time = Seconds::seconds(0.125);
   measured.strategies[0].ranks[1].traffic->sent += Bytes::bytes(1);
-  const Result<std::string> text = print_diff(predicted, measured);
+  const Result<StyledText> text = print_diff(predicted, measured);
   ASSERT_TRUE(text.ok()) << format(text.errors());
-  EXPECT_NE(text->find("100 ms"), std::string::npos) << *text;
-  EXPECT_NE(text->find("-20.0 %"), std::string::npos) << "100 of 125 ms";
-  EXPECT_NE(text->find("bytes differ on ranks 1"), std::string::npos) << *text;
+  EXPECT_NE(text->plain().find("100 ms"), std::string::npos) << text->plain();
+  EXPECT_NE(text->plain().find("-20.0 %"), std::string::npos) << "100 of 125 ms";
+  EXPECT_NE(text->plain().find("bytes differ on ranks 1"), std::string::npos) << text->plain();
 }
 
 // The worst rank's bytes are the table's; a figure that was not taken is a dash.
@@ -137,16 +157,16 @@ TEST(Table, AFigureThatWasNotTakenIsADash) {
   Summary summary = testing::summary("measured");
   summary.strategies.resize(1);
   summary.strategies[0].fits.reset();
-  const std::string text = print_table(summary);
+  const std::string text = print_table(summary).plain();
   EXPECT_EQ(text.substr(text.size() - 3), " -\n") << text;
 }
 
 TEST(Diff, OfASummaryWithItselfIsEqualThroughout) {
-  const Result<std::string> text =
+  const Result<StyledText> text =
       print_diff(testing::summary("predicted"), testing::summary("measured"));
   ASSERT_TRUE(text.ok()) << format(text.errors());
-  EXPECT_EQ(text->find('%'), std::string::npos) << *text;
-  EXPECT_NE(text->find("bytes of every rank: equal"), std::string::npos) << *text;
+  EXPECT_EQ(text->plain().find('%'), std::string::npos) << text->plain();
+  EXPECT_NE(text->plain().find("bytes of every rank: equal"), std::string::npos) << text->plain();
 }
 
 // The sum over the ranks agrees where the ranks do not.
@@ -154,17 +174,18 @@ TEST(Diff, ComparesBytesRankByRank) {
   Summary measured = testing::summary("measured");
   auto& ranks = measured.strategies[0].ranks;
   std::swap(ranks[0].traffic->sent, ranks[1].traffic->sent);
-  const Result<std::string> text = print_diff(testing::summary("predicted"), measured);
+  const Result<StyledText> text = print_diff(testing::summary("predicted"), measured);
   ASSERT_TRUE(text.ok()) << format(text.errors());
-  EXPECT_NE(text->find("bytes differ on ranks 0, 1\n"), std::string::npos) << *text;
+  EXPECT_NE(text->plain().find("bytes differ on ranks 0, 1\n"), std::string::npos) << text->plain();
 }
 
 TEST(Diff, SaysWhatWasMeasuredButNotPredicted) {
   Summary predicted = testing::summary("predicted");
   predicted.strategies.resize(1);
-  const Result<std::string> text = print_diff(predicted, testing::summary("measured"));
+  const Result<StyledText> text = print_diff(predicted, testing::summary("measured"));
   ASSERT_TRUE(text.ok()) << format(text.errors());
-  EXPECT_NE(text->find("\npipe: measured, not predicted\n"), std::string::npos) << *text;
+  EXPECT_NE(text->plain().find("\npipe: measured, not predicted\n"), std::string::npos)
+      << text->plain();
 }
 
 TEST(Diff, RefusesDifferentPlans) {
@@ -177,7 +198,7 @@ TEST(Diff, RefusesFilesWithNothingInCommon) {
   Summary measured = testing::summary("measured");
   for (StrategySummary& s : measured.strategies)
     s.strategy += " of others";
-  const Result<std::string> text = print_diff(testing::summary("predicted"), measured);
+  const Result<StyledText> text = print_diff(testing::summary("predicted"), measured);
   ASSERT_FALSE(text.ok());
   EXPECT_EQ(text.errors()[0].message, "the two files have no strategy in common");
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cost/error_band.h"
+#include "model/base/styled_text.h"
 #include "tools/advise/search.h"
 #include "tools/summary/summary.h"
 
@@ -63,7 +64,7 @@ struct Advice {
 // Errors: SearchSpace::make()'s, and those of building the network or the cluster.
 Result<Advice> advise(const Scenario& scenario, const AdviseSpace& space, const Options& options);
 
-std::string print_table(const Scenario& scenario, const Advice& advice);
+StyledText print_table(const Scenario& scenario, const Advice& advice);
 std::string print_json(const Scenario& scenario, const Advice& advice);
 
 }  // namespace rehearse::advise

@@ -37,7 +37,7 @@ std::string listed(const std::vector<std::size_t>& numbers) {
 // ---- the table
 // -----------------------------------------------------------------------------------
 
-std::string print_ranking(const Scenario& scenario, const Advice& advice) {
+StyledText print_ranking(const Scenario& scenario, const Advice& advice) {
   const bool is_gpu = scenario.cluster.device.kind == DeviceKind::gpu;
   std::vector<std::string> heading = {
       "",          "strategy",  "step time",
@@ -86,7 +86,7 @@ std::string print_subnetwork_note(const Advice& advice) {
          "says.\n";
 }
 
-std::string print_unfitting(const Advice& advice) {
+StyledText print_unfitting(const Advice& advice) {
   if (advice.unfitting.empty()) return "";
   const bool any_fits = !advice.ranking.empty();
   std::string text = any_fits ? "Faster, if they fitted:\n" : "Nearest to fitting:\n";
@@ -181,11 +181,11 @@ Json json_of(const Searched::Counts& counts, std::int64_t points) {
 
 }  // namespace
 
-std::string print_table(const Scenario& scenario, const Advice& advice) {
+StyledText print_table(const Scenario& scenario, const Advice& advice) {
   const Training& training = scenario.training;
-  std::string text;
+  StyledText text;
   if (advice.ranking.empty()) {
-    text = "No strategy fits.\n";
+    text.append("No strategy fits.\n", Emphasis::bad);
   } else {
     text = print_ranking(scenario, advice);
     text += fmt::format("A whole run is {} of {} samples on {}.\n",

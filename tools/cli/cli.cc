@@ -11,6 +11,7 @@
 
 #include "model/base/check.h"
 #include "model/base/text.h"
+#include "tools/cli/terminal.h"
 
 namespace rehearse::cli {
 
@@ -51,8 +52,26 @@ struct Parser {
       if (values.count(option.name) == 0) continue;
       arguments.options_.emplace_back(
           option.name, option.value.empty() ? "" : values[option.name].as<std::string>());
+      check_choice(option, arguments.options_.back().second);
     }
     return arguments;
+  }
+
+ private:
+  static void check_choice(const Option& option, const std::string& value) {
+    const std::vector<std::string>& all = option.choices;
+    if (all.empty() || std::count(all.begin(), all.end(), value) > 0) return;
+    const auto guess = nearest(value, all);
+    throw po::error(fmt::format("--{} expects {}, got '{}'{}", option.name, one_of(all), value,
+                                guess ? fmt::format("; did you mean '{}'?", *guess) : ""));
+  }
+
+  // "text, grid or csv"
+  static std::string one_of(const std::vector<std::string>& words) {
+    std::string text = words.front();
+    for (std::size_t w = 1; w < words.size(); ++w)
+      text += (w + 1 < words.size() ? ", " : " or ") + words[w];
+    return text;
   }
 };
 
@@ -151,9 +170,9 @@ int unknown_word(const Program& program, std::string_view word, bool are_topics)
   return kWrongCommandLine;
 }
 
-int print(const Result<std::string>& text) {
+int print_result(const Result<std::string>& text) {
   if (!text) {
-    std::cerr << format(text.errors());
+    print_errors(text.errors());
     return kWrongCommandLine;
   }
   std::cout << *text;
@@ -162,7 +181,7 @@ int print(const Result<std::string>& text) {
 
 // words: behind `help`.
 int run_help(const Program& program, const std::vector<std::string>& words) {
-  if (words.empty()) return print(overview(program));
+  if (words.empty()) return print_result(overview(program));
   if (const Command* command = find_command(program, words[0]))
     return run_command(program.name, *command, {"--help"});
   for (const Topic& topic : program.topics) {
@@ -171,7 +190,7 @@ int run_help(const Program& program, const std::vector<std::string>& words) {
       std::cerr << fmt::format("error: unexpected '{}'\n", words[2]);
       return kWrongCommandLine;
     }
-    return print(topic.print(words.size() > 1 ? words[1] : ""));
+    return print_result(topic.print(words.size() > 1 ? words[1] : ""));
   }
   return unknown_word(program, words[0], true);
 }
@@ -223,9 +242,9 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "--help" || words[0] == "-h") return run_help(program, {});
   if (words[0] == "help") return run_help(program, rest);
-  if (words[0] == "man" && rest.empty()) return print(man_page(program));
+  if (words[0] == "man" && rest.empty()) return print_result(man_page(program));
   if (words[0] == "completion" && rest.size() < 2)
-    return print(completion(program, rest.empty() ? std::string() : rest[0]));
+    return print_result(completion(program, rest.empty() ? std::string() : rest[0]));
   if (words[0] == "man" || words[0] == "completion") {
     std::cerr << fmt::format("error: unexpected '{}'\n", rest.back());
     return kWrongCommandLine;
@@ -236,7 +255,7 @@ int run_program(const Program& program, int argc, const char* const* argv) {
 }
 
 int fail(const Diagnostics& errors) {
-  std::cerr << format(errors);
+  print_errors(errors);
   return kWrongInput;
 }
 

@@ -19,7 +19,18 @@ struct Option {
   std::string name;
   std::string value;  // what it takes: "FILE"; empty: a flag
   std::string help;
+  // The values there are, where they are few: any other is a wrong command line.
+  std::vector<std::string> choices = {};
 };
+
+// The names of a table's rows: anything that to_string takes.
+template <class Rows>
+std::vector<std::string> names_of(const Rows& rows) {
+  std::vector<std::string> names;
+  for (const auto& row : rows)
+    names.emplace_back(to_string(row));
+  return names;
+}
 
 struct Syntax {
   // "SCENARIO"; all are needed. The last one may be "SCENARIO...": one or more.
@@ -66,8 +77,8 @@ struct Program {
 // `help [COMMAND|TOPIC [WORD]]`, `completion bash|zsh|fish` and `man`.
 int run_program(const Program& program, int argc, const char* const* argv);
 
-// The shell's code that completes the program's commands and options, and files. Errors: there is
-// no such shell.
+// The shell's code that completes the program's commands, their options, and what these take:
+// words, files or folders. Errors: there is no such shell.
 Result<std::string> completion(const Program& program, std::string_view shell);
 // The manual page, in roff's man macros.
 std::string man_page(const Program& program);

@@ -39,6 +39,27 @@ std::string function_name(const Program& program) {
   return name;
 }
 
+// What a shell offers for the value of an option.
+enum class Offer { nothing, choices, files, directories };
+
+Offer offer_of(const Option& option) {
+  if (!option.choices.empty()) return Offer::choices;
+  for (const std::string_view path : {"FILE", "PROFILE", "SAMPLES", "SCENARIO"}) {
+    if (option.value == path) return Offer::files;
+  }
+  return option.value == "DIR" ? Offer::directories : Offer::nothing;
+}
+
+std::vector<std::string> help_words(const Program& program) {
+  std::vector<std::string> words;
+  for (const Command& command : program.commands)
+    words.emplace_back(command.name);
+  for (const Topic& topic : program.topics)
+    words.emplace_back(topic.name);
+  std::sort(words.begin(), words.end());
+  return words;
+}
+
 std::string option_words(const Command& command) {
   std::string words = "--help";
   for (const Option& option : command.syntax().options)
@@ -46,12 +67,35 @@ std::string option_words(const Command& command) {
   return words;
 }
 
+// ---- bash --------------------------------------------------------------------------------------
+
+// What the function's variables are for a command: its options, and by the word before what to
+// offer: words, files (compgen's -f or -d), or, if both are empty, nothing.
+std::string bash_case(const Command& command) {
+  const Syntax syntax = command.syntax();
+  std::string text = fmt::format("    {})\n      options='{}' paths={}\n", command.name,
+                                 option_words(command), syntax.positional.empty() ? "" : "-f");
+  if (syntax.options.empty()) return text + "      ;;\n";
+  text += "      case $before in\n";
+  for (const Option& option : syntax.options) {
+    if (option.value.empty()) continue;
+    const Offer offer = offer_of(option);
+    text += fmt::format("        --{}) options= words='{}' paths={} ;;\n", option.name,
+                        join(option.choices, " "),
+                        offer == Offer::files         ? "-f"
+                        : offer == Offer::directories ? "-d"
+                                                      : "");
+  }
+  return text + "      esac ;;\n";
+}
+
 std::string bash(const Program& program) {
   const std::string function = function_name(program);
   std::string text = fmt::format(
       "# bash completion of {0}\n"
       "{1}() {{\n"
-      "  local word=${{COMP_WORDS[COMP_CWORD]}} options=\n"
+      "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n"
+      "  local options= words= paths=\n"
       "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
       "    COMPREPLY=($(compgen -W '{2}' -- \"$word\"))\n"
       "    return\n"
@@ -59,19 +103,28 @@ std::string bash(const Program& program) {
       "  case ${{COMP_WORDS[1]}} in\n",
       program.name, function, join(command_names(program), " "));
   for (const Command& command : program.commands)
-    text += fmt::format("    {}) options='{}' ;;\n", command.name, option_words(command));
-  text += fmt::format("    completion) options='{}' ;;\n", join({"bash", "fish", "zsh"}, " "));
+    text += bash_case(command);
+  text += fmt::format("    help) [ \"$before\" = help ] && words='{}' ;;\n",
+                      join(help_words(program), " "));
+  text += "    completion) [ \"$before\" = completion ] && words='bash fish zsh' ;;\n";
+  // A path of an option's value is no option, whatever it begins with.
   return text + fmt::format(
                     "  esac\n"
-                    "  if [[ $word == -* || ${{COMP_WORDS[1]}} == completion ]]; then\n"
+                    "  COMPREPLY=()\n"
+                    "  if [[ $word == -* && -n $options ]]; then\n"
                     "    COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
-                    "  else\n"
-                    "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+                    "  elif [ -n \"$words\" ]; then\n"
+                    "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                    "  elif [ -n \"$paths\" ]; then\n"
+                    "    local IFS=$'\\n'\n"
+                    "    COMPREPLY=($(compgen $paths -- \"$word\"))\n"
                     "  fi\n"
                     "}}\n"
                     "complete -o filenames -F {} {}\n",
                     function, program.name);
 }
+
+// ---- zsh and fish ------------------------------------------------------------------------------
 
 // Inside single quotes of a shell.
 std::string quoted(std::string_view text, std::string_view more = "") {
@@ -87,6 +140,23 @@ std::string quoted(std::string_view text, std::string_view more = "") {
   return result + "'";
 }
 
+// What _arguments takes behind an option.
+std::string zsh_value(const Option& option) {
+  if (option.value.empty()) return "";
+  std::string text = ":" + option.value + ":";
+  switch (offer_of(option)) {
+    case Offer::nothing:
+      return text + " ";
+    case Offer::choices:
+      return text + "(" + join(option.choices, " ") + ")";
+    case Offer::files:
+      return text + "_files";
+    case Offer::directories:
+      return text + "_files -/";
+  }
+  return text;
+}
+
 std::string zsh(const Program& program) {
   std::string text = fmt::format("#compdef {}\nlocal -a commands\ncommands=(\n", program.name);
   for (const Command& command : program.commands)
@@ -98,36 +168,59 @@ std::string zsh(const Program& program) {
       "case $words[2] in\n";
   for (const Command& command : program.commands) {
     text += fmt::format("  {}) _arguments -S '--help[show this text]'", command.name);
-    for (const Option& option : command.syntax().options) {
-      const std::string argument = option.value.empty() ? "" : ":" + option.value + ":_files";
-      std::string help = quoted(option.help, "[]:");
-      text += fmt::format(" '--{}['{}']{}'", option.name, help, argument);
+    const Syntax syntax = command.syntax();
+    for (const Option& option : syntax.options) {
+      text += fmt::format(" '--{}['{}']{}'", option.name, quoted(option.help, "[]:"),
+                          zsh_value(option));
     }
-    text += " '*:file:_files' ;;\n";
+    text += syntax.positional.empty() ? " ;;\n" : " '*:file:_files' ;;\n";
   }
-  return text + "  completion) _values shell bash fish zsh ;;\nesac\n";
+  return text + fmt::format(
+                    "  help) (( CURRENT == 3 )) && _values topic {} ;;\n"
+                    "  completion) (( CURRENT == 3 )) && _values shell bash fish zsh ;;\nesac\n",
+                    join(help_words(program), " "));
+}
+
+std::string fish_value(const Option& option) {
+  if (option.value.empty()) return "";
+  switch (offer_of(option)) {
+    case Offer::nothing:
+      return " -x";
+    case Offer::choices:
+      return " -x -a " + quoted(join(option.choices, " "));
+    case Offer::files:
+      return " -r -F";
+    case Offer::directories:
+      return " -x -a '(__fish_complete_directories)'";
+  }
+  return "";
 }
 
 std::string fish(const Program& program) {
   std::string text = fmt::format("# fish completion of {}\n", program.name);
-  const auto command_line = [&](std::string_view name, std::string_view help) {
+  const auto add_command = [&](std::string_view name, std::string_view help) {
     text += fmt::format("complete -c {} -n __fish_use_subcommand -f -a {} -d {}\n", program.name,
                         name, quoted(help));
   };
   for (const Command& command : program.commands)
-    command_line(command.name, command.help);
+    add_command(command.name, command.help);
   for (const OwnCommand& own : kOwn)
-    command_line(own.name, own.help);
+    add_command(own.name, own.help);
+  const auto add = [&](std::string_view command, const std::string& rest) {
+    text += fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}' {}\n", program.name,
+                        command, rest);
+  };
   for (const Command& command : program.commands) {
-    for (const Option& option : command.syntax().options)
-      text += fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}' -l {}{} -d {}\n",
-                          program.name, command.name, option.name,
-                          option.value.empty() ? "" : " -r", quoted(option.help));
+    const Syntax syntax = command.syntax();
+    if (syntax.positional.empty()) add(command.name, "-f");
+    for (const Option& option : syntax.options)
+      add(command.name,
+          fmt::format("-l {}{} -d {}", option.name, fish_value(option), quoted(option.help)));
   }
-  return text + fmt::format(
-                    "complete -c {} -n '__fish_seen_subcommand_from completion' -f -a "
-                    "'bash fish zsh'\n",
-                    program.name);
+  add("help", "-f -a " + quoted(join(help_words(program), " ")));
+  add("completion", "-f -a 'bash fish zsh'");
+  add("man", "-f");
+  return text;
 }
 
 // Of roff: a line that begins with a dot is a request, a backslash an escape, '-' a hyphen.

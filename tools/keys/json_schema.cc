@@ -25,7 +25,8 @@ Json pattern(std::string_view text) {
 // A number and its unit. YAML reads them as one text.
 Json quantity(const std::vector<std::string_view>& units) {
   std::vector<std::string> names(units.begin(), units.end());
-  return pattern(fmt::format("[0-9.]+([eE][-+]?[0-9]+)? ?({})", join(names, "|")));
+  return pattern(
+      fmt::format("([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]+)? ?({})", join(names, "|")));
 }
 
 Json bounded(const Bounds& bounds) {

@@ -128,7 +128,7 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
   return json.dump(1) + "\n";
 }
 
-std::string print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all) {
+StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
                                                  "memory, at least", "at", "compute", "bubble",
                                                  "binds", "fits"}};
@@ -137,13 +137,16 @@ std::string print_table(const Scenario& scenario, const std::vector<StrategyEsti
     if (with_bands) rows.back().insert(rows.back().begin() + 2, std::move(cell));
   };
   add_band(std::string(kBandHeading));
+  std::vector<CellEmphasis> emphases;
   bool shares = false;
   for (const StrategyEstimate& it : all) {
     rows.push_back(row_of(it));
     add_band(text_of(it.step_time_band));
+    if (it.estimate.ok() && !it.estimate.fits)
+      emphases.push_back({rows.size() - 1, rows.back().size() - 1, Emphasis::bad});
     shares = shares || is_contended(it.estimate);
   }
-  std::string text = align_columns(rows);
+  StyledText text = align_columns(rows, emphases);
   if (!with_bands) text += no_bands(scenario.cluster.device.name);
   for (const StrategyEstimate& it : all) {
     if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);

@@ -8,6 +8,7 @@
 #include "cost/closed_form/estimator.h"
 #include "cost/error_band.h"
 #include "model/base/diagnostic.h"
+#include "model/base/styled_text.h"
 #include "model/scenario/scenario.h"
 
 namespace rehearse {
@@ -40,6 +41,6 @@ class ScenarioEstimator {
 // mean the same (tools/summary/summary.h); what an estimate does not say is left out.
 std::string print_json(const Scenario& scenario, const std::vector<StrategyEstimate>& all);
 // The table people read, and why some are not in it.
-std::string print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all);
+StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstimate>& all);
 
 }  // namespace rehearse

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/base/styled_text.h"
 #include "model/plan/critical_path.h"
 #include "tools/predict/link_loads.h"
 #include "tools/predict/predict.h"
@@ -73,7 +74,7 @@ struct Explained {
 };
 Result<Explained> explain(const Scenario& scenario, const ScenarioStrategy& strategy);
 
-std::string print_table(const Explained& explained);
+StyledText print_table(const Explained& explained);
 std::string print_json(const std::string& scenario, const std::vector<Explained>& all);
 
 }  // namespace rehearse

@@ -7,6 +7,7 @@
 
 #include "cost/memory.h"
 #include "cost/memory_curve.h"
+#include "model/base/styled_text.h"
 #include "tools/predict/predict.h"
 
 namespace rehearse {
@@ -42,7 +43,7 @@ struct MemoryReport {
 // plan_of()'s; stated prices, whose tensors have no size.
 Result<MemoryReport> memory_report(const Scenario& scenario, const ScenarioStrategy& strategy);
 
-std::string print_table(const MemoryReport& report);
+StyledText print_table(const MemoryReport& report);
 std::string print_json(const std::string& scenario, const std::vector<MemoryReport>& reports);
 
 }  // namespace rehearse

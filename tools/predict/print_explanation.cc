@@ -25,7 +25,7 @@ const std::string& name_of(const Explained& explained, LinkId link) {
   return explained.cluster.links()[link.index()].name;
 }
 
-std::string share_table(const Explanation& e) {
+StyledText share_table(const Explanation& e) {
   std::vector<std::vector<std::string>> rows = {
       {"critical path", "time", "share", "links", "which need"}};
   for (const PathShare& share : e.shares) {
@@ -37,7 +37,7 @@ std::string share_table(const Explanation& e) {
 }
 
 // The parts that take longest.
-std::string part_table(const Explained& explained) {
+StyledText part_table(const Explained& explained) {
   constexpr std::size_t kMost = 8;
   const Explanation& e = explained.explanation;
   std::vector<std::size_t> parts(e.path.size());
@@ -58,7 +58,7 @@ std::string part_table(const Explained& explained) {
   return align_columns(rows);
 }
 
-std::string group_table(const Explained& explained) {
+StyledText group_table(const Explained& explained) {
   const Explanation& e = explained.explanation;
   if (e.groups.empty()) return "";
   constexpr std::size_t kMost = 12;
@@ -72,13 +72,13 @@ std::string group_table(const Explained& explained) {
                     group.binding ? name_of(explained, group.binding->link) : "-",
                     group.binding ? human(group.binding->seconds) : "-"});
   }
-  std::string text = align_columns(rows);
+  StyledText text = align_columns(rows);
   if (e.groups.size() > kMost)
     text += fmt::format("... and {} more; --json has all\n", e.groups.size() - kMost);
   return text;
 }
 
-std::string link_table(const Explained& explained) {
+StyledText link_table(const Explained& explained) {
   const Explanation& e = explained.explanation;
   if (e.links.empty()) return "";
   std::vector<std::vector<std::string>> rows = {
@@ -91,7 +91,7 @@ std::string link_table(const Explained& explained) {
   return align_columns(rows);
 }
 
-std::string what_if_table(const Explanation& e) {
+StyledText what_if_table(const Explanation& e) {
   std::vector<std::vector<std::string>> rows = {
       {"what if twice as good", "step time", "gain", "gain by the path alone"}};
   for (const WhatIf& what : e.what_ifs) {
@@ -166,11 +166,11 @@ Json json_of(const Explained& explained) {
 
 }  // namespace
 
-std::string print_table(const Explained& explained) {
+StyledText print_table(const Explained& explained) {
   const Explanation& e = explained.explanation;
-  std::string text = fmt::format("{}: a step takes {}\n", e.strategy, human(e.step_time));
-  for (const std::string& table : {share_table(e), part_table(explained), group_table(explained),
-                                   link_table(explained), what_if_table(e)}) {
+  StyledText text = fmt::format("{}: a step takes {}\n", e.strategy, human(e.step_time));
+  for (const StyledText& table : {share_table(e), part_table(explained), group_table(explained),
+                                  link_table(explained), what_if_table(e)}) {
     if (!table.empty()) text += "\n" + table;
   }
   return text;

@@ -52,18 +52,24 @@ std::string spare(Bytes bytes) {
   return bytes < Bytes{} ? "lacks " + human(Bytes{} - bytes) : human(bytes);
 }
 
-std::string rank_table(const MemoryReport& report) {
+Emphasis spare_emphasis(Bytes bytes) {
+  return bytes < Bytes{} ? Emphasis::bad : Emphasis::good;
+}
+
+StyledText rank_table(const MemoryReport& report) {
+  std::vector<CellEmphasis> emphases;
   Rows rows = {{"ranks", "peak", "state", "activations", "spare", "peak at"}};
   for (const MemoryOfRanks& kind : report.kinds) {
     const RankMemory& m = kind.memory;
     rows.push_back({list(kind.ranks), human(m.peak()),
                     human(m.parameters + m.gradients + m.optimizer_state), human(m.activations),
                     spare(kind.spare), kind.peak_op});
+    emphases.push_back({rows.size() - 1, 4, spare_emphasis(kind.spare)});
   }
-  return align_columns(rows);
+  return align_columns(rows, emphases);
 }
 
-std::string pool_table(const MemoryOfRanks& worst) {
+StyledText pool_table(const MemoryOfRanks& worst) {
   Rows rows = {{fmt::format("rank {}", worst.ranks.front().index()), "bytes", "share"}};
   for (const auto& [name, size] : pools_of(worst.memory)) {
     if (size > Bytes{})
@@ -72,7 +78,7 @@ std::string pool_table(const MemoryOfRanks& worst) {
   return align_columns(rows);
 }
 
-std::string alive_table(const MemoryOfRanks& worst) {
+StyledText alive_table(const MemoryOfRanks& worst) {
   Rows rows = {{"alive at its peak", "buffers", "micro-batches", "bytes"}};
   for (const AliveBuffers& alive : worst.curve.alive) {
     if (alive.size == Bytes{}) continue;
@@ -83,17 +89,19 @@ std::string alive_table(const MemoryOfRanks& worst) {
   return align_columns(rows);
 }
 
-std::string remedy_table(const MemoryReport& report) {
+StyledText remedy_table(const MemoryReport& report) {
   if (report.fits) return "";
   if (report.remedies.empty())
     return "It has no other recomputation, sharding or micro-batches to try.\n";
   Rows rows = {{"with", "peak", "spare"}};
+  std::vector<CellEmphasis> emphases;
   bool any = false;
   for (const Remedy& remedy : report.remedies) {
     rows.push_back({remedy.change, human(remedy.peak), spare(remedy.spare)});
+    emphases.push_back({rows.size() - 1, 2, spare_emphasis(remedy.spare)});
     any = any || remedy.fits();
   }
-  std::string text = align_columns(rows);
+  StyledText text = align_columns(rows, emphases);
   if (!any) text += "None of these fits: it takes more devices, or ones with more memory.\n";
   return text;
 }
@@ -144,12 +152,13 @@ Json json_of(const MemoryReport& report) {
 
 }  // namespace
 
-std::string print_table(const MemoryReport& report) {
+StyledText print_table(const MemoryReport& report) {
   const MemoryOfRanks& worst = report.kinds[report.worst];
-  std::string text = fmt::format("{}: {} of {} on the worst rank, {}\n", report.strategy,
-                                 human(worst.memory.peak()), human(worst.device),
-                                 report.fits ? "fits" : "does NOT fit");
-  for (const std::string& table :
+  StyledText text = fmt::format("{}: {} of {} on the worst rank, ", report.strategy,
+                                human(worst.memory.peak()), human(worst.device));
+  text.append(report.fits ? "fits" : "does NOT fit", report.fits ? Emphasis::good : Emphasis::bad);
+  text += "\n";
+  for (const StyledText& table :
        {rank_table(report), pool_table(worst), alive_table(worst), remedy_table(report)}) {
     if (!table.empty()) text += "\n" + table;
   }

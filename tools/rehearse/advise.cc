@@ -6,6 +6,7 @@
 #include "model/base/text.h"
 #include "tools/advise/advice.h"
 #include "tools/advise/write_scenario.h"
+#include "tools/cli/terminal.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
 
@@ -103,8 +104,8 @@ int run(const Arguments& arguments) {
   if (!writable) return fail(writable.errors());
   const Result<advise::Advice> advice = advise::advise(scenario, space, *options);
   if (!advice) return fail(advice.errors());
-  std::cout << (arguments.has("json") ? advise::print_json(scenario, *advice)
-                                      : advise::print_table(scenario, *advice));
+  print(arguments.has("json") ? StyledText(advise::print_json(scenario, *advice))
+                              : advise::print_table(scenario, *advice));
   const Status written = write_strategies(arguments, *advice);
   if (!written) return fail(written.errors());
   return advice->ranking.empty() ? kWrongInput : kDone;

@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/lost.h"
@@ -53,7 +54,7 @@ int run(const Arguments& arguments) {
   AssignmentSummary summary = summarize_assignment(*plan, net);
   summary.coverages = coverages_asked(strategy->spec, strategy->mesh);
   if (arguments.has("json")) return std::cout << print_json(summary), kDone;
-  std::cout << print_table(summary);
+  print(print_table(summary));
   if (arguments.has("lost")) std::cout << "the columns are the workers that are left, in order\n";
   return kDone;
 }

@@ -9,6 +9,7 @@
 #include "model/base/text.h"
 #include "model/net/pack.h"
 #include "model/scenario/scenario.h"
+#include "tools/cli/terminal.h"
 #include "tools/rehearse/commands.h"
 #include "tools/summary/table.h"
 
@@ -65,7 +66,7 @@ std::string percent(double share) {
 }
 
 // How well the profile prices what it was fitted to, and how certain its rates are.
-std::string print_fits(const Calibration& calibration) {
+StyledText print_fits(const Calibration& calibration) {
   const ConfidenceColumns confidence(calibration);
   std::vector<std::vector<std::string>> rows = {
       {"kernel class", "samples", "outliers", "median error", "worst error"}};
@@ -85,7 +86,7 @@ std::string print_fits(const Calibration& calibration) {
   return align_columns(rows) + fmt::format("rates with 90 % confidence; {}\n", kUntold);
 }
 
-std::string print_checks(const std::vector<CheckedTime>& checked) {
+StyledText print_checks(const std::vector<CheckedTime>& checked) {
   std::vector<std::vector<std::string>> rows = {
       {"predicted without it", "measured", "priced", "off by"}};
   for (const CheckedTime& one : checked) {
@@ -95,7 +96,7 @@ std::string print_checks(const std::vector<CheckedTime>& checked) {
   return align_columns(rows);
 }
 
-std::string print_errors(const Calibration& calibration) {
+StyledText print_errors(const Calibration& calibration) {
   if (!calibration.errors)
     return "errors: not known, the samples have no networks' steps; measure again for a band\n";
   const ProfileErrors& found = *calibration.errors;
@@ -169,7 +170,7 @@ std::string print_profile(const Calibration& calibration) {
   }
   std::string text = print_device(rounded(calibration.device));
   text += fmt::format("# Rates of kernels with 90 % confidence ({}):\n", kUntold);
-  const std::string table = align_columns(rows);
+  const std::string table = align_columns(rows).plain();
   for (const std::string_view line :
        split(std::string_view(table).substr(0, table.size() - 1), '\n'))
     text += fmt::format("#   {}\n", line);
@@ -244,10 +245,9 @@ int run(const Arguments& arguments) {
   if (!out) return std::cout << profile, kDone;
   const Status written = write_file(*out, profile);
   if (!written) return fail(written.errors());
-  std::cout << print_fits(*calibration)
-            << (samples->gpu ? print_gpu(*samples, calibration->device)
-                             : print_messages(*calibration))
-            << print_errors(*calibration) << fmt::format("profile written to {}\n", *out);
+  print(print_fits(*calibration) +
+        (samples->gpu ? print_gpu(*samples, calibration->device) : print_messages(*calibration)) +
+        print_errors(*calibration) + fmt::format("profile written to {}\n", *out));
   return kDone;
 }
 

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "model/base/text.h"
+#include "tools/cli/terminal.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
 #include "tools/summary/cluster.h"
@@ -48,7 +49,8 @@ int run(const Arguments& arguments) {
     }
     route = *parsed;
   }
-  std::cout << (arguments.has("json") ? print_json(*cluster, route) : print_table(*cluster, route));
+  print(arguments.has("json") ? StyledText(print_json(*cluster, route))
+                              : print_table(*cluster, route));
   return kDone;
 }
 

@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/rehearse/commands.h"
 
 namespace rehearse::cli {
@@ -22,9 +23,9 @@ int run(const Arguments& arguments) {
   if (!predicted) return fail(predicted.errors());
   const Result<Summary> measured = read_summary(arguments.at("MEASURED"));
   if (!measured) return fail(measured.errors());
-  const Result<std::string> text = print_diff(*predicted, *measured);
+  const Result<StyledText> text = print_diff(*predicted, *measured);
   if (!text) return fail(text.errors());
-  std::cout << *text;
+  print(*text);
   return kDone;
 }
 

@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/predict/estimates.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
@@ -24,7 +25,7 @@ int run(const Arguments& arguments) {
   std::vector<StrategyEstimate> all;
   for (const ScenarioStrategy& strategy : strategies)
     all.push_back((*estimate)(strategy));
-  std::cout << (arguments.has("json") ? print_json(scenario, all) : print_table(scenario, all));
+  print(arguments.has("json") ? StyledText(print_json(scenario, all)) : print_table(scenario, all));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(scenario, all));
     if (!written) return fail(written.errors());

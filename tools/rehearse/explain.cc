@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/predict/explain.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
@@ -21,7 +22,7 @@ int run(const Arguments& arguments) {
     if (!explained) return fail(explained.errors());
     all.push_back(*std::move(explained));
     if (arguments.has("json")) continue;
-    std::cout << (all.size() > 1 ? "\n" : "") << print_table(all.back()) << std::flush;
+    print(StyledText(all.size() > 1 ? "\n" : "") + print_table(all.back()));
   }
   if (arguments.has("json")) std::cout << print_json(scenario.name, all);
   return kDone;

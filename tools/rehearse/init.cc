@@ -11,10 +11,17 @@
 namespace rehearse::cli {
 namespace {
 
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const ModelBuilder& builder : model_builders())
+    names.emplace_back(builder.kind);
+  return names;
+}
+
 Syntax syntax() {
   const Starter preset;
   return {{"FILE"},
-          {{"model", "KIND", "of network (" + preset.model + ")"},
+          {{"model", "KIND", "of network (" + preset.model + ")", model_names()},
            {"device", "NAME", "of a profile in scenarios/devices (" + preset.device + ")"},
            {"nodes", "N", "how many there are (2)"},
            {"devices-per-node", "N", "how many each has (8)"},
@@ -53,7 +60,7 @@ int run(const Arguments& arguments) {
   if (std::filesystem::exists(path) && !arguments.has("force"))
     return fail(error(fmt::format("'{}' is there already; --force replaces it", path)));
   const Result<Starter> starter = read_starter(arguments);
-  if (!starter) return fail(starter.errors());
+  if (!starter) return fail(starter.errors()), kWrongCommandLine;
   const Result<std::string> text = text_of(*starter, path);
   if (!text) return fail(text.errors());
   const Status written = write_file(path, *text);

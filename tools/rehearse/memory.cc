@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/predict/memory_report.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
@@ -24,7 +25,7 @@ int run(const Arguments& arguments) {
     if (!report) return fail(report.errors());
     reports.push_back(*std::move(report));
     if (arguments.has("json")) continue;
-    std::cout << (reports.size() > 1 ? "\n" : "") << print_table(reports.back()) << std::flush;
+    print(StyledText(reports.size() > 1 ? "\n" : "") + print_table(reports.back()));
   }
   if (arguments.has("json")) std::cout << print_json(scenario.name, reports);
   return kDone;

@@ -4,6 +4,7 @@
 
 #include "model/base/text.h"
 #include "model/scenario/import_config.h"
+#include "tools/cli/terminal.h"
 #include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
 #include "tools/summary/model.h"
@@ -17,7 +18,8 @@ Syntax syntax() {
   return {{std::string(kFile)},
           {{"sequence", "N", "of a config: tokens of a sample, instead of its own"},
            {"samples", "N", "of a micro-batch, whose saved bytes are shown (1)"},
-           {"dtype", "TYPE", "of activations (the scenario's; of a config bf16)"},
+           {"dtype", "TYPE", "of activations (the scenario's; of a config bf16)",
+            names_of(data_types())},
            {"json", "", "print JSON, with every block, layer and unit, instead of tables"}}};
 }
 
@@ -70,14 +72,7 @@ Result<Asked> read_options(const Arguments& arguments, bool is_config) {
     if (!is_config) return error("--sequence is for a config.json: a scenario says its own");
     asked.sequence = *sequence;
   }
-  if (const auto name = arguments.get("dtype")) {
-    asked.dtype = parse_data_type(*name);
-    std::vector<std::string> names;
-    for (const DataType type : data_types())
-      names.emplace_back(to_string(type));
-    if (!asked.dtype)
-      return error(fmt::format("--dtype is one of {}, not '{}'", join(names, ", "), *name));
-  }
+  if (const auto name = arguments.get("dtype")) asked.dtype = parse_data_type(*name);
   return asked;
 }
 
@@ -93,7 +88,7 @@ int run(const Arguments& arguments) {
   const ModelSummary summary = summarize_model(
       subject->spec,
       {asked->samples, std::string(to_string(training.dtype)), element_sizes(training)});
-  std::cout << (arguments.has("json") ? print_json(summary) : print_table(summary));
+  print(arguments.has("json") ? StyledText(print_json(summary)) : print_table(summary));
   return kDone;
 }
 

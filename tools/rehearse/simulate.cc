@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/predict/pictures.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
@@ -32,7 +33,7 @@ int run(const Arguments& arguments) {
     summary.strategies.push_back(std::move(prediction->summary));
   }
   if (topology && !topology->picture().cables.empty()) summary.topology = topology->picture();
-  std::cout << (arguments.has("json") ? print_json(summary) : print_table(summary));
+  print(arguments.has("json") ? StyledText(print_json(summary)) : print_table(summary));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(summary));
     if (!written) return fail(written.errors());

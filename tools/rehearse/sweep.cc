@@ -8,12 +8,20 @@
 #include <thread>
 
 #include "model/base/text.h"
+#include "tools/cli/terminal.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/sweep_progress.h"
 #include "tools/sweep/merge.h"
 
 namespace rehearse::cli {
 namespace {
+
+std::vector<std::string> method_names() {
+  std::vector<std::string> names;
+  for (const sweep::Method& method : sweep::methods())
+    names.emplace_back(method.name);
+  return names;
+}
 
 Syntax syntax() {
   return {
@@ -23,7 +31,9 @@ Syntax syntax() {
        {"resume", "", "go on with the results that are in the folder"},
        {"shard", "K/N", "only the K-th of N parts, for several machines"},
        {"merge", "", "instead: the arguments are folders of shards' results, to be made one"},
-       {"method", "HOW", "how strategies are evaluated: estimate, in closed form, or simulate (preset)"},
+       {"method", "HOW",
+        "how strategies are evaluated: estimate, in closed form, or simulate (preset)",
+        method_names()},
        {"limit", "N", "most points of the sweep (preset: 1000000)"}}};
 }
 
@@ -79,7 +89,7 @@ int run_merge(const Arguments& arguments) {
   if (!out) return fail(error("--out is missing: the folder for the results")), kWrongCommandLine;
   const Result<sweep::Merged> merged = sweep::merge(arguments.all("SCENARIO..."), *out);
   if (!merged) return fail(merged.errors());
-  std::cout << merged->ranking.print(sweep::columns_of(merged->manifest));
+  print(merged->ranking.print(sweep::columns_of(merged->manifest)));
   if (merged->missing == 0) return kDone;
   std::cerr << fmt::format(
       "{} rows are missing: 'rehearse sweep ... --out {} --resume' plays them\n",
@@ -122,7 +132,7 @@ int run(const Arguments& arguments) {
   if (!outcome) return fail(outcome.errors());
   if (outcome->interrupted)
     return say_interrupted(*outcome, sweep::rows_of(manifest), request->out);
-  std::cout << outcome->ranking.print(sweep::columns_of(manifest));
+  print(outcome->ranking.print(sweep::columns_of(manifest)));
   constexpr double kShort = 5;  // seconds, of which nobody needs to know where they went
   if (progress.seconds() > kShort)
     std::cerr << fmt::format("{:.1f} s, of which {} threads evaluated {:.1f} %\n",

@@ -84,7 +84,7 @@ Json json_of(const AlignmentAt& at, const Net& net) {
 
 }  // namespace
 
-std::string print_alignments(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
+StyledText print_alignments(const Plan& plan, const Net& net, const exec::TrainingRun& run) {
   if (run.alignments.empty()) return "";
   std::string text;
   for (const AlignmentAt& at : run.alignments)
@@ -95,7 +95,7 @@ std::string print_alignments(const Plan& plan, const Net& net, const exec::Train
                                                  "aggregate"}};
   for (std::size_t b = 0; b < last.blocks.size(); ++b)
     rows.push_back(row(net.blocks[b].name, last.blocks[b]));
-  return text + align_columns(rows);
+  return StyledText(text) + align_columns(rows);
 }
 
 std::string alignments_json(const std::string& scenario, const Plan& plan, const Net& net,

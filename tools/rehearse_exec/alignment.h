@@ -4,13 +4,14 @@
 #include <string>
 
 #include "exec/run/train.h"
+#include "model/base/styled_text.h"
 #include "model/net/net.h"
 #include "model/plan/plan.h"
 
 namespace rehearse::cli {
 
 // A line per time, then a table of the blocks at the last one; empty where there is none.
-std::string print_alignments(const Plan& plan, const Net& net, const exec::TrainingRun& run);
+StyledText print_alignments(const Plan& plan, const Net& net, const exec::TrainingRun& run);
 
 // {scenario, strategy, plan_hash, alignments: [{step, overall, blocks: [{block, ...}]}]}; overall
 // and every block have every worker's cosine, every pair's and the aggregate's, null where there is

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <iostream>
 
+#include "tools/cli/terminal.h"
 #include "tools/rehearse_exec/backends.h"
 #ifdef REHEARSE_HAVE_MPI
 #include "exec/mpi/mpi_transport.h"
@@ -45,8 +46,11 @@ int run_on_processes(const std::function<int(exec::Transport&)>& body) {
 
 std::vector<Option> rank_options() {
   return {{"local", "N", "N ranks as threads of this process, without MPI"},
-          {"device", "KIND", "cpu (default) or cuda"},
-          {"backend", "NAME", "kernels of the cpu: onednn (default) or reference"},
+          {"device", "KIND", "cpu (default) or cuda", {"cpu", "cuda"}},
+          {"backend",
+           "NAME",
+           "kernels of the cpu: onednn (default) or reference",
+           {exec::backend_names().begin(), exec::backend_names().end()}},
           {"threads", "N", "threads of every rank's kernels on the cpu (default: 1)"}};
 }
 
@@ -70,7 +74,7 @@ std::optional<std::string> from_rank_0(exec::Transport& transport,
   std::string message;
   if (transport.rank() == RankId(0)) {
     const Result<std::string> text = make();
-    if (!text) std::cerr << format(text.errors()) << std::flush;
+    if (!text) print_errors(text.errors());
     if (text) message = "+" + *text;
   }
   message = transport.broadcast(message, RankId(0));

@@ -9,6 +9,7 @@
 #include "exec/data/batches.h"
 #include "model/base/text.h"
 #include "model/plan/plan_text.h"
+#include "tools/cli/terminal.h"
 #include "tools/rehearse_exec/alignment.h"
 #include "tools/rehearse_exec/backends.h"
 #include "tools/rehearse_exec/commands.h"
@@ -175,7 +176,7 @@ void print_findings(const Plan& plan, const Net& net, const exec::TrainingRun& r
                              plan.strategy, at.step, 100 * at.evaluation.accuracy,
                              at.evaluation.loss);
   }
-  std::cout << print_alignments(plan, net, run);
+  print(print_alignments(plan, net, run));
   if (!run.weight_hashes.empty()) {
     std::cout << fmt::format("{}: weights after {} steps {:016x}\n", plan.strategy,
                              run.weight_hashes.size(), run.weight_hashes.back());
@@ -192,7 +193,7 @@ int finish(const Arguments& arguments, const Plan& plan, const Net& net,
   const std::string differing = exec::differing_copies(run.ranks);
   REHEARSE_CHECK(differing.empty(), "{}", differing);
   summary.strategies.push_back(summarize_run(plan, net, run));
-  std::cout << print_table(summary);
+  print(print_table(summary));
   if (const auto& moved = summary.strategies.back().transitions) {
     std::cout << fmt::format("{}: masks redrawn {} times: {} to a rank, in {} (means)\n",
                              plan.strategy, moved->count, human(moved->received),

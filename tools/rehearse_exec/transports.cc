@@ -81,11 +81,19 @@ Status check_here(TransportKind kind, const Arguments& arguments, const BackendC
   REHEARSE_UNREACHABLE("transport kind");
 }
 
+std::vector<std::string> transport_names() {
+  std::vector<std::string> names;
+  for (const Row& known : kRows)
+    names.emplace_back(known.name);
+  return names;
+}
+
 }  // namespace
 
 Option transport_option() {
   return {"transport", "KIND",
-          "between GPUs: staged through the host (default), cuda-aware (MPI's own) or nccl"};
+          "between GPUs: staged through the host (default), cuda-aware (MPI's own) or nccl",
+          transport_names()};
 }
 
 Result<TransportKind> transport_of(const Arguments& arguments, const BackendChoice& backend) {
@@ -94,12 +102,7 @@ Result<TransportKind> transport_of(const Arguments& arguments, const BackendChoi
   if (!name) return has_gpus ? TransportKind::staged : TransportKind::host;
   const auto* const row = std::find_if(std::begin(kRows), std::end(kRows),
                                        [&](const Row& known) { return known.name == *name; });
-  if (row == std::end(kRows)) {
-    std::vector<std::string> names;
-    for (const Row& known : kRows)
-      names.emplace_back(known.name);
-    return error(fmt::format("--transport expects {}, got '{}'", join(names, " or "), *name));
-  }
+  REHEARSE_CHECK(row != std::end(kRows), "no transport '{}'", *name);
   if (!has_gpus) {
     return error(
         fmt::format("--transport {} is between GPUs: it does not go with --device cpu", row->name));

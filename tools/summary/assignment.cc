@@ -193,7 +193,7 @@ std::string print_holders(const AssignmentSummary& s) {
 }
 
 // Neighbours with the same numbers in one row.
-std::string print_coverages(const AssignmentSummary& s) {
+StyledText print_coverages(const AssignmentSummary& s) {
   std::vector<std::vector<std::string>> rows = {
       {"workers", "coverage", "share of the units", "of the parameters"}};
   const auto numbers = [&](std::size_t worker) {
@@ -282,11 +282,11 @@ AssignmentSummary summarize_assignment(const Plan& plan, const Net& net) {
   return summary;
 }
 
-std::string print_table(const AssignmentSummary& s) {
+StyledText print_table(const AssignmentSummary& s) {
   std::vector<std::vector<std::string>> units = {{"unit", "workers"}};
   for (std::size_t u = 0; u < s.units.size(); ++u)
     units.push_back({s.units[u], print_marks(s.assignment.holders[u], s.parked[u])});
-  std::string text = align_columns(units) + "\n";
+  StyledText text = align_columns(units) + "\n";
   const auto row = [&](std::string name, auto get, auto print) {
     return spread(std::move(name), s.loads, get, print);
   };

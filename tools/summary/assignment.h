@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/base/styled_text.h"
 #include "model/base/units.h"
 #include "model/plan/plan.h"
 #include "model/schedule/assignment.h"
@@ -51,7 +52,7 @@ Assignment assignment_of(const Plan& plan, const Net& net);
 // The plan of a strategy with workers; it must be valid (verify()). net: whole_net(plan).
 AssignmentSummary summarize_assignment(const Plan& plan, const Net& net);
 
-std::string print_table(const AssignmentSummary& summary);
+StyledText print_table(const AssignmentSummary& summary);
 std::string print_json(const AssignmentSummary& summary);
 
 }  // namespace rehearse

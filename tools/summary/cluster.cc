@@ -64,7 +64,7 @@ std::string ranges(const std::vector<std::size_t>& numbers) {
   return join(parts, ", ");
 }
 
-std::string rank_table(const Cluster& cluster) {
+StyledText rank_table(const Cluster& cluster) {
   Groups<std::pair<std::string, double>> groups;
   for (std::size_t r = 0; r < cluster.rank_count(); ++r)
     groups.add({cluster.device(RankId(r)).name, cluster.speed(RankId(r))}, r);
@@ -74,7 +74,7 @@ std::string rank_table(const Cluster& cluster) {
   return align_columns(rows);
 }
 
-std::string link_table(const Cluster& cluster) {
+StyledText link_table(const Cluster& cluster) {
   Groups<std::pair<std::string, LinkSpec>> groups;
   for (std::size_t l = 0; l < cluster.links().size(); ++l) {
     const Link& link = cluster.links()[l];
@@ -93,9 +93,9 @@ std::string link_table(const Cluster& cluster) {
 
 }  // namespace
 
-std::string print_table(const Cluster& cluster, const std::optional<RankPair>& route) {
+StyledText print_table(const Cluster& cluster, const std::optional<RankPair>& route) {
   const ClusterSpec& spec = cluster.spec();
-  std::string text =
+  StyledText text =
       fmt::format("{} nodes of {} devices, network {}, routing {}: {} vertices, {} links\n",
                   spec.nodes, spec.devices_per_node, to_string(spec.network.kind),
                   to_string(spec.network.routing), cluster.vertices().size(),

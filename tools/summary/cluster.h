@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "model/base/styled_text.h"
 #include "model/cluster/cluster.h"
 
 namespace rehearse {
@@ -12,7 +13,7 @@ namespace rehearse {
 using RankPair = std::pair<RankId, RankId>;
 
 // Links that are alike, numbers in their names aside, in one row. route: one to show.
-std::string print_table(const Cluster& cluster, const std::optional<RankPair>& route);
+StyledText print_table(const Cluster& cluster, const std::optional<RankPair>& route);
 // All ranks and links.
 std::string print_json(const Cluster& cluster, const std::optional<RankPair>& route);
 

@@ -62,7 +62,7 @@ void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategyS
   rows.insert(rows.end(), communicating.begin(), communicating.end());
 }
 
-std::string compare_ranks(const StrategySummary& p, const StrategySummary& m) {
+StyledText compare_ranks(const StrategySummary& p, const StrategySummary& m) {
   std::vector<Row> rows = {
       {"rank", "compute", "measured", "exposed comm", "measured", "idle", "measured"}};
   for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
@@ -93,7 +93,7 @@ Bytes received_in(const SubnetworkSummary::Redraw& redraw, std::int64_t count, s
          (count * static_cast<std::int64_t>(ranks));
 }
 
-std::string compare(const StrategySummary& p, const StrategySummary& m) {
+StyledText compare(const StrategySummary& p, const StrategySummary& m) {
   std::vector<Row> rows = {{m.strategy, "predicted", "measured", "off by"}};
   rows.push_back(row("step time", p.step_time, m.step_time));
   rows.push_back(row("  compute", p.compute, m.compute));
@@ -119,8 +119,9 @@ std::string compare(const StrategySummary& p, const StrategySummary& m) {
 
 }  // namespace
 
-Result<std::string> print_diff(const Summary& predicted, const Summary& measured) {
-  std::string text, unpredicted;
+Result<StyledText> print_diff(const Summary& predicted, const Summary& measured) {
+  StyledText text;
+  std::string unpredicted;
   for (const StrategySummary& m : measured.strategies) {
     const auto p = std::find_if(predicted.strategies.begin(), predicted.strategies.end(),
                                 [&](const StrategySummary& s) { return s.strategy == m.strategy; });

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "model/base/diagnostic.h"
+#include "model/base/styled_text.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -12,6 +13,6 @@ namespace rehearse {
 // that computes longest; the kinds of ops that all ranks compute, in the mean, which add up; bytes,
 // memory.
 // Errors: no strategy in common, or one whose plans differ.
-Result<std::string> print_diff(const Summary& predicted, const Summary& measured);
+Result<StyledText> print_diff(const Summary& predicted, const Summary& measured);
 
 }  // namespace rehearse

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/base/styled_text.h"
 #include "model/net/lowering.h"
 #include "model/net/model_spec.h"
 #include "model/net/width.h"
@@ -40,7 +41,7 @@ struct ModelSummary {
 ModelSummary summarize_model(const ModelSpec& resolved, const MicroBatch& micro_batch);
 
 // Blocks that follow one another and are alike, numbers in their names aside, in one row.
-std::string print_table(const ModelSummary& summary);
+StyledText print_table(const ModelSummary& summary);
 // All blocks, segments, layers and units.
 std::string print_json(const ModelSummary& summary);
 

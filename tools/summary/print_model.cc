@@ -53,7 +53,7 @@ std::string name_of_run(const Block& first, const Block& last) {
   return first.name + "-" + last.name.substr(without_number(last.name).size());
 }
 
-std::string block_table(const ModelSummary& s) {
+StyledText block_table(const ModelSummary& s) {
   Rows table = {{"segment", "output", "parameters", "forward", "backward", "saved"}};
   const auto& blocks = s.net.blocks;
   for (std::size_t begin = 0; begin < blocks.size();) {
@@ -78,7 +78,7 @@ std::string block_table(const ModelSummary& s) {
 // What is alike, counted: by what it is, and its parameters.
 using Counted = std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t>;
 
-std::string maskable_table(const ModelSummary& s) {
+StyledText maskable_table(const ModelSummary& s) {
   Counted counted;
   for (std::size_t u = 0; u < s.net.units.size(); ++u)
     ++counted[{"block", s.net.units[u].shape_class, s.unit_parameters[u]}];
@@ -156,12 +156,12 @@ Json fields_json(const ModelSpec& spec) {
 
 }  // namespace
 
-std::string print_table(const ModelSummary& s) {
+StyledText print_table(const ModelSummary& s) {
   const SegmentSummary total = s.total();
   const Net& net = s.net;
   const Value& input = net.values[net.input.index()];
   const std::int64_t labels = labels_per_sample(net);
-  std::string text =
+  StyledText text =
       fmt::format("{}: {} parameters, {}, {}\n", s.spec.kind, human_count(total.parameters),
                   counted(net.blocks.size(), "block"), counted(net.segments.size(), "segment"));
   text += fmt::format("fields:{}\n", print_fields(s.spec));

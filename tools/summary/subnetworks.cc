@@ -142,7 +142,7 @@ HolderCount count_holders(const SubnetworkSummary& summary) {
   return count;
 }
 
-std::string print_subnetworks(const Summary& summary) {
+StyledText print_subnetworks(const Summary& summary) {
   const auto& all = summary.strategies;
   const bool any = std::any_of(all.begin(), all.end(),
                                [](const StrategySummary& s) { return s.subnetwork.has_value(); });
@@ -156,7 +156,7 @@ std::string print_subnetworks(const Summary& summary) {
   for (const StrategySummary& s : all) {
     if (s.subnetwork) rows.push_back(row_of(s, ddp));
   }
-  std::string text = "\n" + align_columns(rows);
+  StyledText text = "\n" + align_columns(rows);
   if (ddp != nullptr)
     text +=
         fmt::format("Shares are of {}'s; sent/step is of all workers together.\n", ddp->strategy);

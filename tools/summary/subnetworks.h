@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "model/base/styled_text.h"
 #include "model/base/units.h"
 
 namespace rehearse {
@@ -20,6 +21,6 @@ Seconds run_time_per_step(const StrategySummary& summary);
 // activations of a rank, bytes sent per step and per run, and the run's time, beside those of plain
 // data parallelism where the summary has it; and which other strategies do better. Empty where
 // there is no such strategy.
-std::string print_subnetworks(const Summary& summary);
+StyledText print_subnetworks(const Summary& summary);
 
 }  // namespace rehearse

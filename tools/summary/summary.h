@@ -12,6 +12,7 @@
 #include "cost/error_band.h"
 #include "cost/missing_prices.h"
 #include "model/base/diagnostic.h"
+#include "model/base/styled_text.h"
 #include "model/base/units.h"
 #include "model/cluster/device.h"
 #include "model/net/net.h"
@@ -198,6 +199,6 @@ Result<Summary> parse_summary(const std::string& text, const std::string& path);
 bool is_summary(const std::string& text);
 
 // The table people read.
-std::string print_table(const Summary& summary);
+StyledText print_table(const Summary& summary);
 
 }  // namespace rehearse

@@ -10,22 +10,48 @@
 
 namespace rehearse {
 
-std::string align_columns(const std::vector<std::vector<std::string>>& rows) {
+namespace {
+
+std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()), 0);
     for (std::size_t c = 0; c < row.size(); ++c)
       widths[c] = std::max(widths[c], row[c].size());
   }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      line += c == 0 ? fmt::format("{:<{}}", row[c], widths[c])
-                     : fmt::format("  {:>{}}", row[c], widths[c]);
+  return widths;
+}
+
+Emphasis emphasis_of(std::size_t row, std::size_t column,
+                     const std::vector<CellEmphasis>& emphases) {
+  if (row == 0) return Emphasis::strong;
+  for (const CellEmphasis& cell : emphases) {
+    if (cell.row == row && cell.column == column) return cell.emphasis;
+  }
+  return Emphasis::none;
+}
+
+}  // namespace
+
+StyledText align_columns(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<CellEmphasis>& emphases) {
+  const std::vector<std::size_t> widths = widths_of(rows);
+  StyledText text;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    // No line ends in spaces: they are put before a cell, once there is one.
+    std::size_t spaces = 0;
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string& cell = rows[r][c];
+      const std::size_t padding = widths[c] - cell.size();
+      if (c > 0) spaces += 2 + padding;
+      if (!cell.empty()) {
+        text += std::string(spaces, ' ');
+        text.append(cell, emphasis_of(r, c, emphases));
+        spaces = 0;
+      }
+      if (c == 0) spaces += padding;
     }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
+    text += "\n";
   }
   return text;
 }
@@ -98,10 +124,11 @@ bool is_of_profile(const Summary& summary) {
 
 }  // namespace
 
-std::string print_table(const Summary& summary) {
+StyledText print_table(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
                                                  "peak memory", "sent/worker", "compute",
                                                  "exposed comm", "idle", "bubble", "fits"}};
+  std::vector<CellEmphasis> emphases;
   const bool with_bands = has_bands(summary);
   const auto add_band = [&](std::string cell) {
     if (with_bands) rows.back().insert(rows.back().begin() + 2, std::move(cell));
@@ -117,9 +144,11 @@ std::string print_table(const Summary& summary) {
                     : *s.fits ? "yes"
                               : "NO"});
     add_band(text_of(s.step_time_band));
+    if (s.fits == false)
+      emphases.push_back({rows.size() - 1, rows.back().size() - 1, Emphasis::bad});
   }
-  std::string text =
-      align_columns(rows) + print_price_shares(summary) + print_missing_prices(summary);
+  StyledText text =
+      align_columns(rows, emphases) + print_price_shares(summary) + print_missing_prices(summary);
   if (!with_bands && is_of_profile(summary)) text += no_bands(summary.device);
   for (const StrategySummary& s : summary.strategies) {
     if (!s.local_steps) continue;

@@ -6,11 +6,20 @@
 #include <vector>
 
 #include "cost/error_band.h"
+#include "model/base/styled_text.h"
 
 namespace rehearse {
 
-// Rows of equally many cells, the first one the heading; first column to the left, others right.
-std::string align_columns(const std::vector<std::vector<std::string>>& rows);
+// A cell that stands out.
+struct CellEmphasis {
+  std::size_t row, column;
+  Emphasis emphasis;
+};
+
+// Rows of equally many cells, the first one the heading, which is strong; first column to the left,
+// others right. No two emphases are of one cell, none of the heading's.
+StyledText align_columns(const std::vector<std::vector<std::string>>& rows,
+                         const std::vector<CellEmphasis>& emphases = {});
 
 // "8.12 ms to 9.03 ms"; "-" where there is none.
 inline constexpr std::string_view kBandHeading = "90 % of runs";

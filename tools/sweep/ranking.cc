@@ -82,7 +82,7 @@ class Table {
                                bytes_of(figure(row, "peak_memory_bytes"))});
   }
 
-  std::string print() const { return align_columns(rows_); }
+  StyledText print() const { return align_columns(rows_); }
 
  private:
   const std::vector<std::string>& columns_;
@@ -149,8 +149,8 @@ std::uint64_t Ranking::rows() const {
   return rows;
 }
 
-std::string Ranking::print(const std::vector<std::string>& columns) const {
-  std::string text;
+StyledText Ranking::print(const std::vector<std::string>& columns) const {
+  StyledText text;
   bool has_scenarios = false;
   const std::string* first = nullptr;
   const auto see = [&](const Row& row) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/base/styled_text.h"
 #include "tools/sweep/row.h"
 
 namespace rehearse::sweep {
@@ -30,7 +31,7 @@ class Ranking {
 
   // The best strategy of every point, or where these are many the best rows of all; how many rows
   // there are of each status, and why. columns: of swept values.
-  std::string print(const std::vector<std::string>& columns) const;
+  StyledText print(const std::vector<std::string>& columns) const;
 
  private:
   static constexpr std::size_t kMostPoints = 24, kMostBest = 10, kMostReasons = 8;

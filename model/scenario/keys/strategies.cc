@@ -155,7 +155,7 @@ Section outer() {
   return {"outer",
           "The optimizer of the exchange between local steps.",
           {optional("lr", number({0, Bounds{}.most, true}), "0.7", "learning rate", "0.7"),
-           optional("momentum", number({kNoLeast, 1, false, true}), "0.9", "Nesterov's", "0.9")}};
+           optional("momentum", number({0, 1, false, true}), "0.9", "Nesterov's", "0.9")}};
 }
 
 Section stochastic_depth() {
