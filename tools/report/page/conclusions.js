@@ -25,12 +25,18 @@ function fastestCard({fitting, best, all}) {
     parts.map(([name, t]) => `${name} ${percent(t / s.step_time_s)}`).join(", "), ofRuns ? "compared by what all steps of a run take" : ""]};
 }
 
+// Of the times of their runs.
+function doBandsOverlap(shorter, longer) {
+  const part = (s, bound) => runTime(s) * bound / s.step_time_s;
+  return !band(longer) || part(shorter, band(shorter)[1]) >= part(longer, band(longer)[0]);
+}
+
 function differenceCard({fitting, best}) {
   if (fitting.length < 2) return null;
   const next = fitting[1], last = fitting[fitting.length - 1], s = best.predicted, alike = (s.not_told_apart_from || []).filter(name => fitting.some(e => e.name === name));
   return {title: "Ahead of the next", value: times(runTime(next.predicted) / runTime(s)), text: [`as fast as ${next.name}` + (last === next ? "" : `, ${times(runTime(last.predicted) / runTime(s))} as ${last.name}`),
     !band(s) ? "The profile says nothing of its errors: whether they can be told apart is not known." :
-    alike.length ? `Within the profile's errors: it cannot be told apart from ${someOf(alike)}.` : "More than the profile's errors: it is told apart from all others."]};
+    alike.length ? `Within the profile's errors: it cannot be told apart from ${someOf(alike)}.` : doBandsOverlap(s, next.predicted) ? `The 90 % bands of both overlap.` : "The 90 % bands of both do not overlap."]};
 }
 
 function memoryCard({all, fitting, best}, room) {
