@@ -201,6 +201,8 @@ void Machine::carry(std::uint32_t slot) {
     busy.add(message.from), busy.add(message.to);
   }
   if (uses_.empty() || message.bytes == Bytes{}) return std::exchange(message.done, nullptr)();
+  for (const LinkId link : *message.route)
+    flows_.cross(link, message.bytes);
   begin(static_cast<double>(message.bytes.bytes()), weight, reach(message), busy,
         std::move(message.done));
 }
@@ -212,6 +214,9 @@ void Machine::count_bytes(const Footprint& footprint) {
 
 void Machine::collective_by_price(const Footprint& footprint, Seconds seconds, Done done) {
   count_bytes(footprint);
+  for (const Footprint::OnLink& link : footprint.links)
+    flows_.cross(link.link, link.bytes);
+  flows_.note(flows_.begin(), engine_.now(), after(seconds), 1);
   later(seconds, std::move(done));
 }
 
@@ -224,6 +229,7 @@ void Machine::collective(const std::vector<RankId>& ranks, const Footprint& foot
     double most = 0, longest = 0;
     for (const Footprint::OnLink& link : footprint.links) {
       uses_.push_back({links_[link.link.index()], link.occupied});
+      flows_.cross(link.link, link.bytes);
       most = std::max(most, link.occupied);
       longest = std::max(longest, seconds_on(link));
     }
@@ -343,11 +349,12 @@ FlowId Machine::begin(double work, double weight, double bound, const BusyRanks&
   if (activities_.size() <= flow.index()) activities_.resize(flow.index() + 1);
   Activity& activity = activities_[flow.index()];
   activity.flow = flow;
-  activity.left = work;
+  activity.work = activity.left = work;
   activity.rate = 0;
   activity.since = engine_.now();
   activity.busy = busy;
   activity.done = std::move(done);
+  activity.crossings = flows_.begin();
   return flow;
 }
 
@@ -379,7 +386,9 @@ void Machine::settle() {
 void Machine::bring_up_to_now(Activity& activity) {
   if (activity.since == engine_.now()) return;
   const double seconds = (engine_.now() - activity.since).seconds().seconds();
-  activity.left = std::max(0.0, activity.left - seconds * activity.rate);
+  const double done = std::min(activity.left, seconds * activity.rate);
+  flows_.note(activity.crossings, activity.since, engine_.now(), done / activity.work);
+  activity.left -= done;
   activity.since = engine_.now();
 }
 
@@ -415,6 +424,7 @@ void Machine::look(std::uint32_t slot) {
 
 void Machine::end(std::uint32_t slot) {
   Activity& activity = activities_[slot];
+  flows_.note(activity.crossings, activity.since, engine_.now(), activity.left / activity.work);
   shares_.remove_flow(activity.flow);
   for (std::size_t i = 0; i < activity.busy.count; ++i)
     set_busy(activity.busy.ranks[i], -1);

@@ -18,6 +18,7 @@
 #include "sim/engine.h"
 #include "sim/fair_share.h"
 #include "sim/footprint.h"
+#include "sim/link_flows.h"
 
 namespace rehearse::sim {
 
@@ -58,6 +59,10 @@ class Machine {
   void settle();
 
   const std::vector<Bytes>& link_bytes() const { return link_bytes_; }
+  // What flows over these links is kept: as many bytes of each as link_bytes() has, but for
+  // rounding.
+  void watch(const std::vector<LinkId>& links) { flows_.watch(links, links_.size()); }
+  std::vector<LinkFlow> take_flows() { return flows_.take(); }
 
  private:
   // Waits until no more than `left` of an activity's work is left.
@@ -74,7 +79,7 @@ class Machine {
   // Work under way: `left` of it at the time `since`, done at `rate` per second.
   struct Activity {
     FlowId flow;
-    double left = 0, rate = 0;
+    double work = 0, left = 0, rate = 0;
     Time since;
     // Once it has a rate: its end, or the next watcher's moment; and an event at this time or
     // before it, since rates fall and rise far more often than work ends.
@@ -83,6 +88,7 @@ class Machine {
     BusyRanks busy;
     Done done;
     std::vector<Watcher> watchers;  // the next one last
+    LinkFlows::Crossings crossings;
   };
   // A rank's compute op under way.
   struct Computing {
@@ -139,6 +145,7 @@ class Machine {
   std::vector<std::uint32_t> free_messages_;     // slots of messages_
   std::vector<std::map<RankId, Route>> routes_;  // by sender: few receivers each
   std::vector<Bytes> link_bytes_;
+  LinkFlows flows_;
 };
 
 }  // namespace rehearse::sim

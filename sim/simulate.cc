@@ -58,7 +58,8 @@ Status check_switches(const Plan& plan, const Cluster& cluster) {
 }  // namespace
 
 Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices& prices,
-                         std::int64_t steps, Fidelity collectives) {
+                         std::int64_t steps, Fidelity collectives,
+                         const std::vector<LinkId>& watched) {
   REHEARSE_CHECK(plan.ranks.size() <= cluster.rank_count(), "{} ranks on {} devices",
                  plan.ranks.size(), cluster.rank_count());
   REHEARSE_CHECK(steps >= 1, "{} steps", steps);
@@ -66,6 +67,7 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   if (!joined) return joined.errors();
   Engine engine;
   Machine machine(cluster, prices.messaging, engine);
+  machine.watch(watched);
   Player player(plan, prices, cluster, collectives, steps, engine, machine);
   try {
     player.begin();
@@ -77,7 +79,8 @@ Result<Outcome> simulate(const Plan& plan, const Cluster& cluster, const Prices&
   for (const std::string& line : player.waiting())
     stuck.push_back({std::nullopt, line, {}});
   if (!stuck.empty()) return stuck;
-  return Outcome{player.take_timeline(), machine.link_bytes(), player.sent(), player.received()};
+  return Outcome{player.take_timeline(), machine.link_bytes(), player.sent(), player.received(),
+                 machine.take_flows()};
 }
 
 Result<Seconds> simulate(const Transition& transition, const Cluster& cluster,

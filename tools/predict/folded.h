@@ -19,7 +19,7 @@ Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices&
 std::vector<Bytes> folded_bytes(const FoldedPlan& folded, const Plan& original,
                                 const Cluster& cluster);
 // Bytes by link, of one step, of the replicas that are not played: messages and collectives inside
-// them. plan: all of it; size: ranks of the first.
+// them. plan: all of it; size: ranks of the first, or 0 for the bytes of all.
 std::vector<Bytes> bytes_of_others(const Plan& plan, std::size_t size, const Cluster& cluster);
 
 }  // namespace rehearse

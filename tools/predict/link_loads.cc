@@ -93,31 +93,6 @@ std::optional<BindingLink> LinkLoads::binding(RankId rank, OpId id) const {
   return binding;
 }
 
-std::vector<std::pair<Time, double>> LinkLoads::utilisation(LinkId link) const {
-  const double bandwidth = cluster_.links()[link.index()].bandwidth.bytes_per_second();
-  struct Change {
-    int uses = 0;
-    double share = 0;
-  };
-  std::map<Time, Change> changes;
-  for (const Use& use : uses_[link.index()]) {
-    if (use.begin == use.end) continue;
-    const double share = use.occupied / (use.end - use.begin).seconds().seconds() / bandwidth;
-    Change &begin = changes[use.begin], &end = changes[use.end];
-    ++begin.uses, begin.share += share;
-    --end.uses, end.share -= share;
-  }
-  std::vector<std::pair<Time, double>> shares;
-  int uses = 0;
-  double share = 0;
-  for (const auto& [time, change] : changes) {
-    uses += change.uses;
-    share = uses == 0 ? 0 : share + change.share;  // without what rounding has left
-    shares.emplace_back(time, share);
-  }
-  return shares;
-}
-
 Seconds LinkLoads::latency(RankId rank, OpId id) const {
   const Op& op = program_of(plan_, rank).ops[id.index()];
   if (is_collective(op.kind)) return footprint(rank, op).latency;

@@ -30,9 +30,6 @@ class LinkLoads {
 
   // None: it is no message, or crosses no link.
   std::optional<BindingLink> binding(RankId rank, OpId op) const;
-  // What is asked of a link, in shares of its bandwidth, from each moment to the next: the bytes of
-  // every message and collective evenly over its time. More than 1 where that is not how they went.
-  std::vector<std::pair<Time, double>> utilisation(LinkId link) const;
   // Of links alone, on the way of the message or of the collective's steps.
   Seconds latency(RankId rank, OpId op) const;
   // Of a collective of the rank's.

@@ -1,6 +1,9 @@
 #include "tools/predict/link_use.h"
 
 #include <algorithm>
+#include <map>
+
+#include "tools/predict/folded.h"
 
 namespace rehearse {
 namespace {
@@ -24,48 +27,69 @@ std::vector<double> means(const std::vector<std::pair<Time, double>>& shares, Ti
 
 }  // namespace
 
-std::vector<LinkId> busiest_links(const Cluster& cluster, const StrategySummary& summary,
-                                  std::size_t most) {
-  std::vector<const LinkSummary*> busiest;
-  for (const LinkSummary& link : summary.links)
-    busiest.push_back(&link);
+std::vector<LinkId> busiest_links(const Plan& plan, const Cluster& cluster, std::size_t most) {
+  const std::vector<Bytes> bytes = bytes_of_others(plan, 0, cluster);
+  std::vector<std::pair<Seconds, LinkId>> busiest;
+  for (std::size_t l = 0; l < bytes.size(); ++l) {
+    if (bytes[l] > Bytes{})
+      busiest.emplace_back(bytes[l] / cluster.links()[l].bandwidth, LinkId(l));
+  }
   std::stable_sort(busiest.begin(), busiest.end(),
-                   [](const auto* a, const auto* b) { return a->utilisation > b->utilisation; });
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
   busiest.resize(std::min(busiest.size(), most));
-  std::map<std::string, LinkId> numbers;
-  for (std::size_t l = 0; l < cluster.links().size(); ++l)
-    numbers.emplace(cluster.links()[l].name, LinkId(l));
   std::vector<LinkId> links;
-  for (const LinkSummary* link : busiest)
-    links.push_back(numbers.at(link->name));
+  for (const auto& [seconds, link] : busiest)
+    links.push_back(link);
   return links;
 }
 
+std::vector<std::pair<Time, double>> utilisation(const std::vector<sim::LinkFlow>& flows,
+                                                 LinkId link, BytesPerSecond bandwidth) {
+  struct Change {
+    int flows = 0;
+    double share = 0;
+  };
+  std::map<Time, Change> changes;
+  for (const sim::LinkFlow& flow : flows) {
+    if (flow.link != link || flow.begin == flow.end) continue;
+    const double share =
+        flow.bytes / (flow.end - flow.begin).seconds().seconds() / bandwidth.bytes_per_second();
+    Change &begin = changes[flow.begin], &end = changes[flow.end];
+    ++begin.flows, begin.share += share;
+    --end.flows, end.share -= share;
+  }
+  std::vector<std::pair<Time, double>> shares;
+  int under_way = 0;
+  double share = 0;
+  for (const auto& [time, change] : changes) {
+    under_way += change.flows;
+    share = under_way == 0 ? 0 : share + change.share;  // without what rounding has left
+    shares.emplace_back(time, share);
+  }
+  return shares;
+}
+
 std::vector<LinkCurve> link_curves(const Prediction& prediction, const Cluster& cluster,
-                                   const std::vector<LinkId>& links, std::size_t parts) {
+                                   std::size_t parts) {
   const PicturedStep pictured = pictured_step(prediction.timeline, kWarmUp);
-  const LinkLoads loads(prediction.plan, cluster, prediction.timeline, pictured.step);
   Seconds length;
   for (const PictureSpan& span : prediction.summary.picture)
     length = std::max(length, span.end);
   std::vector<LinkCurve> curves;
-  for (const LinkId link : links)
-    curves.push_back({cluster.links()[link.index()].name,
-                      means(loads.utilisation(link), pictured.origin, length, parts)});
+  for (const LinkId id : prediction.watched) {
+    const Link& link = cluster.links()[id.index()];
+    curves.push_back({link.name, means(utilisation(prediction.flows, id, link.bandwidth),
+                                       pictured.origin, length, parts)});
+  }
   return curves;
 }
 
-std::vector<TraceCounter> link_counters(const Prediction& prediction, const Cluster& cluster,
-                                        const std::vector<LinkId>& links) {
+std::vector<TraceCounter> link_counters(const Prediction& prediction, const Cluster& cluster) {
   std::vector<TraceCounter> counters;
-  for (const LinkId link : links)
-    counters.push_back({std::nullopt, cluster.links()[link.index()].name, "utilisation", {}});
-  for (std::int64_t step = 0; step < prediction.timeline.steps; ++step) {
-    const LinkLoads loads(prediction.plan, cluster, prediction.timeline, step);
-    for (std::size_t l = 0; l < links.size(); ++l) {
-      for (const auto& moment : loads.utilisation(links[l]))
-        counters[l].values.push_back(moment);
-    }
+  for (const LinkId id : prediction.watched) {
+    const Link& link = cluster.links()[id.index()];
+    counters.push_back({std::nullopt, link.name, "utilisation",
+                        utilisation(prediction.flows, id, link.bandwidth)});
   }
   return counters;
 }

@@ -49,9 +49,7 @@ void add_links(const Scenario& scenario, const Cluster& cluster, Prediction& pre
         "links over time: what is sent was played in part, and counted for all");
     return;
   }
-  pictures.links =
-      link_curves(prediction, cluster, busiest_links(cluster, prediction.summary, kMostLinkCurves),
-                  kPartsOfLinkCurve);
+  pictures.links = link_curves(prediction, cluster, kPartsOfLinkCurve);
 }
 
 void add_grids(const Scenario& scenario, Prediction& prediction) {
@@ -88,11 +86,6 @@ void add_assignment(Prediction& prediction) {
 }
 
 }  // namespace
-
-bool is_played_whole(const Scenario& scenario) {
-  return scenario.simulation.detail != Detail::block &&
-         scenario.simulation.replicas != Replicas::first;
-}
 
 void add_pictures(const Scenario& scenario, const std::optional<Topology>& topology,
                   Prediction& prediction) {

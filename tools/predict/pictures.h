@@ -11,12 +11,8 @@ namespace rehearse {
 inline constexpr std::size_t kMostCurves = 32, kMostGridCells = 40'000, kMostLinkCurves = 8,
                              kPartsOfLinkCurve = 200;
 
-// Whether all that is sent is in the timeline, and each op is one of the plan's: nothing is folded,
-// and no rank stands for others.
-bool is_played_whole(const Scenario& scenario);
-
-// Of the prediction's plan and timeline; topology: the scenario's cluster, unless its prices are
-// stated.
+// Of the prediction's plan and timeline, and of the links that it was watched on: kMostLinkCurves
+// of them. topology: the scenario's cluster, unless its prices are stated.
 void add_pictures(const Scenario& scenario, const std::optional<Topology>& topology,
                   Prediction& prediction);
 

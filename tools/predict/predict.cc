@@ -18,6 +18,7 @@
 #include "tools/predict/collectives.h"
 #include "tools/predict/fit_stages.h"
 #include "tools/predict/folded.h"
+#include "tools/predict/link_use.h"
 #include "tools/predict/stated.h"
 #include "tools/summary/assignment.h"
 
@@ -260,6 +261,11 @@ Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& str
   return plan;
 }
 
+bool is_played_whole(const Scenario& scenario) {
+  return scenario.simulation.detail != Detail::block &&
+         scenario.simulation.replicas != Replicas::first;
+}
+
 Prices prices_of(const Scenario& scenario, const Plan& plan) {
   if (scenario.prices) return stated_prices(*scenario.prices, plan);
   return make_prices(plan, *whole_net(plan), Cluster::build(scenario.cluster).value());
@@ -273,8 +279,8 @@ struct Played {
   sim::Outcome outcome;  // bytes of links are those of all ranks
 };
 
-Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& cluster,
-                    Prices prices) {
+Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& cluster, Prices prices,
+                    const std::vector<LinkId>& watched = {}) {
   const auto& jitter = cluster.spec().jitter;
   const std::int64_t steps = jitter ? kWarmUp + jitter->steps : how.steps;
   Played played{plan, {}};
@@ -303,7 +309,7 @@ Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& clus
     played.plan = std::move(first->plan);
   }
   Result<sim::Outcome> outcome =
-      sim::simulate(played.plan, cluster, prices, steps, how.collectives);
+      sim::simulate(played.plan, cluster, prices, steps, how.collectives, watched);
   if (!outcome) return outcome.errors();
   played.outcome = *std::move(outcome);
   add_bytes(played.outcome, left_out);
@@ -337,7 +343,8 @@ std::array<double, kProvenanceCount> shares_of(const Plan& plan, const Prices& p
 }
 
 // Of the plan that the strategy names, of a period's the one.
-Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy) {
+Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy,
+                                std::size_t watch) {
   Result<Plan> plan = plan_of(scenario, strategy);
   if (!plan) return plan.errors();
   const Net net = *whole_net(*plan);
@@ -348,7 +355,11 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   const Prices prices = prices_of(scenario, *plan);
   const Status short_enough = check_duration(*plan, prices);
   if (!short_enough) return located(short_enough.errors(), strategy);
-  Result<Played> played = play(scenario.simulation, *plan, *cluster, prices);
+  // What stated prices send has no size.
+  const bool is_watched = watch > 0 && is_played_whole(scenario) && !scenario.prices;
+  std::vector<LinkId> watched;
+  if (is_watched) watched = busiest_links(*plan, *cluster, watch);
+  Result<Played> played = play(scenario.simulation, *plan, *cluster, prices, watched);
   if (!played) return located(played.errors(), strategy);
   StrategySummary summary = summarize(played->plan, net, played->outcome.timeline, kWarmUp);
   summary.plan_hash = plan_hash(*plan);
@@ -367,7 +378,7 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
     add_bytes(summary, *plan, *cluster, played->outcome);
   }
   return Prediction{std::move(played->plan), std::move(played->outcome.timeline),
-                    std::move(summary)};
+                    std::move(summary), std::move(watched), std::move(played->outcome.flows)};
 }
 
 }  // namespace
@@ -389,16 +400,17 @@ constexpr std::int64_t kDepths = 16;
 
 // Means over draws, of which the first one names the plan; memory is that of a step that leaves
 // nothing out.
-Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy strategy) {
+Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy strategy,
+                                  std::size_t watch) {
   std::int64_t& draw = strategy.spec.stochastic_depth->draw;
   draw = kNothingDropped;
-  const Result<Prediction> largest = predict_step(scenario, strategy);
+  const Result<Prediction> largest = predict_step(scenario, strategy, watch);
   if (!largest) return largest.errors();
   std::vector<StrategySummary> summaries;
   std::optional<Prediction> first;
   Flops flops;
   for (draw = 0; draw < kDepths; ++draw) {
-    Result<Prediction> next = predict_step(scenario, strategy);
+    Result<Prediction> next = predict_step(scenario, strategy, watch);
     if (!next) return next.errors();
     flops += flops_of_a_sample(next->plan);
     summaries.push_back(next->summary);
@@ -412,12 +424,13 @@ Result<Prediction> predict_depths(const Scenario& scenario, ScenarioStrategy str
 }
 
 // Of one draw: means over a period of local steps, if there is more than one.
-Result<Prediction> predict_period(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  Result<Prediction> last = predict_step(scenario, strategy);
+Result<Prediction> predict_period(const Scenario& scenario, const ScenarioStrategy& strategy,
+                                  std::size_t watch) {
+  Result<Prediction> last = predict_step(scenario, strategy, watch);
   if (!last || !has_local_steps(last->plan)) return last;
   ScenarioStrategy local = strategy;
   local.spec.synchronises = false;
-  const Result<Prediction> between = predict_step(scenario, local);
+  const Result<Prediction> between = predict_step(scenario, local, 0);
   if (!between) return between.errors();
   last->summary = over_period(between->summary, last->summary, strategy.spec.local_steps);
   return last;
@@ -458,7 +471,8 @@ class RedrawMeans {
 };
 
 // Means over the first draws, of which the first one names the plan; memory is the largest.
-Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy strategy) {
+Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy strategy,
+                                 std::size_t watch) {
   SubnetworkSpec& spec = *strategy.spec.subnetwork;
   const std::int64_t all = (scenario.training.steps + *spec.redraw - 1) / *spec.redraw;
   std::vector<StrategySummary> summaries;
@@ -468,7 +482,7 @@ Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy stra
   std::optional<Plan> before;
   // Two draws at least, one redraw.
   for (spec.draw = 0; spec.draw < std::clamp<std::int64_t>(all, 2, kDraws); ++spec.draw) {
-    Result<Prediction> next = predict_period(scenario, strategy);
+    Result<Prediction> next = predict_period(scenario, strategy, watch);
     if (!next) return next.errors();
     summaries.push_back(next->summary);
     if (!moved) {
@@ -487,17 +501,19 @@ Result<Prediction> predict_draws(const Scenario& scenario, ScenarioStrategy stra
   return std::move(*first);
 }
 
-Result<Prediction> predict_means(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy);
+Result<Prediction> predict_means(const Scenario& scenario, const ScenarioStrategy& strategy,
+                                 std::size_t watch) {
+  if (strategy.spec.stochastic_depth) return predict_depths(scenario, strategy, watch);
   const auto& subnetwork = strategy.spec.subnetwork;
-  return subnetwork && subnetwork->redraw ? predict_draws(scenario, strategy)
-                                          : predict_period(scenario, strategy);
+  return subnetwork && subnetwork->redraw ? predict_draws(scenario, strategy, watch)
+                                          : predict_period(scenario, strategy, watch);
 }
 
 }  // namespace
 
-Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  Result<Prediction> prediction = predict_means(scenario, strategy);
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy,
+                           std::size_t watch) {
+  Result<Prediction> prediction = predict_means(scenario, strategy, watch);
   const auto errors = errors_of(scenario.cluster);
   if (!prediction || !errors || scenario.prices) return prediction;
   StrategySummary& summary = prediction->summary;

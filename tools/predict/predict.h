@@ -12,6 +12,7 @@
 #include "model/plan/prices.h"
 #include "model/plan/timeline.h"
 #include "model/scenario/scenario.h"
+#include "sim/link_flows.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -46,7 +47,16 @@ struct Prediction {
   Plan plan;
   Timeline timeline;
   StrategySummary summary;
+  // The busiest links, and what flows over them in all steps of the timeline.
+  std::vector<LinkId> watched;
+  std::vector<sim::LinkFlow> flows;
 };
-Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy);
+// watch: so many of the links at most; none where not all that is sent is played.
+Result<Prediction> predict(const Scenario& scenario, const ScenarioStrategy& strategy,
+                           std::size_t watch = 0);
+
+// Whether all that is sent is in the timeline, and each op is one of the plan's: nothing is folded,
+// and no rank stands for others.
+bool is_played_whole(const Scenario& scenario);
 
 }  // namespace rehearse

@@ -25,7 +25,7 @@ int run(const Arguments& arguments) {
   const bool is_drawn = arguments.has("json") || arguments.has("out");
   std::optional<Topology> topology;
   for (const ScenarioStrategy& strategy : strategies) {
-    Result<Prediction> prediction = predict(scenario, strategy);
+    Result<Prediction> prediction = predict(scenario, strategy, is_drawn ? kMostLinkCurves : 0);
     if (!prediction) return fail(prediction.errors());
     if (is_drawn && !scenario.prices && !topology)
       topology.emplace(Cluster::build(scenario.cluster).value());

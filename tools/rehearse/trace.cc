@@ -1,7 +1,6 @@
 #include <iostream>
 
 #include "tools/predict/link_use.h"
-#include "tools/predict/pictures.h"
 #include "tools/rehearse/commands.h"
 
 namespace rehearse::cli {
@@ -27,10 +26,8 @@ std::vector<TraceCounter> counters_of(const Scenario& scenario, const Prediction
       beside.push_back(rank.memory->peak - rank.memory->arena);
     counters = memory_counters(prediction.plan, prediction.timeline, beside);
   }
-  if (!is_played_whole(scenario)) return counters;
   const Cluster cluster = Cluster::build(scenario.cluster).value();
-  const auto links = busiest_links(cluster, prediction.summary, kMostLinks);
-  for (TraceCounter& counter : link_counters(prediction, cluster, links))
+  for (TraceCounter& counter : link_counters(prediction, cluster))
     counters.push_back(std::move(counter));
   return counters;
 }
@@ -42,7 +39,7 @@ int run(const Arguments& arguments) {
   if (!scenario) return fail(scenario.errors());
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
-  const Result<Prediction> prediction = predict(*scenario, *strategy);
+  const Result<Prediction> prediction = predict(*scenario, *strategy, kMostLinks);
   if (!prediction) return fail(prediction.errors());
   const std::string trace = chrome_trace(prediction->plan, {{"predicted", &prediction->timeline}},
                                          counters_of(*scenario, *prediction));
