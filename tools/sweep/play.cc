@@ -268,6 +268,8 @@ Result<Outcome> play(const Sources& sources, const Options& options, Results& re
   if (!outcome) return outcome;
   outcome->busy /= seconds_since(begin) * static_cast<double>(options.jobs);
   outcome->interrupted = outcome->ranking.rows() < total;
+  const Status flushed = results.flush();
+  if (!flushed) return flushed.errors();
   if (outcome->interrupted) return outcome;
   const Status sorted = results.put_in_order();
   if (!sorted) return sorted.errors();

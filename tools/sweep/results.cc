@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
@@ -17,6 +18,9 @@ namespace rehearse::sweep {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Of rows that take microseconds each, writing one by one would take as long as finding them.
+constexpr std::chrono::milliseconds kFlushEvery(100);
 
 constexpr std::string_view kManifest = "sweep.json", kJson = "results.jsonl", kCsv = "results.csv";
 
@@ -225,15 +229,29 @@ PrintedRow Results::print(const RowPlace& place, const Row& row) const {
 }
 
 Result<std::uint64_t> Results::append(const PrintedRow& row) {
-  if (!(json_ << row.json << std::flush)) return cannot_write(path(kJson));
-  if (!(csv_ << row.csv << std::flush)) return cannot_write(path(kCsv));
+  if (!(json_ << row.json)) return cannot_write(path(kJson));
+  if (!(csv_ << row.csv)) return cannot_write(path(kCsv));
+  const auto now = std::chrono::steady_clock::now();
+  if (now - flushed_ >= kFlushEvery) {
+    const Status flushed = flush();
+    if (!flushed) return flushed.errors();
+    flushed_ = now;
+  }
   rows_.push_back({row.place, row.scenario_hash, json_end_, csv_end_});
   json_end_ += row.json.size();
   csv_end_ += row.csv.size();
   return rows_.back().json_at;
 }
 
+Status Results::flush() {
+  if (!json_.flush()) return cannot_write(path(kJson));
+  if (!csv_.flush()) return cannot_write(path(kCsv));
+  return success();
+}
+
 Result<Row> Results::read(std::uint64_t json_at) {
+  const Status flushed = flush();
+  if (!flushed) return flushed.errors();
   reader_.clear();
   reader_.seekg(static_cast<std::streamoff>(json_at));
   std::string line;
@@ -243,6 +261,8 @@ Result<Row> Results::read(std::uint64_t json_at) {
 }
 
 Status Results::put_in_order() {
+  const Status flushed = flush();
+  if (!flushed) return flushed;
   const auto is_before = [](const StoredRow& a, const StoredRow& b) { return a.place < b.place; };
   if (std::is_sorted(rows_.begin(), rows_.end(), is_before)) return success();
   std::sort(rows_.begin(), rows_.end(), is_before);

@@ -6,6 +6,7 @@
 // what counts: the other file is written anew from it then. put_in_order() sorts both at the end.
 #pragma once
 
+#include <chrono>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -67,8 +68,10 @@ class Results {
 
   // For any thread, at any time.
   PrintedRow print(const RowPlace& place, const Row& row) const;
-  // Returns where the row is from now on. Errors: the files cannot be written.
+  // Returns where the row is from now on. In the files after a tenth of a second at the most, if
+  // another one follows; or flush(). Errors: the files cannot be written.
   Result<std::uint64_t> append(const PrintedRow& row);
+  Status flush();
   // json_at: of a row that is there.
   Result<Row> read(std::uint64_t json_at);
   // Sorts the rows; byte for byte the same for the same rows, whoever came first.
@@ -90,6 +93,7 @@ class Results {
   std::ofstream json_, csv_;
   std::ifstream reader_;
   std::uint64_t json_end_ = 0, csv_end_ = 0;
+  std::chrono::steady_clock::time_point flushed_;
   std::vector<StoredRow> rows_;
 };
 

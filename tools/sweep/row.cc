@@ -213,22 +213,23 @@ std::optional<double> number(const Cell& cell) {
 }
 
 std::string print_json_line(const Row& row) {
-  Json values = Json::object();
+  // Names differ, so that nobody needs to look for them.
+  Json::object_t values, json;
   for (const auto& [name, value] : row.values)
-    values[name] = json_of(value);
-  Json json = {{"scenario", row.scenario},
-               {"file", row.file},
-               {"point", row.point},
-               {"strategy", row.strategy},
-               {"values", std::move(values)},
-               {"status", to_string(row.status)},
-               {"reason", row.reason.empty() ? Json(nullptr) : Json(row.reason)},
-               {"method", row.method},
-               {"tool_version", row.tool_version},
-               {"scenario_hash", row.scenario_hash}};
+    values.emplace_back(name, json_of(value));
+  json.emplace_back("scenario", row.scenario);
+  json.emplace_back("file", row.file);
+  json.emplace_back("point", row.point);
+  json.emplace_back("strategy", row.strategy);
+  json.emplace_back("values", std::move(values));
+  json.emplace_back("status", to_string(row.status));
+  json.emplace_back("reason", row.reason.empty() ? Json(nullptr) : Json(row.reason));
+  json.emplace_back("method", row.method);
+  json.emplace_back("tool_version", row.tool_version);
+  json.emplace_back("scenario_hash", row.scenario_hash);
   for (std::size_t f = 0; f < row.figures.size(); ++f)
-    json[figure_names()[f]] = json_of(row.figures[f]);
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    json.emplace_back(figure_names()[f], json_of(row.figures[f]));
+  return Json(std::move(json)).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Result<Row> parse_json_line(std::string_view line) try {
