@@ -119,7 +119,7 @@ Seconds price_fused(const Device& device, const KernelRate& rate, Bytes traffic,
          rate.overhead;
 }
 
-// Each product a kernel, and one that reads and writes what they do not.
+// Each product a kernel, and one behind them that reads and writes what they do not.
 Seconds price_products(const Device& device, KernelClass kernel, Bytes traffic,
                        std::span<const Product> products) {
   const KernelRate& own = rate_of(device, kernel);
@@ -133,7 +133,7 @@ Seconds price_products(const Device& device, KernelClass kernel, Bytes traffic,
            multiplies.overhead;
     traffic = traffic > product.traffic ? traffic - product.traffic : Bytes{};
   }
-  if (products.size() > 1 && traffic > Bytes{}) sum += memory_seconds(own, traffic) + own.overhead;
+  if (traffic > Bytes{}) sum += memory_seconds(own, traffic) + own.overhead;
   return sum;
 }
 

@@ -129,14 +129,20 @@ StepWork work_of(const Net& net, const KernelStep& step, std::int64_t samples,
   };
   const auto multiplies = [&](StepWork work) {
     work.products = lowering::products_of(net, step, samples, sizes);
+    const Bytes behind = lowering::moved_behind(net, step, samples, sizes);
+    if (behind > Bytes{}) {
+      work.traffic = behind;
+      for (const Product& product : work.products)
+        work.traffic += product.traffic;
+    }
     return work;
   };
   switch (step.kind) {
     case KernelKind::forward:
       return multiplies(scale(layer.facts.kernel, layer.facts.forward));
     case KernelKind::backward:
-      return multiplies(scale(layer.facts.kernel,
-                              layer.facts.backward_input + layer.facts.backward_weight));
+      return multiplies(
+          scale(layer.facts.kernel, layer.facts.backward_input + layer.facts.backward_weight));
     case KernelKind::backward_input:
       return multiplies(scale(layer.facts.kernel, layer.facts.backward_input));
     case KernelKind::backward_weight:

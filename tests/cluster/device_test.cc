@@ -153,6 +153,17 @@ TEST(Price, OfPlainAttentionIsThatOfItsKernels) {
                    2 * (48 + 1) + 3 + 1);
 }
 
+// One product of 1 10^9 bytes, and a kernel behind it that moves 2 10^9 more.
+TEST(Price, OfAProductHasWhatIsMovedBehindIt) {
+  Device device = tiled();
+  for (KernelRate& rate : device.kernels)
+    rate.overhead = Seconds::seconds(1);
+  const Bytes own = Bytes::bytes(1'000'000'000);
+  const std::vector<Product> products = {{4, 4, 10, 1, own}};
+  EXPECT_DOUBLE_EQ(price(device, KernelClass::matrix_product, Flops{}, 3 * own, products).seconds(),
+                   (48 + 1) + 2 + 1);
+}
+
 // Blocks of 128 queries of 3 heads: 300 rows are 3 x 3 blocks, three waves of four.
 TEST(Price, OfFusedAttentionIsMadeInWaves) {
   const Device device = tiled();

@@ -42,9 +42,11 @@ TEST_P(Published, ErrorsStayBelowTheirBounds) {
 INSTANTIATE_TEST_SUITE_P(
     Sources, Published,
     ::testing::Values(Bound{"collectives", 0.1}, Bound{"zero-bubble bubbles", 0.02},
-                      Bound{"korthikanti", 0.1}, Bound{"vtrain", 0.2}, Bound{"zero-bubble", 0.08},
-                      Bound{"simumax", 0.12}, Bound{"simumax memory", 0.05},
-                      Bound{"korthikanti memory", 0.001}, Bound{"mpt-a100", 0.2}),
+                      Bound{"korthikanti", 0.05}, Bound{"narayanan", 0.05},
+                      Bound{"narayanan-ptd", 0.05}, Bound{"vtrain", 0.2},
+                      Bound{"zero-bubble", 0.08}, Bound{"simumax", 0.12},
+                      Bound{"simumax memory", 0.05}, Bound{"korthikanti memory", 0.001},
+                      Bound{"mpt-a100", 0.2}),
     [](const auto& info) {
       std::string name = info.param.source;
       std::replace_if(

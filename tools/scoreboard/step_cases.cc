@@ -20,9 +20,9 @@ const std::vector<std::string> kColumns = {"source",         "row",       "group
                                            "dtype",          "gradients", "machine",
                                            "gpus",           "tensor",    "sequence_parallel",
                                            "tensor_overlap", "pipeline",  "chunks",
-                                           "schedule",       "zero",      "micro_batch",
-                                           "batch",          "recompute", "metric",
-                                           "value",          "fit"};
+                                           "schedule",       "zero",      "overlap",
+                                           "micro_batch",    "batch",     "recompute",
+                                           "metric",         "value",     "fit"};
 
 bool is_of_memory(const CsvRow& row) {
   return row.text("metric").ends_with("_gib");
@@ -64,7 +64,8 @@ Result<std::string> strategy_text(const CsvRow& row) {
   const std::int64_t micro_batches = *batch / (data * *micro_batch);
   std::string text = fmt::format("  - {{name: published, recompute: {}", row.text("recompute"));
   text += *zero > 0 ? fmt::format(", data: {{ranks: {}, zero: {}}}", data, *zero)
-                    : fmt::format(", data: {}, overlap: false", data);
+                    : fmt::format(", data: {}", data);
+  text += fmt::format(", overlap: {}", row.text("overlap"));
   if (*tensor > 1)
     text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}, overlap: {}}}", *tensor,
                         row.text("sequence_parallel"), row.text("tensor_overlap"));

@@ -13,7 +13,7 @@ namespace rehearse {
 namespace {
 
 // Of the ranks of one replica in a step.
-constexpr std::int64_t kMostPasses = 10'000;
+constexpr std::int64_t kMostPasses = 2'000;
 
 std::int64_t passes_of(const StrategySpec& strategy) {
   const std::int64_t tensor = strategy.tensor ? strategy.tensor->ranks.value_or(1) : 1;

@@ -25,16 +25,22 @@ LayerFacts describe(const Attention& a, std::span<const Shape> inputs) {
     facts.auxiliaries = {{"log_sum_exp", a.heads * t, 0}};
     return facts;
   }
-  // Dropout reads and writes the probabilities once more in each pass, and a mask of bytes.
+  // Dropout reads and writes the probabilities once more in each pass, and a mask of bytes. The
+  // softmax reads and writes them; its gradient is written, made from that of the probabilities and
+  // them, and read for queries and for keys, as the probabilities are for values.
   const std::int64_t dropped = a.dropout > 0 ? probabilities * 5 / 2 : 0;
-  const Work forward = per_sample(2 * product, ends + 4 * probabilities + dropped);
+  // Megatron's copy heads together again, and in backward the gradients of queries, keys, values.
+  const bool own = a.kernels == Kernels::own;
+  const std::int64_t heads_copied = own ? 0 : 2 * facts.output.elements(),
+                     gradients_copied = own ? 0 : 2 * inputs[0].elements();
+  const Work forward = per_sample(2 * product, ends + 4 * probabilities + dropped + heads_copied);
   facts.forward = forward;
-  facts.backward_input = per_sample(4 * product, 2 * ends + 6 * probabilities + dropped);
+  facts.backward_input =
+      per_sample(4 * product, 2 * ends + 7 * probabilities + dropped + gradients_copied);
   if (a.checkpointed) {
     facts.backward_input = facts.backward_input + forward;
     return facts;
   }
-  const bool own = a.kernels == Kernels::own;
   facts.auxiliaries = {{"probabilities", probabilities, 0,
                         own ? AuxiliaryType::statistic : AuxiliaryType::activation}};
   if (own || a.dropout == 0) return facts;
