@@ -122,6 +122,8 @@ class Machine {
   void set_busy(RankId rank, int change);
   const Messaging& messaging(RankId rank) const { return messaging_[cluster_.device_number(rank)]; }
   const Device& device_of_node(std::size_t node) const;
+  // Of a node's cores, where its profile says it and so many of its ranks are busy.
+  double joint_capacity(std::size_t node, int busy) const;
   double reach(const Message& message) const;
   void use_thread(RankId rank, double amount);
   const Route& route(RankId from, RankId to);
