@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "model/base/check.h"
+#include "model/collective/first_range.h"
 
 namespace rehearse {
 namespace {
@@ -38,13 +39,23 @@ MessageCost message_cost(const Device& device, const Path& path) {
           beta(device, path, std::max(longer, together)), m.reduce_per_byte};
 }
 
-MessageCost exchange_cost(const Device& device, const Path& path, std::int64_t ranks_per_node) {
+MessageCost exchange_cost(const Device& device, const Path& path, std::int64_t ranks_per_node,
+                          const MessageProtocol* protocol) {
   const Messaging& m = device.messaging;
   const double sharing = slowdown(device, ranks_per_node);
   const double messages = device.kind == DeviceKind::gpu ? 1 : 2;
-  return {m.latency + path.latency + messages * sharing * m.per_message,
-          beta(device, path, sharing * (m.send_per_byte + m.receive_per_byte)),
+  Path taken = path;
+  if (taken.bandwidth) taken.bandwidth = *path.bandwidth * rate_share(protocol);
+  return {(m.latency + path.latency) * latency_share(protocol) + messages * sharing * m.per_message,
+          beta(device, taken, sharing * (m.send_per_byte + m.receive_per_byte)),
           sharing * m.reduce_per_byte};
+}
+
+Seconds start_seconds(const Device& device, const CollectiveShape& shape, std::int64_t elements,
+                      std::int64_t element_bytes, const MessageProtocol* protocol) {
+  const Messaging& m = device.messaging;
+  const Bytes first = Bytes::bytes(first_range(shape, elements) * element_bytes);
+  return (protocol == nullptr ? m.collective : protocol->start) + times(m.first_per_byte, first);
 }
 
 Seconds send_seconds(const MessageCost& cost, Bytes bytes) {

@@ -35,8 +35,31 @@ struct Path {
 MessageCost message_cost(const Device& device, const Path& path);
 
 // One step of a collective: every rank of a node sends one message and receives another at once, so
-// its thread does both, and ranks_per_node threads share the cores.
-MessageCost exchange_cost(const Device& device, const Path& path, std::int64_t ranks_per_node);
+// its thread does both, and ranks_per_node threads share the cores. protocol: one of the device's;
+// null: none.
+MessageCost exchange_cost(const Device& device, const Path& path, std::int64_t ranks_per_node,
+                          const MessageProtocol* protocol = nullptr);
+
+// From a collective's start to its first message: launching its kernels, and their pass over the
+// first range.
+Seconds start_seconds(const Device& device, const CollectiveShape& shape, std::int64_t elements,
+                      std::int64_t element_bytes, const MessageProtocol* protocol = nullptr);
+
+// The protocol of a device (null: none) by which it takes the least time, and that: seconds_by says
+// how long by each.
+struct FastestProtocol {
+  const MessageProtocol* protocol = nullptr;
+  Seconds seconds;
+};
+template <class SecondsBy>
+FastestProtocol fastest_protocol(const Device& device, const SecondsBy& seconds_by) {
+  FastestProtocol best{nullptr, seconds_by(nullptr)};
+  for (const MessageProtocol& protocol : device.messaging.protocols) {
+    const Seconds seconds = seconds_by(&protocol);
+    if (seconds < best.seconds) best = {&protocol, seconds};
+  }
+  return best;
+}
 
 Seconds send_seconds(const MessageCost& cost, Bytes bytes);
 
@@ -80,7 +103,10 @@ struct LevelCosts {
 //   hierarchical        2 (G-1) (alpha + n/G beta) + (G-1) n/G gamma inside a node, and a ring of
 //                       n/G over the c/G nodes, in which all G members send at once
 //   in-network          alpha + n beta: everything goes up while sums come down (Graham et al.,
-//                       COMHPC 2016); alpha of a message through the switch that adds
+//                       COMHPC 2016); alpha of a message through the switch that adds. Where that
+//                       is the switch among the G devices of a node, which each ask it for the sums
+//                       of a part and store them to all (NVLS), beta is (1 + 1/G) times the link's,
+//                       by the share of its rate at which it adds.
 Seconds collective_seconds(const CollectiveShape& shape, const LevelCosts& costs,
                            std::int64_t elements, std::int64_t element_bytes);
 // Where all messages cost the same, whoever sends at once.

@@ -20,7 +20,7 @@ bool sends(const Plan& plan) {
 
 bool is_free(const Messaging& m) {
   return m.latency + m.per_message + m.send_per_byte + m.receive_per_byte + m.reduce_per_byte +
-             m.collective <=
+             m.collective + m.first_per_byte <=
          Seconds{};
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "model/collective/first_range.h"
+
 namespace rehearse::sim {
 
 Collectives::Collectives(const Plan& plan, Fidelity fidelity, const Cluster& cluster,
@@ -30,7 +32,11 @@ Collectives::Meeting& Collectives::meeting_of(const Key& key, RankId rank, const
   meeting.played = static_cast<std::size_t>(
       std::count_if(meeting.group->members.begin(), meeting.group->members.end(),
                     [&](RankId member) { return is_played(member); }));
-  if (is_stepwise(meeting)) meeting.lists.emplace(meeting.shape);
+  if (!is_stepwise(meeting)) return meeting;
+  meeting.lists.emplace(meeting.shape);
+  // What all its messages do together is looked at only where there is a choice.
+  if (machine_.has_protocols())
+    meeting.protocol = machine_.fastest(meeting.group->members, footprint(meeting));
   return meeting;
 }
 
@@ -56,7 +62,9 @@ void Collectives::issue(RankId rank, OpId id, std::int64_t step, std::size_t num
     if (meeting.members[m].unfinished > 0) listener_.start(members[m], meeting.members[m].op, step);
   }
   if (meeting.lists) {
-    machine_.start_collective(rank, [this, &meeting, own, channels] {
+    const Bytes first =
+        Bytes::bytes(first_range(meeting.shape, meeting.elements) * meeting.element_bytes);
+    machine_.start_collective(rank, first, meeting.protocol, [this, &meeting, own, channels] {
       for (std::size_t channel = 0; channel < channels; ++channel)
         next_step(meeting, channel, own);
     });
@@ -147,11 +155,14 @@ void Collectives::send(Meeting& meeting, std::size_t channel, std::size_t from, 
   free_messages_.pop_back();
   messages_[message] = {&meeting, channel, from, to};
   // What is captured fits into std::function itself: messages are too many to allocate anything.
-  machine_.transfer(ranks[from], ranks[to], bytes, [this, message] {
-    const Message& arrived = messages_[message];
-    machine_.attend(arrived.meeting->group->members[arrived.to],
-                    [this, message] { take(message); });
-  });
+  machine_.transfer(
+      ranks[from], ranks[to], bytes,
+      [this, message] {
+        const Message& arrived = messages_[message];
+        machine_.attend(arrived.meeting->group->members[arrived.to],
+                        [this, message] { take(message); });
+      },
+      meeting.protocol);
 }
 
 // The receiver has seen it, and tells the sender, who learns of it in turn. The reduction outlives

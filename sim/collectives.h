@@ -53,7 +53,8 @@ class Collectives {
     const Group* group = nullptr;
     std::int64_t step = 0;
     CollectiveShape shape;
-    std::optional<StepLists> lists;  // stepwise
+    std::optional<StepLists> lists;             // stepwise
+    const MessageProtocol* protocol = nullptr;  // of its messages
     std::int64_t element_bytes = 0, elements = 0;
     std::size_t played = 0;  // members: the first ones, all of them unless the plan is a replica's
     std::size_t issued = 0, finished = 0;

@@ -3,17 +3,20 @@
 #include <algorithm>
 #include <map>
 
+#include "model/collective/first_range.h"
+
 namespace rehearse::sim {
 namespace {
 
 class PatternMaker {
  public:
   PatternMaker(const CollectiveShape& shape, std::int64_t n)
-      : lists_(shape), n_(n), last_pair_(shape.members) {
+      : shape_(shape), lists_(shape), n_(n), last_pair_(shape.members) {
     made_.members.resize(shape.members);
   }
 
   MessagePattern run() {
+    made_.first = first_range(shape_, n_);
     for (std::size_t channel = 0; channel < lists_.channels(); ++channel) {
       std::map<std::vector<std::uint32_t>, std::int64_t> rounds;
       for (std::size_t number = 0; number < lists_.count(); ++number) {
@@ -66,6 +69,7 @@ class PatternMaker {
     pair.sizes.emplace_back(elements, 1);
   }
 
+  const CollectiveShape shape_;
   const StepLists lists_;
   const std::int64_t n_;
   std::map<std::pair<std::size_t, std::size_t>, std::uint32_t> numbers_;
@@ -81,6 +85,7 @@ class Maker {
 
   Footprint by_pattern(const MessagePattern& pattern) {
     take_members(pattern);
+    made_.first = bytes_of(pattern.first);
     std::vector<Way> ways;
     for (const MessagePattern::Pair& pair : pattern.pairs)
       ways.push_back(put_on_links(pair));
@@ -107,13 +112,16 @@ class Maker {
 
   Footprint in_network(std::int64_t n) {
     const Bytes all = bytes_of(n);
+    made_.has_messages = false;
+    for (const RankId rank : ranks_)
+      ++members_of_[cluster_.node_of(rank)];
     made_.members.assign(ranks_.size(), {all, all, {}, 1, 1});
     for (std::size_t m = 1; m < ranks_.size(); ++m) {
       for (const bool up : {true, false}) {
         const Route route =
             up ? cluster_.route(ranks_[m], ranks_[0]) : cluster_.route(ranks_[0], ranks_[m]);
         for (const LinkId link : route)
-          on_links_[link] = {link, all, occupied(link, all)};
+          on_links_[link] = to_be_added(link, n);
         made_.latency = std::max(made_.latency, latency_of(route));
       }
     }
@@ -124,6 +132,23 @@ class Maker {
 
  private:
   Bytes bytes_of(std::int64_t elements) const { return Bytes::bytes(elements * element_bytes_); }
+
+  Footprint::OnLink to_be_added(LinkId id, std::int64_t n) const {
+    const Link& link = cluster_.links()[id.index()];
+    const Vertex& from = cluster_.vertices()[link.from.index()];
+    const Vertex& to = cluster_.vertices()[link.to.index()];
+    const bool leaves_device = is_device(from) && is_switch(to) && to.node;
+    const bool enters_device = is_device(to) && is_switch(from) && from.node;
+    std::int64_t carried = n;
+    if (leaves_device || enters_device) {
+      const std::int64_t members = members_of_.at(leaves_device ? *to.node : *from.node);
+      carried += (n + members - 1) / members;
+    }
+    const Bytes bytes = bytes_of(carried);
+    return {id, bytes, occupied(id, bytes) / link.reduction};
+  }
+
+  static bool is_device(const Vertex& vertex) { return vertex.forwards == Forwards::nothing; }
 
   double occupied(LinkId link, Bytes message) const {
     return static_cast<double>(message.bytes()) /
@@ -181,6 +206,7 @@ class Maker {
   const Cluster& cluster_;
   const std::vector<RankId>& ranks_;
   const std::int64_t element_bytes_;
+  std::map<NodeId, std::int64_t> members_of_;  // of an in-network reduction
   std::map<LinkId, Footprint::OnLink> on_links_;
   Footprint made_;
 };

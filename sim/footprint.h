@@ -27,6 +27,9 @@ struct Footprint {
   };
   std::vector<OnLink> links;      // that it crosses, by number
   std::vector<OfMember> members;  // by number in the group
+  Bytes first;                    // of each member: the first range that it sends (first_range())
+  // Whether members send one another messages, by one protocol or another; otherwise switches add.
+  bool has_messages = true;
   // Steps in which anything is sent, of the channel with most of them; and the sum over these of
   // the largest latency of a step's messages, of links alone.
   std::int64_t steps = 0;
@@ -55,11 +58,14 @@ struct MessagePattern {
   std::vector<Pair> pairs;
   std::vector<std::vector<Round>> channels;
   std::vector<OfMember> members;
+  std::int64_t first = 0;  // elements
 };
 
 // In-network reduction: switches add what comes together on the routes to the first member, and
 // what leaves them on the routes from it is one message on every link; its pattern is empty but for
-// the members. O(members x steps)
+// the members. A node's own switch adds for whoever asks (NVLS: each of the G members there loads
+// the sums of its part and stores them to all), so that the links to it carry 1/G more, each way,
+// and no more than their `reduction` of what they carry otherwise. O(members x steps)
 MessagePattern pattern_of(const CollectiveShape& shape, std::int64_t n);
 
 // members: ranks, in the order in which the group numbers them. O(links of the pairs' routes)

@@ -140,14 +140,15 @@ Time Machine::after(Seconds wait) const {
 // Both threads prepare the message, then it is on its way for the latency, then its bytes flow.
 // What is captured fits into std::function itself: messages are too many to allocate something for
 // each stage.
-void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done) {
+void Machine::transfer(RankId from, RankId to, Bytes bytes, Done done,
+                       const MessageProtocol* protocol) {
   if (free_messages_.empty()) {
     free_messages_.push_back(static_cast<std::uint32_t>(messages_.size()));
     messages_.emplace_back();
   }
   const std::uint32_t message = free_messages_.back();
   free_messages_.pop_back();
-  messages_[message] = {from, to, bytes, &route(from, to), 2, std::move(done)};
+  messages_[message] = {from, to, bytes, &route(from, to), protocol, 2, std::move(done)};
   const bool is_free =
       messaging(from).per_message <= Seconds{} && messaging(to).per_message <= Seconds{};
   if (is_free) return leave(message);
@@ -166,6 +167,7 @@ void Machine::leave(std::uint32_t slot) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
   }
+  latency = latency * latency_share(message.protocol);
   // Without latency it goes at once, unless nothing holds it up at all: then whatever follows would
   // be called from within, and so on.
   if (latency <= Seconds{} && !message.route->empty() && message.bytes > Bytes{})
@@ -178,7 +180,7 @@ void Machine::carry(std::uint32_t slot) {
   Message& message = messages_[slot];
   uses_.clear();
   for (const LinkId link : *message.route)
-    uses_.push_back({links_[link.index()], 1});
+    uses_.push_back({links_[link.index()], 1 / rate_share(message.protocol)});
   const double sending =
                    messaging(message.from).send_per_byte.seconds() / cluster_.speed(message.from),
                receiving =
@@ -208,7 +210,7 @@ double Machine::reach(const Message& message) const {
     if (link.efficiency.empty()) continue;
     rate = std::min(rate, link.bandwidth.bytes_per_second() * efficiency(link, message.bytes));
   }
-  return rate;
+  return rate * rate_share(message.protocol);
 }
 
 // A rank's thread and its node's cores; two uses of one resource by one flow become one.

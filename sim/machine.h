@@ -36,21 +36,28 @@ class Machine {
   // An op on a rank's device that takes `stretch` times its price if it has the device to itself
   // and that runs at its profile's speed. The price outlives it.
   void compute(RankId rank, const OpPrice& price, double stretch, Done done);
-  // A message between two ranks that are both ready for it.
-  void transfer(RankId from, RankId to, Bytes bytes, Done done);
+  // A message between two ranks that are both ready for it; of a collective by a protocol, if it
+  // has one (which outlives it).
+  void transfer(RankId from, RankId to, Bytes bytes, Done done,
+                const MessageProtocol* protocol = nullptr);
   // Calls back when the rank's thread next looks after its messages: at once, or, where a CPU rank
   // computes, after the mean wait for a kernel's end (ranks drift apart: no exact moment is known).
   void attend(RankId rank, Done done);
   // Adds received bytes to the rank's own.
   void reduce(RankId rank, Bytes bytes, Done done);
 
-  // Calls back when the rank may send its first message of a collective that it issues now; the
-  // other ways to play one have that in their latencies.
-  void start_collective(RankId rank, Done done);
+  // The protocol by which a collective is over soonest where nothing else is under way; null: none,
+  // as the other constants of Messaging say. It is one of the first rank's.
+  bool has_protocols() const;  // of any rank
+  const MessageProtocol* fastest(const std::vector<RankId>& ranks, const Footprint& footprint);
+  // Calls back when the rank may send its first message of a collective that it issues now, whose
+  // first range has so many bytes; the other ways to play one have that in their
+  // latencies.
+  void start_collective(RankId rank, Bytes first, const MessageProtocol* protocol, Done done);
   // All messages of a collective in one flow, after its latencies; the footprint outlives it.
   void collective(const std::vector<RankId>& ranks, const Footprint& footprint, Done done);
-  // How long it takes where nothing else is under way: its latencies, and the resource that it
-  // needs longest, or its messages one after the other.
+  // How long it takes where nothing else is under way, by the fastest protocol: its latencies, and
+  // the resource that it needs longest, or its messages one after the other.
   Seconds alone(const std::vector<RankId>& ranks, const Footprint& footprint);
   // The same bytes, in so much time.
   void collective_by_price(const Footprint& footprint, Seconds seconds, Done done);
@@ -102,6 +109,7 @@ class Machine {
     RankId from, to;
     Bytes bytes;
     const Route* route = nullptr;
+    const MessageProtocol* protocol = nullptr;
     int unprepared = 2;  // threads that still work on it
     Done done;
   };
@@ -129,7 +137,11 @@ class Machine {
   const Route& route(RankId from, RankId to);
   void count_bytes(const Footprint& footprint);
   double seconds_on(const Footprint::OnLink& link) const;
-  Seconds latencies(const std::vector<RankId>& ranks, const Footprint& footprint) const;
+  Seconds alone(const std::vector<RankId>& ranks, const Footprint& footprint,
+                const MessageProtocol* protocol);
+  Seconds latencies(const std::vector<RankId>& ranks, const Footprint& footprint,
+                    const MessageProtocol* protocol) const;
+  Seconds start_of(RankId rank, Bytes first, const MessageProtocol* protocol) const;
   double thread_seconds(RankId rank, const Footprint::OfMember& member) const;
 
   const Cluster& cluster_;

@@ -137,11 +137,16 @@ double EstimateTables::norm_seconds(const MeshCosts& mesh) const {
   if (!training_.optimizer.clip) return -1;
   if (mesh.all.members == 1) return 0;
   const auto numbers = square_numbers(training_);
-  const MessageCost cost = mesh.all.paths.exchange(cluster_.device(), Bytes::bytes(8 * numbers));
+  const Device& device = cluster_.device();
   const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
                               mesh.all.members};
-  return (cluster_.device().messaging.collective + collective_seconds(shape, cost, numbers, 8))
-      .seconds();
+  const auto seconds_by = [&](const MessageProtocol* protocol) {
+    const Bytes bytes = Bytes::bytes(8 * numbers);
+    const MessageCost cost = mesh.all.paths.exchange(device, bytes, protocol);
+    return start_seconds(device, shape, numbers, 8, protocol) +
+           collective_seconds(shape, cost, numbers, 8);
+  };
+  return fastest_protocol(device, seconds_by).seconds.seconds();
 }
 
 const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,

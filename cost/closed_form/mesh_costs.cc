@@ -64,11 +64,12 @@ std::optional<BytesPerSecond> Paths::Way::rate(Bytes bytes) const {
   return slowest;
 }
 
-MessageCost Paths::exchange(const Device& device, Bytes bytes) const {
+MessageCost Paths::exchange(const Device& device, Bytes bytes,
+                            const MessageProtocol* protocol) const {
   MessageCost dearest;
   Seconds most = Seconds::seconds(-1);
   for (const Way& way : ways_) {
-    const MessageCost cost = exchange_cost(device, {way.latency, way.rate(bytes)}, 1);
+    const MessageCost cost = exchange_cost(device, {way.latency, way.rate(bytes)}, 1, protocol);
     const Seconds seconds = send_seconds(cost, bytes);
     if (seconds > most) dearest = cost, most = seconds;
   }
@@ -79,14 +80,26 @@ Seconds Paths::message(const Device& device, Bytes bytes) const {
   return send_seconds(exchange(device, bytes), bytes);
 }
 
-Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
-                     std::int64_t elements, std::int64_t element_bytes) {
+RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& device,
+                   std::int64_t elements, std::int64_t element_bytes) {
   if (group.members == 1 || elements == 0) return {};
   const CollectiveShape shape{kind, CollectiveAlgorithm::ring, group.members};
   const auto c = static_cast<std::int64_t>(group.members);
   const Bytes chunk = Bytes::bytes((elements + c - 1) / c * element_bytes);
-  return device.messaging.collective +
-         collective_seconds(shape, group.paths.exchange(device, chunk), elements, element_bytes);
+  const auto start = [&](const MessageProtocol* protocol) {
+    return start_seconds(device, shape, elements, element_bytes, protocol);
+  };
+  const FastestProtocol fastest = fastest_protocol(device, [&](const MessageProtocol* protocol) {
+    const MessageCost cost = group.paths.exchange(device, chunk, protocol);
+    return start(protocol) + collective_seconds(shape, cost, elements, element_bytes);
+  });
+  return {fastest.seconds, start(fastest.protocol),
+          group.paths.exchange(device, chunk, fastest.protocol)};
+}
+
+Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
+                     std::int64_t elements, std::int64_t element_bytes) {
+  return ring_cost(group, kind, device, elements, element_bytes).seconds;
 }
 
 namespace {

@@ -40,7 +40,8 @@ class Paths {
 
   Seconds message(const Device& device, Bytes bytes) const;
   // An exchange of messages of so many bytes: the dearest one's costs.
-  MessageCost exchange(const Device& device, Bytes bytes) const;
+  MessageCost exchange(const Device& device, Bytes bytes,
+                       const MessageProtocol* protocol = nullptr) const;
   // Messages of one link that most have to share.
   std::int64_t most_shared() const { return most_shared_; }
   bool empty() const { return ways_.empty(); }
@@ -64,6 +65,13 @@ struct RingGroup {
   Paths paths;
   friend bool operator==(const RingGroup&, const RingGroup&) = default;
 };
+// By the protocol that is fastest; start: until the first message. 0 for one member, or no element.
+struct RingCost {
+  Seconds seconds, start;
+  MessageCost message;  // of the longest chunk
+};
+RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& device,
+                   std::int64_t elements, std::int64_t element_bytes);
 Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
                      std::int64_t elements, std::int64_t element_bytes);
 

@@ -255,14 +255,14 @@ class Player {
     if (!is_new) return known->second;
     const auto members = static_cast<std::int64_t>(group->members);
     const Bytes chunk = Bytes::bytes((elements + members - 1) / members * it.element_bytes);
-    const MessageCost cost = group->paths.exchange(device_, chunk);
-    const double seconds =
-        ring_seconds(*group, collective_kind(op.kind), device_, elements, it.element_bytes)
-            .seconds();
+    const RingCost ring =
+        ring_cost(*group, collective_kind(op.kind), device_, elements, it.element_bytes);
+    const double seconds = ring.seconds.seconds();
     // Members with faster links wait for the others, and meet nobody then.
     const bool shares = group->paths.are_alike();
-    const double starts = device_.messaging.collective.seconds();
-    const double waits = cost.alpha.seconds() / send_seconds(cost, chunk).seconds();
+    const double starts = ring.start.seconds();
+    const Seconds message = send_seconds(ring.message, chunk);
+    const double waits = seconds > 0 ? ring.message.alpha.seconds() / message.seconds() : 0;
     const double moves = seconds > 0 ? (1 - starts / seconds) * (1 - waits) : 0;
     return known->second = {seconds, shares ? moves : 0};
   }

@@ -60,6 +60,24 @@ struct Tiling {
   double intensity = 0;
 };
 
+// Another way to send the messages of a collective, as NCCL's LL and LL128: each word with a flag,
+// so that less waiting is between two messages and fewer words fit into the links. Whichever way is
+// fastest where nothing else is under way is taken, as a whole.
+struct MessageProtocol {
+  Seconds start;       // in place of Messaging's `collective`
+  double latency = 1;  // share of the latencies of links and messages that is left
+  double rate = 1;     // share of the links' rates that is
+
+  friend bool operator==(const MessageProtocol&, const MessageProtocol&) = default;
+};
+// Null: no protocol.
+inline double latency_share(const MessageProtocol* protocol) {
+  return protocol == nullptr ? 1 : protocol->latency;
+}
+inline double rate_share(const MessageProtocol* protocol) {
+  return protocol == nullptr ? 1 : protocol->rate;
+}
+
 // What a message costs the ranks' own threads, on machines where no other engine moves it. Zero on
 // devices whose network works beside them.
 struct Messaging {
@@ -68,8 +86,11 @@ struct Messaging {
   Seconds send_per_byte;     // of the sender's thread
   Seconds receive_per_byte;  // of the receiver's thread
   Seconds reduce_per_byte;   // adding a received chunk to one's own
-  // From a collective's start on its last member to its first message: launching its kernels.
+  // From a collective's start on its last member to its first message: launching its kernels, and
+  // for each byte of the first range that a member sends (model/collective/first_range.h).
   Seconds collective = {};
+  Seconds first_per_byte = {};
+  std::vector<MessageProtocol> protocols = {};  // beside what all this says
 };
 
 // How far off predictions with a profile are: standard deviations of log(measured / predicted), of

@@ -25,6 +25,7 @@ struct LinkSpec {
   BytesPerSecond bandwidth;  // of one direction
   Seconds latency;
   std::vector<EfficiencyPoint> efficiency = {};  // by growing size; empty: all of it, always
+  double reduction = 1;  // share of its rate, in (0, 1], at which the switch at its end adds
 
   friend bool operator==(const LinkSpec&, const LinkSpec&) = default;
 };

@@ -149,6 +149,9 @@ Status check_link(std::string_view name, const LinkSpec& link) {
           fmt::format("the {}'s efficiency {:g} is not above 0 and at most 1", name, share));
     before = size;
   }
+  if (!(link.reduction > 0) || !(link.reduction <= 1))
+    return error(
+        fmt::format("the {}'s reduction {:g} is not above 0 and at most 1", name, link.reduction));
   return success();
 }
 

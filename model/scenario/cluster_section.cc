@@ -77,6 +77,7 @@ void read_interconnect(Map& cluster, ClusterSpec& spec) {
   read(map, "bandwidth", link.bandwidth);
   read(map, "latency", link.latency);
   read(map, "efficiency", link.efficiency, read_efficiency);
+  read(map, "reduction", link.reduction);
   read_one_of(map, "kind", spec.interconnect_kind, kInterconnectKinds);
   read(map, "ports", spec.ports);
   spec.interconnect_where = map.where();

@@ -72,8 +72,7 @@ SourceSpan value_where(Map& map, std::string_view key) {
   return value == nullptr ? map.where() : value->where;
 }
 
-CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& defaults,
-                            Problems& problems) {
+CustomLink read_custom_link(const Value& value, const LinkSpec* defaults, Problems& problems) {
   CustomLink link;
   Problems own;
   Map map(value, section("cable"), value.where, own, "link");
@@ -82,8 +81,8 @@ CustomLink read_custom_link(const Value& value, const std::optional<LinkSpec>& d
   link.where = value.where;
   link.from_where = value_where(map, "from");
   link.to_where = value_where(map, "to");
-  if (defaults) link.link = *defaults;
-  read_link_keys(map, link.link, defaults.has_value());
+  if (defaults != nullptr) link.link = *defaults;
+  read_link_keys(map, link.link, defaults != nullptr);
   link.back = read_back(map, link, problems);
   map.finish();
   add_with_ends(link, false, own.take(), problems);
@@ -165,7 +164,7 @@ void read_switches(Map& map, std::string_view key, NetworkSpec& spec) {
 void read_custom_links(Map& map, std::string_view key, NetworkSpec& spec) {
   const Value* list = list_of(map, key, "a list of links", true);
   if (list == nullptr) return;
-  const auto defaults = map.find("link") == nullptr ? std::nullopt : std::optional(spec.link);
+  const LinkSpec* defaults = map.find("link") == nullptr ? nullptr : &spec.link;
   for (const Value& item : list->items)
     spec.links.push_back(read_custom_link(item, defaults, map.problems()));
 }

@@ -176,15 +176,25 @@ std::string launch(const Device& device) {
   return device.launch > Seconds{} ? fmt::format("launch: {}\n", text_of(device.launch)) : "";
 }
 
+std::string collectives(const Messaging& m) {
+  std::string text;
+  if (m.collective > Seconds{}) text += fmt::format("  collective: {}\n", text_of(m.collective));
+  if (m.first_per_byte > Seconds{})
+    text += fmt::format("  first_per_byte: {}\n", text_of(m.first_per_byte));
+  if (!m.protocols.empty()) text += "  protocols:\n";
+  for (const MessageProtocol& protocol : m.protocols)
+    text += fmt::format("    - {{start: {}, latency: {}, rate: {}}}\n", text_of(protocol.start),
+                        exact(protocol.latency), exact(protocol.rate));
+  return text;
+}
+
 std::string messaging(const Messaging& m) {
-  const std::string collective =
-      m.collective > Seconds{} ? fmt::format("  collective: {}\n", text_of(m.collective)) : "";
   const auto messages = column_of({m.latency, m.per_message}, kSeconds),
              bytes = column_of({m.send_per_byte, m.receive_per_byte, m.reduce_per_byte}, kSeconds);
   return fmt::format(
       "messaging:\n  latency:     {}\n  per_message: {}\n"
       "  send_per_byte:    {}\n  receive_per_byte: {}\n  reduce_per_byte:  {}\n{}",
-      messages[0], messages[1], bytes[0], bytes[1], bytes[2], collective);
+      messages[0], messages[1], bytes[0], bytes[1], bytes[2], collectives(m));
 }
 
 std::string capacity(const Device& device) {

@@ -90,6 +90,24 @@ void read_peak(Map& profile, Device& device) {
   }
 }
 
+void read_protocols(Map& messaging_map, Messaging& messaging) {
+  const yaml::Value* value = messaging_map.find("protocols");
+  if (value == nullptr) return;
+  if (value->kind != Kind::list)
+    return yaml::expected("a list of protocols", *value, messaging_map.problems());
+  const auto read_share = [](const yaml::Value& share, Problems& problems) {
+    return yaml::read_number(share, problems, yaml::Bounds{0, 1, true});
+  };
+  for (const yaml::Value& item : value->items) {
+    Map map(item, "protocol", item.where, messaging_map.problems());
+    MessageProtocol& protocol = messaging.protocols.emplace_back();
+    yaml::read_needed(map, "start", protocol.start, yaml::read_seconds);
+    yaml::read_needed(map, "latency", protocol.latency, read_share);
+    yaml::read_needed(map, "rate", protocol.rate, read_share);
+    map.finish();
+  }
+}
+
 void read_messaging(Map& profile, Messaging& messaging) {
   const yaml::Value* value = profile.find("messaging");
   if (value == nullptr) return;
@@ -100,6 +118,8 @@ void read_messaging(Map& profile, Messaging& messaging) {
   yaml::read(map, "receive_per_byte", messaging.receive_per_byte, yaml::read_seconds);
   yaml::read(map, "reduce_per_byte", messaging.reduce_per_byte, yaml::read_seconds);
   yaml::read(map, "collective", messaging.collective, yaml::read_seconds);
+  yaml::read(map, "first_per_byte", messaging.first_per_byte, yaml::read_seconds);
+  read_protocols(map, messaging);
   map.finish(kUnused);
 }
 

@@ -8,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "model/collective/first_range.h"
+
 namespace rehearse {
 namespace {
 
@@ -296,6 +298,35 @@ TEST(InNetwork, SendsEverythingOnce) {
   EXPECT_EQ(traffic.sent, 13);
   EXPECT_EQ(traffic.received, 13);
   EXPECT_EQ(room_for(shape, 13), 0);
+}
+
+// By its definition: the longest that any member sends in the first step in which one sends.
+TEST(FirstRange, IsTheLongestOfTheFirstStep) {
+  constexpr std::int64_t n = 1009;
+  for (const AlgorithmCase& one : cases()) {
+    for (const auto kind :
+         {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
+      for (std::size_t members = 2; members <= 17; ++members) {
+        const CollectiveShape shape = one.shape(kind, members);
+        if (refusal_of(shape)) continue;
+        std::int64_t longest = 0;
+        for (std::size_t channel = 0; channel < channel_count(shape); ++channel) {
+          for (std::size_t m = 0; m < members; ++m)
+            longest = std::max(longest, steps_of(shape, m, n, channel)[0].send.size());
+        }
+        // Each channel of a bidirectional ring has a half of a chunk, and the first of a tree's
+        // pieces may be shorter by an element than the others.
+        const auto channels = static_cast<std::int64_t>(channel_count(shape));
+        const bool is_tree = one.algorithm == CollectiveAlgorithm::double_tree;
+        EXPECT_LE(std::abs(first_range(shape, n) - longest * channels),
+                  channels - 1 + (is_tree ? 1 : 0))
+            << one.name << ' ' << to_string(kind) << ' ' << members;
+      }
+    }
+  }
+  EXPECT_EQ(first_range({CollectiveKind::broadcast, CollectiveAlgorithm::ring, 5, 2}, 9), 3);
+  EXPECT_EQ(first_range({CollectiveKind::all_reduce, CollectiveAlgorithm::in_network, 5}, 9), 0);
+  EXPECT_EQ(first_range({CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 1}, 9), 0);
 }
 
 // 10 elements over 4: chunks of 2, 3, 2, 3.

@@ -38,6 +38,8 @@ void expect_equal(const Device& a, const Device& b) {
   EXPECT_EQ(a.tiling.intensity, b.tiling.intensity);
   EXPECT_EQ(a.launch, b.launch);
   EXPECT_EQ(a.messaging.collective, b.messaging.collective);
+  EXPECT_EQ(a.messaging.first_per_byte, b.messaging.first_per_byte);
+  EXPECT_EQ(a.messaging.protocols, b.messaging.protocols);
   EXPECT_EQ(a.messaging.latency, b.messaging.latency);
   EXPECT_EQ(a.messaging.per_message, b.messaging.per_message);
   EXPECT_EQ(a.messaging.send_per_byte, b.messaging.send_per_byte);
@@ -78,8 +80,9 @@ Device odd_device() {
   device.kernels[1].provenance = Provenance::published;
   device.tiling = {11, {{64, 32}, {16, 16}}, number(random), number(random), number(random)};
   device.launch = seconds(1e-6);
-  device.messaging = {seconds(1e-6), seconds(1e-6),  seconds(1e-12),
-                      Seconds{},     seconds(1e-12), seconds(1e-6)};
+  device.messaging = {
+      seconds(1e-6),  seconds(1e-6), seconds(1e-12), Seconds{},
+      seconds(1e-12), seconds(1e-6), seconds(1e-12), {{seconds(1e-6), 1e-3 * number(random), 0.5}}};
   device.capacity = {1, number(random)};
   device.workspace = Bytes::bytes(4097);
   device.communicator = Bytes::bytes(8191);

@@ -163,6 +163,20 @@ TEST(InNetwork, TakesOneMessageOverEveryLink) {
   }
 }
 
+// A node's own switch adds for whoever asks: each of the G members loads the sums of its part and
+// stores them to all, so that (1 + 1/G) n goes over each link, each way, at the rate at which the
+// switch adds. 8 members, 3.5 MB: 2 latencies and 9/8 x 3.5 MB at 0.8 of the rate.
+TEST(InNetwork, AsksTheSwitchOfItsNode) {
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::in_network, 8};
+  ClusterSpec spec = testing::single_node(8);
+  spec.interconnect =
+      LinkSpec{BytesPerSecond::bytes_per_second(kBandwidth), Seconds::seconds(kLatency), {}, 0.8};
+  const std::int64_t n = 875'000;
+  const double expected = 2 * kLatency + 9.0 / 8 * 3.5e6 / (0.8 * kBandwidth);
+  for (const Fidelity fidelity : {Fidelity::stepwise, Fidelity::fluid, Fidelity::closed_form})
+    EXPECT_NEAR(played_seconds(shape, n, spec, 0, fidelity), expected, 1e-11);
+}
+
 TEST(InNetwork, NeedsASwitch) {
   const Plan plan =
       one_reduction({CollectiveKind::all_reduce, CollectiveAlgorithm::in_network, 4}, 100);
@@ -172,6 +186,67 @@ TEST(InNetwork, NeedsASwitch) {
   EXPECT_NE(format(outcome.errors()).find("there is no switch between ranks 0 and 1"),
             std::string::npos)
       << format(outcome.errors());
+}
+
+// Seconds of an all-reduce by ring of 4 on GPUs with such messaging, the same in all fidelities.
+double ring_of_four(std::int64_t n, const Messaging& messaging) {
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4};
+  const Plan plan = one_reduction(shape, n);
+  Prices prices = testing::prices(plan, {}, {});
+  prices.messaging = messaging;
+  std::vector<double> seconds;
+  for (const Fidelity fidelity : {Fidelity::stepwise, Fidelity::fluid, Fidelity::closed_form}) {
+    const auto outcome = sim::simulate(plan, testing::built(testing::gpus(4, kBandwidth, kLatency)),
+                                       prices, 2, fidelity);
+    seconds.push_back(break_down(plan, outcome.value().timeline, 1).step_time.seconds());
+    EXPECT_NEAR(seconds.back(), seconds.front(), 1e-11);
+  }
+  return seconds.front();
+}
+
+// The closed form of the same, by each way to send.
+double closed_ring_of_four(std::int64_t n, const Messaging& messaging,
+                           const MessageProtocol* protocol) {
+  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::ring, 4};
+  Device device;
+  device.messaging = messaging;
+  const Path path{Seconds::seconds(2 * kLatency), BytesPerSecond::bytes_per_second(kBandwidth)};
+  const MessageCost cost = exchange_cost(device, path, 1, protocol);
+  return (start_seconds(device, shape, n, 4, protocol) + collective_seconds(shape, cost, n, 4))
+      .seconds();
+}
+
+// 4 chunks of 1 MB: 50 us to start, 1 MB that a kernel passes over at 2 GB/s, and 6 steps.
+TEST(FirstRange, IsPassedOverBeforeAnythingIsSent) {
+  Messaging messaging;
+  messaging.collective = Seconds::microseconds(50);
+  messaging.first_per_byte = Seconds::seconds(0.5e-9);
+  const std::int64_t n = 1'000'000;
+  const double expected = 50e-6 + 0.5e-3 + 6 * (2 * kLatency + 1e6 / kBandwidth);
+  EXPECT_NEAR(ring_of_four(n, messaging), expected, 1e-11);
+  EXPECT_NEAR(closed_ring_of_four(n, messaging, nullptr), expected, 1e-15);
+}
+
+// A protocol with a quarter of the latencies and of the rate, and 10 us to start instead of 50:
+// 4 chunks of b bytes take 10 + 3 us + 6 b / 250 MB/s, or 50 + 12 us + 6 b / 1 GB/s, so that up to
+// b = 49 us x 1 GB/s / 18 = 2722 bytes it is faster, and from then on the other way is.
+TEST(Protocols, AreTakenWhereTheyAreFaster) {
+  Messaging messaging;
+  messaging.collective = Seconds::microseconds(50);
+  messaging.protocols = {{Seconds::microseconds(10), 0.25, 0.25}};
+  const MessageProtocol* protocol = &messaging.protocols.front();
+  EXPECT_NEAR(ring_of_four(2000, messaging), 13e-6 + 6 * 2000 / (0.25 * kBandwidth), 1e-11);
+  EXPECT_NEAR(ring_of_four(4000, messaging), 62e-6 + 6 * 4000 / kBandwidth, 1e-11);
+  double before = 0;
+  for (std::int64_t n = 2600; n < 2800; n += 20) {
+    const double seconds = ring_of_four(n, messaging);
+    EXPECT_NEAR(seconds,
+                std::min(closed_ring_of_four(n, messaging, protocol),
+                         closed_ring_of_four(n, messaging, nullptr)),
+                1e-11);
+    EXPECT_GT(seconds, before);
+    before = seconds;
+  }
 }
 
 // Alone it takes what the fluid takes, whatever the machine: CPUs' threads and cores, links that

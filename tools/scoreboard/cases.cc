@@ -20,7 +20,11 @@ void apply(const Factors& factors, ClusterSpec& cluster) {
     KernelRate& rate = device.kernels[static_cast<std::size_t>(kernel)];
     rate.compute = rate.compute * factor("products");
   }
-  device.messaging.collective = device.messaging.collective * factor("launch");
+  Messaging& messaging = device.messaging;
+  messaging.collective = messaging.collective * factor("launch");
+  messaging.first_per_byte = messaging.first_per_byte * factor("first");
+  for (MessageProtocol& protocol : messaging.protocols)
+    protocol.start = protocol.start * factor("protocol");
   if (cluster.interconnect)
     cluster.interconnect->bandwidth = cluster.interconnect->bandwidth * factor("links");
 }

@@ -22,6 +22,8 @@ namespace rehearse {
 //   products   speed of matrix products, convolutions and attention
 //   memory     speed of what is bound by memory
 //   launch     seconds from a collective's start to its first message
+//   first      seconds of a pass over the first range of a collective
+//   protocol   the same as launch of the device's other protocols
 //   links      bandwidth between the devices of a node
 using Factors = std::map<std::string, double>;
 void apply(const Factors& factors, ClusterSpec& cluster);

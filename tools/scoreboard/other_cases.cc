@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "model/collective/steps.h"
 #include "model/scenario/scenario.h"
 #include "tools/predict/collectives.h"
@@ -24,16 +27,41 @@ Result<Scenario> on_machine(const std::string& directory, const std::string& mac
       path, profile_path(path));
 }
 
-Result<CollectiveShape> shape_of(const CsvRow& row, std::int64_t members) {
+// As NCCL chooses: a ring, or switches that add where they can.
+const std::string kEither = "ring or in-network";
+
+Result<std::vector<CollectiveShape>> shapes_of(const CsvRow& row, std::int64_t members) {
   CollectiveShape shape;
   shape.members = static_cast<std::size_t>(members);
   shape.node_members = static_cast<std::size_t>(std::min(members, kDevicesPerNode));
+  std::vector<CollectiveShape> shapes;
   for (const CollectiveAlgorithmRow& algorithm : collective_algorithms()) {
-    if (algorithm.name != row.text("algorithm")) continue;
+    const bool is_either = algorithm.algorithm == CollectiveAlgorithm::ring ||
+                           algorithm.algorithm == CollectiveAlgorithm::in_network;
+    const bool is_asked =
+        row.text("algorithm") == algorithm.name || (row.text("algorithm") == kEither && is_either);
+    if (!is_asked) continue;
     shape.algorithm = algorithm.algorithm;
-    return shape;
+    shapes.push_back(shape);
   }
-  return error_at(row.where, fmt::format("unknown algorithm '{}'", row.text("algorithm")));
+  if (shapes.empty())
+    return error_at(row.where, fmt::format("unknown algorithm '{}'", row.text("algorithm")));
+  return shapes;
+}
+
+// The fastest of the shapes.
+Result<double> collective_seconds(const ClusterSpec& spec,
+                                  const std::vector<CollectiveShape>& shapes, Bytes bytes) {
+  const Result<Cluster> cluster = Cluster::build(spec);
+  if (!cluster) return cluster.errors();
+  const CollectivePrice price = collective_price(*cluster);
+  std::vector<RankId> members;
+  for (std::size_t m = 0; m < shapes.front().members; ++m)
+    members.emplace_back(m);
+  double least = std::numeric_limits<double>::infinity();
+  for (const CollectiveShape& shape : shapes)
+    least = std::min(least, price(members, shape, bytes.bytes() / 2, 2).seconds());
+  return least;
 }
 
 Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
@@ -42,29 +70,28 @@ Result<Case> collective_case(const std::string& directory, const CsvRow& row) {
   if (!gpus) return gpus.errors();
   if (!size) return size.errors();
   if (!bus) return bus.errors();
-  const Result<CollectiveShape> shape = shape_of(row, *gpus);
-  if (!shape) return shape.errors();
+  const auto shapes = shapes_of(row, *gpus);
+  if (!shapes) return shapes.errors();
   const Result<Scenario> scenario = on_machine(directory, row.text("machine"), *gpus);
   if (!scenario) return scenario.errors();
   const Bytes bytes = Bytes::mib(*size);
   const double n = static_cast<double>(*gpus);
   const double measured = static_cast<double>(bytes.bytes()) * 2 * (n - 1) / n / (*bus * 1e9);
-  const auto predict = [spec = scenario->cluster, shape = *shape,
+  const auto predict = [spec = scenario->cluster, shapes = *shapes,
                         bytes](const Factors& factors) -> Result<double> {
     ClusterSpec changed = spec;
     apply(factors, changed);
-    const Result<Cluster> cluster = Cluster::build(changed);
-    if (!cluster) return cluster.errors();
-    std::vector<RankId> members;
-    for (std::size_t m = 0; m < shape.members; ++m)
-      members.emplace_back(m);
-    return collective_price(*cluster)(members, shape, bytes.bytes() / 2, 2).seconds();
+    return collective_seconds(changed, shapes, bytes);
   };
-  const std::string group = fmt::format("{} x{}", row.text("machine"), *gpus);
+  const std::string group =
+      fmt::format("{} {} x{}", row.text("source"), row.text("machine"), *gpus);
   Case made{"collectives", fmt::format("{} {} {} MiB", group, row.text("algorithm"), *size), "",
             group};
   made.device = scenario->cluster.device.name;
-  made.constants = {"launch", "links"};
+  const Messaging& messaging = scenario->cluster.device.messaging;
+  made.constants = {"launch"};
+  if (messaging.first_per_byte > Seconds{}) made.constants.push_back("first");
+  if (!messaging.protocols.empty()) made.constants.push_back("protocol");
   made.is_fitted = row.text("fit") == "yes";
   made.measured = measured;
   made.predict = predict;
@@ -120,7 +147,7 @@ Result<Case> bubble_case(const std::string& directory, const CsvRow& row,
 Result<std::vector<Case>> collective_cases(const std::string& directory) {
   return cases_of_rows(
       directory + "/collectives.csv",
-      {"machine", "collective", "algorithm", "gpus", "size_mib", "bus_gb_per_s", "fit"},
+      {"source", "machine", "algorithm", "gpus", "size_mib", "bus_gb_per_s", "fit"},
       [&](const CsvRow& row) { return collective_case(directory, row); });
 }
 
