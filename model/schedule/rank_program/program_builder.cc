@@ -1,4 +1,4 @@
-#include "model/schedule/program_builder.h"
+#include "model/schedule/rank_program/program_builder.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "model/schedule/parts.h"
+#include "model/schedule/rank_program/parts.h"
 
 #include <algorithm>
 
@@ -47,54 +47,65 @@ OpKind op_of(ActionKind kind) {
 
 }  // namespace
 
-Parts::Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
-             const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets)
-    : net_(net), frame_(frame), sizes_(sizes) {
-  for (std::size_t b = 0; b < buckets.size(); ++b) {
-    for (const ParameterId parameter : buckets[b].parameters)
+Parts::Parts(const RankInputs& inputs)
+    : inputs_(inputs),
+      net_(inputs.net),
+      frame_(inputs.frame),
+      buckets_(frame_.is_local ? std::vector<OwnBucket>{} : inputs.buckets) {
+  for (std::size_t b = 0; b < buckets_.size(); ++b) {
+    for (const ParameterId parameter : buckets_[b].parameters)
       bucket_of_[parameter] = b;
-    shards_parameters_.push_back(classes[buckets[b].slot].sharding == Sharding::parameters);
   }
-  for (std::size_t slot = 0; slot < classes.size(); ++slot) {
-    for (const ParameterId parameter : classes[slot].holder_class->parameters)
+  for (std::size_t slot = 0; slot < inputs.classes.size(); ++slot) {
+    for (const ParameterId parameter : inputs.classes[slot].holder_class->parameters)
       class_of_[parameter] = slot;
   }
-  cut(classes, buckets);
+  cut();
   note_overlapped();
   list_steps();
   note_last_steps();
   note_visits();
 }
 
-std::set<SegmentId> Parts::cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
-                                   const std::vector<OwnBucket>& buckets) const {
+// ---- parts -------------------------------------------------------------------------------------
+
+std::set<SegmentId> Parts::cuts_of(const Stage& stage) const {
   std::set<SegmentId> cuts = {stage.begin, stage.end};
-  const bool recomputes = frame_.recomputation == Recomputation::full;
-  bool by_block = recomputes;
-  for (const OwnClass& own : classes)
-    by_block = by_block || own.sharding == Sharding::parameters;
-  for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
-    const bool new_block = s > 0 && net_.segments[s].block != net_.segments[s - 1].block;
-    if ((by_block && new_block)) cuts.insert(SegmentId(s));
-  }
+  const bool by_block =
+      frame_.recomputation == Recomputation::full ||
+      std::any_of(inputs_.classes.begin(), inputs_.classes.end(),
+                  [](const OwnClass& own) { return own.sharding == Sharding::parameters; });
+  if (by_block) cut_by_block(stage, cuts);
   for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
     if (exchanges_after(net_, SegmentId(s))) cuts.insert(SegmentId(s + 1));
     if (row_exchange(net_, SegmentId(s))) cuts.insert({SegmentId(s), SegmentId(s + 1)});
   }
-  for (const OwnBucket& bucket : buckets) {
+  cut_at_buckets(stage, cuts);
+  return cuts;
+}
+
+void Parts::cut_by_block(const Stage& stage, std::set<SegmentId>& cuts) const {
+  for (std::size_t s = stage.begin.index(); s < stage.end.index(); ++s) {
+    if (s > 0 && net_.segments[s].block != net_.segments[s - 1].block) cuts.insert(SegmentId(s));
+  }
+}
+
+// Where backward completes them.
+void Parts::cut_at_buckets(const Stage& stage, std::set<SegmentId>& cuts) const {
+  for (const OwnBucket& bucket : buckets_) {
     const auto completes = first_use(net_, stage.begin, stage.end, bucket.parameters);
     if (!completes) continue;
     // A block that is recomputed as a whole is cut nowhere inside.
     const BlockId block = net_.segments[completes->index()].block;
+    const bool recomputes = frame_.recomputation == Recomputation::full;
     cuts.insert(recomputes ? std::max(stage.begin, begin_of(net_, block)) : *completes);
   }
-  return cuts;
 }
 
-void Parts::cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets) {
+void Parts::cut() {
   const SegmentId loss = net_.layers[net_.values[net_.loss.index()].producer->index()].segment;
   for (std::size_t s = 0; s < frame_.stages.size(); ++s) {
-    const std::set<SegmentId> cuts = cuts_of(frame_.stages[s], classes, buckets);
+    const std::set<SegmentId> cuts = cuts_of(frame_.stages[s]);
     for (auto at = cuts.begin(); std::next(at) != cuts.end(); ++at) {
       Part part{s, *at, *std::next(at), net_.segments[at->index()].block, false};
       part.exchange = row_exchange(net_, part.begin);
@@ -106,6 +117,8 @@ void Parts::cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucke
   }
 }
 
+// ---- steps -------------------------------------------------------------------------------------
+
 void Parts::list_steps() {
   for (const Action& action : frame_.actions) {
     if (action.kind == ActionKind::backward_weight)
@@ -116,7 +129,7 @@ void Parts::list_steps() {
     if (!is_pass(action.kind)) continue;
     std::vector<std::size_t> own;
     for (std::size_t p = 0; p < parts_.size(); ++p) {
-      if (frame_.stages[parts_[p].stage].number == action.stage) own.push_back(p);
+      if (stage_of(p) == action.stage) own.push_back(p);
     }
     if (action.kind == ActionKind::forward) {
       for (const std::size_t part : own)
@@ -209,10 +222,10 @@ Pass Parts::pass_of(const Step& step) const {
   switch (step.kind) {
     case OpKind::forward:
     case OpKind::recompute: {
-      const StageId stage = frame_.stages[parts_[step.part].stage].number;
-      const bool splits = split_.count({stage, step.micro_batch}) > 0 || is_overlapped(step.part);
+      const bool splits =
+          split_.count({stage_of(step), step.micro_batch}) > 0 || is_overlapped(step.part);
       // What a forward op keeps only while it runs needs no telling apart.
-      const bool keeps = step.kind == OpKind::recompute || !parts_[step.part].recomputed;
+      const bool keeps = step.kind == OpKind::recompute || !is_recomputed(step);
       return splits && keeps ? Pass::split_forward : Pass::forward;
     }
     case OpKind::backward:
@@ -239,10 +252,13 @@ Pass Parts::pass_of(const Step& step) const {
   REHEARSE_UNREACHABLE("no pass");
 }
 
+// ---- what steps do -----------------------------------------------------------------------------
+
 const Lowering& Parts::lowering(std::size_t part, Pass pass) {
   const auto [entry, is_new] = lowerings_.try_emplace({part, pass});
   if (is_new) {
-    entry->second = lower(net_, parts_[part].begin, parts_[part].end, pass, frame_.samples, sizes_);
+    entry->second =
+        lower(net_, parts_[part].begin, parts_[part].end, pass, frame_.samples, inputs_.sizes);
   }
   return entry->second;
 }
@@ -270,6 +286,8 @@ const Parts::Touched& Parts::adds_to(const Step& step) {
   if (is_new) entry->second = touched(parameters_differentiated(net_, lowering(step.part, pass)));
   return entry->second;
 }
+
+// ---- when ------------------------------------------------------------------------------------
 
 void Parts::note_last_steps() {
   for (std::size_t s = 0; s < steps_.size(); ++s) {
@@ -314,32 +332,6 @@ std::optional<std::size_t> Parts::last_of(std::size_t bucket,
   }
   const auto found = last_step_of_micro_batch_.find({bucket, *micro_batch});
   return found == last_step_of_micro_batch_.end() ? std::nullopt : std::optional(found->second);
-}
-
-// Forward and backward passes gather for themselves: parameters are freed after the forward.
-std::vector<GatherRun> Parts::gather_runs() {
-  std::vector<GatherRun> runs;
-  std::map<std::size_t, std::size_t> open;  // bucket -> its last run
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    for (const std::size_t bucket : reads(steps_[s]).buckets) {
-      if (!shards_parameters_[bucket]) continue;
-      const auto known = open.find(bucket);
-      if (known != open.end()) {
-        GatherRun& run = runs[known->second];
-        const Step& before = steps_[run.last];
-        const bool goes_on =
-            run.last + 1 == s && before.micro_batch == steps_[s].micro_batch &&
-            (before.kind == OpKind::forward) == (steps_[s].kind == OpKind::forward);
-        if (goes_on) {
-          run.last = s;
-          continue;
-        }
-      }
-      open[bucket] = runs.size();
-      runs.push_back({bucket, s, s});
-    }
-  }
-  return runs;
 }
 
 }  // namespace rehearse

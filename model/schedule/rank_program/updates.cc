@@ -1,23 +1,24 @@
-#include "model/schedule/updates.h"
+#include "model/schedule/rank_program/updates.h"
 
 #include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "model/schedule/rank_program/exchange.h"
 
 namespace rehearse {
 namespace {
 
 class Updates {
  public:
-  Updates(const RankFrame& frame, const Training& training, const std::vector<OwnClass>& classes,
-          const std::vector<OwnBucket>& buckets, const ClassBuffers& buffers,
-          const UpdatesFollow& follow, ProgramBuilder& builder)
-      : frame_(frame),
-        training_(training),
-        state_(state_sizes(training)),
-        classes_(classes),
-        buckets_(buckets),
-        buffers_(buffers),
-        follow_(follow),
-        builder_(builder) {}
+  Updates(const RankInputs& inputs, const std::map<std::size_t, OpId>& reductions, RankDraft& draft)
+      : inputs_(inputs),
+        frame_(inputs.frame),
+        state_(inputs.state),
+        reductions_(reductions),
+        draft_(draft),
+        buffers_(draft.persistent),
+        builder_(draft.builder) {}
 
   void run() {
     step();
@@ -27,21 +28,17 @@ class Updates {
   }
 
  private:
-  std::vector<OpId> after_last_pass() const {
-    return follow_.last_pass ? std::vector<OpId>{*follow_.last_pass} : std::vector<OpId>{};
-  }
-
   // When a class's gradients are there; none: this rank holds it alone.
   std::optional<OpId> reduced(std::size_t slot) const {
-    const auto reduction = follow_.reductions.find(slot);
-    return reduction == follow_.reductions.end() ? std::nullopt : std::optional(reduction->second);
+    const auto reduction = reductions_.find(slot);
+    return reduction == reductions_.end() ? std::nullopt : std::optional(reduction->second);
   }
 
   // Classes that this rank holds alone first, then as their last buckets arrive. Where they are
   // averaged after their update, as these averages follow each other; those that are not, last.
   std::vector<std::size_t> order() const {
     std::vector<std::size_t> order;
-    for (const OwnBucket& bucket : buckets_) {
+    for (const OwnBucket& bucket : inputs_.buckets) {
       const bool is_new = std::find(order.begin(), order.end(), bucket.slot) == order.end();
       if (frame_.is_local && is_new) order.push_back(bucket.slot);
     }
@@ -71,7 +68,7 @@ class Updates {
   // ---- at the end of local steps ---------------------------------------------------------------
 
   bool comes_together(std::size_t slot) const {
-    return frame_.is_local && frame_.synchronises && (classes_[slot].group || frame_.outer);
+    return frame_.is_local && frame_.synchronises && (inputs_.classes[slot].group || frame_.outer);
   }
 
   bool has_master() const { return state_.moment > state_.parameter; }
@@ -89,21 +86,16 @@ class Updates {
   // Averages in the common order of all ranks, then the outer steps as they arrive.
   void average() {
     std::map<std::size_t, OpId> averages;
-    for (const OwnBucket& bucket : buckets_) {
+    for (const OwnBucket& bucket : inputs_.buckets) {
       if (!comes_together(bucket.slot)) continue;
-      const OwnClass& own = classes_[bucket.slot];
-      const auto method =
-          method_over(frame_, CollectiveKind::all_reduce, own, bucket, state_.gradient);
-      const Bytes received = Bytes::bytes(
-          state_.gradient * room_for(shape_of(method, CollectiveKind::all_reduce, own.members),
-                                     bucket.end - bucket.begin));
+      const OwnClass& own = inputs_.class_of(bucket);
+      const auto method = method_over(inputs_, CollectiveKind::all_reduce, bucket, state_.gradient);
       std::vector<Use> uses = {{buffers_.gradients.at(bucket.slot), Access::update}};
-      if (received > Bytes{})
-        uses.push_back({builder_.add_buffer({.kind = BufferKind::communication, .size = received}),
-                        Access::write});
+      add_room(builder_, shape_of(method, CollectiveKind::all_reduce, own.members),
+               bucket.end - bucket.begin, state_.gradient, uses);
       averages[bucket.slot] =
           builder_.add(OpKind::all_reduce, {LaneKind::collective, {}}, uses,
-                       collective_over(own, bucket, state_.gradient, own.divisor, method),
+                       collective_over(inputs_, bucket, state_.gradient, own.divisor, method),
                        {outer_gradients_.at(bucket.slot)});
     }
     std::vector<std::pair<OpId, std::size_t>> ready;
@@ -127,15 +119,14 @@ class Updates {
 
   // The new weights go out to those who have only updated their chunks of them.
   void gather_updated() {
-    for (const OwnBucket& bucket : buckets_) {
-      const OwnClass& own = classes_[bucket.slot];
-      if (own.sharding != Sharding::optimizer_state && own.sharding != Sharding::gradients)
-        continue;
+    for (const OwnBucket& bucket : inputs_.buckets) {
+      const Sharding sharding = inputs_.class_of(bucket).sharding;
+      if (sharding != Sharding::optimizer_state && sharding != Sharding::gradients) continue;
       const auto method =
-          method_over(frame_, CollectiveKind::all_gather, own, bucket, state_.parameter);
+          method_over(inputs_, CollectiveKind::all_gather, bucket, state_.parameter);
       builder_.add(OpKind::all_gather, {LaneKind::collective, {}},
                    {{buffers_.parameters[bucket.slot], Access::update}},
-                   collective_over(own, bucket, state_.parameter, 1, method),
+                   collective_over(inputs_, bucket, state_.parameter, 1, method),
                    {steps_.at(bucket.slot)});
     }
   }
@@ -143,8 +134,8 @@ class Updates {
   // The new weights, from those who hold a class to those who only read it: when these have read
   // the old ones for the last time.
   void broadcast_updated() {
-    for (std::size_t slot = 0; slot < classes_.size(); ++slot) {
-      const OwnClass& own = classes_[slot];
+    for (std::size_t slot = 0; slot < inputs_.classes.size(); ++slot) {
+      const OwnClass& own = inputs_.classes[slot];
       if (!own.readers) continue;
       const Collective detail{*own.readers,
                               ParameterClassId(slot),
@@ -156,7 +147,8 @@ class Updates {
                               static_cast<std::int64_t>(own.members)};
       builder_.add(OpKind::broadcast, {LaneKind::collective, {}},
                    {{buffers_.parameters[slot], own.is_held ? Access::read : Access::write}},
-                   detail, own.is_held ? std::vector<OpId>{steps_.at(slot)} : after_last_pass());
+                   detail,
+                   own.is_held ? std::vector<OpId>{steps_.at(slot)} : draft_.after_last_pass());
     }
   }
 
@@ -165,15 +157,15 @@ class Updates {
   // Where gradients are clipped: the buffer that has the sum of all squares, from when all classes
   // are reduced.
   std::optional<BufferId> sum_squares() {
-    if (!training_.optimizer.clip) return std::nullopt;
-    const std::int64_t numbers = square_numbers(training_);
+    if (!inputs_.training.optimizer.clip) return std::nullopt;
+    const std::int64_t numbers = square_numbers(inputs_.training);
     const Bytes size = Bytes::bytes(numbers * static_cast<std::int64_t>(sizeof(double)));
     const BufferId squares = builder_.add_buffer({.kind = BufferKind::squares, .size = size});
     std::vector<Use> uses = {{squares, Access::write}};
     for (const auto& [slot, gradients] : buffers_.gradients)
       uses.push_back({gradients, Access::read});
     std::vector<OpId> after;
-    for (const auto& [slot, reduction] : follow_.reductions)
+    for (const auto& [slot, reduction] : reductions_)
       after.push_back(reduction);
     builder_.add(OpKind::sum_squares, {LaneKind::compute, {}}, uses, SumSquares{}, after);
     if (frame_.norm_group) add_up_squares(squares, numbers);
@@ -183,52 +175,28 @@ class Updates {
   void add_up_squares(BufferId squares, std::int64_t numbers) {
     constexpr auto kWidth = static_cast<std::int64_t>(sizeof(double));
     constexpr auto kDoubling = CollectiveAlgorithm::doubling;
-    const Bytes room = Bytes::bytes(
-        kWidth * room_for({CollectiveKind::all_reduce, kDoubling, frame_.norm_ranks}, numbers));
-    const BufferId received =
-        builder_.add_buffer({.kind = BufferKind::communication, .size = room});
-    builder_.add(OpKind::all_reduce, {LaneKind::collective, {}},
-                 {{squares, Access::update}, {received, Access::write}},
+    std::vector<Use> uses = {{squares, Access::update}};
+    add_room(builder_, {CollectiveKind::all_reduce, kDoubling, frame_.norm_ranks}, numbers, kWidth,
+             uses);
+    builder_.add(OpKind::all_reduce, {LaneKind::collective, {}}, uses,
                  Collective{*frame_.norm_group, std::nullopt, 0, numbers, kWidth, 1, kDoubling});
   }
 
+  const RankInputs& inputs_;
   const RankFrame& frame_;
-  const Training& training_;
-  const StateSizes state_;
-  const std::vector<OwnClass>& classes_;
-  const std::vector<OwnBucket>& buckets_;
+  const StateSizes& state_;
+  const std::map<std::size_t, OpId>& reductions_;
+  RankDraft& draft_;
   const ClassBuffers& buffers_;
-  const UpdatesFollow& follow_;
   ProgramBuilder& builder_;
   std::map<std::size_t, OpId> steps_, outer_gradients_;  // by class
 };
 
 }  // namespace
 
-Collective collective_over(const OwnClass& own, const OwnBucket& bucket, std::int64_t element_bytes,
-                           std::int64_t divisor, const CollectiveMethod& method) {
-  return {.group = *own.group,
-          .parameter_class = ParameterClassId(bucket.slot),
-          .begin = bucket.begin,
-          .end = bucket.end,
-          .element_bytes = element_bytes,
-          .divisor = divisor,
-          .algorithm = method.algorithm,
-          .node_members = method.node_members,
-          .pieces = method.pieces};
-}
-
-CollectiveMethod method_over(const RankFrame& frame, CollectiveKind kind, const OwnClass& own,
-                             const OwnBucket& bucket, std::int64_t element_bytes) {
-  return choose_collective(frame.collectives, *frame.collective_costs, kind, own.layout,
-                           bucket.end - bucket.begin, element_bytes);
-}
-
-void add_updates(const RankFrame& frame, const Training& training,
-                 const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets,
-                 const ClassBuffers& buffers, const UpdatesFollow& follow,
-                 ProgramBuilder& builder) {
-  Updates(frame, training, classes, buckets, buffers, follow, builder).run();
+void add_updates(const RankInputs& inputs, const std::map<std::size_t, OpId>& reductions,
+                 RankDraft& draft) {
+  Updates(inputs, reductions, draft).run();
 }
 
 }  // namespace rehearse

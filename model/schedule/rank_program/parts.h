@@ -6,18 +6,9 @@
 #include <set>
 #include <vector>
 
-#include "model/schedule/rank_program.h"
+#include "model/schedule/rank_program/rank_inputs.h"
 
 namespace rehearse {
-
-// A bucket of this rank.
-struct OwnBucket {
-  std::size_t slot;  // of its class
-  std::int64_t begin, end;
-  std::vector<ParameterId> parameters;
-  // First uses of it, and of the buckets of others between the own one before it and it.
-  std::vector<SegmentId> first_uses = {};
-};
 
 struct Part {
   std::size_t stage = 0;  // of the frame's
@@ -34,18 +25,15 @@ struct Step {
   MicroBatchId micro_batch;
 };
 
-// Passes over one run of steps use a bucket's parameters: they are gathered once for it.
-struct GatherRun {
-  std::size_t bucket, first, last;  // steps
-};
-
 class Parts {
  public:
-  Parts(const Net& net, const RankFrame& frame, const ElementSizes& sizes,
-        const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets);
+  explicit Parts(const RankInputs& inputs);
 
   const std::vector<Part>& all() const { return parts_; }
   const std::vector<Step>& steps() const { return steps_; }
+  const Part& part_of(const Step& step) const { return parts_[step.part]; }
+  StageId stage_of(const Step& step) const { return stage_of(step.part); }
+  StageId stage_of(std::size_t part) const { return frame_.stages[parts_[part].stage].number; }
   // Steps of an action (its place in the frame): [first, last).
   std::pair<std::size_t, std::size_t> steps_of(std::size_t action) const;
   const Lowering& lowering(std::size_t part, Pass pass);
@@ -80,13 +68,13 @@ class Parts {
   // The last step that adds to a bucket: of all, or of one micro-batch.
   std::optional<std::size_t> last_of(std::size_t bucket,
                                      std::optional<MicroBatchId> micro_batch) const;
-  std::vector<GatherRun> gather_runs();
 
  private:
-  void cut(const std::vector<OwnClass>& classes, const std::vector<OwnBucket>& buckets);
+  void cut();
+  std::set<SegmentId> cuts_of(const Stage& stage) const;
+  void cut_by_block(const Stage& stage, std::set<SegmentId>& cuts) const;
+  void cut_at_buckets(const Stage& stage, std::set<SegmentId>& cuts) const;
   Touched touched(const std::vector<ParameterId>& parameters) const;
-  std::set<SegmentId> cuts_of(const Stage& stage, const std::vector<OwnClass>& classes,
-                              const std::vector<OwnBucket>& buckets) const;
   void list_steps();
   void note_overlapped();
   void list_backward(const Action& action, const std::vector<std::size_t>& own);
@@ -96,11 +84,11 @@ class Parts {
   void note_last_steps();
   void note_visits();
 
+  const RankInputs& inputs_;
   const Net& net_;
   const RankFrame& frame_;
-  const ElementSizes sizes_;
+  const std::vector<OwnBucket> buckets_;  // that are reduced in the step: none where it is local
   std::map<ParameterId, std::size_t> class_of_, bucket_of_;
-  std::vector<bool> shards_parameters_;  // by own bucket
   std::vector<Part> parts_;
   std::vector<Step> steps_;
   std::vector<std::size_t> visits_;  // by step
