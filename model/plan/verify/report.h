@@ -72,6 +72,12 @@ void check_accumulations(Report& report, std::size_t program, const HappensBefor
 void check_squares(Report& report, std::size_t program, const HappensBefore& before);
 // Of check_meaning: how holders that train each for itself come together.
 void check_meetings(Report& report, std::size_t program, const HappensBefore& before);
+// Parts of check_structure: of one program, all but its ops, and these; groups, and what ranks
+// bind.
+void check_program(Report& report, std::size_t program);
+void check_ops(Report& report, std::size_t program);
+void check_group_members(Report& report);
+void check_ranks(Report& report);
 // Of check_structure: what has to be exchanged in every step, in a plan of local ones.
 void check_local_steps(Report& report);
 // Stochastic depth: of whole replicas that have everything.
@@ -81,6 +87,11 @@ void check_depth(Report& report);
 void check_clears(Report& report, const Net& net, std::size_t program, const HappensBefore& before);
 // Of check_meaning: sums and rows between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
+
+// Parts of check_buffers, of one program: when buffers are allocated, used and freed; which of them
+// ops use, and how. net: as the program trains it.
+void check_lifetimes(Report& report, std::size_t program);
+void check_operands(Report& report, const Net& net, std::size_t program);
 
 // The passes. All but the first rely on those before.
 void check_structure(Report& report);
