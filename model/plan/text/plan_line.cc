@@ -1,4 +1,4 @@
-#include "model/plan/plan_line.h"
+#include "model/plan/text/plan_line.h"
 
 #include <fmt/format.h>
 
@@ -59,6 +59,21 @@ void Line::finish() const {
   if (at_end()) return;
   throw Malformed{words_[next_].where,
                   fmt::format("expected the line's end, got '{}'", words_[next_].text)};
+}
+
+Lines::Lines(const std::string& text, const std::string& name)
+    : source_(std::make_shared<SourceText>(name, text)),
+      lines_(static_cast<int>(split(source_->text(), '\n').size())) {}
+
+bool Lines::more() {
+  while (number_ < lines_ && Line(source_, number_ + 1).empty())
+    ++number_;
+  return number_ < lines_;
+}
+
+Line Lines::next() {
+  if (!more()) throw Malformed{{source_, std::max(lines_, 1), 1, 0}, "the plan ends too early"};
+  return Line(source_, ++number_);
 }
 
 Word tail(const Word& word, std::size_t from) {
