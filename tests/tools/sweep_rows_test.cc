@@ -187,7 +187,7 @@ TEST(SweepRanking, HasTheBestOfEveryPoint) {
   ranking.add({0, 0, 3}, refused(3, "takes 1 GiB of 16"));
   ranking.add({0, 1, 3}, refused(3, "no such thing"));
   EXPECT_EQ(ranking.best()->strategy, "pipe");
-  EXPECT_EQ(ranking.print({"a.nodes"}),
+  EXPECT_EQ(ranking.print({"a.nodes"}).plain(),
             "the best strategy of 3 points\n"
             "nodes  strategy  step time  samples/s  peak memory\n"
             "1          pipe          -         12            -\n"
@@ -211,7 +211,7 @@ TEST(SweepRanking, HasTheBestRowsOfManyPoints) {
     std::shuffle(rows.begin(), rows.end(), random);
     for (const auto& [place, row] : rows)
       ranking.add(place, row);
-    const std::string text = ranking.print({"a.nodes"});
+    const std::string text = ranking.print({"a.nodes"}).plain();
     if (first.empty()) first = text;
     EXPECT_EQ(text, first);
   }
@@ -225,7 +225,8 @@ TEST(SweepRanking, HasTheBestRowsOfManyPoints) {
 TEST(SweepRanking, TellsColumnsApart) {
   Ranking ranking;
   ranking.add({}, played(1, "ddp", 10));
-  const std::string text = ranking.print({"strategies.a.data", "strategies.b.data", "x.nodes"});
+  const std::string text =
+      ranking.print({"strategies.a.data", "strategies.b.data", "x.nodes"}).plain();
   EXPECT_THAT(text, HasSubstr("a.data  b.data  nodes  strategy"));
 }
 
