@@ -85,16 +85,14 @@ struct LevelCosts {
 //                       node in one place, pairwise exchanges in up to G.
 //   broadcast           to r others, in ceil(r / sources) + r - 1 steps of n/r
 //   bidirectional-ring  two messages at once over one link: a ring's, with ceil(n/c) made even.
-//   Where
-//                       chunks differ the two drift apart, and may take as much less as the
+//                       Where chunks differ the two drift apart, and may take as much less as the
 //                       messages of one channel.
 //   doubling            log2 c (alpha + n beta + n gamma) (Thakur et al., section 4.5)
 //   halving-doubling    2 log2 c alpha + 2 (c-1)/c n beta + (c-1)/c n gamma (there): the halves'
 //                       sum. Members beyond a power of two: 2 alpha + 2 n beta + n gamma more, as
 //                       in doubling.
 //   double-tree         2 (2 (k-1) + 2 h) steps of a piece, n / 2k, of which half are added, where
-//   h
-//                       is the trees' height, floor(log2 c) (Sanders, Speck, Traeff 2009, section
+//                       h is the trees' height, floor(log2 c) (Sanders, Speck, Traeff 2009, section
 //                       3: a piece in two steps, and two steps per edge for the first one). The
 //                       lists may take 4 (h - 1) steps less: an inner member receives 2k pieces on
 //                       the way up and sends as many down, so that 4k are needed. Of a node two

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/estimate.h"
 #include "cost/memory.h"
 #include "model/net/tensor.h"
@@ -30,6 +31,7 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   point.samples = *samples;
   point.shape = pipeline_shape(strategy, *mesh);
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
+  if (has_workers(strategy)) return workers_.check(call(strategy, point));
   const bool is_flat = mesh->pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
   if (is_sharded(strategy) && !is_flat) return Verdict::sharded_gradients;
   const auto& net = rank_net(strategy, *mesh);
@@ -134,19 +136,7 @@ const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point
 }
 
 double EstimateTables::norm_seconds(const MeshCosts& mesh) const {
-  if (!training_.optimizer.clip) return -1;
-  if (mesh.all.members == 1) return 0;
-  const auto numbers = square_numbers(training_);
-  const Device& device = cluster_.device();
-  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
-                              mesh.all.members};
-  const auto seconds_by = [&](const MessageProtocol* protocol) {
-    const Bytes bytes = Bytes::bytes(8 * numbers);
-    const MessageCost cost = mesh.all.paths.exchange(device, bytes, protocol);
-    return start_seconds(device, shape, numbers, 8, protocol) +
-           collective_seconds(shape, cost, numbers, 8);
-  };
-  return fastest_protocol(device, seconds_by).seconds.seconds();
+  return rehearse::norm_seconds(mesh.all, training_, cluster_.device());
 }
 
 const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,

@@ -11,6 +11,7 @@
 #include "cost/closed_form/refusal.h"
 #include "cost/closed_form/sharded_step.h"
 #include "cost/closed_form/staged_model.h"
+#include "cost/closed_form/worker_estimates.h"
 
 namespace rehearse {
 
@@ -43,6 +44,11 @@ class EstimateTables {
   StagedModel* staged(const StrategySpec& strategy, const StrategyPoint& point);
   const std::vector<LiveStates>& states(const StrategyPoint& point);
   const ShardedStep& sharded(const StrategySpec& strategy, const StrategyPoint& point);
+  // Of strategies that has_workers().
+  WorkerEstimates& workers() { return workers_; }
+  static WorkerEstimates::Call call(const StrategySpec& strategy, const StrategyPoint& point) {
+    return {strategy, point.mesh, point.schedule, point.shape, point.samples};
+  }
   // Of gradients in ZeRO-2 and 3, which have one stage.
   Bytes stand_ins(const RankNet& net) const;
   // Until all ranks have added up their gradients' squares; below 0: nobody asks.
@@ -73,6 +79,7 @@ class EstimateTables {
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
   PassOrders orders_;
   ReductionTable reductions_{training_, cluster_.device()};
+  WorkerEstimates workers_{whole_, training_, cluster_, routes_, orders_, has_stand_ins_};
   std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
            std::unique_ptr<StagedModel>>
       staged_;

@@ -77,9 +77,14 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
           .message;
     case Verdict::tensor:
       return tables_->rank_net(strategy, *resolve_mesh(strategy, ranks)).errors().front().message;
+    case Verdict::workers: {
+      StrategyPoint point;
+      tables_->resolve(strategy, point);
+      return tables_->workers().why(EstimateTables::call(strategy, point));
+    }
     case Verdict::sharded_gradients:
-    case Verdict::subnetworks:
-    case Verdict::local_steps:
+    case Verdict::redraws:
+    case Verdict::parked_units:
     case Verdict::stochastic_depth:
     case Verdict::exact_sums:
     case Verdict::schedule:
@@ -107,7 +112,10 @@ std::optional<double> Estimator::mfu(const StrategySpec& strategy, const Estimat
   const auto peak = device.peak.find(training.dtype);
   if (tables_->resolve(strategy, point) || peak == device.peak.end()) return std::nullopt;
   // Of all slices of all replicas' samples.
-  const Flops done = point.net->flops() * static_cast<double>(training.batch * point.mesh.tensor);
+  const Flops done =
+      has_workers(strategy)
+          ? tables_->workers().flops(EstimateTables::call(strategy, point))
+          : point.net->flops() * static_cast<double>(training.batch * point.mesh.tensor);
   return (done / peak->second).seconds() /
          (static_cast<double>(tables_->ranks()) * estimate.step_time);
 }

@@ -68,7 +68,8 @@ class Estimator {
   double samples_per_second(const Estimate& estimate) const;
   std::optional<double> mfu(const StrategySpec& strategy, const Estimate& estimate);
   std::int64_t labels_per_sample() const;
-  // By rank of the pipeline: live bytes of the arena.
+  // By rank of the pipeline, of subnetworks those of every worker after one another: live bytes of
+  // the arena.
   std::vector<std::int64_t> arena_live(const StrategySpec& strategy);
 
  private:

@@ -266,6 +266,31 @@ std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
   return ranks;
 }
 
+RankAbove most_alive(const LiveStates& states, const std::vector<const StagePasses*>& passes,
+                     const std::vector<const std::array<std::int64_t, kStageActions>*>& bytes) {
+  RankAbove made;
+  made.before_last.assign(states.stages.size(), -1);
+  for (std::size_t m = 0; m < states.moments.size(); ++m) {
+    const LiveStates::Moment& moment = states.moments[m];
+    const LiveStates::Counts* const counts = states.counts_of(m);
+    std::int64_t before = 0;
+    for (std::size_t s = 0; s < states.stages.size(); ++s) {
+      const auto& of_stage = *bytes[states.stages[s]];
+      for (std::size_t a = 0; a < kStageActions; ++a)
+        before += counts[s][a] * of_stage[a];
+    }
+    if (moment.is_last) {
+      made.before_last[moment.place] = std::max(made.before_last[moment.place], before);
+      made.finishing = moment.action;
+    }
+    const std::uint32_t stage = states.stages[moment.place];
+    const auto action = static_cast<std::size_t>(moment.action);
+    const std::int64_t live = before + passes[stage]->memory[action].peak;
+    if (live > made.live) made.live = live, made.stage = stage, made.action = moment.action;
+  }
+  return made;
+}
+
 std::array<std::int64_t, kStageActions> bytes_by_state(const StagePasses& passes) {
   std::array<std::int64_t, kStageActions> bytes{};
   std::int64_t sum = 0;

@@ -47,6 +47,19 @@ std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const Pipe
 std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
                                           const PipelineShape& shape);
 
+// What is alive on a rank above its state when most is.
+struct RankAbove {
+  std::int64_t live = -1;  // while a pass runs, the most
+  std::uint32_t stage = 0;
+  StageAction action = StageAction::forward;
+  // By stage of the rank: when the pass begins in which gradients are complete; below 0: never.
+  std::vector<std::int64_t> before_last;
+  StageAction finishing = StageAction::backward;  // that pass
+};
+// passes, bytes: by stage of the pipeline, those of bytes_by_state().
+RankAbove most_alive(const LiveStates& states, const std::vector<const StagePasses*>& passes,
+                     const std::vector<const std::array<std::int64_t, kStageActions>*>& bytes);
+
 // Bytes of a micro-batch in each state.
 std::array<std::int64_t, kStageActions> bytes_by_state(const StagePasses& passes);
 

@@ -102,44 +102,59 @@ Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& 
   return ring_cost(group, kind, device, elements, element_bytes).seconds;
 }
 
+void Crossed::add(LinkId link) {
+  const std::size_t word = link.index() / kBits;
+  if (word >= words_.size()) words_.resize(word + 1, 0);
+  words_[word] |= Word{1} << link.index() % kBits;
+}
+
+void Crossed::add(const Crossed& others) {
+  words_.resize(std::max(words_.size(), others.words_.size()), 0);
+  for (std::size_t w = 0; w < others.words_.size(); ++w)
+    words_[w] |= others.words_[w];
+}
+
+bool Crossed::meets(const Crossed& others) const {
+  for (std::size_t w = 0; w < std::min(words_.size(), others.words_.size()); ++w) {
+    if ((words_[w] & others.words_[w]) != 0) return true;
+  }
+  return false;
+}
+
 namespace {
 
-// Links that messages cross.
-class Crossed {
- public:
-  explicit Crossed(std::size_t links) : words_((links + kBits - 1) / kBits, 0) {}
-  void add(LinkId link) { words_[link.index() / kBits] |= Word{1} << link.index() % kBits; }
-  void add(const Crossed& others) {
-    for (std::size_t w = 0; w < words_.size(); ++w)
-      words_[w] |= others.words_[w];
+void cross(Routes& routes, const Messages& messages, Crossed& crossed) {
+  for (const auto& [from, to] : messages) {
+    for (const LinkId link : routes.of(from, to))
+      crossed.add(link);
   }
-  bool meets(const Crossed& others) const {
-    for (std::size_t w = 0; w < words_.size(); ++w) {
-      if ((words_[w] & others.words_[w]) != 0) return true;
-    }
-    return false;
-  }
+}
 
- private:
-  using Word = std::uint64_t;
-  static constexpr std::size_t kBits = 64;
-  std::vector<Word> words_;
-};
+}  // namespace
+
+RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups,
+                  Crossed& crossed) {
+  const std::size_t members = groups.front().size();
+  if (members == 1) return {};
+  Messages messages;
+  for (const auto& group : groups) {
+    for (std::size_t m = 0; m < members; ++m)
+      messages.emplace_back(group[m], group[(m + 1) % members]);
+  }
+  cross(routes, messages, crossed);
+  return {members, Paths(routes, messages)};
+}
+
+namespace {
 
 class MeshWalk {
  public:
-  MeshWalk(Routes& routes, const Mesh& mesh)
-      : routes_(routes),
-        mesh_(mesh),
-        exchanges_(routes.cluster().links().size()),
-        between_(exchanges_),
-        reductions_(exchanges_),
-        partial_(exchanges_) {}
+  MeshWalk(Routes& routes, const Mesh& mesh) : routes_(routes), mesh_(mesh) {}
 
   MeshCosts run() {
     costs_.tensor = ring(tensor_groups(), exchanges_);
     for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
-      Crossed own(routes_.cluster().links().size());
+      Crossed own;
       costs_.holders.push_back(ring(holder_groups({r}, false), own));
       meet_others(own);
       costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
@@ -155,6 +170,8 @@ class MeshWalk {
     costs_.exchanges_meet_messages = exchanges_.meets(between_);
     costs_.reductions_meet_exchanges = reductions_.meets(exchanges_);
     costs_.reductions_meet_messages = reductions_.meets(between_);
+    costs_.exchanges = exchanges_;
+    costs_.between = between_;
     note_alike();
     return std::move(costs_);
   }
@@ -162,67 +179,58 @@ class MeshWalk {
  private:
   using Groups = std::vector<std::vector<RankId>>;
 
-  Groups tensor_groups() const {
-    Groups groups;
+  // One after the other the workers of a data-parallel replica.
+  template <class Visit>
+  void each_replica(Visit visit) const {
     MeshPlace place;
     for (place.data = 0; place.data < mesh_.data; ++place.data) {
+      for (place.worker = 0; place.worker < mesh_.workers; ++place.worker)
+        visit(place);
+    }
+  }
+
+  Groups tensor_groups() const {
+    Groups groups;
+    each_replica([&](MeshPlace place) {
       for (place.pipeline = 0; place.pipeline < mesh_.pipeline; ++place.pipeline) {
         auto& group = groups.emplace_back();
         for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor)
           group.push_back(rank_at(mesh_, place));
       }
-    }
+    });
     return groups;
   }
 
   // In the order of a plan's groups: by data replica, then rank of the pipeline, then slice.
   Groups holder_groups(const std::vector<std::int64_t>& stages, bool partial) const {
     Groups groups(partial ? 1 : static_cast<std::size_t>(mesh_.tensor));
-    MeshPlace place;
-    for (place.data = 0; place.data < mesh_.data; ++place.data) {
+    each_replica([&](MeshPlace place) {
       for (const std::int64_t stage : stages) {
         place.pipeline = stage;
         for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor)
           groups[partial ? 0 : static_cast<std::size_t>(place.tensor)].push_back(
               rank_at(mesh_, place));
       }
-    }
+    });
     return groups;
   }
 
-  // All groups at once.
   RingGroup ring(const Groups& groups, Crossed& crossed) {
-    const std::size_t members = groups.front().size();
-    if (members == 1) return {};
-    Messages messages;
-    for (const auto& group : groups) {
-      for (std::size_t m = 0; m < members; ++m)
-        messages.emplace_back(group[m], group[(m + 1) % members]);
-    }
-    cross(messages, crossed);
-    return {members, Paths(routes_, messages)};
+    return ring_of(routes_, groups, crossed);
   }
 
   Paths between(std::int64_t from, std::int64_t to) {
     if (from == to) return {};
     Messages messages;
-    MeshPlace place;
-    for (place.data = 0; place.data < mesh_.data; ++place.data) {
+    each_replica([&](MeshPlace place) {
       for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor) {
         MeshPlace other = place;
         place.pipeline = from, other.pipeline = to;
         messages.emplace_back(rank_at(mesh_, place), rank_at(mesh_, other));
       }
-    }
-    cross(messages, between_);
+    });
+    cross(routes_, messages, between_);
     return {routes_, messages};
-  }
-
-  void cross(const Messages& messages, Crossed& crossed) {
-    for (const auto& [from, to] : messages) {
-      for (const LinkId link : routes_.of(from, to))
-        crossed.add(link);
-    }
   }
 
   void note_alike() {

@@ -75,6 +75,21 @@ RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& de
 Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,
                      std::int64_t elements, std::int64_t element_bytes);
 
+// Links that messages cross.
+class Crossed {
+ public:
+  void add(LinkId link);
+  void add(const Crossed& others);
+  bool meets(const Crossed& others) const;
+
+ private:
+  using Word = std::uint64_t;
+  static constexpr std::size_t kBits = 64;
+  std::vector<Word> words_;
+};
+// Groups of as many members each, all rings at once. crossed: links that are added.
+RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups, Crossed& crossed);
+
 struct MeshCosts {
   RingGroup tensor;
   // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
@@ -93,6 +108,7 @@ struct MeshCosts {
   // stages; of reductions and of tensor-parallel ranks; of reductions and between stages.
   bool exchanges_meet_messages = false, reductions_meet_exchanges = false,
        reductions_meet_messages = false;
+  Crossed exchanges, between;  // by messages of tensor-parallel ranks; between stages
 };
 
 // Who reduces a class of a rank of the pipeline.

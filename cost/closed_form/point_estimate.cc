@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/rank_memory.h"
 #include "cost/closed_form/step.h"
 #include "cost/memory.h"
@@ -26,7 +27,8 @@ class PointEstimate {
   // Beside gradients, for the sums of their squares.
   std::int64_t squares_bytes() const;
   void take_memory(const StepParts& parts);
-  void price(const StepParts& parts);
+  Estimate run_workers(bool only_fitting);
+  void note_times(const StepTimes& times, bool shares_links);
   void note_fits() {
     estimate_.fits = estimate_.memory <= tables_.device().memory.bytes();
     if (!estimate_.fits) estimate_.binding = Binding::memory;
@@ -45,13 +47,14 @@ class PointEstimate {
 Estimate PointEstimate::run(bool only_fitting) {
   const auto refused = tables_.resolve(strategy_, point_);
   if (refused) return refusal(*refused);
+  if (has_workers(strategy_)) return run_workers(only_fitting);
   if (only_fitting && is_too_large()) return refusal(Verdict::memory);
   if (is_sharded(strategy_)) return run_sharded(only_fitting);
   const auto step = parts();
   if (!step) return refusal(Verdict::shared_parameters);
   take_memory(*step);
   if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
-  price(*step);
+  note_times(step_times(*step), step->model->shares_links(*step->mesh));
   return estimate_;
 }
 
@@ -67,6 +70,12 @@ bool PointEstimate::is_too_large() {
 std::vector<std::int64_t> PointEstimate::live() {
   std::vector<std::int64_t> live;
   if (tables_.resolve(strategy_, point_)) return live;
+  if (has_workers(strategy_)) {
+    const auto call = EstimateTables::call(strategy_, point_);
+    for (const auto& rank : tables_.workers().ranks(call, tables_.states(point_)))
+      live.push_back(rank.peak.live);
+    return live;
+  }
   if (is_sharded(strategy_)) return {tables_.sharded(strategy_, point_).live};
   const auto step = parts();
   if (!step) return live;
@@ -94,14 +103,7 @@ std::optional<StepParts> PointEstimate::parts() {
 }
 
 std::int64_t PointEstimate::squares_bytes() const {
-  if (!tables_.training().optimizer.clip) return 0;
-  const auto numbers = square_numbers(tables_.training());
-  const auto ranks = static_cast<std::size_t>(point_.mesh.ranks());
-  const std::int64_t room =
-      ranks > 1
-          ? room_for({CollectiveKind::all_reduce, CollectiveAlgorithm::doubling, ranks}, numbers)
-          : 0;
-  return 8 * (numbers + room);
+  return norm_bytes(point_.mesh.ranks(), tables_.training());
 }
 
 void PointEstimate::take_memory(const StepParts& parts) {
@@ -124,18 +126,38 @@ void PointEstimate::take_memory(const StepParts& parts) {
   note_fits();
 }
 
-void PointEstimate::price(const StepParts& parts) {
-  const StepTimes times = step_times(parts);
+void PointEstimate::note_times(const StepTimes& times, bool shares_links) {
   estimate_.step_time = times.step_time;
   estimate_.bubble_fraction = times.bubble_fraction;
   estimate_.compute = times.compute;
   estimate_.link = times.link;
   estimate_.contention = times.contention;
-  estimate_.shares_links = parts.model->shares_links(*parts.mesh);
+  estimate_.shares_links = shares_links;
   const double bubble = times.step_time - times.compute - times.link;
   if (!estimate_.fits) return;
   if (times.link > times.compute && times.link >= bubble) estimate_.binding = Binding::link;
   if (bubble > times.compute && bubble > times.link) estimate_.binding = Binding::bubble;
+}
+
+// ---- subnetworks and local steps ---------------------------------------------------------------
+
+Estimate PointEstimate::run_workers(bool only_fitting) {
+  const auto call = EstimateTables::call(strategy_, point_);
+  WorkerEstimates& workers = tables_.workers();
+  for (const WorkerEstimates::Rank& rank : workers.ranks(call, tables_.states(point_))) {
+    const std::int64_t memory =
+        rank_memory(tables_.device(), rank.peers, rank.peak.live, rank.stand_ins);
+    estimate_.arena_live = std::max(estimate_.arena_live, rank.peak.live);
+    if (memory <= estimate_.memory) continue;
+    estimate_.memory = memory;
+    estimate_.worst_rank = rank.rank;
+    estimate_.worst_stage = rank.peak.stage;
+    estimate_.worst_action = rank.peak.action;
+  }
+  note_fits();
+  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  note_times(workers.times(call), workers.shares_links(call));
+  return estimate_;
 }
 
 // ---- ZeRO-2 and 3 ------------------------------------------------------------------------------

@@ -37,11 +37,17 @@ std::int64_t peers_of(const Mesh& mesh, std::int64_t stage, bool wraps) {
 
 std::int64_t rank_memory(const Device& device, const PlacedRank& placed, std::int64_t live,
                          Bytes stand_ins) {
-  const std::int64_t beside = (device.workspace + device.context + stand_ins).bytes() +
-                              std::llround(device.fragmentation * static_cast<double>(live));
-  if (device.communicator == Bytes{}) return live + beside;
   const auto rank = static_cast<std::int64_t>(placed.rank);
-  return live + beside + device.communicator.bytes() * peers_of(placed.mesh, rank, placed.wraps);
+  const bool counts = device.communicator > Bytes{};
+  return rank_memory(device, counts ? peers_of(placed.mesh, rank, placed.wraps) : 0, live,
+                     stand_ins);
+}
+
+std::int64_t rank_memory(const Device& device, std::int64_t peers, std::int64_t live,
+                         Bytes stand_ins) {
+  return live + (device.workspace + device.context + stand_ins).bytes() +
+         std::llround(device.fragmentation * static_cast<double>(live)) +
+         device.communicator.bytes() * peers;
 }
 
 // Of the rank with most of it, at least.

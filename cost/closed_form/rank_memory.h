@@ -17,6 +17,10 @@ struct PlacedRank {
 std::int64_t rank_memory(const Device& device, const PlacedRank& placed, std::int64_t live,
                          Bytes stand_ins);
 
+// The same of a rank whose device exchanges messages with so many others.
+std::int64_t rank_memory(const Device& device, std::int64_t peers, std::int64_t live,
+                         Bytes stand_ins);
+
 // Weights, gradients and the optimizer's state of the rank with most of it, at least.
 std::int64_t least_state(const StrategySpec& strategy, const StrategyPoint& point,
                          const Training& training);

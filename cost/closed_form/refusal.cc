@@ -19,14 +19,17 @@ std::string_view to_string(Verdict verdict) {
       return "batch";
     case Verdict::tensor:
       return "tensor parallelism";
+    case Verdict::workers:
+      return "subnetworks or local steps";
     case Verdict::memory:
       return "memory";
     case Verdict::sharded_gradients:
-      return "ZeRO-2 and 3 in a pipeline, or of gradients that are reduced after all passes";
-    case Verdict::subnetworks:
-      return "subnetworks";
-    case Verdict::local_steps:
-      return "local steps";
+      return "ZeRO-2 and 3 in a pipeline, of subnetworks, or of gradients that are reduced after "
+             "all passes";
+    case Verdict::redraws:
+      return "masks that are drawn anew";
+    case Verdict::parked_units:
+      return "units that nobody holds";
     case Verdict::stochastic_depth:
       return "stochastic depth";
     case Verdict::exact_sums:
@@ -65,8 +68,7 @@ std::optional<Verdict> refuse(const ClusterSpec& cluster, const Training& traini
 }
 
 std::optional<Verdict> refuse(const StrategySpec& strategy) {
-  if (strategy.subnetwork) return Verdict::subnetworks;
-  if (strategy.local_steps > 1 || strategy.outer) return Verdict::local_steps;
+  if (strategy.subnetwork && strategy.subnetwork->redraw) return Verdict::redraws;
   if (strategy.stochastic_depth) return Verdict::stochastic_depth;
   if (strategy.collectives != CollectiveAlgorithm::ring) return Verdict::algorithm;
   if (!strategy.pipeline) return std::nullopt;

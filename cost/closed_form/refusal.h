@@ -18,12 +18,13 @@ enum class Verdict : std::uint8_t {
   pipeline,
   batch,
   tensor,
+  workers,
   // Too much for the devices.
   memory,
   // There is no closed form: simulated only.
   sharded_gradients,
-  subnetworks,
-  local_steps,
+  redraws,
+  parked_units,
   stochastic_depth,
   exact_sums,
   schedule,

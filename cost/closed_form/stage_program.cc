@@ -1,6 +1,7 @@
 #include "cost/closed_form/stage_program.h"
 
 #include <algorithm>
+#include <set>
 
 #include "cost/cost_model.h"
 
@@ -76,6 +77,7 @@ class Frame {
     own_.holder_class = &class_;
     if (!complete.empty()) own_.group = 0, own_.members = kHolders;
     const std::map<ParameterId, SegmentId> first = first_uses();
+    const std::set<ParameterId> trained = trained_parameters();
     auto from = complete.rbegin();
     for (const ParameterId parameter : class_.parameters) {
       while (from != complete.rend() && first.at(parameter) < *from)
@@ -83,10 +85,22 @@ class Frame {
       if (from != complete.rend() && (buckets_.empty() || buckets_.back().first_use != *from))
         buckets_.push_back({0, class_.elements, class_.elements, {}, *from});
       class_.elements += net_.parameters[parameter.index()].shape.elements();
-      if (buckets_.empty()) continue;
+      if (from == complete.rend() || trained.count(parameter) == 0) continue;
       buckets_.back().parameters.push_back(parameter);
       buckets_.back().end = class_.elements;
     }
+  }
+
+  // Others are read only: nobody waits for their gradients.
+  std::set<ParameterId> trained_parameters() const {
+    std::set<ParameterId> trained;
+    for (SegmentId s = begin_; s < end_; s = SegmentId(s.value() + 1)) {
+      for (const LayerId id : net_.segments[s.index()].layers) {
+        const Layer& layer = net_.layers[id.index()];
+        if (trains(layer)) trained.insert(layer.parameters.begin(), layer.parameters.end());
+      }
+    }
+    return trained;
   }
 
   std::map<ParameterId, SegmentId> first_uses() const {
@@ -131,6 +145,12 @@ NetVariants::NetVariants(Net net)
       few(with_repeats(whole, run, kFewRepeats)),
       one_more(with_repeats(whole, run, kFewRepeats + 1)),
       midst(with_repeats(whole, run, kMidst)) {}
+
+NetVariants NetVariants::alone(Net net) {
+  NetVariants made;
+  made.whole = std::move(net);
+  return made;
+}
 
 bool are_alike(const Net& a, const Net& b) {
   const auto same_facts = [](const LayerFacts& x, const LayerFacts& y) {

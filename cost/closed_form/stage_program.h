@@ -51,10 +51,15 @@ struct NetVariants {
   // Two more than a stage in the midst looks at: one on each side of it.
   static constexpr std::size_t kMidst = kFewRepeats + 3;
   explicit NetVariants(Net net);
+  // Without the others.
+  static NetVariants alone(Net net);
 
   Net whole;
   BlockRun run;
   Net few, one_more, midst;
+
+ private:
+  NetVariants() = default;
 };
 using NetVariant = Net NetVariants::*;
 // Whether they differ in sizes only, so that stages of both run the same ops.

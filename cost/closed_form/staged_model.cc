@@ -63,25 +63,11 @@ const StagedModel::RankAbove& StagedModel::above(const std::vector<LiveStates>& 
 }
 
 StagedModel::RankAbove StagedModel::above_of(const LiveStates& states) const {
-  RankAbove made;
-  made.before_last.assign(states.stages.size(), -1);
-  for (std::size_t m = 0; m < states.moments.size(); ++m) {
-    const LiveStates::Moment& moment = states.moments[m];
-    const LiveStates::Counts* const counts = states.counts_of(m);
-    std::int64_t before = 0;
-    for (std::size_t s = 0; s < states.stages.size(); ++s) {
-      const auto& bytes = state_bytes_[states.stages[s]];
-      for (std::size_t a = 0; a < kStageActions; ++a)
-        before += counts[s][a] * bytes[a];
-    }
-    if (moment.is_last)
-      made.before_last[moment.place] = std::max(made.before_last[moment.place], before);
-    const std::uint32_t stage = states.stages[moment.place];
-    const auto action = static_cast<std::size_t>(moment.action);
-    const std::int64_t live = before + stages_[stage]->memory[action].peak;
-    if (live > made.live) made.live = live, made.stage = stage, made.action = moment.action;
-  }
-  return made;
+  std::vector<const std::array<std::int64_t, kStageActions>*> bytes;
+  for (const auto& of_stage : state_bytes_)
+    bytes.push_back(&of_stage);
+  rehearse::RankAbove most = most_alive(states, stages_, bytes);
+  return {most.live, most.stage, most.action, std::move(most.before_last)};
 }
 
 // ---- links -------------------------------------------------------------------------------------

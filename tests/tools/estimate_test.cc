@@ -1,10 +1,12 @@
 // Estimates in closed form against simulations of the same strategies, drawn at random.
+#include "cost/closed_form/estimate_tables.h"
 #include "cost/closed_form/estimator.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 
 #include "model/base/random.h"
 #include "model/schedule/mesh_place.h"
@@ -82,9 +84,8 @@ std::string strategy_text(Random& random, std::int64_t& batch) {
   return text;
 }
 
-std::string draw(Random& random) {
-  std::int64_t batch = 1;
-  const std::string strategy = strategy_text(random, batch);
+std::string scenario_text(Random& random, const std::string& model, std::int64_t batch,
+                          const std::string& strategy) {
   const std::string clip = random.below(4) == 0 ? ", clip: 1" : "";
   return fmt::format(
       "name: drawn\n"
@@ -94,15 +95,91 @@ std::string draw(Random& random) {
       "cluster:\n"
       "  device: h100-sxm-80gb\n{}"
       "strategies: [{{name: one, {}}}]\n",
-      model_text(random), batch, clip, any_of<std::string>(random, {"bf16", "bf16", "tf32"}),
+      model, batch, clip, any_of<std::string>(random, {"bf16", "bf16", "tf32"}),
       any_of(random, machines()), strategy);
 }
 
-std::size_t pipeline_rank(const Mesh& mesh, std::int64_t rank) {
-  for (MeshPlace place; place.data < mesh.data; ++place.data) {
-    for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
-      for (place.tensor = 0; place.tensor < mesh.tensor; ++place.tensor) {
-        if (rank_at(mesh, place) == RankId(rank)) return static_cast<std::size_t>(place.pipeline);
+std::string draw(Random& random) {
+  std::int64_t batch = 1;
+  const std::string strategy = strategy_text(random, batch);
+  return scenario_text(random, model_text(random), batch, strategy);
+}
+
+// What replicas have in common with data parallelism: pipelines, tensor parallelism, and the rest.
+std::string replica_text(Random& random, std::int64_t ranks, bool slices, std::int64_t& batch) {
+  const std::int64_t tensor =
+      slices ? any_of<std::int64_t>(random, {1, 1, 2, ranks > 2 ? ranks / 2 : 1}) : 1;
+  const std::int64_t left = tensor > ranks ? 1 : ranks / tensor;
+  const std::int64_t stages = any_of<std::int64_t>(random, {1, 1, left});
+  const std::int64_t data = left / stages;
+  const std::int64_t micro_batches = any_of<std::int64_t>(random, {1, 2, 3, 8});
+  batch *= data * micro_batches * any_of<std::int64_t>(random, {1, 2, 3});
+  std::string text = fmt::format("data: {}, recompute: {}, bucket: {} KiB", data,
+                                 any_of<std::string>(random, {"none", "none", "selective", "full"}),
+                                 any_of<int>(random, {64, 500, 2000, 25600}));
+  if (tensor > 1 && tensor <= ranks)
+    text += fmt::format(", tensor: {{ranks: {}, sequence_parallel: {}}}", tensor,
+                        random.below(2) == 0 ? "true" : "false");
+  if (stages > 1) {
+    text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}}}", stages,
+                        any_of<std::string>(random, {"1f1b", "gpipe", "zb-h1"}), micro_batches);
+  } else {
+    text += fmt::format(", micro_batches: {}", micro_batches);
+  }
+  return text;
+}
+
+std::string subnetwork_text(Random& random, std::int64_t& batch) {
+  const auto workers = any_of<std::int64_t>(random, {2, 4, 4, 8, 8});
+  const bool by_width = random.below(3) == 0;
+  const std::int64_t holders =
+      1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(workers)));
+  const bool backward = random.below(3) == 0;
+  batch = workers;
+  std::string text = replica_text(random, kDevices / workers, !by_width, batch);
+  if (random.below(3) == 0) {
+    const auto at = text.find(", ");
+    text = fmt::format("data: {{ranks: {}, zero: 1}}{}", text.substr(6, at - 6), text.substr(at));
+  }
+  if (random.below(8) == 0) text += ", overlap: false";
+  text += fmt::format(
+      ", subnetwork: {{workers: {}, holders: {}, construction: {}, masking: {}, scaling: {}, "
+      "balance: {}}}",
+      workers, holders, by_width ? "width" : "block", backward ? "backward" : "forward",
+      any_of<std::string>(random, {"at-test", "in-training"}),
+      any_of<std::string>(random, {"flops", "parameters", "saved"}));
+  return text;
+}
+
+std::string local_text(Random& random, std::int64_t& batch) {
+  const auto workers = any_of<std::int64_t>(random, {1, 1, 2, 4});
+  batch = workers;
+  std::string text = replica_text(random, kDevices / workers, true, batch);
+  text += fmt::format(", local_steps: {}", any_of<int>(random, {2, 5, 100}));
+  if (random.below(3) > 0)
+    text += fmt::format(", outer: {{lr: 0.7, momentum: {}}}", random.below(2) == 0 ? "0.9" : "0");
+  if (workers > 1)
+    text += fmt::format(", subnetwork: {{workers: {}, holders: {}}}", workers,
+                        any_of<std::int64_t>(random, {1, 2, workers}));
+  return text;
+}
+
+// Blocks that differ: their shortcuts stay where main branches are dropped.
+std::string residual_text(Random& random) {
+  return fmt::format("{{kind: {}, image: 32x32x3, classes: 10}}",
+                     any_of<std::string>(random, {"resnet18", "resnet20"}));
+}
+
+// By worker, then rank of the pipeline.
+std::size_t place_in_pipelines(const Mesh& mesh, std::int64_t rank) {
+  MeshPlace place;
+  for (place.data = 0; place.data < mesh.data; ++place.data) {
+    for (place.worker = 0; place.worker < mesh.workers; ++place.worker) {
+      for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
+        for (place.tensor = 0; place.tensor < mesh.tensor; ++place.tensor) {
+          if (rank_at(mesh, place) == RankId(rank))
+            return static_cast<std::size_t>(place.worker * mesh.pipeline + place.pipeline);
+        }
       }
     }
   }
@@ -123,40 +200,96 @@ std::int64_t least_memory(const StrategySummary& summary, const Device& device) 
   return most;
 }
 
+struct Compared {
+  int all = 0, alone = 0;  // of which nobody meets anybody
+};
+
 // Live bytes of every rank kind are the plan's. Step times agree within 2 %, but for messages of a
-// rank that meet on its links: the estimate says for how long they may.
+// rank that meet on its links: the estimate says for how long they may. Beside those, a ring that
+// leaves its node here and there takes a little less than the closed form, which has every step
+// wait for the slowest hop's latency (3 % of a step of two milliseconds, where we looked). Gathers
+// and reductions of ZeRO-2 and 3 share a rank's link by a mean over how they may lie beside one
+// another, which is up to 3 % off where most of what they take is starting.
+void compare(const std::string& text, Compared& compared) {
+  const auto scenario = parse_scenario(text, "drawn.yaml", profile_path("drawn.yaml"));
+  if (!scenario) return;  // more stages than blocks, ...
+  const ScenarioStrategy& strategy = scenario->strategies.front();
+  const Result<Prediction> simulated = predict(*scenario, strategy);
+  ASSERT_TRUE(simulated) << text;
+  Estimator estimator =
+      Estimator::make(scenario->model, scenario->training, scenario->cluster).value();
+  const Estimate estimate = estimator.estimate(strategy.spec);
+  ASSERT_TRUE(estimate.ok()) << estimator.reason(strategy.spec, estimate) << text;
+  const double step = simulated->summary.step_time.seconds();
+  EXPECT_LT(estimate.step_time, 1.03 * step) << text;
+  EXPECT_GT(estimate.step_time + estimate.contention, 0.98 * step) << text;
+  ++compared.all;
+  if (estimate.contention < 0.01 * step) {
+    ++compared.alone;
+    EXPECT_NEAR(estimate.step_time / step, 1, is_sharded(strategy.spec) ? 0.03 : 0.02) << text;
+  }
+  const std::vector<std::int64_t> live = estimator.arena_live(strategy.spec);
+  ASSERT_EQ(std::ssize(live), strategy.mesh.workers * strategy.mesh.pipeline);
+  EXPECT_EQ(estimate.memory, least_memory(simulated->summary, scenario->cluster.device)) << text;
+  for (const RankSummary& rank : simulated->summary.ranks)
+    EXPECT_EQ(live[place_in_pipelines(strategy.mesh, rank.rank)], rank.memory->arena_live.bytes())
+        << "rank " << rank.rank << "\n"
+        << text;
+  const auto mfu = estimator.mfu(strategy.spec, estimate);
+  ASSERT_EQ(mfu.has_value(), simulated->summary.mfu.has_value());
+  if (mfu) {
+    EXPECT_NEAR(*mfu * estimate.step_time, *simulated->summary.mfu * step, 1e-6 * step) << text;
+  }
+}
+
+// More of them are compared where the environment says so.
+int trials(int few) {
+  const char* more = std::getenv("REHEARSE_ESTIMATE_TRIALS");
+  return more == nullptr ? few : std::atoi(more);
+}
+
 TEST(Estimate, AgreesWithSimulations) {
   Random random(1, 0);
-  int compared = 0, alone = 0;
-  for (int trial = 0; trial < 360; ++trial) {
-    const std::string text = draw(random);
-    const auto scenario = parse_scenario(text, "drawn.yaml", profile_path("drawn.yaml"));
-    if (!scenario) continue;  // more stages than blocks, ...
-    const ScenarioStrategy& strategy = scenario->strategies.front();
-    const Result<Prediction> simulated = predict(*scenario, strategy);
-    ASSERT_TRUE(simulated) << text;
-    Estimator estimator =
-        Estimator::make(scenario->model, scenario->training, scenario->cluster).value();
-    const Estimate estimate = estimator.estimate(strategy.spec);
-    ASSERT_TRUE(estimate.ok()) << estimator.reason(strategy.spec, estimate) << text;
-    const double step = simulated->summary.step_time.seconds();
-    EXPECT_LT(estimate.step_time, 1.02 * step) << text;
-    EXPECT_GT(estimate.step_time + estimate.contention, 0.98 * step) << text;
-    ++compared;
-    if (estimate.contention < 0.01 * step) {
-      ++alone;
-      EXPECT_NEAR(estimate.step_time / step, 1, 0.02) << text;
-    }
-    const std::vector<std::int64_t> live = estimator.arena_live(strategy.spec);
-    ASSERT_EQ(std::ssize(live), strategy.mesh.pipeline);
-    EXPECT_EQ(estimate.memory, least_memory(simulated->summary, scenario->cluster.device)) << text;
-    for (const RankSummary& rank : simulated->summary.ranks)
-      EXPECT_EQ(live[pipeline_rank(strategy.mesh, rank.rank)], rank.memory->arena_live.bytes())
-          << "rank " << rank.rank << "\n"
-          << text;
+  Compared compared;
+  for (int trial = 0; trial < trials(360); ++trial)
+    compare(draw(random), compared);
+  EXPECT_GT(compared.all, 200);
+  EXPECT_GT(compared.alone, 90);
+}
+
+TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
+  Random random(2, 0);
+  Compared compared;
+  for (int trial = 0; trial < trials(120); ++trial) {
+    std::int64_t batch = 1;
+    const std::string strategy = subnetwork_text(random, batch);
+    compare(scenario_text(random, model_text(random), batch, strategy), compared);
   }
-  EXPECT_GT(compared, 200);
-  EXPECT_GT(alone, 90);
+  EXPECT_GT(compared.all, 60);
+  EXPECT_GT(compared.alone, 15);
+}
+
+TEST(Estimate, AgreesWithSimulationsOfSubnetworksOfResidualBlocks) {
+  Random random(3, 0);
+  Compared compared;
+  for (int trial = 0; trial < trials(40); ++trial) {
+    std::int64_t batch = 1;
+    const std::string strategy = subnetwork_text(random, batch);
+    compare(scenario_text(random, residual_text(random), batch, strategy), compared);
+  }
+  EXPECT_GT(compared.all, 20);
+}
+
+// Means over a period.
+TEST(Estimate, AgreesWithSimulationsOfLocalSteps) {
+  Random random(4, 0);
+  Compared compared;
+  for (int trial = 0; trial < trials(160); ++trial) {
+    std::int64_t batch = 1;
+    const std::string strategy = local_text(random, batch);
+    compare(scenario_text(random, model_text(random), batch, strategy), compared);
+  }
+  EXPECT_GT(compared.all, 60);
 }
 
 }  // namespace

@@ -28,9 +28,6 @@ Binding binding_of(const StrategySummary& summary) {
 std::optional<StrategySpec> relative_of(StrategySpec spec, Verdict verdict) {
   if (verdict == Verdict::sharded_gradients) {
     spec.sharding = Sharding::optimizer_state;
-  } else if (verdict == Verdict::subnetworks) {
-    spec.data = spec.subnetwork->workers;
-    spec.subnetwork.reset();
   } else if (verdict == Verdict::schedule) {
     spec.pipeline->schedule = "zb-h1";
     spec.pipeline->chunks.reset();
@@ -52,9 +49,7 @@ std::optional<double> likely_run_time(const Unpriced& unpriced, Estimator& estim
     estimate = estimator.estimate_fitting(spec);
   }
   if (!estimate.ok()) return std::nullopt;
-  // Workers with subnetworks have their share of the work.
-  const auto& subnetwork = unpriced.spec.subnetwork;
-  return estimate.step_time * unpriced.multiplier * (subnetwork ? subnetwork->coverage.value() : 1);
+  return estimate.step_time * unpriced.multiplier;
 }
 
 class Adviser {
