@@ -18,6 +18,10 @@ EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training train
       has_stand_ins_(has_gradient_stand_ins(model, training_)),
       refused_(refuse(cluster_.spec(), training_)) {}
 
+// Who holds what is searched for in a time that grows faster than the cube of the workers: seconds
+// for 64 of them, too long for a sweep.
+constexpr std::int64_t kMostWorkers = 32;
+
 std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, StrategyPoint& point) {
   if (refused_) return refused_;
   const auto refused = refuse(strategy);
@@ -31,6 +35,7 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   point.samples = *samples;
   point.shape = pipeline_shape(strategy, *mesh);
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
+  if (mesh->workers > kMostWorkers) return Verdict::many_workers;
   if (has_workers(strategy)) return workers_.check(call(strategy, point));
   const bool is_flat = mesh->pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
   if (is_sharded(strategy) && !is_flat) return Verdict::sharded_gradients;

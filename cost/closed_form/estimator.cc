@@ -85,6 +85,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
     case Verdict::sharded_gradients:
     case Verdict::redraws:
     case Verdict::parked_units:
+    case Verdict::many_workers:
     case Verdict::stochastic_depth:
     case Verdict::exact_sums:
     case Verdict::schedule:

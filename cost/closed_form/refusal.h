@@ -25,6 +25,7 @@ enum class Verdict : std::uint8_t {
   sharded_gradients,
   redraws,
   parked_units,
+  many_workers,
   stochastic_depth,
   exact_sums,
   schedule,
