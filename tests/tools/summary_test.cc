@@ -76,10 +76,29 @@ TEST(SummaryJson, HasTheseKeys) {
 }
 
 TEST(SummaryJson, IsToldFromOtherJson) {
-  EXPECT_TRUE(is_summary(print_json(testing::summary("predicted"))));
-  EXPECT_FALSE(is_summary("{\"traceEvents\": []}"));
-  EXPECT_FALSE(is_summary("[]"));
-  EXPECT_FALSE(is_summary("not JSON"));
+  const std::string text = print_json(testing::summary("predicted"));
+  EXPECT_TRUE(parse_if_summary(text, "here.json")->has_value());
+  EXPECT_FALSE(parse_if_summary("{\"traceEvents\": []}", "here.json")->has_value());
+  EXPECT_FALSE(parse_if_summary("[]", "here.json")->has_value());
+  // Half of one is an error that names the file, not another kind of JSON.
+  const auto half = parse_if_summary(text.substr(0, text.size() / 2), "here.json");
+  ASSERT_FALSE(half.ok());
+  EXPECT_EQ(half.errors()[0].where->source->name(), "here.json");
+}
+
+// Strategies that cannot be told apart are named by their names, and what a device has is kept.
+TEST(SummaryJson, KeepsComparisons) {
+  Summary summary = testing::summary("predicted");
+  summary.strategies[1].alike = {0};
+  summary.device_memory = Bytes::gib(80);
+  const std::string text = print_json(summary);
+  EXPECT_EQ(Json::parse(text)["strategies"][1]["not_told_apart_from"], Json::array({"ddp"}));
+  EXPECT_EQ(print_json(*parse_summary(text, "here.json")), text);
+  Json wrong = Json::parse(text);
+  wrong["strategies"][1]["not_told_apart_from"][0] = "nobody";
+  EXPECT_EQ(parse_summary(wrong.dump(), "here.json").errors()[0].message,
+            "here.json: /strategies/1/not_told_apart_from/0: expected the name of a strategy in "
+            "this file, got \"nobody\"");
 }
 
 TEST(SummaryJson, SaysWhatIsMissing) {

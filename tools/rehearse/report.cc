@@ -72,8 +72,13 @@ Status check_belongs(const SummaryFile& file, const std::vector<SummaryFile>& ot
   return success();
 }
 
+Result<std::optional<Summary>> optional_of(Result<Summary> summary) {
+  if (!summary) return summary.errors();
+  return std::optional(std::move(*summary));
+}
+
 // The summaries in a directory and below. Traces, samples and what others put there are passed
-// over.
+// over; what is no JSON at all is most likely a file that was cut off.
 Result<std::vector<Summary>> read_summaries(const std::string& directory) {
   const auto paths = json_files(directory);
   if (!paths) return paths.errors();
@@ -82,10 +87,12 @@ Result<std::vector<Summary>> read_summaries(const std::string& directory) {
     const std::string name = std::filesystem::path(path).filename().string();
     const Result<std::string> text = read_file(path);
     if (!text) return text.errors();
-    if (name != "predicted.json" && name != "measured.json" && !is_summary(*text)) continue;
-    Result<Summary> summary = parse_summary(*text, path);
+    const bool must_be_one = name == "predicted.json" || name == "measured.json";
+    Result<std::optional<Summary>> summary =
+        must_be_one ? optional_of(parse_summary(*text, path)) : parse_if_summary(*text, path);
     if (!summary) return summary.errors();
-    SummaryFile file{path, std::move(*summary)};
+    if (!*summary) continue;
+    SummaryFile file{path, std::move(**summary)};
     const Status belongs = check_belongs(file, files);
     if (!belongs) return belongs.errors();
     files.push_back(std::move(file));

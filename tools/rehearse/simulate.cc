@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "tools/cli/terminal.h"
+#include "tools/predict/compare.h"
 #include "tools/predict/pictures.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
@@ -33,6 +34,7 @@ int run(const Arguments& arguments) {
     summary.strategies.push_back(std::move(prediction->summary));
   }
   if (topology && !topology->picture().cables.empty()) summary.topology = topology->picture();
+  if (!scenario.prices) compare(scenario.cluster, summary);
   print(arguments.has("json") ? StyledText(print_json(summary)) : print_table(summary));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(summary));

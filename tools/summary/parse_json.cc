@@ -152,6 +152,22 @@ StrategySummary strategy_of(const JsonNode& n) {
   return s;
 }
 
+// Names of other strategies, as their numbers.
+void read_alike(const JsonNode& nodes, std::vector<StrategySummary>& strategies) {
+  for (std::size_t s = 0; s < strategies.size(); ++s) {
+    const JsonNode node = nodes.at(s);
+    if (!node.has("not_told_apart_from")) continue;
+    const JsonNode names = node.at("not_told_apart_from");
+    for (std::size_t k = 0; k < names.size(); ++k) {
+      const auto known = std::find_if(
+          strategies.begin(), strategies.end(),
+          [&](const StrategySummary& other) { return other.strategy == names.at(k).text(); });
+      if (known == strategies.end()) names.at(k).expected("the name of a strategy in this file");
+      strategies[s].alike.push_back(static_cast<std::size_t>(known - strategies.begin()));
+    }
+  }
+}
+
 // The place of the byte (from 1) at which the library gave up.
 SourceSpan place_of(const std::string& text, const std::string& path, std::size_t byte) {
   const std::string_view before = std::string_view(text).substr(0, byte == 0 ? 0 : byte - 1);
@@ -161,27 +177,29 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
           static_cast<int>(before.size() - begin + 1), 1};
 }
 
-}  // namespace
-
-bool is_summary(const std::string& text) {
-  try {
-    const Json json = Json::parse(text);
-    return json.is_object() && json.contains("source") && json.contains("strategies");
-  } catch (const Json::exception&) {
-    return false;
-  }
+Summary summary_of(const Json& json) {
+  const JsonNode root(json, "");
+  Summary summary{
+      root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
+  summary.strategies = root.at("strategies").list(strategy_of);
+  read_alike(root.at("strategies"), summary.strategies);
+  if (root.has("device_memory_bytes"))
+    summary.device_memory = root.at("device_memory_bytes").bytes();
+  if (root.has("transport")) summary.transport = root.at("transport").text();
+  if (root.has("topology")) summary.topology = topology_of(root.at("topology"));
+  return summary;
 }
 
-Result<Summary> parse_summary(const std::string& text, const std::string& path) {
+bool means_to_be_summary(const Json& json) {
+  return json.is_object() && json.contains("source") && json.contains("strategies");
+}
+
+// read: what to make of the JSON.
+template <class Read>
+auto parse(const std::string& text, const std::string& path, Read read)
+    -> Result<decltype(read(Json()))> {
   try {
-    const Json json = Json::parse(text);
-    const JsonNode root(json, "");
-    Summary summary{
-        root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
-    summary.strategies = root.at("strategies").list(strategy_of);
-    if (root.has("transport")) summary.transport = root.at("transport").text();
-    if (root.has("topology")) summary.topology = topology_of(root.at("topology"));
-    return summary;
+    return read(Json::parse(text));
   } catch (const Json::parse_error& problem) {
     return error_at(place_of(text, path, problem.byte),
                     "expected a summary as rehearse writes it, got what is not JSON");
@@ -193,6 +211,18 @@ Result<Summary> parse_summary(const std::string& text, const std::string& path) 
         {{{},
           "expected a summary as 'rehearse simulate --out' or 'rehearse-exec train' writes it"}});
   }
+}
+
+}  // namespace
+
+Result<Summary> parse_summary(const std::string& text, const std::string& path) {
+  return parse(text, path, summary_of);
+}
+
+Result<std::optional<Summary>> parse_if_summary(const std::string& text, const std::string& path) {
+  return parse(text, path, [](const Json& json) {
+    return means_to_be_summary(json) ? std::optional(summary_of(json)) : std::nullopt;
+  });
 }
 
 }  // namespace rehearse

@@ -157,7 +157,12 @@ std::string print_json(const Summary& summary) {
   Json json = {
       {"scenario", summary.scenario}, {"source", summary.source}, {"device", summary.device}};
   if (summary.transport) json["transport"] = *summary.transport;
+  if (summary.device_memory) json["device_memory_bytes"] = summary.device_memory->bytes();
   json["strategies"] = array_of<StrategySummary>(summary.strategies, json_of);
+  for (std::size_t s = 0; s < summary.strategies.size(); ++s) {
+    for (const std::size_t other : summary.strategies[s].alike)
+      json["strategies"][s]["not_told_apart_from"].push_back(summary.strategies[other].strategy);
+  }
   if (summary.topology) json["topology"] = json_of(*summary.topology);
   return json.dump(1) + "\n";
 }

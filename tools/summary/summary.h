@@ -138,6 +138,9 @@ struct StrategySummary {
   Seconds step_time;
   // Of predictions on devices whose profiles say how far off they are.
   std::optional<TimeBand> step_time_band = std::nullopt;
+  // Of predictions with bands: the others, by number in the summary, whose runs take longer or less
+  // long by no more than the profile's errors may be off. Ascending.
+  std::vector<std::size_t> alike = {};
   std::optional<StepTimesSummary> step_times = std::nullopt;  // where the machine has jitter
   double samples_per_s = 0;
   std::optional<double> tokens_per_s, mfu;
@@ -171,6 +174,8 @@ struct Summary {
   std::vector<StrategySummary> strategies;
   std::optional<std::string> transport = std::nullopt;  // of measured runs: what messages went over
   std::optional<TopologyPicture> topology = std::nullopt;
+  // Of predictions: of each device, where all have as much and it is theirs alone.
+  std::optional<Bytes> device_memory = std::nullopt;
 };
 
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
@@ -195,8 +200,8 @@ std::optional<Bytes> total_sent(const StrategySummary& summary);
 
 std::string print_json(const Summary& summary);
 Result<Summary> parse_summary(const std::string& text, const std::string& path);
-// Whether a text is a summary, or means to be one, among other JSON files that rehearse writes.
-bool is_summary(const std::string& text);
+// The same of a file among others: none where it is JSON that does not mean to be a summary.
+Result<std::optional<Summary>> parse_if_summary(const std::string& text, const std::string& path);
 
 // The table people read.
 StyledText print_table(const Summary& summary);
