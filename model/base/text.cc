@@ -34,7 +34,6 @@ std::string scaled(double x, const std::array<UnitName, N>& units) {
       return fmt::format("{} {}", significant(x / unit.factor), unit.name);
     }
   }
-  if (x == 0) return fmt::format("0 {}", units.back().name);
   return fmt::format("{:.3g} {}", x / units.back().factor, units.back().name);
 }
 
@@ -67,7 +66,7 @@ constexpr std::array kBytesAsWritten{
     UnitName{"KiB", 0x1p10}, UnitName{"MiB", 0x1p20}, UnitName{"GiB", 0x1p30},
     UnitName{"TiB", 0x1p40}, UnitName{"PiB", 0x1p50}};
 constexpr std::array kSeconds{UnitName{"s", 1}, UnitName{"ms", 1e-3}, UnitName{"us", 1e-6},
-                              UnitName{"ns", 1e-9}};
+                              UnitName{"ns", 1e-9}, UnitName{"ps", 1e-12}};
 constexpr std::array kSecondsAsWritten{UnitName{"s", 1}, UnitName{"ms", 1e-3}, UnitName{"us", 1e-6},
                                        UnitName{"ns", 1e-9}, UnitName{"ps", 1e-12}};
 constexpr std::array kBandwidth{UnitName{"TB/s", 1e12}, UnitName{"GB/s", 1e9},
@@ -89,12 +88,14 @@ constexpr std::array kFlops{UnitName{"EFLOP", 1e18}, UnitName{"PFLOP", 1e15},
 }  // namespace
 
 std::string human(Bytes amount) {
+  if (std::abs(amount.bytes()) < 1000) return fmt::format("{} B", amount.bytes());
   return scaled(static_cast<double>(amount.bytes()), kBytes);
 }
 std::string human(Seconds duration) {
   constexpr double kNothing =
       5e-12;  // simulated instants are whole picoseconds: sums of them round
-  return scaled(std::fabs(duration.seconds()) < kNothing ? 0 : duration.seconds(), kSeconds);
+  if (std::fabs(duration.seconds()) < kNothing) return "0 s";
+  return scaled(duration.seconds(), kSeconds);
 }
 std::string human(BytesPerSecond rate) {
   return scaled(rate.bytes_per_second(), kBandwidth);

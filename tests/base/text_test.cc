@@ -1,3 +1,4 @@
+#include "model/base/human_number.h"
 #include "model/base/text.h"
 
 #include <gtest/gtest.h>
@@ -9,13 +10,25 @@ TEST(Text, HumanQuantitiesHaveThreeDigitsAndAUnit) {
   EXPECT_EQ(human(Bytes::bytes(640)), "640 B");
   EXPECT_EQ(human(Bytes::kib(1536)), "1.50 MiB");
   EXPECT_EQ(human(Seconds::seconds(0.845)), "845 ms");
-  EXPECT_EQ(human(Seconds::seconds(0)), "0 ns");
+  EXPECT_EQ(human(Bytes::bytes(92)), "92 B");
+  EXPECT_EQ(human(Bytes::bytes(1000)), "1000 B");
+  EXPECT_EQ(human(Bytes::bytes(0)), "0 B");
+  EXPECT_EQ(human(Seconds::seconds(0)), "0 s");
+  EXPECT_EQ(human(Seconds::seconds(528e-12)), "528 ps");
   EXPECT_EQ(human(Seconds::seconds(3.05e-6)), "3.05 us");
   EXPECT_EQ(human(BytesPerSecond::gigabytes_per_second(12.5)), "12.5 GB/s");
   EXPECT_EQ(human(FlopsPerSecond::teraflops_per_second(312)), "312 TFLOP/s");
   EXPECT_EQ(human_count(11173962), "11,173,962");
   EXPECT_EQ(human_count(-1000), "-1,000");
   EXPECT_EQ(human_count(999), "999");
+  EXPECT_EQ(human_number(0.0123456), "0.01235");
+  EXPECT_EQ(human_number(845.34), "845.3");
+  EXPECT_EQ(human_number(999.96), "1,000");
+  EXPECT_EQ(human_number(23966.7), "23,967");
+  EXPECT_EQ(human_number(412273), "412,273");
+  EXPECT_EQ(human_number(7), "7");
+  EXPECT_EQ(human_number(1.2345e-5), "1.234e-05");  // the nearest double lies below
+  EXPECT_EQ(human_number(-2500.4), "-2,500");
 }
 
 TEST(Text, QuantitiesNeedTheirUnit) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/base/human_number.h"
 #include "model/base/text.h"
 #include "tools/summary/table.h"
 
@@ -71,7 +72,7 @@ std::vector<std::string> row_of(const StrategyEstimate& it) {
   if (!e.ok()) return {it.strategy, "-", "-", "-", "-", "-", "-", "-", "-"};
   return {it.strategy,
           human(Seconds::seconds(e.step_time)) + (is_contended(e) ? "*" : ""),
-          fmt::format("{:.4g}", it.samples_per_s),
+          human_number(it.samples_per_s),
           human(Bytes::bytes(e.memory)),
           fmt::format("{} of stage {}", action_name(e.worst_action), e.worst_stage),
           human(Seconds::seconds(e.compute)),

@@ -5,6 +5,7 @@
 
 #include <iostream>
 
+#include "model/base/human_number.h"
 #include "model/base/text.h"
 
 namespace rehearse::cli {
@@ -35,8 +36,8 @@ std::string describe(const sweep::Progress& progress, double seconds) {
   }
   if (!progress.best) return text;
   const auto samples = sweep::number(sweep::figure(*progress.best, "samples_per_s"));
-  return text +
-         fmt::format("; best: {}, {:.4g} samples/s", progress.best->strategy, samples.value_or(0));
+  return text + fmt::format("; best: {}, {} samples/s", progress.best->strategy,
+                            human_number(samples.value_or(0)));
 }
 
 SweepProgress::SweepProgress() : is_terminal_(isatty(STDERR_FILENO) != 0) {}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "model/base/human_number.h"
 #include "model/base/text.h"
 #include "tools/summary/subnetworks.h"
 #include "tools/summary/summary.h"
@@ -136,7 +137,7 @@ StyledText print_table(const Summary& summary) {
   add_band(std::string(kBandHeading));
   for (const StrategySummary& s : summary.strategies) {
     const std::optional<Bytes> sent = most_sent(s);
-    rows.push_back({s.strategy, human(s.step_time), fmt::format("{:.4g}", s.samples_per_s),
+    rows.push_back({s.strategy, human(s.step_time), human_number(s.samples_per_s),
                     s.memory ? human(s.memory->peak) : "-", sent ? human(*sent) : "-",
                     human(s.compute), human(s.exposed_communication), human(s.idle),
                     fmt::format("{:.1f} %", 100 * s.bubble_fraction),

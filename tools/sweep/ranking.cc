@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "model/base/human_number.h"
 #include "model/base/text.h"
 #include "tools/summary/table.h"
 
@@ -78,7 +79,7 @@ class Table {
     }
     const auto samples = number(figure(row, "samples_per_s"));
     cells.insert(cells.end(), {row.strategy, time_of(figure(row, "step_time_s")),
-                               samples ? fmt::format("{:.4g}", *samples) : "-",
+                               samples ? human_number(*samples) : "-",
                                bytes_of(figure(row, "peak_memory_bytes"))});
   }
 
