@@ -6,6 +6,9 @@
 #include <array>
 #include <cmath>
 
+#include "model/base/human_number.h"
+#include "model/base/text.h"
+
 namespace rehearse::figures {
 namespace {
 
@@ -43,12 +46,6 @@ const Unit& unit_of(Measure measure, double value) {
   const auto found = std::find_if(units.begin(), units.end(),
                                   [&](const Unit& unit) { return std::abs(value) >= unit.size; });
   return found == units.end() ? units.back() : *found;
-}
-
-std::string digits(double value) {
-  const double size = std::abs(value);
-  if (size >= 1e6) return fmt::format("{:.3g}", value);
-  return size >= 999.5 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
 }
 
 std::string with_spaces(std::string_view key) {
@@ -89,13 +86,25 @@ std::string label_of(std::string_view key) {
 }
 
 std::string human(Measure measure, double value) {
-  const Unit& unit = unit_of(measure, value);
-  const std::string text = digits(value / unit.size);
-  return unit.name.empty() ? text : fmt::format("{} {}", text, unit.name);
+  switch (measure) {
+    case Measure::time:
+      return rehearse::human(Seconds::seconds(value));
+    case Measure::bytes:
+      return rehearse::human(Bytes::bytes(std::llround(value)));
+    case Measure::share:
+      return fmt::format("{:.1f} %", 100 * value);
+    case Measure::plain:
+      break;
+  }
+  return human_number(value);
 }
 
 Axis::Axis(std::string label, Measure measure, double from, double to, bool log)
-    : label_(std::move(label)), from_(from), to_(to > from ? to : from + 1), log_(log) {
+    : label_(std::move(label)),
+      measure_(measure),
+      from_(from),
+      to_(to > from ? to : from + 1),
+      log_(log) {
   const Unit& unit = unit_of(measure, to);
   size_ = unit.size;
   unit_ = unit.name;
@@ -107,20 +116,28 @@ double Axis::share(double value) const {
 }
 
 std::vector<double> Axis::ticks() const {
+  if (log_) return measure_ == Measure::bytes ? powers(2) : powers(10);
   std::vector<double> ticks;
-  if (!log_) {
-    const double step = step_for((to_ - from_) / size_, 5);
-    for (double k = std::ceil(from_ / size_ / step - 1e-9); k * step <= to_ / size_ * (1 + 1e-9);
-         ++k)
-      ticks.push_back(k * step * size_);
-    return ticks;
+  const double step = step_for((to_ - from_) / size_, 5);
+  for (double k = std::ceil(from_ / size_ / step - 1e-9); k * step <= to_ / size_ * (1 + 1e-9); ++k)
+    ticks.push_back(k * step * size_);
+  return ticks;
+}
+
+// Of the base, so many apart that there are few; of few tens also 2 and 5 times them.
+std::vector<double> Axis::powers(double base) const {
+  constexpr double kMost = 8;
+  const double first = std::log(from_) / std::log(base), last = std::log(to_) / std::log(base);
+  double apart = 1;
+  for (const double wider : {2.0, 5.0, 10.0, 20.0}) {
+    if ((last - first) / apart > kMost) apart = wider;
   }
-  const std::vector<double> all = {1, 2, 5}, tens = {1};
-  const bool is_long = to_ / from_ > 1e3;
-  for (double power = std::pow(10, std::floor(std::log10(from_ / size_))); power <= to_ / size_;
-       power *= 10) {
-    for (const double factor : is_long ? tens : all) {
-      const double tick = factor * power * size_;
+  std::vector<double> factors = {1};
+  if (base == 10 && last - first < 2.5) factors = {1, 2, 5};
+  std::vector<double> ticks;
+  for (double k = std::floor(first / apart) * apart; k <= last; k += apart) {
+    for (const double factor : factors) {
+      const double tick = factor * std::pow(base, k);
       if (tick >= from_ * (1 - 1e-9) && tick <= to_ * (1 + 1e-9)) ticks.push_back(tick);
     }
   }
@@ -128,12 +145,20 @@ std::vector<double> Axis::ticks() const {
 }
 
 std::string Axis::text(double value) const {
+  if (log_) {
+    const Unit& unit = unit_of(measure_, value * (1 + 1e-9));
+    const std::string number = fmt::format("{:.6g}", value / unit.size);
+    return unit.name.empty() ? human_number(value) : fmt::format("{} {}", number, unit.name);
+  }
   const double scaled = value / size_;
-  return std::abs(scaled) < 1e-12 ? "0" : fmt::format("{:.6g}", scaled);
+  if (std::abs(scaled) < 1e-12) return "0";
+  const bool is_whole = scaled == std::round(scaled);
+  return measure_ == Measure::plain && is_whole ? human_number(scaled)
+                                                : fmt::format("{:.6g}", scaled);
 }
 
 std::string Axis::label() const {
-  return unit_.empty() ? label_ : fmt::format("{} ({})", label_, unit_);
+  return unit_.empty() || log_ ? label_ : fmt::format("{} ({})", label_, unit_);
 }
 
 Axis padded_axis(std::string label, Measure measure, const std::vector<double>& values,
@@ -170,12 +195,6 @@ void draw_left(Svg& svg, const Box& area, const Axis& axis) {
   svg.line({area.x, area.y}, {area.x, area.bottom()}, kSoft);
   svg.text({std::max(12.0, area.x - 16 - widest), area.y + area.height / 2}, axis.label(),
            {Anchor::middle, 12, kInk, false, -90});
-}
-
-const std::string& series_color(std::size_t number) {
-  static const std::array<std::string, 8> colors = {"#3b74b5", "#d9772b", "#2f9a6e", "#a35bb5",
-                                                    "#b5922a", "#c8496a", "#3aa0ad", "#7a6a5a"};
-  return colors[number % colors.size()];
 }
 
 namespace {

@@ -15,22 +15,27 @@ enum class Measure { time, bytes, share, plain };  // s, B, of 1, of no unit
 Measure measure_of(std::string_view key);
 // As people read it: "step time", "peak memory".
 std::string label_of(std::string_view key);
-// A value with its unit, three digits: "12.3 MiB".
+// A value with its unit, as all of rehearse says it (model/base/text.h): "12.3 MiB".
 std::string human(Measure measure, double value);
 
+// Ticks are 1, 2 or 5 times a power of ten of one unit that suits the larger value, so of bytes of
+// KiB, MiB or GiB. Logarithmic ones are powers of ten, of bytes powers of two, each with its unit.
 class Axis {
  public:
-  // Of values from `from` to `to`, in the unit that suits the larger. log: from > 0.
+  // Of values from `from` to `to`. log: from > 0.
   Axis(std::string label, Measure measure, double from, double to, bool log = false);
 
   // 0 at `from`, 1 at `to`.
   double share(double value) const;
   std::vector<double> ticks() const;
-  std::string text(double value) const;  // without the unit
-  std::string label() const;             // with it: "step time (ms)"
+  std::string text(double value) const;  // of a tick; without the unit unless it is logarithmic
+  std::string label() const;             // with it otherwise: "step time (ms)"
 
  private:
+  std::vector<double> powers(double base) const;
+
   std::string label_, unit_;
+  Measure measure_;
   double size_ = 1;  // of the unit
   double from_, to_;
   bool log_;
@@ -46,9 +51,6 @@ void draw_left(Svg& svg, const Box& area, const Axis& axis);
 
 inline const std::string kInk = "#1c2430", kSoft = "#3a4552", kLine = "#d9dee5", kIdle = "#cfd5dd",
                          kPath = "#c22f4e";
-// Of a series, by number.
-const std::string& series_color(std::size_t number);
-
 struct LegendEntry {
   std::string name, color;
 };

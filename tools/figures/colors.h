@@ -1,6 +1,7 @@
-// The colours of the report's page, in its light look.
+// The colours of the report's page, in its light look (tools/report/palette.h).
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "model/plan/plan.h"
@@ -15,5 +16,9 @@ std::string color_of_pass(char letter);
 std::string color_of_pool(const std::string& name, std::size_t number);
 // From pale at 0 to full at 1.
 std::string color_of_share(double share);
+// Of what a link carries of the most that any does.
+std::string color_of_load(double share);
+// Of a series, by number.
+std::string series_color(std::size_t number);
 
 }  // namespace rehearse::figures

@@ -16,7 +16,8 @@ struct Figure {
 };
 
 // Of strategies: step_time, memory, bytes_sent, critical_path; of each strategy NAME_timeline,
-// NAME_memory_over_time, NAME_grid, NAME_assignment, as far as there is something to draw.
+// NAME_memory_over_time, NAME_links_over_time, NAME_topology, NAME_grid, NAME_assignment, as far as
+// there is something to draw.
 std::vector<Figure> figures_of(const std::vector<Summary>& summaries);
 // Of a sweep: sweep_pareto, sweep_over_AXIS for each axis, and sweep_heat of the first two.
 std::vector<Figure> figures_of(const SweptRows& swept);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tools/figures/axis.h"
 #include "tools/figures/colors.h"
@@ -16,6 +17,24 @@ std::size_t columns_of(const Grid& grid) {
   for (const auto& row : grid.rows)
     columns = std::max(columns, row.size());
   return columns;
+}
+
+// Of the passes that there are.
+std::vector<LegendEntry> legend_of(const std::vector<Grid>& grids) {
+  std::set<char> letters;
+  for (const Grid& grid : grids) {
+    for (const auto& row : grid.rows) {
+      for (const std::string& cell : row)
+        letters.insert(cell.front());
+    }
+  }
+  std::vector<LegendEntry> legend;
+  for (const auto& [letter, name] :
+       {std::pair('F', "forward"), std::pair('B', "backward"), std::pair('I', "input gradients"),
+        std::pair('W', "weight gradients")}) {
+    if (letters.contains(letter)) legend.push_back({name, color_of_pass(letter)});
+  }
+  return legend;
 }
 
 void draw_grid(Svg& svg, double top, const Grid& grid, double cell) {
@@ -52,10 +71,7 @@ std::optional<Svg> grid_figure(const StrategySummary& predicted) {
   const std::string title = predicted.strategy + ": grid of the pipeline";
   Svg svg(width, height, title);
   svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
-  draw_legend(svg, {10, 30}, width - 20,
-              {{"forward", color_of_pass('F')},
-               {"backward, input gradients", color_of_pass('B')},
-               {"weight gradients", color_of_pass('W')}});
+  draw_legend(svg, {10, 30}, width - 20, legend_of(grids));
   double top = 56;
   for (const Grid& grid : grids) {
     draw_grid(svg, top, grid, cell);

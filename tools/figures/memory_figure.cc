@@ -53,6 +53,20 @@ void draw_layers(Svg& svg, const CurvePicture& curve, double end, const Box& are
   }
 }
 
+// Above the area, so that no layer is behind them: what the dashed line and the mark are.
+void draw_labels(Svg& svg, const Box& area, const Place& peak, const CurvePicture& curve) {
+  const std::string arena = "arena as laid out: " + rehearse::human(curve.arena),
+                    most = "most alive: " + rehearse::human(curve.peak.size);
+  const double y = area.y - 8, end = area.x + text_width(arena) + 30;
+  svg.line({area.x, y - 4}, {area.x + 22, y - 4}, kInk, 1, true);
+  svg.text({area.x + 28, y}, arena, {Anchor::start, 11, kInk});
+  // Over its place, as far as there is room.
+  const double half = text_width(most) / 2 + 8;
+  const double x = std::clamp(peak.x, end + half + 20, area.right() - half);
+  svg.circle({x - half, y - 4}, 3, kPath);
+  svg.text({x - half + 7, y}, most, {Anchor::start, 11, kInk});
+}
+
 }  // namespace
 
 std::optional<Svg> memory_figure(const StrategySummary& predicted) {
@@ -71,7 +85,7 @@ std::optional<Svg> memory_figure(const StrategySummary& predicted) {
     end = std::max(end, span.end.seconds());
   const std::string title =
       fmt::format("{}: memory of rank {} over the step", predicted.strategy, curve.rank);
-  const Box area{kLeft, 42 + legend_height(kWidth - 20, legend), kWidth - kLeft - 20, kHeight};
+  const Box area{kLeft, 60 + legend_height(kWidth - 20, legend), kWidth - kLeft - 20, kHeight};
   Svg svg(kWidth, area.bottom() + 44, title);
   svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
   draw_legend(svg, {10, 30}, kWidth - 20, legend);
@@ -84,16 +98,12 @@ std::optional<Svg> memory_figure(const StrategySummary& predicted) {
   const double arena =
       area.bottom() - y.share(static_cast<double>(curve.arena.bytes())) * area.height;
   svg.line({area.x, arena}, {area.right(), arena}, kInk, 1, true);
-  svg.text({area.x + 4, arena - 4}, "arena as laid out: " + rehearse::human(curve.arena));
   const Place peak{
       area.x + x.share(curve.peak.time.seconds()) * area.width,
       area.bottom() - y.share(static_cast<double>(curve.peak.size.bytes())) * area.height};
   svg.line({peak.x, peak.y}, {peak.x, area.bottom()}, kPath);
   svg.circle(peak, 3, kPath, "most alive: " + curve.peak.op);
-  const bool is_right = peak.x > area.x + 0.6 * area.width;
-  svg.text({peak.x + (is_right ? -8.0 : 8.0), peak.y + 14},
-           "most alive: " + rehearse::human(curve.peak.size),
-           {is_right ? Anchor::end : Anchor::start, 11, kInk});
+  draw_labels(svg, area, peak, curve);
   return svg;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "model/base/text.h"
 #include "tools/figures/bars.h"
 #include "tools/figures/colors.h"
 #include "tools/figures/figures.h"
@@ -63,14 +64,20 @@ Bars step_time_bars(const std::vector<Run>& runs) {
              {"exposed communication", color_of(OpKind::send)},
              {"idle", kIdle}},
             {}};
-  for (const auto& [name, s] : runs)
-    bars.rows.push_back(
-        {name, {s->compute.seconds(), s->exposed_communication.seconds(), s->idle.seconds()}});
+  for (const auto& [name, s] : runs) {
+    BarRow row{name, {s->compute.seconds(), s->exposed_communication.seconds(), s->idle.seconds()}};
+    if (s->step_time_band)
+      row.band = {s->step_time_band->low.seconds(), s->step_time_band->high.seconds()};
+    bars.rows.push_back(std::move(row));
+  }
+  if (std::any_of(bars.rows.begin(), bars.rows.end(),
+                  [](const BarRow& row) { return row.band.has_value(); }))
+    bars.label += ", and where 90 % of runs are";
   return bars;
 }
 
 // Pools of the worst rank, and what none of them has of its peak.
-Bars memory_bars(const std::vector<Run>& runs) {
+Bars memory_bars(const std::vector<Run>& runs, const std::vector<Summary>& summaries) {
   Bars bars{"Memory on the worst rank", "peak memory", Measure::bytes, {}, {}};
   std::map<std::string, std::size_t> numbers;
   for (const auto& [name, s] : runs) {
@@ -91,6 +98,12 @@ Bars memory_bars(const std::vector<Run>& runs) {
     }
     row.values.back() = std::max(rest, 0.0);
     bars.rows.push_back(std::move(row));
+  }
+  for (const Summary& summary : summaries) {
+    if (summary.device_memory) {
+      bars.limit = {static_cast<double>(summary.device_memory->bytes()),
+                    "device: " + rehearse::human(*summary.device_memory)};
+    }
   }
   return bars;
 }
@@ -130,6 +143,14 @@ Bars path_bars(const std::vector<Run>& runs) {
   return bars;
 }
 
+// The machine that the predictions are for; null: no file has one.
+const TopologyPicture* topology_of(const std::vector<Summary>& summaries) {
+  for (const Summary& summary : summaries) {
+    if (summary.source == "predicted" && summary.topology) return &*summary.topology;
+  }
+  return nullptr;
+}
+
 void add(std::vector<Figure>& figures, std::string name, std::optional<Svg> picture) {
   if (picture) figures.push_back({std::move(name), std::move(*picture)});
 }
@@ -141,17 +162,20 @@ std::vector<Figure> figures_of(const std::vector<Summary>& summaries) {
   const std::vector<Run> runs = runs_of(entries);
   std::vector<Figure> figures;
   const std::pair<const char*, Bars> comparisons[] = {{"step_time", step_time_bars(runs)},
-                                                      {"memory", memory_bars(runs)},
+                                                      {"memory", memory_bars(runs, summaries)},
                                                       {"bytes_sent", sent_bars(runs)},
                                                       {"critical_path", path_bars(runs)}};
   for (const auto& [name, bars] : comparisons) {
     if (!bars.rows.empty()) figures.push_back({name, draw(bars)});
   }
+  const TopologyPicture* const topology = topology_of(summaries);
   for (const Entry& entry : entries) {
     add(figures, entry.name + "_timeline",
         timeline_figure(entry.name, entry.predicted, entry.measured));
     if (entry.predicted == nullptr) continue;
     add(figures, entry.name + "_memory_over_time", memory_figure(*entry.predicted));
+    add(figures, entry.name + "_links_over_time", links_figure(*entry.predicted));
+    add(figures, entry.name + "_topology", topology_figure(*entry.predicted, topology));
     add(figures, entry.name + "_grid", grid_figure(*entry.predicted));
     add(figures, entry.name + "_assignment", assignment_figure(*entry.predicted));
   }

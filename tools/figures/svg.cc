@@ -79,10 +79,19 @@ void Svg::line(Place from, Place to, const std::string& stroke, double width, bo
        {});
 }
 
-void Svg::polyline(const std::vector<Place>& places, const std::string& stroke, double width) {
+void Svg::polyline(const std::vector<Place>& places, const std::string& stroke, double width,
+                   std::string_view told) {
   mark(fmt::format(R"(polyline points="{}" fill="none" stroke="{}" stroke-width="{}")",
                    points_of(places), stroke, px(width)),
-       {});
+       told);
+}
+
+void Svg::curve(Place from, Place towards, Place to, const std::string& stroke, double width,
+                std::string_view told) {
+  mark(fmt::format(R"(path d="M {} {} Q {} {} {} {}" fill="none" stroke="{}" stroke-width="{}")",
+                   px(from.x), px(from.y), px(towards.x), px(towards.y), px(to.x), px(to.y), stroke,
+                   px(width)),
+       told);
 }
 
 void Svg::polygon(const std::vector<Place>& places, const std::string& fill,

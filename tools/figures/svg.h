@@ -37,7 +37,11 @@ class Svg {
   void outline(const Box& box, const std::string& stroke, double width = 1);
   void line(Place from, Place to, const std::string& stroke, double width = 1,
             bool is_dashed = false);
-  void polyline(const std::vector<Place>& places, const std::string& stroke, double width = 1.5);
+  void polyline(const std::vector<Place>& places, const std::string& stroke, double width = 1.5,
+                std::string_view told = {});
+  // Bent towards a place between its ends (a quadratic Bezier curve).
+  void curve(Place from, Place towards, Place to, const std::string& stroke, double width,
+             std::string_view told = {});
   void polygon(const std::vector<Place>& places, const std::string& fill,
                std::string_view told = {});
   void circle(Place center, double radius, const std::string& fill, std::string_view told = {});

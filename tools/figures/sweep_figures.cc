@@ -186,17 +186,24 @@ class SweepFigures {
       most = std::max(most, samples_of(*row));
     for (const std::string& strategy : strategies_)
       longest = std::max(longest, strategy.size());
-    const double cell = std::max(64.0, 0.62 * 10 * static_cast<double>(longest) + 10), height = 34;
+    double cell = std::max(64.0, 0.62 * 10 * static_cast<double>(longest) + 10);
+    const double height = 34;
     double left = 30;
     for (const std::string& row : rows)
       left = std::max(left, text_width(row) + 36);
+    for (const std::string& column : columns)
+      cell = std::max(cell, text_width(column) + 12);
     const double width = left + cell * static_cast<double>(columns.size()) + 20;
-    Svg svg(std::max(width, 360.0), 90 + height * static_cast<double>(rows.size()),
+    // The name of what goes down stands along the left side, that of what goes across at the top.
+    const double high = height * static_cast<double>(rows.size());
+    const double half_name = text_width(down, 12) / 2;
+    const double middle = std::max(68 + high / 2, 34 + half_name);
+    Svg svg(std::max({width, left + text_width(across, 12) + 20, 360.0}),
+            std::max(90 + high, middle + half_name + 10),
             "Most samples/s of a run, and the strategy that has them");
     svg.text({10, 20}, "Best samples/s of a run", {Anchor::start, 13, kInk, true});
     svg.text({left, 42}, across, {Anchor::start, 12, kInk});
-    svg.text({14, 68 + height * static_cast<double>(rows.size()) / 2}, down,
-             {Anchor::middle, 12, kInk, false, -90});
+    svg.text({14, middle}, down, {Anchor::middle, 12, kInk, false, -90});
     for (std::size_t c = 0; c < columns.size(); ++c)
       svg.text({left + cell * (static_cast<double>(c) + 0.5), 60}, columns[c], {Anchor::middle});
     for (std::size_t r = 0; r < rows.size(); ++r) {
