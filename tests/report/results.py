@@ -50,6 +50,12 @@ strategies:
 # Folders with little in them, and their scenarios' names.
 ODD = {"stated": "stated", "refused": NAME, "run": NAME, "long": NAME, **{name: name for name in MACHINES}}
 LONG_RANKS, LONG_OPS = 20, 1000
+COLLECTIVES = ["all_reduce", "reduce_scatter", "all_gather"]
+
+
+def words(name):
+    """A name from a file as people read it: collectives as the field writes them."""
+    return name.replace("_", "-" if name in COLLECTIVES else " ")
 
 
 def make_folders(rehearse, work):

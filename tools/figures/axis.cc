@@ -8,6 +8,7 @@
 
 #include "model/base/human_number.h"
 #include "model/base/text.h"
+#include "tools/figures/words.h"
 
 namespace rehearse::figures {
 namespace {
@@ -48,12 +49,6 @@ const Unit& unit_of(Measure measure, double value) {
   return found == units.end() ? units.back() : *found;
 }
 
-std::string with_spaces(std::string_view key) {
-  std::string text(key);
-  std::replace(text.begin(), text.end(), '_', ' ');
-  return text;
-}
-
 // 1, 2 or 5 times a power of ten.
 double step_for(double length, int most) {
   const double rough = length / most, power = std::pow(10, std::floor(std::log10(rough)));
@@ -78,11 +73,11 @@ Measure measure_of(std::string_view key) {
 
 std::string label_of(std::string_view key) {
   if (key == "run_samples_per_s") return "samples/s of a run";
-  if (key.ends_with("_per_s")) return with_spaces(key.substr(0, key.size() - 6)) + "/s";
+  if (key.ends_with("_per_s")) return words_of(key.substr(0, key.size() - 6)) + "/s";
   if (key == "mfu") return "MFU";
-  if (measure_of(key) == Measure::time) return with_spaces(key.substr(0, key.size() - 2));
-  if (key.ends_with("_bytes")) return with_spaces(key.substr(0, key.size() - 6));
-  return with_spaces(key);
+  if (measure_of(key) == Measure::time) return words_of(key.substr(0, key.size() - 2));
+  if (key.ends_with("_bytes")) return words_of(key.substr(0, key.size() - 6));
+  return words_of(key);
 }
 
 std::string human(Measure measure, double value) {

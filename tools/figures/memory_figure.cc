@@ -6,6 +6,7 @@
 #include "tools/figures/axis.h"
 #include "tools/figures/colors.h"
 #include "tools/figures/step_figures.h"
+#include "tools/figures/words.h"
 
 namespace rehearse::figures {
 namespace {
@@ -14,9 +15,7 @@ std::string name_of(BufferKind kind) {
   if (kind == BufferKind::value) return "values between blocks";
   if (kind == BufferKind::gradient) return "their gradients";
   if (kind == BufferKind::saved) return "saved for backward";
-  std::string text(to_string(kind));
-  std::replace(text.begin(), text.end(), '_', ' ');
-  return text;
+  return words_of(to_string(kind));
 }
 
 // Places along the top of the k-th layer, from the left to the right, in steps.

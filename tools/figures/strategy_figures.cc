@@ -6,6 +6,7 @@
 #include "tools/figures/colors.h"
 #include "tools/figures/figures.h"
 #include "tools/figures/step_figures.h"
+#include "tools/figures/words.h"
 
 namespace rehearse::figures {
 namespace {
@@ -50,12 +51,6 @@ std::vector<Run> runs_of(const std::vector<Entry>& entries) {
   return runs;
 }
 
-std::string with_spaces(std::string_view name) {
-  std::string text(name);
-  std::replace(text.begin(), text.end(), '_', ' ');
-  return text;
-}
-
 Bars step_time_bars(const std::vector<Run>& runs) {
   Bars bars{"One step, on the rank that computes longest",
             "step time",
@@ -84,7 +79,7 @@ Bars memory_bars(const std::vector<Run>& runs, const std::vector<Summary>& summa
     for (const PoolSummary& pool : s->pools) {
       const auto [place, is_new] = numbers.try_emplace(pool.name, bars.parts.size());
       if (is_new)
-        bars.parts.push_back({with_spaces(pool.name), color_of_pool(pool.name, place->second)});
+        bars.parts.push_back({words_of(pool.name), color_of_pool(pool.name, place->second)});
     }
   }
   bars.parts.push_back({"unused between tensors", kIdle});
@@ -129,7 +124,7 @@ Bars path_bars(const std::vector<Run>& runs) {
     for (const PathPicture::Share& share : s->pictures.path->shares) {
       if (!numbers.try_emplace(share.kind, bars.parts.size()).second) continue;
       bars.parts.push_back(
-          share.kind ? LegendEntry{with_spaces(to_string(*share.kind)), color_of(*share.kind)}
+          share.kind ? LegendEntry{words_of(to_string(*share.kind)), color_of(*share.kind)}
                      : LegendEntry{"nothing in the plan", kIdle});
     }
   }

@@ -7,18 +7,13 @@
 #include "tools/figures/axis.h"
 #include "tools/figures/colors.h"
 #include "tools/figures/step_figures.h"
+#include "tools/figures/words.h"
 
 namespace rehearse::figures {
 namespace {
 
 constexpr double kRow = 15, kLeft = 150, kWidth = 760, kHeading = 20;
 constexpr std::size_t kMostRows = 64;
-
-std::string with_spaces(std::string_view name) {
-  std::string text(name);
-  std::replace(text.begin(), text.end(), '_', ' ');
-  return text;
-}
 
 // In the order in which the page has them: compute, what is sent between stages, exchanges.
 int order_of(LaneKind lane) {
@@ -61,7 +56,7 @@ class TimelineFigure {
         svg.text({10, y + 11}, fmt::format("rank {}", own), {Anchor::start, 10});
       }
       rank = own;
-      svg.text({kLeft - 6, y + 11}, with_spaces(to_string(lane)), {Anchor::end, 10});
+      svg.text({kLeft - 6, y + 11}, words_of(to_string(lane)), {Anchor::end, 10});
       draw_spans(svg, {area.x, y, area.width, kRow}, spans, axis);
     }
     draw_path(svg, area, axis);
@@ -131,7 +126,7 @@ std::optional<Svg> timeline_figure(const std::string& name, const StrategySummar
   if (figures.empty()) return std::nullopt;
   std::vector<LegendEntry> legend;
   for (const auto& [kind, color] : kinds)
-    legend.push_back({with_spaces(to_string(kind)), color});
+    legend.push_back({words_of(to_string(kind)), color});
   if (has_path) legend.push_back({"critical path", kPath});
   double y = 38 + legend_height(kWidth - 20, legend), height = 0;
   for (const TimelineFigure& figure : figures)

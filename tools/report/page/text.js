@@ -29,7 +29,8 @@ function number(x) {
   return size < 1e-4 || size >= 1e15 ? exponential(x) : String(Number(x.toPrecision(4)));
 }
 const off = (p, m) => p === m ? "equal" : m === 0 || p === null || m === null ? none : (p > m ? "+" : "") + (100 * (p / m - 1)).toFixed(1) + " %";
-const words = name => name.replace(/_/g, " ");
+// Collectives as the field writes them: "all-reduce". The pictures for papers have the same (tools/figures/words.h).
+const words = name => name.replace(/_/g, /^(all_reduce|reduce_scatter|all_gather)$/.test(name) ? "-" : " ");
 
 const isTime = name => /_s$/.test(name) && !/per_s$/.test(name);
 const isBytes = name => /(^|_)bytes(_|\.|$)/.test(name);
