@@ -179,8 +179,11 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
 
 Summary summary_of(const Json& json) {
   const JsonNode root(json, "");
-  Summary summary{
-      root.at("scenario").text(), root.at("source").text(), root.at("device").text(), {}};
+  const std::string source = root.at("source").text();
+  // Estimates in closed form have no step that could be drawn.
+  if (source != "predicted" && source != "measured")
+    root.at("source").expected("'predicted' or 'measured'");
+  Summary summary{root.at("scenario").text(), source, root.at("device").text(), {}};
   summary.strategies = root.at("strategies").list(strategy_of);
   read_alike(root.at("strategies"), summary.strategies);
   if (root.has("device_memory_bytes"))
