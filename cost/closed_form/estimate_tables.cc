@@ -18,8 +18,8 @@ EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training train
       has_stand_ins_(has_gradient_stand_ins(model, training_)),
       refused_(refuse(cluster_.spec(), training_)) {}
 
-// Who holds what is searched for in a time that grows faster than the cube of the workers: seconds
-// for 64 of them, too long for a sweep.
+// Who holds what is searched for: about half a second for 32 workers of a GPT of 24 layers, and more
+// than in proportion for more of them.
 constexpr std::int64_t kMostWorkers = 32;
 
 std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, StrategyPoint& point) {
