@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "model/base/check.h"
+#include "model/cluster/spared_latency.h"
 #include "model/collective/first_range.h"
 
 namespace rehearse {
@@ -46,7 +47,7 @@ MessageCost exchange_cost(const Device& device, const Path& path, std::int64_t r
   const double messages = device.kind == DeviceKind::gpu ? 1 : 2;
   Path taken = path;
   if (taken.bandwidth) taken.bandwidth = *path.bandwidth * rate_share(protocol);
-  return {(m.latency + path.latency) * latency_share(protocol) + messages * sharing * m.per_message,
+  return {latency_by(protocol, m.latency + path.latency) + messages * sharing * m.per_message,
           beta(device, taken, sharing * (m.send_per_byte + m.receive_per_byte)),
           sharing * m.reduce_per_byte};
 }

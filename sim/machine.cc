@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "model/cluster/spared_latency.h"
+
 namespace rehearse::sim {
 namespace {
 
@@ -167,7 +169,7 @@ void Machine::leave(std::uint32_t slot) {
     latency += cluster_.links()[link.index()].latency;
     link_bytes_[link.index()] += message.bytes;
   }
-  latency = latency * latency_share(message.protocol);
+  latency = latency_by(message.protocol, latency);
   // Without latency it goes at once, unless nothing holds it up at all: then whatever follows would
   // be called from within, and so on.
   if (latency <= Seconds{} && !message.route->empty() && message.bytes > Bytes{})

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "model/cluster/spared_latency.h"
 #include "sim/machine.h"
 
 namespace rehearse::sim {
@@ -90,7 +91,7 @@ Seconds Machine::latencies(const std::vector<RankId>& ranks, const Footprint& fo
     slowest = std::max(slowest, work * (1 / cluster_.speed(ranks[m])));
   }
   const Seconds waits = footprint.latency + longest * static_cast<double>(footprint.steps);
-  return start + waits * latency_share(protocol) + slowest;
+  return start + latency_by(protocol, waits, static_cast<double>(footprint.steps)) + slowest;
 }
 
 // Of a CPU rank's thread, for the whole collective.
