@@ -15,9 +15,11 @@ struct UnitName {
   double factor;
 };
 
-// Three significant digits, without an exponent.
-std::string significant(double x) {
-  const double magnitude = std::fabs(x);
+// Three significant digits, without an exponent. What lies midway goes away from zero, as in the
+// report's page, where the language's own rule has it so.
+std::string significant(double number) {
+  const double x = std::nextafter(number, number < 0 ? -HUGE_VAL : HUGE_VAL);
+  const double magnitude = std::fabs(number);
   if (magnitude >= 99.95 || magnitude == 0) return fmt::format("{:.0f}", x);
   if (magnitude >= 9.995) return fmt::format("{:.1f}", x);
   return fmt::format("{:.2f}", x);

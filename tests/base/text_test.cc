@@ -9,6 +9,7 @@ namespace {
 TEST(Text, HumanQuantitiesHaveThreeDigitsAndAUnit) {
   EXPECT_EQ(human(Bytes::bytes(640)), "640 B");
   EXPECT_EQ(human(Bytes::kib(1536)), "1.50 MiB");
+  EXPECT_EQ(human(Bytes::kib(6272)), "6.13 MiB") << "6.125 is midway";
   EXPECT_EQ(human(Seconds::seconds(0.845)), "845 ms");
   EXPECT_EQ(human(Bytes::bytes(92)), "92 B");
   EXPECT_EQ(human(Bytes::bytes(1000)), "1000 B");

@@ -76,7 +76,11 @@ def make_folders(rehearse, work):
         file.writelines([line for line in rows if '"status":"refused"' in line] + ['{"scen'])
     with open(f"{work}/single/predicted.json") as file:
         summary = json.load(file)
+    renamed = summary["strategies"][2]["strategy"]
     summary["strategies"][2]["strategy"] = MARKUP
+    for s in summary["strategies"]:
+        if "not_told_apart_from" in s:
+            s["not_told_apart_from"] = [MARKUP if name == renamed else name for name in s["not_told_apart_from"]]
     with open(f"{work}/single/predicted.json", "w") as file:
         json.dump(summary, file)
     for name, cluster in MACHINES.items():
@@ -86,7 +90,7 @@ def make_folders(rehearse, work):
     # Thousands of ops.
     os.mkdir(f"{work}/long")
     with open(f"{work}/long/predicted.json", "w") as file:
-        s = {k: v for k, v in summary["strategies"][0].items() if k != "pictures"}
+        s = {k: v for k, v in summary["strategies"][0].items() if k not in ("pictures", "not_told_apart_from")}
         s["timeline"] = [[rank, "compute", "backward" if op % 3 else "forward", f"op {op}", 1e-3 * op, 1e-3 * op + (3e-4 if op % 2 else 9e-4)] for rank in range(LONG_RANKS) for op in range(LONG_OPS)]
         json.dump({**summary, "strategies": [s]}, file)
     # A run of two of them that took a little longer.
