@@ -40,9 +40,9 @@ TEST(Table, OfStrategies) {
   EXPECT_EQ(print_table(summary).plain(),
             "strategy  step time  samples/s  peak memory  sent/worker  compute  exposed comm     "
             "idle  bubble  fits\n"
-            "ddp          100 ms       2560     12.0 MiB      101 KiB  50.0 ms       25.0 ms  25.0 "
+            "ddp          100 ms      2,560     12.0 MiB      101 KiB  50.0 ms       25.0 ms  25.0 "
             "ms  25.0 %   yes\n"
-            "pipe         200 ms       1280     12.0 MiB      101 KiB   100 ms       50.0 ms  50.0 "
+            "pipe         200 ms      1,280     12.0 MiB      101 KiB   100 ms       50.0 ms  50.0 "
             "ms  25.0 %    NO\n");
 }
 
