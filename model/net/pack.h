@@ -18,12 +18,14 @@ struct Packing {
 };
 
 // The items that are ever alive together with one: appended to the list, in any order, each once.
-// Symmetric; an item itself may be among them or not.
+// Symmetric; an item itself may be among them or not. Asked for one item after the other, each
+// once: those that were not asked for before may be left out.
 using Conflicts = std::function<void(std::size_t item, std::vector<std::size_t>& others)>;
 // The same by a test of two items, O(n) for each of them.
 Conflicts conflicts_by(std::size_t items, std::function<bool(std::size_t, std::size_t)> conflict);
 
-// sizes are rounded up to `alignment` (a power of two). O(c log c) for the c conflicts there are.
+// sizes are rounded up to `alignment` (a power of two). O(c + n min(p, d log d)) for n items, the c
+// conflicts there are, p different places, and d of them that are taken while an item is alive.
 Packing pack(const std::vector<Bytes>& sizes, Bytes alignment, const Conflicts& conflicts);
 
 Bytes align_up(Bytes size, Bytes alignment);

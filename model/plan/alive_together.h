@@ -20,16 +20,20 @@ struct OpRange {
 
 class AliveTogether {
  public:
+  // None of them is there yet.
   AliveTogether(const RankProgram& program, const HappensBefore& before,
                 std::vector<OpRange> lifetimes);
 
-  // Appends the numbers of the lifetimes that may overlap with this one, its own among them, in no
-  // order. O(c log n) for c of them.
+  // From now on with() has this one, too. O(lanes log n)
+  void add(std::size_t lifetime);
+  // Appends the numbers of the lifetimes that are there and may overlap with this one, in no order.
+  // O(c log n) for c of them.
   void with(std::size_t lifetime, std::vector<std::size_t>& others) const;
 
  private:
   // Lifetimes that end on one lane, in that order; by lane m the least of ended_before(begin, m)
-  // over a node's lifetimes, as a heap-ordered tree over a power of two of leaves.
+  // over those of a node's lifetimes that are there, as a heap-ordered tree over a power of two of
+  // leaves.
   struct Lane {
     std::vector<std::size_t> lifetimes;
     std::vector<std::uint32_t> ends;  // positions of their last ops, ascending
@@ -48,6 +52,7 @@ class AliveTogether {
   const HappensBefore& before_;
   const std::vector<OpRange> lifetimes_;
   std::vector<Lane> lanes_;
+  std::vector<std::size_t> leaf_;  // by lifetime, on the lane that it ends on
 };
 
 }  // namespace rehearse

@@ -66,10 +66,12 @@ Layout lay_out(const RankProgram& program) {
     ranges.push_back({*lifetimes[b].begin, *lifetimes[b].end});
     sizes.push_back(program.buffers[b].size);
   }
-  const AliveTogether alive(program, before, std::move(ranges));
+  AliveTogether alive(program, before, std::move(ranges));
   const Packing packing =
-      pack(sizes, kAlignment,
-           [&](std::size_t item, std::vector<std::size_t>& others) { alive.with(item, others); });
+      pack(sizes, kAlignment, [&](std::size_t item, std::vector<std::size_t>& others) {
+        alive.with(item, others);
+        alive.add(item);
+      });
   for (std::size_t t = 0; t < transients.size(); ++t)
     layout.offsets[transients[t]] = state + packing.offsets[t];
   layout.arena = state + packing.extent;

@@ -30,7 +30,8 @@ class Cuts {
                                             strategy_.sharding, data());
     return fit_stages([&](const auto& cut) { return build(cut); }, blocks,
                       [&](const Plan& plan) { return memory_of(plan, device_, 1); })
-        .value();
+        .value()
+        .plan;
   }
   Bytes peak(const Plan& plan) const { return memory_of(plan, device_, 1).peak; }
   StageCut cut(const Plan& plan) const { return cut_of(plan, net_); }

@@ -64,26 +64,28 @@ StageLimit limit_of(const Plan& plan, const StageCut& cut, const BlockMemory& bl
 
 }  // namespace
 
-Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
-                        const MemoryOfPlan& memory_of_plan) {
-  Result<Plan> first = build(std::nullopt);
-  if (!first || first->stage_costs.forward.empty()) return first;  // nothing is cut
-  const Net net = *whole_net(*first);
-  const std::vector<double> costs = total_of(first->stage_costs);
+Result<FittedPlan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
+                              const MemoryOfPlan& memory_of_plan) {
+  Result<Plan> built = build(std::nullopt);
+  if (!built) return built.errors();
+  FittedPlan first{*std::move(built), std::nullopt};
+  if (first.plan.stage_costs.forward.empty()) return first;  // nothing is cut
+  const Net net = *whole_net(first.plan);
+  const std::vector<double> costs = total_of(first.plan.stage_costs);
   std::set<StageCut> tried;
-  std::optional<Plan> other;
+  std::optional<FittedPlan> other;
   for (int k = 0; k < kMostCuts; ++k) {
-    const Plan& plan = other ? *other : *first;
-    const PlanMemory memory = memory_of_plan(plan);
-    if (memory.fits) return other ? Result<Plan>(std::move(*other)) : std::move(first);
-    const StageCut cut = cut_of(plan, net);
+    FittedPlan& fitted = other ? *other : first;
+    const PlanMemory& memory = fitted.memory.emplace(memory_of_plan(fitted.plan));
+    if (memory.fits) return std::move(fitted);
+    const StageCut cut = cut_of(fitted.plan, net);
     tried.insert(cut);
     const auto next = cut_stages(costs, static_cast<std::int64_t>(cut.size()) - 1,
-                                 limit_of(plan, cut, blocks, memory));
+                                 limit_of(fitted.plan, cut, blocks, memory));
     if (!next || tried.count(*next) > 0) break;
-    Result<Plan> rebuilt = build(*next);
-    if (!rebuilt) return rebuilt;
-    other = std::move(rebuilt).value();
+    built = build(*next);
+    if (!built) return built.errors();
+    other = {*std::move(built), std::nullopt};
   }
   return first;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "cost/memory.h"
 #include "model/base/diagnostic.h"
@@ -17,11 +18,15 @@ using BuildCut = std::function<Result<Plan>(const std::optional<StageCut>&)>;
 // What the ranks of a plan take of their devices.
 using MemoryOfPlan = std::function<PlanMemory(const Plan&)>;
 
+struct FittedPlan {
+  Plan plan;
+  std::optional<PlanMemory> memory;  // of the plan, where it was asked for
+};
 // The plan whose stages are cut most evenly if it fits, or else the most even one found that does.
 // What fits is found when the plan has been built; from one plan to the next
 // stages are cut by what blocks are expected to add to it. Where none is found the first plan
 // shows by how much it misses.
-Result<Plan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
-                        const MemoryOfPlan& memory_of_plan);
+Result<FittedPlan> fit_stages(const BuildCut& build, const BlockMemory& blocks,
+                              const MemoryOfPlan& memory_of_plan);
 
 }  // namespace rehearse

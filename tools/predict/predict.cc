@@ -169,8 +169,12 @@ Net net_of_ranks(const Scenario& scenario, const ScenarioStrategy& strategy) {
 
 enum class StageFit { by_time, in_memory };
 
-Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy, StageFit fit) {
-  if (scenario.prices) return stated_plan(*scenario.prices, strategy);
+Result<FittedPlan> build(const Scenario& scenario, const ScenarioStrategy& strategy, StageFit fit) {
+  const auto without_memory = [](Result<Plan> plan) -> Result<FittedPlan> {
+    if (!plan) return plan.errors();
+    return FittedPlan{*std::move(plan), std::nullopt};
+  };
+  if (scenario.prices) return without_memory(stated_plan(*scenario.prices, strategy));
   const ClusterSpec& cluster = scenario.cluster;
   const StrategySpec& spec = strategy.spec;
   const auto samples = micro_batch_samples(spec, strategy.mesh, scenario.training.batch);
@@ -183,17 +187,19 @@ Result<Plan> build(const Scenario& scenario, const ScenarioStrategy& strategy, S
     return build_plan(spec, scenario.model, scenario.training,
                       cluster.nodes * cluster.devices_per_node, costs, cut, collectives);
   };
-  if (spec.pipeline && spec.pipeline->cut == StageRule::layers) return build_cut(std::nullopt);
+  if (spec.pipeline && spec.pipeline->cut == StageRule::layers)
+    return without_memory(build_cut(std::nullopt));
   // Both plans of a period are cut alike: the one that synchronises needs more.
   if (spec.local_steps > 1 && !spec.synchronises) {
     ScenarioStrategy last = strategy;
     last.spec.synchronises = true;
-    const Result<Plan> larger = build(scenario, last, fit);
+    const Result<FittedPlan> larger = build(scenario, last, fit);
     if (!larger) return larger.errors();
-    const bool is_cut = !larger->stage_costs.forward.empty();
-    return build_cut(is_cut ? std::optional(cut_of(*larger, net)) : std::nullopt);
+    const bool is_cut = !larger->plan.stage_costs.forward.empty();
+    return without_memory(
+        build_cut(is_cut ? std::optional(cut_of(larger->plan, net)) : std::nullopt));
   }
-  if (fit == StageFit::by_time) return build_cut(std::nullopt);
+  if (fit == StageFit::by_time) return without_memory(build_cut(std::nullopt));
   const BlockMemory blocks =
       block_memory(net, spec.recomputation, *samples, scenario.training, spec.sharding,
                    strategy.mesh.data * strategy.mesh.workers, spec.outer);
@@ -244,21 +250,31 @@ void describe(const ScenarioStrategy& strategy, const Plan& plan, const Net& net
 
 }  // namespace
 
-Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  Result<Plan> plan = build(scenario, strategy, StageFit::in_memory);
-  if (!plan) return located(plan.errors(), strategy);
-  const Status good = verify(*plan);
+namespace {
+
+Result<FittedPlan> fitted_plan(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<FittedPlan> fitted = build(scenario, strategy, StageFit::in_memory);
+  if (!fitted) return located(fitted.errors(), strategy);
+  const Status good = verify(fitted->plan);
   // Strategies that were read without errors build plans that verify: anything else is ours to
   // mend.
   REHEARSE_CHECK(good.ok(), "the plan of strategy '{}' is wrong:\n{}", strategy.spec.name,
                  format(good.errors()));
-  return plan;
+  return fitted;
+}
+
+}  // namespace
+
+Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy) {
+  Result<FittedPlan> fitted = fitted_plan(scenario, strategy);
+  if (!fitted) return fitted.errors();
+  return std::move(fitted->plan);
 }
 
 Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& strategy) {
-  Result<Plan> plan = build(scenario, strategy, StageFit::by_time);
-  if (!plan) return located(plan.errors(), strategy);
-  return plan;
+  Result<FittedPlan> built = build(scenario, strategy, StageFit::by_time);
+  if (!built) return located(built.errors(), strategy);
+  return std::move(built->plan);
 }
 
 bool is_played_whole(const Scenario& scenario) {
@@ -345,8 +361,9 @@ std::array<double, kProvenanceCount> shares_of(const Plan& plan, const Prices& p
 // Of the plan that the strategy names, of a period's the one.
 Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy& strategy,
                                 std::size_t watch) {
-  Result<Plan> plan = plan_of(scenario, strategy);
-  if (!plan) return plan.errors();
+  const Result<FittedPlan> fitted = fitted_plan(scenario, strategy);
+  if (!fitted) return fitted.errors();
+  const Plan* const plan = &fitted->plan;
   const Net net = *whole_net(*plan);
   const ClusterSpec machines =
       scenario.prices ? stated_cluster(*scenario.prices, *plan) : scenario.cluster;
@@ -374,7 +391,8 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   if (!scenario.prices) {
     summary.mfu = mfu(*plan, net, *cluster, summary.step_time);
     summary.missing_prices = missing_prices(*plan, *cluster);
-    add_memory(summary, memory_of(*plan, *cluster, redraws));
+    const bool is_known = fitted->memory && !redraws;
+    add_memory(summary, is_known ? *fitted->memory : memory_of(*plan, *cluster, redraws));
     add_bytes(summary, *plan, *cluster, played->outcome);
   }
   return Prediction{std::move(played->plan), std::move(played->outcome.timeline),
