@@ -19,7 +19,7 @@ strategies:
 SWEEP = """
 sweep:
   cluster.nodes: [2, 3, 4, 8]
-  cluster.network.link.bandwidth: [100 Gb/s, 25 Gb/s, 400 Gb/s]
+  cluster.network.link.bandwidth: [10 Gb/s, 800 Mb/s, 5 GB/s]
   training.batch: [32, 64, 300000]
 """
 STATED = """
@@ -50,6 +50,8 @@ strategies:
 # Folders with little in them, and their scenarios' names.
 ODD = {"stated": "stated", "refused": NAME, "run": NAME, "long": NAME, **{name: name for name in MACHINES}}
 LONG_RANKS, LONG_OPS = 20, 1000
+# The bandwidths of the sweep, the smallest first: 8 bits are a byte.
+BANDWIDTHS = ["800 Mb/s", "10 Gb/s", "5 GB/s"]
 COLLECTIVES = ["all_reduce", "reduce_scatter", "all_gather"]
 
 

@@ -29,18 +29,6 @@ Cell value_of(const Row& row, const std::string& axis) {
   return found == row.values.end() ? Cell{} : found->second;
 }
 
-// Numbers by size, texts that begin with one by that, others as they come.
-bool is_before(const std::string& a, const std::string& b) {
-  const auto number = [](const std::string& text) {
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    return end == text.c_str() ? std::optional<double>() : std::optional(value);
-  };
-  const auto x = number(a), y = number(b);
-  if (x && y && *x != *y) return *x < *y;
-  return a < b;
-}
-
 class SweepFigures {
  public:
   explicit SweepFigures(const SweptRows& swept)
@@ -61,8 +49,6 @@ class SweepFigures {
   }
 
  private:
-  static constexpr std::string_view kMemory = "peak_memory_bytes";
-
   std::size_t number_of(const std::string& strategy) const {
     return static_cast<std::size_t>(std::find(strategies_.begin(), strategies_.end(), strategy) -
                                     strategies_.begin());
@@ -77,9 +63,10 @@ class SweepFigures {
 
   Svg pareto() const {
     const std::string cost = compares_runs() ? std::string(sweep::kRankedBy) : "step_time_s";
+    const std::string memory(memory_figure(swept_));
     Points points{"Memory against " + label_of(cost),
                   label_of(cost),
-                  label_of(kMemory),
+                  memory == "peak_memory_bytes" ? label_of(memory) : "memory, at least",
                   measure_of(cost),
                   Measure::bytes,
                   {},
@@ -90,7 +77,7 @@ class SweepFigures {
         too_large{"does not fit", "#9aa5b3", {}, {}, false, true, true};
     std::vector<Place> played;
     for (const Row& row : swept_.rows) {
-      const auto x = sweep::number(figure(row, cost)), y = sweep::number(figure(row, kMemory));
+      const auto x = sweep::number(figure(row, cost)), y = sweep::number(figure(row, memory));
       if (row.status == RowStatus::refused || !x || !y) continue;
       const bool fits = row.status == RowStatus::played;
       PointSeries& series = fits ? points.series[number_of(row.strategy)] : too_large;
@@ -124,14 +111,14 @@ class SweepFigures {
     return text + label_of(key) + " " + human(measure_of(key), value);
   }
 
-  std::vector<std::string> values_of(const std::string& axis) const {
+  // In the order that the page has them in, too.
+  std::vector<std::string> values_of(const std::string& name) const {
     std::vector<std::string> values;
-    for (const Row& row : swept_.rows) {
-      const std::string text = text_of(value_of(row, axis));
-      if (!text.empty() && std::find(values.begin(), values.end(), text) == values.end())
-        values.push_back(text);
+    for (const AxisValues& axis : swept_.axes) {
+      if (axis.name != name) continue;
+      for (const Cell& value : axis.values)
+        values.push_back(text_of(value));
     }
-    std::stable_sort(values.begin(), values.end(), is_before);
     return values;
   }
 

@@ -40,6 +40,7 @@ class Front {
 // Picks the rows that are shown of too many, by where they stand in the file.
 class BestRows {
  public:
+  explicit BestRows(std::string_view memory) : memory_(memory) {}
   void add(const Row& row, std::uint64_t at) {
     if (row.status != RowStatus::played) return;
     const auto samples = sweep::number(figure(row, sweep::kRankedBy));
@@ -76,7 +77,7 @@ class BestRows {
     return value ? exact(*value) : "";
   }
   void add_to_fronts(const Row& row, double samples, std::uint64_t at) {
-    const auto memory = sweep::number(figure(row, "peak_memory_bytes"));
+    const auto memory = sweep::number(figure(row, memory_));
     const auto time = sweep::number(figure(row, "step_time_s"));
     if (!memory || !time) return;
     auto& fronts = fronts_[row.strategy];
@@ -84,6 +85,7 @@ class BestRows {
     fronts[1].add(*memory, -samples, at);
   }
 
+  std::string_view memory_;
   std::map<std::string, std::pair<double, std::uint64_t>> best_;  // samples per second, place
   std::map<std::string, std::array<Front, 2>> fronts_;            // by strategy
 };
@@ -126,14 +128,20 @@ std::uint64_t SweptRows::total() const {
   return sum;
 }
 
+std::string_view memory_figure(const SweptRows& swept) {
+  return swept.manifest.method == "estimate" ? "arena_live_bytes" : "peak_memory_bytes";
+}
+
 Result<SweptRows> read_swept_rows(const std::string& folder, std::size_t most) {
   Result<sweep::Manifest> manifest = sweep::read_manifest(folder);
   if (!manifest) return manifest.errors();
   SweptRows swept;
   swept.manifest = std::move(*manifest);
-  BestRows best;
+  BestRows best(memory_figure(swept));
+  AxisCollector axes(sweep::columns_of(swept.manifest));
   const auto read = sweep::visit_rows(folder, [&](const Row& row, std::uint64_t at) {
     count(swept, row);
+    axes.add(row);
     best.add(row, at);
     if (swept.has_all) swept.rows.push_back(row);
     if (swept.rows.size() <= most) return success();
@@ -142,6 +150,7 @@ Result<SweptRows> read_swept_rows(const std::string& folder, std::size_t most) {
     return success();
   });
   if (!read) return read.errors();
+  swept.axes = axes.in_order();
   if (swept.total() == 0) return error(fmt::format("'{}' holds no row of a sweep yet", folder));
   if (swept.has_all) return swept;
   const Status taken = take_best(swept, folder, best, most);
@@ -158,6 +167,16 @@ std::string print_json(const SweptRows& swept) {
                        {"status", to_string(of.status)},
                        {"rows", of.rows},
                        {"example", of.example}});
+  }
+  Json axis_values = Json::object();
+  for (const AxisValues& axis : swept.axes) {
+    Json& values = axis_values[axis.name] = Json::array();
+    const auto push = [&](const auto& value) {
+      if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
+        values.push_back(value);
+    };
+    for (const sweep::Cell& value : axis.values)
+      std::visit(push, value);
   }
   Json statuses = Json::object();
   for (const auto& [status, count] : swept.statuses)
@@ -191,6 +210,8 @@ std::string print_json(const SweptRows& swept) {
                      {"reasons", std::move(reasons)},
                      {"columns", std::move(columns)},
                      {"swept", axes},
+                     {"axis_values", std::move(axis_values)},
+                     {"memory", memory_figure(swept)},
                      {"rows", std::move(rows)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

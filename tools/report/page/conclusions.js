@@ -92,7 +92,7 @@ class SweepConclusions {
   }
   columns() {
     const {swept} = this, {figure} = bestRows(swept, []), text = name => column(name, {isText: true});
-    return [text("strategy"), column(figure), {name: "ahead", label: "of the best", value: row => row[figure] / this.most, shown: v => percent(v)}, ...swept.axes.map(axis => column(axis.name, {label: axis.label, isText: typeof axis.values[0] === "string"})),
+    return [text("strategy"), column(figure), {name: "ahead", label: "of the best", value: row => row[figure] / this.most, shown: v => percent(v)}, ...swept.axes.map(axis => column(axis.name, {label: axis.label, isText: typeof axis.values[0] === "string", order: axis.place})),
       ...["step_time_s", "peak_memory_bytes", "bytes_sent", "mfu"].filter(name => swept.figures.includes(name)).map(name => column(name, name === "step_time_s" ? {shown: withBand} : {}))];
   }
   update(rows) {

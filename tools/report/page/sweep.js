@@ -36,7 +36,7 @@ class SweepTable {
   static figures = ["step_time_s", "run_samples_per_s", "peak_memory_bytes", "exposed_comm_s", "idle_s", "bubble_fraction", "bytes_sent"];
 
   constructor(sweep, swept, pick) {
-    const axes = swept.axes.map(axis => ({name: axis.name, label: axis.label, isText: typeof axis.values[0] === "string", value: row => typeof row[axis.name] === "string" ? row[axis.name] : row[axis.name] ?? null}));
+    const axes = swept.axes.map(axis => ({name: axis.name, label: axis.label, isText: typeof axis.values[0] === "string", value: row => row[axis.name] ?? null, order: axis.place}));
     const texts = ["strategy", "status"].map(name => column(name, {isText: true}));
     const figures = names => names.filter(name => swept.figures.includes(name)).map(name => column(name, {title: name}));
     const few = [...axes, ...texts, ...figures(SweepTable.figures)];

@@ -2,27 +2,27 @@
 
 const isNumber = value => typeof value === "number" && Number.isFinite(value);
 
-// {rows: objects by column, axes: {name, label, values}, figures: names, strategies: names}
+// {rows: objects by column, axes: {name, label, values: in order, place(row): of its value}, figures: names, strategies: names,
+// memory: the figure that stands for it}
 function sweptOf(sweep) {
   const rows = sweep.rows.map(cells => Object.fromEntries(sweep.columns.map((name, k) => [name, cells[k]])));
   const paths = (sweep.files.length > 1 ? [new Set(sweep.files.map(f => f.name)).size === sweep.files.length ? "scenario" : "file"] : []).concat(sweep.swept);
   const shorts = shortNames(paths);
-  const axes = paths.map((name, k) => ({name, label: words(shorts[k]), values: valuesOf(rows, name)})).filter(axis => axis.values.length > 1);
+  const axes = paths.map((name, k) => axisOf(name, words(shorts[k]), sweep.axis_values[name] || valuesOf(rows, name))).filter(axis => axis.values.length > 1);
   const named = new Set(["scenario", "file", "point", "strategy", "status", "reason", "scenario_hash", "plan_hash", ...sweep.swept]);
   const figures = sweep.columns.filter(name => !named.has(name) && rows.some(row => isNumber(row[name])));
-  return {rows, axes, figures, strategies: [...new Set(rows.map(row => row.strategy))]};
+  return {rows, axes, figures, memory: sweep.memory, strategies: [...new Set(rows.map(row => row.strategy))]};
+}
+// The order of values is the file's (tools/report/axis_values.h), which knows their units.
+function axisOf(name, label, values) {
+  const places = new Map(values.map((value, k) => [value, k]));
+  return {name, label, values, place: row => places.get(row[name]) ?? null};
 }
 
-// What a quantity in a text is, in units that can be compared; what is no quantity is not.
-function quantityOf(value) {
-  if (typeof value !== "string") return value;
-  const parts = /^(-?[\d.]+(?:e[+-]?\d+)?)\s*([kKMGTPmun]?)(i?)(\S*)$/.exec(value);
-  const factor = parts && {"": 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, m: 1e-3, u: 1e-6, n: 1e-9}[parts[2]];
-  return parts ? Number(parts[1]) * factor : value;
-}
+// Of columns that are no axes: texts in the order of their numbers.
 function valuesOf(rows, name) {
   const values = [...new Set(rows.map(row => row[name]))].filter(value => value !== null && value !== undefined);
-  return values.sort((a, b) => compareValues(quantityOf(a), quantityOf(b)));
+  return values.sort(compareValues);
 }
 
 const isBetter = (figure, a, b) => isBetterHigh(figure) ? a > b : a < b;

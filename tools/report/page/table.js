@@ -16,7 +16,7 @@ function compareValues(a, b) {
 // A column of rows that are objects: value is what is sorted by and written as CSV, shown what is read.
 const column = (name, more = {}) => ({name, label: label(name), value: row => row[name] ?? null, ...more});
 
-// columns: {name, label, value(row), shown(value, row)?, isText?, isWide?}; pick(row): a row was chosen.
+// columns: {name, label, value(row), order(row)?: what is sorted by instead, shown(value, row)?, isText?, isWide?}; pick(row): a row was chosen.
 class Table {
   static rowsOfPage = 50;
 
@@ -50,7 +50,7 @@ class Table {
   sort() {
     const by = this.columns.find(c => c.name === this.by);
     this.sorted = by ? [...this.rows].sort((a, b) => {
-      const x = by.value(a), y = by.value(b);
+      const order = by.order || by.value, x = order(a), y = order(b);
       const isMissing = x === null || x === undefined || y === null || y === undefined;
       return this.descending && !isMissing ? compareValues(y, x) : compareValues(x, y);
     }) : this.rows;
