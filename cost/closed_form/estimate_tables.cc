@@ -18,8 +18,8 @@ EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training train
       has_stand_ins_(has_gradient_stand_ins(model, training_)),
       refused_(refuse(cluster_.spec(), training_)) {}
 
-// Who holds what is searched for: about half a second for 32 workers of a GPT of 24 layers, and more
-// than in proportion for more of them.
+// Who holds what is searched for: about half a second for 32 workers of a GPT of 24 layers, and
+// more than in proportion for more of them.
 constexpr std::int64_t kMostWorkers = 32;
 
 std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, StrategyPoint& point) {
@@ -37,8 +37,6 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
   if (mesh->workers > kMostWorkers) return Verdict::many_workers;
   if (has_workers(strategy)) return workers_.check(call(strategy, point));
-  const bool is_flat = mesh->pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
-  if (is_sharded(strategy) && !is_flat) return Verdict::sharded_gradients;
   const auto& net = rank_net(strategy, *mesh);
   if (!net) return Verdict::tensor;
   point.net = net->get();
@@ -157,6 +155,23 @@ const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,
                      {strategy, mesh, point.mesh.data, point.samples, point.shape.micro_batches,
                       norm_seconds(mesh), training_.optimizer.clip ? point.mesh.ranks() : 1},
                      training_, cluster_.device());
+  return known->second;
+}
+
+const std::optional<ShardedPipelineStep>& EstimateTables::sharded_pipeline(
+    const StrategySpec& strategy, const StrategyPoint& point) {
+  const MeshCosts& mesh = costs(point.mesh);
+  NetPasses& net = passes(strategy, point, mesh);
+  const StageRule rule = strategy.pipeline ? strategy.pipeline->cut : StageRule::cost;
+  const auto [known, is_new] = sharded_pipelines_.try_emplace(
+      {&net, &mesh, point.schedule, point.shape.chunks, point.shape.micro_batches, rule,
+       strategy.sharding, strategy.overlap, strategy.prefetch, strategy.bucket});
+  const StageCut* const cut = is_new ? net.cut(point.shape.stages(), rule) : nullptr;
+  if (cut != nullptr)
+    known->second = sharded_pipeline_step(
+        {strategy, whole_, point.net->net(), *cut, point.mesh, mesh, point.shape, *point.schedule,
+         point.samples, norm_seconds(mesh), has_stand_ins_},
+        training_, cluster_.device());
   return known->second;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cost/closed_form/refusal.h"
+#include "cost/closed_form/sharded_pipeline.h"
 #include "cost/closed_form/sharded_step.h"
 #include "cost/closed_form/staged_model.h"
 #include "cost/closed_form/worker_estimates.h"
@@ -43,13 +44,17 @@ class EstimateTables {
   // None: parameters are shared by more than the first and the last rank of the pipeline.
   StagedModel* staged(const StrategySpec& strategy, const StrategyPoint& point);
   const std::vector<LiveStates>& states(const StrategyPoint& point);
+  // Where is_flat().
   const ShardedStep& sharded(const StrategySpec& strategy, const StrategyPoint& point);
+  // None: as staged().
+  const std::optional<ShardedPipelineStep>& sharded_pipeline(const StrategySpec& strategy,
+                                                             const StrategyPoint& point);
   // Of strategies that has_workers().
   WorkerEstimates& workers() { return workers_; }
   static WorkerEstimates::Call call(const StrategySpec& strategy, const StrategyPoint& point) {
     return {strategy, point.mesh, point.schedule, point.shape, point.samples};
   }
-  // Of gradients in ZeRO-2 and 3, which have one stage.
+  // Of gradients on ranks that have all stages.
   Bytes stand_ins(const RankNet& net) const;
   // Until all ranks have added up their gradients' squares; below 0: nobody asks.
   double norm_seconds(const MeshCosts& mesh) const;
@@ -89,10 +94,18 @@ class EstimateTables {
   using ShardedKey = std::tuple<RankNet*, const MeshCosts*, std::int64_t, std::int64_t, Sharding,
                                 bool, std::int64_t, Bytes>;
   std::map<ShardedKey, ShardedStep> sharded_;
+  using ShardedPipelineKey =
+      std::tuple<NetPasses*, const MeshCosts*, const PipelineSchedule*, std::int64_t, std::int64_t,
+                 StageRule, Sharding, bool, std::int64_t, Bytes>;
+  std::map<ShardedPipelineKey, std::optional<ShardedPipelineStep>> sharded_pipelines_;
 };
 
 inline bool is_sharded(const StrategySpec& strategy) {
   return strategy.sharding > Sharding::optimizer_state;
+}
+// Whether each micro-batch goes forward and backward on one rank, its gradients reduced meanwhile.
+inline bool is_flat(const StrategySpec& strategy, const StrategyPoint& point) {
+  return point.mesh.pipeline == 1 && point.schedule->name == "1f1b" && strategy.overlap;
 }
 
 }  // namespace rehearse

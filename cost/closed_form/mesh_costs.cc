@@ -94,7 +94,8 @@ RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& de
     return start(protocol) + collective_seconds(shape, cost, elements, element_bytes);
   });
   return {fastest.seconds, start(fastest.protocol),
-          group.paths.exchange(device, chunk, fastest.protocol)};
+          group.paths.exchange(device, chunk, fastest.protocol),
+          rehearse::rate_share(fastest.protocol)};
 }
 
 Seconds ring_seconds(const RingGroup& group, CollectiveKind kind, const Device& device,

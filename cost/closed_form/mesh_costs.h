@@ -68,7 +68,8 @@ struct RingGroup {
 // By the protocol that is fastest; start: until the first message. 0 for one member, or no element.
 struct RingCost {
   Seconds seconds, start;
-  MessageCost message;  // of the longest chunk
+  MessageCost message;    // of the longest chunk
+  double rate_share = 1;  // of the links' rates that bytes reach alone: the protocol's
 };
 RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& device,
                    std::int64_t elements, std::int64_t element_bytes);

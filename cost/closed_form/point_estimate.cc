@@ -22,6 +22,8 @@ class PointEstimate {
   bool is_too_large();
   void price_sharded(const ShardedStep& step);
   Estimate run_sharded(bool only_fitting);
+  Estimate run_sharded_pipeline(bool only_fitting);
+  bool shares_links(const MeshCosts& mesh) const;
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
   // Beside gradients, for the sums of their squares.
@@ -29,6 +31,15 @@ class PointEstimate {
   void take_memory(const StepParts& parts);
   Estimate run_workers(bool only_fitting);
   void note_times(const StepTimes& times, bool shares_links);
+  // Of the ranks the one that needs most.
+  void take_rank(std::size_t rank, const RankPeak& peak, std::int64_t memory) {
+    estimate_.arena_live = std::max(estimate_.arena_live, peak.live);
+    if (memory <= estimate_.memory) return;
+    estimate_.memory = memory;
+    estimate_.worst_rank = static_cast<std::uint32_t>(rank);
+    estimate_.worst_stage = peak.stage;
+    estimate_.worst_action = peak.action;
+  }
   void note_fits() {
     estimate_.fits = estimate_.memory <= tables_.device().memory.bytes();
     if (!estimate_.fits) estimate_.binding = Binding::memory;
@@ -49,7 +60,9 @@ Estimate PointEstimate::run(bool only_fitting) {
   if (refused) return refusal(*refused);
   if (has_workers(strategy_)) return run_workers(only_fitting);
   if (only_fitting && is_too_large()) return refusal(Verdict::memory);
-  if (is_sharded(strategy_)) return run_sharded(only_fitting);
+  if (is_sharded(strategy_))
+    return is_flat(strategy_, point_) ? run_sharded(only_fitting)
+                                      : run_sharded_pipeline(only_fitting);
   const auto step = parts();
   if (!step) return refusal(Verdict::shared_parameters);
   take_memory(*step);
@@ -76,7 +89,14 @@ std::vector<std::int64_t> PointEstimate::live() {
       live.push_back(rank.peak.live);
     return live;
   }
-  if (is_sharded(strategy_)) return {tables_.sharded(strategy_, point_).live};
+  if (is_sharded(strategy_) && is_flat(strategy_, point_))
+    return {tables_.sharded(strategy_, point_).live};
+  if (is_sharded(strategy_)) {
+    const auto& step = tables_.sharded_pipeline(strategy_, point_);
+    for (std::size_t r = 0; step && r < step->peaks.size(); ++r)
+      live.push_back(step->peaks[r].live);
+    return live;
+  }
   const auto step = parts();
   if (!step) return live;
   const std::vector<LiveStates>& states = tables_.states(point_);
@@ -116,12 +136,7 @@ void PointEstimate::take_memory(const StepParts& parts) {
     const RankPeak peak = rank_peak(parts, states, r, squares);
     const std::int64_t memory =
         rank_memory(tables_.device(), {point_.mesh, r, wraps}, peak.live, cut.kinds[r]->stand_ins);
-    estimate_.arena_live = std::max(estimate_.arena_live, peak.live);
-    if (memory <= estimate_.memory) continue;
-    estimate_.memory = memory;
-    estimate_.worst_rank = static_cast<std::uint32_t>(r);
-    estimate_.worst_stage = peak.stage;
-    estimate_.worst_action = peak.action;
+    take_rank(r, peak, memory);
   }
   note_fits();
 }
@@ -147,12 +162,7 @@ Estimate PointEstimate::run_workers(bool only_fitting) {
   for (const WorkerEstimates::Rank& rank : workers.ranks(call, tables_.states(point_))) {
     const std::int64_t memory =
         rank_memory(tables_.device(), rank.peers, rank.peak.live, rank.stand_ins);
-    estimate_.arena_live = std::max(estimate_.arena_live, rank.peak.live);
-    if (memory <= estimate_.memory) continue;
-    estimate_.memory = memory;
-    estimate_.worst_rank = rank.rank;
-    estimate_.worst_stage = rank.peak.stage;
-    estimate_.worst_action = rank.peak.action;
+    take_rank(rank.rank, rank.peak, memory);
   }
   note_fits();
   if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
@@ -187,6 +197,33 @@ void PointEstimate::price_sharded(const ShardedStep& step) {
   estimate_.shares_links =
       mesh.tensor.paths.most_shared() > 1 || mesh.holders.front().paths.most_shared() > 1;
   if (estimate_.fits && estimate_.link > estimate_.compute) estimate_.binding = Binding::link;
+}
+
+Estimate PointEstimate::run_sharded_pipeline(bool only_fitting) {
+  const auto& step = tables_.sharded_pipeline(strategy_, point_);
+  if (!step) return refusal(Verdict::shared_parameters);
+  for (std::size_t r = 0; r < step->peaks.size(); ++r) {
+    const RankPeak& peak = step->peaks[r];
+    const PlacedRank placed{point_.mesh, r, point_.shape.chunks > 1};
+    take_rank(r, peak, rank_memory(tables_.device(), placed, peak.live, step->stand_ins[r]));
+  }
+  note_fits();
+  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  note_times(step->times, shares_links(tables_.costs(point_.mesh)));
+  return estimate_;
+}
+
+// Of the messages that there are.
+bool PointEstimate::shares_links(const MeshCosts& mesh) const {
+  bool shares = mesh.tensor.paths.most_shared() > 1;
+  const std::size_t ranks = mesh.holders.size();
+  for (std::size_t r = 0; r < ranks; ++r) {
+    shares = shares || mesh.holders[r].paths.most_shared() > 1;
+    const bool sends_on = r + 1 < ranks || point_.shape.chunks > 1;
+    if (sends_on)
+      shares = shares || mesh.forward[r].most_shared() > 1 || mesh.backward[r].most_shared() > 1;
+  }
+  return shares;
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ std::string_view to_string(Verdict verdict) {
     case Verdict::memory:
       return "memory";
     case Verdict::sharded_gradients:
-      return "ZeRO-2 and 3 in a pipeline, of subnetworks, or of gradients that are reduced after "
-             "all passes";
+      return "ZeRO-2 and 3 of subnetworks or with local steps";
     case Verdict::redraws:
       return "masks that are drawn anew";
     case Verdict::parked_units:

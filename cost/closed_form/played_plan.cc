@@ -1,0 +1,250 @@
+#include "cost/closed_form/played_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "cost/cost_model.h"
+#include "model/base/check.h"
+#include "model/plan/op_work.h"
+#include "model/schedule/mesh_place.h"
+
+namespace rehearse {
+namespace {
+
+// Of large groups a few of their steps are played as one.
+constexpr std::size_t kMostMessages = 16;
+
+// As PlayedOp's.
+struct Exchange {
+  double seconds = 0, start = 0, flows = 0, weight = 1;
+  std::size_t messages = 0;
+};
+
+// Where each rank stands.
+std::vector<MeshPlace> places_of(const Mesh& mesh) {
+  std::vector<MeshPlace> places(static_cast<std::size_t>(mesh.ranks()));
+  MeshPlace place;
+  for (place.data = 0; place.data < mesh.data; ++place.data) {
+    for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
+      for (place.tensor = 0; place.tensor < mesh.tensor; ++place.tensor)
+        places[rank_at(mesh, place).index()] = place;
+    }
+  }
+  return places;
+}
+
+// Ops of the ranks that begin together, numbered as they come up.
+class Meetings {
+ public:
+  enum class Kind { message, tied, norm };
+  // what: of a message its ends and tag; of a bucket its class's first parameter, op and begin.
+  using Key = std::tuple<Kind, std::int64_t, std::int64_t, std::int64_t>;
+  std::size_t join(const Key& key) {
+    const auto [known, is_new] = numbers_.try_emplace(key, all_.size());
+    if (is_new) all_.emplace_back();
+    ++all_[known->second].members;
+    return known->second;
+  }
+  std::vector<Meeting> take() { return std::move(all_); }
+
+ private:
+  std::map<Key, std::size_t> numbers_;
+  std::vector<Meeting> all_;
+};
+
+class OfRank {
+ public:
+  OfRank(const Plan& plan, const PlayingCosts& costs, const std::vector<MeshPlace>& places,
+         std::size_t rank, Meetings& meetings)
+      : plan_(plan),
+        costs_(costs),
+        places_(places),
+        rank_(rank),
+        binding_(
+            plan.ranks[rank_at(plan.mesh, {0, 0, static_cast<std::int64_t>(rank), 0}).index()]),
+        program_(plan.programs[binding_.program.index()]),
+        sizes_(element_sizes(plan.training)),
+        meetings_(meetings) {}
+
+  const RankProgram& program() const { return program_; }
+
+  std::optional<PlayedRank> run() {
+    PlayedRank made;
+    made.lanes = program_.lanes.size();
+    for (const Op& op : program_.ops) {
+      auto played = price(op);
+      if (!played) return std::nullopt;
+      played->lane = op.lane.index();
+      for (const OpId before : op.after)
+        played->after.push_back(before.index());
+      made.ops.push_back(*std::move(played));
+    }
+    return made;
+  }
+
+ private:
+  std::optional<PlayedOp> price(const Op& op) {
+    if (op.kind == OpKind::send || op.kind == OpKind::receive) return message(op);
+    if (program_.lanes[op.lane.index()].kind != LaneKind::compute) return collective(op);
+    PlayedOp made;
+    made.seconds = compute(op);
+    return made;
+  }
+
+  double compute(const Op& op) {
+    const Device& device = costs_.device;
+    const auto seconds = [&](const StepWork& work) {
+      return price_work(work, device).seconds.seconds();
+    };
+    if (op.kind == OpKind::load_batch) return seconds(load_work(program_, op));
+    if (op.kind == OpKind::optimizer_step)
+      return seconds(optimizer_work(plan_.training, elements_updated(program_, op)));
+    if (op.kind == OpKind::sum_squares)
+      return seconds(squares_work(plan_.training, elements_squared(plan_, program_)));
+    REHEARSE_CHECK(is_pass(op.kind), "an op that the program of a sharded step does not have");
+    const Compute& it = compute_of(op);
+    const Pass pass = pass_of(program_, op);
+    const auto [known, is_new] = passes_.try_emplace({it.begin, it.end, pass});
+    if (is_new)
+      known->second =
+          price_pass(costs_.net, it.begin, it.end, pass, plan_.micro_batch_samples, sizes_, device)
+              .seconds.seconds();
+    return known->second;
+  }
+
+  // ---- messages ---------------------------------------------------------------------------------
+
+  PlayedOp message(const Op& op) {
+    const Transfer& it = transfer_of(op);
+    const auto peer = static_cast<std::size_t>(places_[binding_.peers[it.peer].index()].pipeline);
+    const bool sends = op.kind == OpKind::send;
+    const std::size_t from = sends ? rank_ : peer, to = sends ? peer : rank_;
+    const auto ranks = static_cast<std::size_t>(plan_.mesh.pipeline);
+    const Paths& paths =
+        to == (from + 1) % ranks ? costs_.mesh.forward[from] : costs_.mesh.backward[to];
+    const MessageCost cost = paths.exchange(costs_.device, it.bytes);
+    PlayedOp made;
+    made.seconds = send_seconds(cost, it.bytes).seconds();
+    made.sends = sends;
+    made.receives = !sends;
+    if (costs_.mesh.reductions_meet_messages) {
+      made.messages = 1;
+      made.flows = made.seconds - cost.alpha.seconds();
+    }
+    made.meeting = meetings_.join({Meetings::Kind::message, static_cast<std::int64_t>(from),
+                                   static_cast<std::int64_t>(to), it.tag});
+    return made;
+  }
+
+  // ---- collectives ------------------------------------------------------------------------------
+
+  std::optional<PlayedOp> collective(const Op& op) {
+    const Collective& it = collective_of(op);
+    PlayedOp made;
+    if (program_.lanes[op.lane.index()].kind == LaneKind::tensor) {
+      made.seconds = ring(costs_.mesh.tensor, op).seconds;
+      return made;
+    }
+    if (!it.parameter_class) {
+      made.seconds = costs_.norm;
+      made.meeting = meetings_.join({Meetings::Kind::norm, 0, 0, 0});
+      return made;
+    }
+    const auto reach = reach_of(it.group);
+    if (!reach) return std::nullopt;
+    const Exchange exchange = ring(*reach->group, op);
+    made.seconds = exchange.seconds;
+    made.messages = exchange.messages;
+    made.start = exchange.start;
+    made.flows = exchange.flows;
+    made.weight = exchange.weight;
+    made.sends = made.receives = true;
+    if (reach->is_tied)
+      made.meeting = meetings_.join(
+          {Meetings::Kind::tied, static_cast<std::int64_t>(op.kind), it.begin, reach->number});
+    return made;
+  }
+
+  // Who is in a group of the rank's.
+  struct Reach {
+    const RingGroup* group;
+    bool is_tied = false;
+    std::int64_t number = 0;  // the plan's
+  };
+  std::optional<Reach> reach_of(std::size_t slot) {
+    const auto known = reaches_.find(slot);
+    if (known != reaches_.end()) return known->second;
+    const GroupId number = binding_.groups[slot];
+    bool is_partial = false, is_tied = false, is_known = true;
+    const auto last = plan_.mesh.pipeline - 1;
+    for (const RankId member : plan_.groups[number.index()].members) {
+      const MeshPlace& place = places_[member.index()];
+      is_partial = is_partial || place.tensor != 0;
+      if (place.pipeline == static_cast<std::int64_t>(rank_)) continue;
+      is_tied = true;
+      is_known = is_known && (place.pipeline == 0 || place.pipeline == last);
+    }
+    is_known = is_known && (!is_tied || rank_ == 0 || static_cast<std::int64_t>(rank_) == last);
+    const MeshCosts& mesh = costs_.mesh;
+    const RingGroup& group = is_tied      ? (is_partial ? mesh.partial_tied : mesh.tied)
+                             : is_partial ? mesh.partial_holders[rank_]
+                                          : mesh.holders[rank_];
+    std::optional<Reach> made;
+    if (is_known) made = Reach{&group, is_tied, static_cast<std::int64_t>(number.value())};
+    return reaches_.emplace(slot, made).first->second;
+  }
+
+  const Exchange& ring(const RingGroup& group, const Op& op) {
+    const Collective& it = collective_of(op);
+    const std::int64_t elements = it.end - it.begin;
+    const auto [known, is_new] = rings_.try_emplace({&group, op.kind, elements, it.element_bytes});
+    if (!is_new) return known->second;
+    const auto members = static_cast<std::int64_t>(group.members);
+    const Bytes chunk = Bytes::bytes((elements + members - 1) / members * it.element_bytes);
+    const RingCost cost =
+        ring_cost(group, collective_kind(op.kind), costs_.device, elements, it.element_bytes);
+    Exchange& made = known->second;
+    made.seconds = cost.seconds.seconds();
+    // Members with faster links wait for the others, and meet nobody then.
+    if (made.seconds <= 0 || !group.paths.are_alike()) return made;
+    const std::size_t steps = group.members - 1;
+    made.messages = std::min(op.kind == OpKind::all_reduce ? 2 * steps : steps, kMostMessages);
+    made.start = cost.start.seconds();
+    made.weight = 1 / cost.rate_share;
+    const double waits = cost.message.alpha.seconds() / send_seconds(cost.message, chunk).seconds();
+    made.flows = (made.seconds - made.start) * (1 - waits) / static_cast<double>(made.messages);
+    return made;
+  }
+
+  const Plan& plan_;
+  const PlayingCosts& costs_;
+  const std::vector<MeshPlace>& places_;
+  const std::size_t rank_;
+  const RankBinding& binding_;
+  const RankProgram& program_;
+  const ElementSizes sizes_;
+  Meetings& meetings_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
+  std::map<std::size_t, std::optional<Reach>> reaches_;  // by slot
+  std::map<std::tuple<const RingGroup*, OpKind, std::int64_t, std::int64_t>, Exchange> rings_;
+};
+
+}  // namespace
+
+std::optional<PlayedPlan> played_plan(const Plan& plan, const PlayingCosts& costs) {
+  const std::vector<MeshPlace> places = places_of(plan.mesh);
+  PlayedPlan made;
+  Meetings meetings;
+  for (std::size_t r = 0; r < static_cast<std::size_t>(plan.mesh.pipeline); ++r) {
+    OfRank own(plan, costs, places, r, meetings);
+    auto played = own.run();
+    if (!played) return std::nullopt;
+    made.programs.push_back(&own.program());
+    made.ranks.push_back(*std::move(played));
+  }
+  made.meetings = meetings.take();
+  return made;
+}
+
+}  // namespace rehearse
