@@ -29,7 +29,7 @@ inline constexpr InterconnectKind kInterconnectKinds[] = {
     InterconnectKind::mesh, InterconnectKind::ring, InterconnectKind::switched};
 inline constexpr Routing kRoutings[] = {Routing::ecmp, Routing::shortest};
 inline constexpr Detail kDetails[] = {Detail::block, Detail::segment};
-inline constexpr Replicas kReplicas[] = {Replicas::all, Replicas::first};
+inline constexpr Replicas kReplicas[] = {Replicas::all, Replicas::first, Replicas::automatic};
 
 // What messages between the devices of a scenario go over.
 enum class Carrier { host, nccl };

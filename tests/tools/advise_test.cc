@@ -314,6 +314,33 @@ TEST_F(Files, WrittenStrategiesSimulateTheSame) {
   }
 }
 
+// Of a scenario whose strategies are played by one of their replicas: what has no such replica is
+// played whole, here and in the file that is written.
+TEST_F(Files, StrategiesThatNoReplicaStandsForArePlayedWhole) {
+  const std::string path =
+      write("small.yaml", std::string(kSmall) +
+                              "simulation: {collectives: fluid, detail: block, replicas: first}\n");
+  const Scenario scenario = read_scenario(path, profile_path(path)).value();
+  const AdviseSpace asked = space_of("{tensor: 1, pipeline: [2, 4], zero: 0, recompute: none}");
+  const Advice advice = advise(scenario, asked, {}).value();
+  ASSERT_FALSE(advice.ranking.empty());
+  for (const auto& refused : advice.not_played)
+    EXPECT_THAT(refused.reason, ::testing::Not(::testing::HasSubstr("replica"))) << refused.reason;
+  std::vector<StrategySpec> specs;
+  for (const Advised& one : advice.ranking)
+    specs.push_back(one.spec);
+  const std::string out = (root_ / "out.yaml").string();
+  write("out.yaml", with_strategies(path, out, specs, std::nullopt).value());
+  const Scenario again = read_scenario(out, profile_path(out)).value();
+  bool is_any_alone = false;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    is_any_alone = is_any_alone || again.strategies[i].mesh.data == 1;
+    EXPECT_EQ(predict(again, again.strategies[i]).value().summary.step_time,
+              advice.ranking[i].summary.step_time);
+  }
+  EXPECT_TRUE(is_any_alone);
+}
+
 // A run is all steps, of subnetworks more of them; hours are of all devices, dollars of hours.
 TEST(Advice, CostsWholeRuns) {
   const Scenario scenario =

@@ -108,5 +108,19 @@ TEST(FirstReplica, SaysWhyItCannotStandForAll) {
       "by 6");
 }
 
+TEST(FirstReplica, IsTakenAutomaticallyWhereItCanStandForAll) {
+  const auto ops = [](const std::string& replicas, const std::string& strategy) {
+    const Scenario scenario = rails(", replicas: " + replicas, strategy);
+    return predict(scenario, scenario.strategies.front()).value();
+  };
+  const Prediction first = ops("first", kMegatron), automatic = ops("auto", kMegatron);
+  EXPECT_EQ(automatic.plan.ranks.size(), first.plan.ranks.size());
+  EXPECT_EQ(automatic.summary.step_time, first.summary.step_time);
+  const std::string others = "data: auto, pipeline: {stages: 8, schedule: 1f1b, micro_batches: 8}";
+  const Prediction all = ops("all", others), instead = ops("auto", others);
+  EXPECT_EQ(instead.plan.ranks.size(), 64U);
+  EXPECT_EQ(instead.summary.step_time, all.summary.step_time);
+}
+
 }  // namespace
 }  // namespace rehearse

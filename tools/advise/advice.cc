@@ -56,6 +56,9 @@ class Adviser {
  public:
   Adviser(const Scenario& scenario, const Options& options)
       : scenario_(scenario), options_(options) {
+    // A space has strategies whose replicas do not do the same.
+    Replicas& replicas = scenario_.simulation.replicas;
+    if (replicas == Replicas::first) replicas = Replicas::automatic;
     const Device& device = scenario.cluster.device;
     advice_.devices = scenario.cluster.nodes * scenario.cluster.devices_per_node;
     advice_.device_memory = device.memory;
@@ -209,7 +212,7 @@ class Adviser {
     }
   }
 
-  const Scenario& scenario_;
+  Scenario scenario_;
   const Options& options_;
   Advice advice_;
 };

@@ -53,6 +53,13 @@ class Rewriter {
     if (device != nullptr) edit(*device, is_file && !is_path(name) ? "./" + name : name);
   }
 
+  // Strategies that were found may be such that one replica does not stand for all.
+  void set_replicas() {
+    const yaml::Value* replicas = value_of(value_of(&root_, "simulation"), "replicas");
+    if (replicas != nullptr && replicas->text == to_string(Replicas::first))
+      edits_.push_back({replicas->where, std::string(to_string(Replicas::automatic))});
+  }
+
   void move_paths(bool has_device) {
     if (from_ == to_) return;
     const yaml::Value* cluster = value_of(&root_, "cluster");
@@ -178,6 +185,7 @@ Result<std::string> with_strategies(const std::string& path, const std::string& 
   if (!lines.empty() && lines.back().empty()) lines.pop_back();
   Rewriter rewriter(root, path, out);
   if (profile) rewriter.set_device(*profile);
+  rewriter.set_replicas();
   rewriter.move_paths(!profile);
   for (const Edit& edit : rewriter.take()) {
     std::string& line = lines[static_cast<std::size_t>(edit.where.line - 1)];

@@ -279,7 +279,7 @@ Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& str
 
 bool is_played_whole(const Scenario& scenario) {
   return scenario.simulation.detail != Detail::block &&
-         scenario.simulation.replicas != Replicas::first;
+         scenario.simulation.replicas == Replicas::all;
 }
 
 Prices prices_of(const Scenario& scenario, const Plan& plan) {
@@ -295,6 +295,15 @@ struct Played {
   sim::Outcome outcome;  // bytes of links are those of all ranks
 };
 
+Result<sim::FirstReplica> first_replica(const Simulation& how, const Plan& plan,
+                                        const Cluster& cluster) {
+  if (how.collectives == Fidelity::stepwise)
+    return error(
+        "its collectives with the others are played as a whole, so 'simulation' needs "
+        "collectives: fluid or closed-form");
+  return sim::first_replica(plan, cluster);
+}
+
 Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& cluster, Prices prices,
                     const std::vector<LinkId>& watched = {}) {
   const auto& jitter = cluster.spec().jitter;
@@ -307,22 +316,19 @@ Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& clus
     left_out = folded_bytes(folded, plan, cluster);
     played.plan = std::move(folded.plan);
   }
-  if (how.replicas == Replicas::first) {
-    if (how.collectives == Fidelity::stepwise)
-      return error(
-          "one replica cannot stand for all: its collectives with the others are played as a "
-          "whole, so 'simulation' needs collectives: fluid or closed-form");
-    Result<sim::FirstReplica> first = sim::first_replica(played.plan, cluster);
-    if (!first) {
+  if (how.replicas != Replicas::all) {
+    Result<sim::FirstReplica> first = first_replica(how, played.plan, cluster);
+    if (first) {
+      const auto others = bytes_of_others(played.plan, first->plan.ranks.size(), cluster);
+      left_out.resize(others.size());
+      for (std::size_t l = 0; l < others.size(); ++l)
+        left_out[l] += others[l];
+      played.plan = std::move(first->plan);
+    } else if (how.replicas == Replicas::first) {
       Diagnostics errors = first.errors();
       errors.front().message = "one replica cannot stand for all: " + errors.front().message;
       return errors;
     }
-    const auto others = bytes_of_others(played.plan, first->plan.ranks.size(), cluster);
-    left_out.resize(others.size());
-    for (std::size_t l = 0; l < others.size(); ++l)
-      left_out[l] += others[l];
-    played.plan = std::move(first->plan);
   }
   Result<sim::Outcome> outcome =
       sim::simulate(played.plan, cluster, prices, steps, how.collectives, watched);

@@ -63,7 +63,9 @@ Section simulation() {
                    "every op of the plan, or exchanges of tensor parallelism as part of the passes",
                    "block"),
           optional("replicas", one_of("choice of replicas", names_of(kReplicas)), "all",
-                   "every rank, or one of several replicas that do the same", "first"),
+                   "every rank, or one of several replicas that do the same, or that one where it "
+                   "can stand for all",
+                   "first"),
           optional("steps", count({kWarmUpAndOne, kMostSteps}), "6", "steps that are played", "12"),
       },
   };
