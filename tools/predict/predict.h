@@ -13,6 +13,7 @@
 #include "model/plan/timeline.h"
 #include "model/scenario/scenario.h"
 #include "sim/link_flows.h"
+#include "tools/predict/plans.h"
 #include "tools/summary/summary.h"
 
 namespace rehearse {
@@ -20,19 +21,6 @@ namespace rehearse {
 // Steps that are simulated, and how many of them count as warm-up: pipelines fill in the first,
 // ranks drift apart in the second.
 inline constexpr std::int64_t kSimulatedSteps = 6, kWarmUp = 2;
-
-// The device profiles that come with rehearse, those beside the scenario, and those in the
-// directory that the environment variable REHEARSE_PROFILES names.
-ProfilePath profile_path(const std::string& scenario_path);
-
-// The strategy's plan, verified. Errors are located at the strategy.
-Result<Plan> plan_of(const Scenario& scenario, const ScenarioStrategy& strategy);
-// The same with stages that are cut by time alone and neither laid out in memory nor verified: for
-// who asks for nothing but its step time, of plans so large that this takes minutes.
-Result<Plan> unfitted_plan(const Scenario& scenario, const ScenarioStrategy& strategy);
-// The strategy with this name, or an error that lists them; without a name the only one there is.
-Result<ScenarioStrategy> find_strategy(const Scenario& scenario,
-                                       const std::optional<std::string>& name);
 
 // What the plan's ops take on the scenario's devices, or what the scenario states.
 Prices prices_of(const Scenario& scenario, const Plan& plan);
