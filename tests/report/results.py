@@ -1,11 +1,14 @@
 """Results as the programs write them: of a sweep, of a prediction with a run, and odd ones."""
+import itertools
 import json
+import math
 import os
+import random
 import shutil
 import subprocess
 
 NAME = "two <b>ranks</b> & <img src=x onerror=alert(1)> more"
-MARKUP = "</script><b title=\"x\">half</b>"  # no name that a scenario may have; others write files, too
+MARKUP = "</script><b title=\"x\">half</b> of a name that is so long that it pushes all beside it away"  # no name that a scenario may have; others write files, too
 SCENARIO = f"""
 name: "{NAME}"
 model: {{kind: resnet18, image: 28x28x1, classes: 10}}
@@ -36,6 +39,7 @@ MACHINES = {
     "torus": "nodes: 12, network: {kind: torus, dims: [3, 4], link: {bandwidth: 10 GB/s, latency: 1 us}}",
     "ring": "nodes: 6, network: {kind: ring, link: {bandwidth: 10 GB/s, latency: 1 us}}",
     "nodes": "nodes: 32, devices_per_node: 8, interconnect: {bandwidth: 100 GB/s, latency: 1 us}, network: {kind: fat-tree, nodes_per_leaf: 8, link: {bandwidth: 50 GB/s, latency: 1 us}}",
+    "alone": "nodes: 1, devices_per_node: 4, interconnect: {bandwidth: 100 GB/s, latency: 1 us}",
     "alike": "nodes: 192, network: {kind: fat-tree, nodes_per_leaf: 16, link: {bandwidth: 10 GB/s, latency: 1 us}}",
 }
 ON_A_MACHINE = """
@@ -48,16 +52,38 @@ strategies:
   - {name: fsdp, data: {ranks: auto, zero: 3}}
 """
 # Folders with little in them, and their scenarios' names.
-ODD = {"stated": "stated", "refused": NAME, "run": NAME, "long": NAME, **{name: name for name in MACHINES}}
+ODD = {"stated": "stated", "refused": NAME, "estimated": NAME, "large": "large", "run": NAME, "other": NAME, "long": NAME, **{name: name for name in MACHINES}}
 LONG_RANKS, LONG_OPS = 20, 1000
 # The bandwidths of the sweep, the smallest first: 8 bits are a byte.
 BANDWIDTHS = ["800 Mb/s", "10 Gb/s", "5 GB/s"]
+OTHER_PLAN = "0123456789abcdef"
+# Axes of the sweep that is too large for a page.
+LARGE = {"a": list(range(28)), "b": list(range(28)), "c": list(range(28))}
 COLLECTIVES = ["all_reduce", "reduce_scatter", "all_gather"]
 
 
 def words(name):
     """A name from a file as people read it: collectives as the field writes them."""
     return name.replace("_", "-" if name in COLLECTIVES else " ")
+
+
+def make_large(swept, folder):
+    """More rows than a page has room for, at random, of the form of a sweep's first: most do not matter to any two values."""
+    with open(f"{swept}/sweep.json") as file:
+        manifest = json.load(file)
+    manifest["files"] = [{**manifest["files"][0], "file": "large.yaml", "name": "large", "points": math.prod(map(len, LARGE.values())), "strategies": ["ddp"], "columns": list(LARGE)}]
+    with open(f"{folder}/sweep.json", "w") as file:
+        json.dump(manifest, file)
+    with open(f"{swept}/results.jsonl") as rows:
+        row = json.loads(next(line for line in rows if '"status":"played"' in line))
+    draws = random.Random(7)
+    with open(f"{folder}/results.jsonl", "w") as file:
+        for point, values in enumerate(itertools.product(*LARGE.values())):
+            status = draws.choice(["played"] * 8 + ["does not fit"])
+            samples, memory = draws.uniform(1, 1000), draws.randrange(2**20, 2**32)
+            row.update(scenario="large", file="large.yaml", point=point, strategy="ddp", values=dict(zip(LARGE, values)), status=status, reason=None if status == "played" else "too large",
+                       step_time_s=32 / samples, step_time_low_s=None, step_time_high_s=None, samples_per_s=samples, run_samples_per_s=samples, peak_memory_bytes=memory, fits=status == "played")
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
 
 
 def make_folders(rehearse, work):
@@ -69,13 +95,15 @@ def make_folders(rehearse, work):
             file.write(text)
     run("sweep", "sweep.yaml", "--out", "swept")
     run("sweep", "stated.yaml", "--out", "stated")
+    run("sweep", "sweep.yaml", "--method", "estimate", "--out", "estimated")
     run("simulate", "plain.yaml", "--out", "single/predicted.json")
     # Of a sweep that has only begun: nothing but refused rows, and a torn one.
-    for folder in ["refused", "run"]:
+    for folder in ["refused", "run", "other", "large"]:
         os.mkdir(f"{work}/{folder}")
     shutil.copy(f"{work}/swept/sweep.json", f"{work}/refused")
     with open(f"{work}/swept/results.jsonl") as rows, open(f"{work}/refused/results.jsonl", "w") as file:
         file.writelines([line for line in rows if '"status":"refused"' in line] + ['{"scen'])
+    make_large(f"{work}/swept", f"{work}/large")
     with open(f"{work}/single/predicted.json") as file:
         summary = json.load(file)
     renamed = summary["strategies"][2]["strategy"]
@@ -109,6 +137,11 @@ def make_folders(rehearse, work):
     with open(f"{work}/single/measured.json", "w") as file:
         json.dump(summary, file)
     with open(f"{work}/run/measured.json", "w") as file:
+        json.dump(summary, file)
+    # The first of them with another plan.
+    shutil.copy(f"{work}/single/predicted.json", f"{work}/other")
+    summary["strategies"][0]["plan_hash"] = OTHER_PLAN
+    with open(f"{work}/other/measured.json", "w") as file:
         json.dump(summary, file)
     for folder in ["swept", "single", *ODD]:
         run("report", folder)

@@ -40,7 +40,7 @@ std::optional<Svg> assignment_figure(const StrategySummary& predicted) {
   const double width = std::max(440.0, left + cell * workers + 80);
   const std::string title = predicted.strategy + ": who holds what";
   Svg svg(width, bottom + 42, title);
-  svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
+  draw_title(svg, title);
   draw_legend(svg, {10, 30}, width - 20,
               {{"held", color_of(OpKind::forward)}, {"left out", kIdle}});
   svg.text({left + cell * workers + 8, top - 6}, "holders");

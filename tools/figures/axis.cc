@@ -169,6 +169,12 @@ Axis padded_axis(std::string label, Measure measure, const std::vector<double>& 
   return {std::move(label), measure, from, *most + 0.06 * length};
 }
 
+void draw_title(Svg& svg, std::string_view title) {
+  constexpr double kSize = 13, kBold = 1.15;
+  svg.text({10, 20}, shortened(title, (svg.width() - 20) / kBold, kSize),
+           {Anchor::start, kSize, kInk, true});
+}
+
 void draw_bottom(Svg& svg, const Box& area, const Axis& axis) {
   for (const double tick : axis.ticks()) {
     const double x = area.x + axis.share(tick) * area.width;
@@ -198,9 +204,10 @@ template <class Visit>
 double lay_out_legend(double width, const std::vector<LegendEntry>& entries, Visit visit) {
   double x = 0, y = 0;
   for (const LegendEntry& entry : entries) {
-    const double own = kSwatch + 5 + text_width(entry.name) + 16;
+    const std::string name = shortened(entry.name, width - kSwatch - 5);
+    const double own = kSwatch + 5 + text_width(name) + 16;
     if (x > 0 && x + own > width) x = 0, y += kLegendRow;
-    visit(entry, Place{x, y});
+    visit(LegendEntry{name, entry.color}, Place{x, y});
     x += own;
   }
   return entries.empty() ? 0 : y + kLegendRow;

@@ -51,6 +51,9 @@ void draw_left(Svg& svg, const Box& area, const Axis& axis);
 
 inline const std::string kInk = "#1c2430", kSoft = "#3a4552", kLine = "#d9dee5", kIdle = "#cfd5dd",
                          kPath = "#c22f4e";
+// At the top of a picture, as long as it is wide.
+void draw_title(Svg& svg, std::string_view title);
+
 struct LegendEntry {
   std::string name, color;
 };

@@ -34,7 +34,7 @@ void draw_band(Svg& svg, const Box& area, double middle, const BarRow& row, cons
 
 void draw_row(Svg& svg, const Box& area, double y, const Bars& bars, const BarRow& row,
               const Axis& axis) {
-  svg.text({area.x - 8, y + 16}, row.name, {Anchor::end, 11, kInk});
+  svg.text({area.x - 8, y + 16}, shortened(row.name, area.x - 12), {Anchor::end, 11, kInk});
   double begin = 0;
   for (std::size_t p = 0; p < row.values.size(); ++p) {
     const double end = begin + row.values[p];
@@ -67,7 +67,7 @@ Svg draw(const Bars& bars) {
   const Box area{left, top, std::max(kWidth - left - right, 160.0),
                  kRow * static_cast<double>(bars.rows.size())};
   Svg svg(std::max(kWidth, area.right() + right), area.bottom() + 44, bars.title);
-  svg.text({10, 20}, bars.title, {Anchor::start, 13, kInk, true});
+  draw_title(svg, bars.title);
   if (has_legend) draw_legend(svg, {10, 32}, kWidth - 20, bars.parts);
   const Axis axis(bars.label, bars.measure, 0, most);
   draw_bottom(svg, area, axis);

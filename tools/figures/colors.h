@@ -16,7 +16,7 @@ std::string color_of_pass(char letter);
 std::string color_of_pool(const std::string& name, std::size_t number);
 // From pale at 0 to full at 1.
 std::string color_of_share(double share);
-// Of what a link carries of the most that any does.
+// Of what a link carries of what it can.
 std::string color_of_load(double share);
 // Of a series, by number.
 std::string series_color(std::size_t number);

@@ -70,7 +70,7 @@ std::optional<Svg> grid_figure(const StrategySummary& predicted) {
   const double width = std::max(420.0, kLeft + cell * static_cast<double>(columns) + 12);
   const std::string title = predicted.strategy + ": grid of the pipeline";
   Svg svg(width, height, title);
-  svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
+  draw_title(svg, title);
   draw_legend(svg, {10, 30}, width - 20, legend_of(grids));
   double top = 56;
   for (const Grid& grid : grids) {

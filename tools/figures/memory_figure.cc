@@ -86,7 +86,7 @@ std::optional<Svg> memory_figure(const StrategySummary& predicted) {
       fmt::format("{}: memory of rank {} over the step", predicted.strategy, curve.rank);
   const Box area{kLeft, 60 + legend_height(kWidth - 20, legend), kWidth - kLeft - 20, kHeight};
   Svg svg(kWidth, area.bottom() + 44, title);
-  svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
+  draw_title(svg, title);
   draw_legend(svg, {10, 30}, kWidth - 20, legend);
   const Axis x("time", Measure::time, 0, end);
   const Axis y("alive in the arena", Measure::bytes, 0,

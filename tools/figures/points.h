@@ -27,4 +27,7 @@ struct Points {
 
 Svg draw(const Points& points);
 
+// Of places, less y is better, less x too or more of it: those that no other beats in both, by x.
+std::vector<Place> front_of(std::vector<Place> places, bool more_is_better);
+
 }  // namespace rehearse::figures

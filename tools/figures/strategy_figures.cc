@@ -5,8 +5,11 @@
 #include "tools/figures/bars.h"
 #include "tools/figures/colors.h"
 #include "tools/figures/figures.h"
+#include "tools/figures/points.h"
 #include "tools/figures/step_figures.h"
 #include "tools/figures/words.h"
+#include "tools/summary/diff.h"
+#include "tools/summary/subnetworks.h"
 
 namespace rehearse::figures {
 namespace {
@@ -46,7 +49,11 @@ std::vector<Run> runs_of(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries) {
     if (entry.predicted)
       runs.push_back({entry.name + (any_measured ? ", predicted" : ""), entry.predicted});
-    if (entry.measured) runs.push_back({entry.name + ", measured", entry.measured});
+    const bool is_other =
+        entry.measured && entry.predicted && !have_same_plan(*entry.predicted, *entry.measured);
+    if (entry.measured)
+      runs.push_back({entry.name + (is_other ? ", measured with another plan" : ", measured"),
+                      entry.measured});
   }
   return runs;
 }
@@ -138,6 +145,38 @@ Bars path_bars(const std::vector<Run>& runs) {
   return bars;
 }
 
+// Predictions by what they take and what they need; runs, not steps, are compared.
+Points pareto(const std::vector<Entry>& entries) {
+  Points points{"Memory against time",
+                "time per step of data parallelism's run",
+                "peak memory",
+                Measure::time,
+                Measure::bytes,
+                {},
+                {}};
+  PointSeries front{"not beaten in both", kSoft, {}, {}, true, false};
+  std::vector<Place> fitting;
+  for (const Entry& entry : entries) {
+    if (!entry.predicted || !entry.predicted->memory) continue;
+    const StrategySummary& s = *entry.predicted;
+    const Place place{run_time_per_step(s).seconds(), static_cast<double>(s.memory->peak.bytes())};
+    const bool fits = s.fits.value_or(true);
+    points.series.push_back({entry.name + (fits ? "" : " (does not fit)"),
+                             series_color(points.series.size()),
+                             {place},
+                             {entry.name + ": " + human(Measure::time, place.x) + ", " +
+                              human(Measure::bytes, place.y)},
+                             false,
+                             true,
+                             !fits});
+    if (fits) fitting.push_back(place);
+  }
+  front.points = front_of(std::move(fitting), false);
+  // Below its points.
+  points.series.insert(points.series.begin(), std::move(front));
+  return points;
+}
+
 // The machine that the predictions are for; null: no file has one.
 const TopologyPicture* topology_of(const std::vector<Summary>& summaries) {
   for (const Summary& summary : summaries) {
@@ -163,6 +202,8 @@ std::vector<Figure> figures_of(const std::vector<Summary>& summaries) {
   for (const auto& [name, bars] : comparisons) {
     if (!bars.rows.empty()) figures.push_back({name, draw(bars)});
   }
+  const Points by_both = pareto(entries);
+  if (by_both.series.size() > 2) figures.push_back({"pareto", draw(by_both)});
   const TopologyPicture* const topology = topology_of(summaries);
   for (const Entry& entry : entries) {
     add(figures, entry.name + "_timeline",

@@ -139,4 +139,17 @@ double text_width(std::string_view text, double size) {
   return 0.62 * size * letters;
 }
 
+std::string shortened(std::string_view text, double room, double size) {
+  if (text_width(text, size) <= room) return std::string(text);
+  constexpr std::string_view kRest = "...";
+  const auto is_inside_letter = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;  // of UTF-8
+  };
+  const double left = room - text_width(kRest, size);
+  std::size_t kept = text.size() - 1;
+  while (kept > 0 && (is_inside_letter(kept) || text_width(text.substr(0, kept), size) > left))
+    --kept;
+  return std::string(text.substr(0, kept)) + std::string(kRest);
+}
+
 }  // namespace rehearse::figures

@@ -61,5 +61,7 @@ class Svg {
 
 // What room a text takes, about: fonts differ.
 double text_width(std::string_view text, double size = 11);
+// The text, or as much of its beginning as has so much room, and "...".
+std::string shortened(std::string_view text, double room, double size = 11);
 
 }  // namespace rehearse::figures

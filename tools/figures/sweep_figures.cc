@@ -41,7 +41,14 @@ class SweepFigures {
 
   std::vector<Figure> run() {
     std::vector<Figure> figures;
-    figures.push_back({"sweep_pareto", pareto()});
+    const Points points = pareto();
+    const bool has_points = std::any_of(points.series.begin(), points.series.end(),
+                                        [](const PointSeries& s) { return !s.points.empty(); });
+    if (has_points) figures.push_back({"sweep_pareto", draw(points)});
+    const bool any_fits = std::any_of(swept_.rows.begin(), swept_.rows.end(), [](const Row& row) {
+      return row.status == RowStatus::played;
+    });
+    if (!any_fits) return figures;
     for (const std::string& axis : axes_)
       figures.push_back({"sweep_over_" + axis, scaling(axis)});
     if (axes_.size() > 1) figures.push_back({"sweep_heat", heat(axes_[0], axes_[1])});
@@ -61,7 +68,7 @@ class SweepFigures {
     });
   }
 
-  Svg pareto() const {
+  Points pareto() const {
     const std::string cost = compares_runs() ? std::string(sweep::kRankedBy) : "step_time_s";
     const std::string memory(memory_figure(swept_));
     Points points{"Memory against " + label_of(cost),
@@ -88,20 +95,7 @@ class SweepFigures {
     front.points = front_of(std::move(played), cost != "step_time_s");
     points.series.push_back(std::move(front));
     if (!too_large.points.empty()) points.series.push_back(std::move(too_large));
-    return draw(points);
-  }
-
-  // By x; of those with less memory than all that are better.
-  static std::vector<Place> front_of(std::vector<Place> points, bool more_is_better) {
-    std::sort(points.begin(), points.end(), [&](const Place& a, const Place& b) {
-      if (a.x != b.x) return more_is_better ? a.x > b.x : a.x < b.x;
-      return a.y < b.y;
-    });
-    std::vector<Place> front;
-    for (const Place& point : points) {
-      if (front.empty() || point.y < front.back().y) front.push_back(point);
-    }
-    return front;
+    return points;
   }
 
   std::string told(const Row& row, const std::string& key, double value) const {
@@ -173,13 +167,13 @@ class SweepFigures {
       most = std::max(most, samples_of(*row));
     for (const std::string& strategy : strategies_)
       longest = std::max(longest, strategy.size());
-    double cell = std::max(64.0, 0.62 * 10 * static_cast<double>(longest) + 10);
+    double cell = std::clamp(0.62 * 10 * static_cast<double>(longest) + 10, 64.0, kWidestCell);
     const double height = 34;
     double left = 30;
     for (const std::string& row : rows)
       left = std::max(left, text_width(row) + 36);
     for (const std::string& column : columns)
-      cell = std::max(cell, text_width(column) + 12);
+      cell = std::max(cell, std::min(text_width(column) + 12, kWidestCell));
     const double width = left + cell * static_cast<double>(columns.size()) + 20;
     // The name of what goes down stands along the left side, that of what goes across at the top.
     const double high = height * static_cast<double>(rows.size());
@@ -188,11 +182,12 @@ class SweepFigures {
     Svg svg(std::max({width, left + text_width(across, 12) + 20, 360.0}),
             std::max(90 + high, middle + half_name + 10),
             "Most samples/s of a run, and the strategy that has them");
-    svg.text({10, 20}, "Best samples/s of a run", {Anchor::start, 13, kInk, true});
+    draw_title(svg, "Best samples/s of a run");
     svg.text({left, 42}, across, {Anchor::start, 12, kInk});
     svg.text({14, middle}, down, {Anchor::middle, 12, kInk, false, -90});
     for (std::size_t c = 0; c < columns.size(); ++c)
-      svg.text({left + cell * (static_cast<double>(c) + 0.5), 60}, columns[c], {Anchor::middle});
+      svg.text({left + cell * (static_cast<double>(c) + 0.5), 60}, shortened(columns[c], cell - 6),
+               {Anchor::middle});
     for (std::size_t r = 0; r < rows.size(); ++r) {
       const double y = 68 + height * static_cast<double>(r);
       svg.text({left - 8, y + 21}, rows[r], {Anchor::end});
@@ -216,8 +211,11 @@ class SweepFigures {
     const std::string ink = share > 0.75 ? "#ffffff" : kInk;
     svg.text({box.x + box.width / 2, box.y + 15}, human(Measure::plain, samples),
              {Anchor::middle, 11, ink});
-    svg.text({box.x + box.width / 2, box.y + 28}, row->strategy, {Anchor::middle, 10, ink});
+    svg.text({box.x + box.width / 2, box.y + 28}, shortened(row->strategy, box.width - 6, 10),
+             {Anchor::middle, 10, ink});
   }
+
+  static constexpr double kWidestCell = 180;
 
   const SweptRows& swept_;
   const std::vector<std::string> axes_;

@@ -60,6 +60,7 @@ class TimelineFigure {
       draw_spans(svg, {area.x, y, area.width, kRow}, spans, axis);
     }
     draw_path(svg, area, axis);
+    draw_step(svg, area, axis);
   }
 
  private:
@@ -78,6 +79,14 @@ class TimelineFigure {
                fmt::format("{}: {}", span.label, rehearse::human(span.end - span.start)));
       drawn = end;
     }
+  }
+
+  // Where the step is over that all figures are of: its last ops may end in the next one.
+  void draw_step(Svg& svg, const Box& area, const Axis& axis) const {
+    const double x = area.x + axis.share(summary_.step_time.seconds()) * area.width;
+    svg.line({x, area.y - 4}, {x, area.bottom()}, kInk, 1.2, true);
+    const std::string text = "step time " + rehearse::human(summary_.step_time);
+    svg.text({std::max(x, area.x + text_width(text)), area.y - 7}, text, {Anchor::end});
   }
 
   // A line below the ops that the step's end waited for.
@@ -118,6 +127,7 @@ std::optional<Svg> timeline_figure(const std::string& name, const StrategySummar
     if (summary == nullptr || summary->picture.empty()) continue;
     figures.emplace_back(*summary, source);
     has_path = has_path || summary->pictures.path.has_value();
+    horizon = std::max(horizon, summary->step_time);
     for (const PictureSpan& span : summary->picture) {
       horizon = std::max(horizon, span.end);
       kinds.emplace(span.kind, color_of(span.kind));
@@ -132,7 +142,7 @@ std::optional<Svg> timeline_figure(const std::string& name, const StrategySummar
   for (const TimelineFigure& figure : figures)
     height += figure.height();
   Svg svg(kWidth, y + height + 44, name + ": one step");
-  svg.text({10, 20}, name + ": one step", {Anchor::start, 13, kInk, true});
+  draw_title(svg, name + ": one step");
   draw_legend(svg, {10, 30}, kWidth - 20, legend);
   const Axis axis("time", Measure::time, 0, horizon.seconds());
   draw_bottom(svg, {kLeft, y + kHeading, kWidth - kLeft - 16, height - kHeading}, axis);

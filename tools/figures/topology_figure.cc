@@ -138,7 +138,7 @@ void draw_cable(Svg& svg, const Layout& layout, const Cable& cable, const std::s
 }
 
 void draw_cables(Svg& svg, const Layout& layout, const TopologyPicture& topology,
-                 const std::vector<CableLoad>& loads, double most) {
+                 const std::vector<CableLoad>& loads) {
   std::vector<std::size_t> order(loads.size());
   std::iota(order.begin(), order.end(), 0U);
   // The busiest above the others.
@@ -146,7 +146,7 @@ void draw_cables(Svg& svg, const Layout& layout, const TopologyPicture& topology
                    [&](std::size_t a, std::size_t b) { return loads[a].most < loads[b].most; });
   for (const std::size_t k : order) {
     const Cable& cable = topology.cables[k];
-    const double share = most > 0 ? loads[k].most / most : 0;
+    const double share = std::min(1.0, loads[k].most);
     draw_cable(svg, layout, cable, color_of_load(share), 1.2 + 3 * share,
                fmt::format("{}: {}, used {} at most", cable.name, rehearse::human(loads[k].bytes),
                            human(Measure::share, loads[k].most)));
@@ -177,15 +177,16 @@ void draw_vertices(Svg& svg, const Layout& layout, const std::vector<Vertex>& ve
 }
 
 // What the colours mean, as a row of them.
-void draw_scale(Svg& svg, Place at, double most) {
+void draw_scale(Svg& svg, Place at) {
   constexpr int kSteps = 24;
   constexpr double kStep = 5;
-  svg.text({at.x, at.y + 10}, "used at most: 0 %");
-  const double left = at.x + text_width("used at most: 0 %") + 8;
+  constexpr std::string_view kBegin = "used at most, of what a link can carry: 0 %";
+  svg.text({at.x, at.y + 10}, kBegin);
+  const double left = at.x + text_width(kBegin) + 8;
   for (int k = 0; k < kSteps; ++k)
     svg.rect({left + k * kStep, at.y, kStep, 12},
              color_of_load(static_cast<double>(k) / (kSteps - 1)));
-  svg.text({left + kSteps * kStep + 8, at.y + 10}, human(Measure::share, most));
+  svg.text({left + kSteps * kStep + 8, at.y + 10}, "100 %");
 }
 
 }  // namespace
@@ -195,15 +196,12 @@ std::optional<Svg> topology_figure(const StrategySummary& predicted,
   const std::vector<CableLoad>& loads = predicted.pictures.cables;
   if (topology == nullptr || loads.empty() || loads.size() != topology->cables.size())
     return std::nullopt;
-  double most = 0;
-  for (const CableLoad& load : loads)
-    most = std::max(most, load.most);
   const Layout layout = lay_out(*topology);
   const std::string title = predicted.strategy + ": the links and what they carry";
   Svg svg(layout.width, layout.height, title);
-  svg.text({10, 20}, title, {Anchor::start, 13, kInk, true});
-  draw_scale(svg, {10, 32}, most);
-  draw_cables(svg, layout, *topology, loads, most);
+  draw_title(svg, title);
+  draw_scale(svg, {10, 32});
+  draw_cables(svg, layout, *topology, loads);
   draw_vertices(svg, layout, topology->vertices);
   return svg;
 }

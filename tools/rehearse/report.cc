@@ -9,6 +9,7 @@
 #include "model/base/text.h"
 #include "tools/figures/figures.h"
 #include "tools/rehearse/commands.h"
+#include "tools/summary/diff.h"
 #include "tools/sweep/results.h"
 
 namespace rehearse::cli {
@@ -153,7 +154,25 @@ Status write_figures(const Arguments& arguments, const std::string& format,
   if (!written) return written;
   std::cout << fmt::format("{} picture{} written to {}\n", all.size(), all.size() == 1 ? "" : "s",
                            *directory);
+  if (all.empty()) std::cout << "no row of the sweep has figures that could be drawn\n";
   return success();
+}
+
+// Of strategies that were measured with another plan than the predicted one.
+std::vector<std::string> differing_plans(const Report& report) {
+  std::vector<std::string> all;
+  for (const Summary& predicted : report.summaries) {
+    for (const Summary& measured : report.summaries) {
+      if (predicted.source != "predicted" || measured.source != "measured") continue;
+      for (const StrategySummary& p : predicted.strategies) {
+        for (const StrategySummary& m : measured.strategies) {
+          if (p.strategy == m.strategy && !have_same_plan(p, m))
+            all.push_back(rehearse::differing_plans(p, m));
+        }
+      }
+    }
+  }
+  return all;
 }
 
 int run(const Arguments& arguments) {
@@ -165,6 +184,8 @@ int run(const Arguments& arguments) {
   const Status written = write_file(out, print_report(*report));
   if (!written) return fail(written.errors());
   std::cout << fmt::format("report of {} written to {}\n", contents_of(*report), out);
+  for (const std::string& difference : differing_plans(*report))
+    std::cerr << fmt::format("note: {}: the report does not compare them\n", difference);
   if (!arguments.has("svg") && !arguments.has("png")) return kDone;
   const std::vector<figures::Figure> figures = figures_of(*report);
   for (const char* format : {"svg", "png"}) {

@@ -119,6 +119,16 @@ StyledText compare(const StrategySummary& p, const StrategySummary& m) {
 
 }  // namespace
 
+bool have_same_plan(const StrategySummary& predicted, const StrategySummary& measured) {
+  return predicted.plan_hash == measured.plan_hash;
+}
+
+std::string differing_plans(const StrategySummary& predicted, const StrategySummary& measured) {
+  return fmt::format(
+      "strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
+      measured.strategy, predicted.plan_hash, measured.plan_hash);
+}
+
 Result<StyledText> print_diff(const Summary& predicted, const Summary& measured) {
   StyledText text;
   std::string unpredicted;
@@ -129,11 +139,9 @@ Result<StyledText> print_diff(const Summary& predicted, const Summary& measured)
       unpredicted += fmt::format("\n{}: measured, not predicted\n", m.strategy);
       continue;
     }
-    if (p->plan_hash != m.plan_hash) {
+    if (!have_same_plan(*p, m)) {
       return error(
-          fmt::format(
-              "strategy '{}' was predicted with plan {}, measured with plan {}: not the same plan",
-              m.strategy, p->plan_hash, m.plan_hash),
+          differing_plans(*p, m),
           {{std::nullopt,
             "the plan follows from the scenario and, where stages are cut, from the device "
             "profile: "

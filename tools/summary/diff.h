@@ -9,6 +9,11 @@
 
 namespace rehearse {
 
+// Whether figures of a prediction and of a run may be held against each other.
+bool have_same_plan(const StrategySummary& predicted, const StrategySummary& measured);
+// "strategy 'ddp' was predicted with plan ..., measured with plan ...: not the same plan"
+std::string differing_plans(const StrategySummary& predicted, const StrategySummary& measured);
+
 // For every strategy that both have with the same plan: step time and what it went into on the rank
 // that computes longest; the kinds of ops that all ranks compute, in the mean, which add up; bytes,
 // memory.

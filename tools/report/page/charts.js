@@ -1,13 +1,20 @@
 // ---- points and lines over two axes, drawn by uPlot ---------------------------------------------
 
+const charts = [];  // of the page, in the order in which they were made
 const reach = 24;  // pixels from which a point is still pointed at
 const isWide = values => { const positive = values.filter(v => v > 0); return positive.length === values.length && values.length > 1 && Math.max(...positive) > 50 * Math.min(...positive); };
 
-// One value for each point, none where the point is of another series: what uPlot takes.
+// One value for each point, undefined where the point is of another series, and null where a line ends: what uPlot takes.
 function aligned(points, seriesCount) {
-  const data = [points.map(p => p.x), ...Array.from({length: seriesCount}, () => new Array(points.length).fill(null))];
+  const data = [points.map(p => p.x), ...Array.from({length: seriesCount}, () => new Array(points.length).fill(undefined))];
   points.forEach((p, i) => { data[p.series + 1][i] = p.y; });
   return data;
+}
+
+// Joined series with the places of texts that they have no point at: a line does not cross these.
+function gapsOf(points, series, places) {
+  const known = new Set(points.map(p => `${p.series} ${p.x}`));
+  return series.flatMap((s, k) => s.isJoined ? places.filter(x => !known.has(`${k} ${x}`)).map(x => ({x, y: null, series: k})) : []);
 }
 
 // points: {x, y, series, text?, row?}; series: {name, color, isJoined?, hasPoints?, isHollow?}; x, y: names of
@@ -19,16 +26,24 @@ class Chart {
     this.box = el("div", {class: "chart", tabindex: 0, role: "group", onkeydown: event => this.press(event)});
     this.tip = el("div", {class: "tip", hidden: true, role: "status"});
     this.box.append(this.tip);
-    this.element = el("div", {}, this.legend, this.box);
+    this.element = el("div", {}, this.legend, this.box, this.buttons());
     this.redraw = drawInto(this.box, width => this.draw(width));
+    charts.push(this);
   }
 
   update({points, series, x, y, xLabels = null, log = false}) {
     Object.assign(this, {series, x, y, xLabels, log, at: -1});
-    this.points = points.filter(p => Number.isFinite(p.x) && Number.isFinite(p.y)).sort((a, b) => a.x - b.x);
+    const drawn = points.filter(p => Number.isFinite(p.x) && Number.isFinite(p.y)), byPlace = (a, b) => a.x - b.x;
+    this.points = drawn.sort(byPlace);
+    this.drawn = xLabels ? [...drawn, ...gapsOf(drawn, series, xLabels.map((_, k) => k))].sort(byPlace) : drawn;
     this.box.setAttribute("aria-label", `${this.name}: ${label(y)} against ${xLabels ? x : label(x)}, ${count(this.points.filter(p => p.text !== undefined).length)} points. Arrow keys go from point to point, Enter shows one, plus and minus zoom, 0 shows all.`);
     this.legend.replaceChildren(...series.map((s, k) => el("button", {type: "button", "aria-pressed": String(!this.hidden.has(s.name)), onclick: event => this.toggle(k, event.currentTarget)}, swatch(s.color), s.name)));
     this.redraw();
+  }
+
+  buttons() {
+    const button = (text, name, factor) => el("button", {type: "button", "aria-label": `${name}: ${this.name}`, title: name, onclick: () => this.zoom(factor)}, text);
+    return el("div", {class: "controls"}, button("+", "zoom in", 0.6), button("−", "zoom out", 1 / 0.6), button("all", "show all", null), el("span", {}, "drag to zoom, double-click for all"));
   }
 
   toggle(k, button) {
@@ -57,25 +72,31 @@ class Chart {
 
   scale(figure, labels) {
     if (labels) return {time: false, range: (u, from, to) => from === null ? [0, 1] : Number.isInteger(from) && Number.isInteger(to) ? [from - 0.3, to + 0.3] : [from, to]};
-    return this.isLog(figure) ? {time: false, distr: 3, range: (u, from, to) => this.logPadded(figure, from, to)} : {time: false, range: (u, from, to) => this.padded(from, to)};
+    return this.isLog(figure) ? {time: false, distr: 3, range: (u, from, to) => this.logPadded(figure, from, to)} : {time: false, range: (u, from, to) => this.padded(figure, from, to)};
   }
 
   // Room around all points, none around a part of them.
+  isAll(figure, from, to) {
+    const values = this.points.map(figure === this.x ? p => p.x : p => p.y).reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+    return from <= values[0] && to >= values[1];
+  }
   logPadded(figure, from, to) {
     if (from === null) return [1, 10];
-    const values = this.points.map(figure === this.x ? p => p.x : p => p.y), isAll = from <= Math.min(...values) && to >= Math.max(...values), room = isAll ? (to / from) ** 0.04 : 1;
+    const room = this.isAll(figure, from, to) ? (to / from) ** 0.04 : 1;
     return [from / room, to * room];
   }
-  padded(from, to) {
+  // From zero where it is near: as in the pictures for papers (tools/figures/axis.cc).
+  padded(figure, from, to) {
     if (from === null) return [0, 1];
-    const room = 0.06 * (to - from || Math.abs(to) || 1);
-    return [from >= 0 ? Math.max(0, from - room) : from - room, to + room];
+    if (from < to && !this.isAll(figure, from, to)) return [from, to];
+    const length = to - from || Math.abs(to) || 1, room = 0.06 * length;
+    return [from >= 0 && (from < room || from < length) ? 0 : from - room, to + room];
   }
 
   draw(width) {
     this.width = width;
     if (this.plot) this.plot.destroy();
-    const line = s => ({label: s.name, stroke: css(s.color), width: s.isJoined ? 1.5 : 0, spanGaps: true, show: !this.hidden.has(s.name),
+    const line = s => ({label: s.name, stroke: css(s.color), width: s.isJoined ? 1.5 : 0, spanGaps: false, show: !this.hidden.has(s.name),
                         ...(s.isJoined ? {} : {paths: () => null}),
                         points: {show: s.hasPoints !== false, size: 7, width: 1, stroke: css(s.color), fill: s.isHollow ? "transparent" : css(s.color)}});
     const bottom = this.axis(this.x, this.xLabels);
@@ -83,8 +104,9 @@ class Chart {
     this.plot = new uPlot({width, height: this.height, legend: {show: false}, scales: {x: this.scale(this.x, this.xLabels), y: this.scale(this.y)},
       axes: [bottom, this.axis(this.y)], series: [{}, ...this.series.map(line)],
       cursor: {x: false, y: false, points: {show: false}, drag: {x: true, y: true, dist: 6}},
-      hooks: {draw: [() => { this.places = null; }]}}, aligned(this.points, this.series.length), this.box);
+      hooks: {draw: [() => { this.places = null; }]}}, aligned(this.drawn, this.series.length), this.box);
     this.listen(this.plot.over);
+    this.listenToTouch(this.plot.over);
   }
 
   listen(over) {
@@ -98,6 +120,27 @@ class Chart {
       if (down && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) > 5) return;
       this.look(this.nearest(event));
       this.choose();
+    });
+  }
+
+  // uPlot hears mice alone. A finger that moves sideways chooses a part, one that moves up and down moves the page.
+  listenToTouch(over) {
+    let from = null;
+    const place = event => event.clientX - over.getBoundingClientRect().left;
+    const choose = to => this.plot.setSelect({left: Math.min(from, to), width: Math.abs(to - from), top: 0, height: over.clientHeight}, false);
+    over.addEventListener("pointerdown", event => {
+      if (event.pointerType === "mouse" || !event.isPrimary) return;
+      from = place(event);
+      over.setPointerCapture(event.pointerId);
+    });
+    over.addEventListener("pointermove", event => { if (from !== null && event.isPrimary) choose(place(event)); });
+    over.addEventListener("pointercancel", () => { if (from !== null) choose(from); from = null; });
+    over.addEventListener("pointerup", event => {
+      if (from === null || !event.isPrimary) return;
+      const [low, high] = [from, place(event)].sort((a, b) => a - b).map(x => this.plot.posToVal(x, "x")), isFar = Math.abs(place(event) - from) > 10;
+      choose(from);
+      from = null;
+      if (isFar) this.plot.setScale("x", {min: low, max: high});
     });
   }
 

@@ -174,13 +174,26 @@ function memoryOverTime(name, s, view) {
 
 // ---- links over time -----------------------------------------------------------------------------
 
+// Curves that nowhere differ by more than can be seen are one, or they would hide one another; the pictures for papers do the
+// same (tools/figures/links_figure.cc).
+function alikeCurves(curves) {
+  const groups = [];
+  for (const curve of curves) {
+    const same = groups.find(group => group.utilisation.every((share, p) => Math.abs(share - curve.utilisation[p]) <= 0.005));
+    if (same) same.names.push(curve.name);
+    else groups.push({names: [curve.name], utilisation: curve.utilisation});
+  }
+  return groups.map(({names, utilisation}) => ({name: names.length > 2 ? `${names[0]} and ${count(names.length - 1)} alike` : names.join(" and "), utilisation}));
+}
+
 function linksOverTime(name, s, view) {
   const curves = (s.pictures && s.pictures.links_over_time) || [];
   if (!curves.length) return null;
+  const drawn = alikeCurves(curves);
   const parts = curves[0].utilisation.length, end = s.timeline.reduce((most, t) => Math.max(most, t[5]), 0);
-  const points = Array.from({length: parts}, (_, p) => [p / parts * end, ...curves.map(curve => curve.utilisation[p])]);
+  const pointsOf = of => Array.from({length: parts}, (_, p) => [p / parts * end, ...of.map(curve => curve.utilisation[p])]), points = pointsOf(curves);
   const most = Math.max(...curves.map(curve => Math.max(...curve.utilisation)));
-  const picture = new TimeCurves(`${name}: the busiest links over the step`, view, {figure: "utilisation", isStacked: false, series: curves.map((curve, k) => ({name: curve.name, color: seriesColor(k)})), points,
+  const picture = new TimeCurves(`${name}: the busiest links over the step`, view, {figure: "utilisation", isStacked: false, series: drawn.map((curve, k) => ({name: curve.name, color: seriesColor(k)})), points: pointsOf(drawn),
     text: `${curves.length === 1 ? "The busiest link" : `The ${curves.length} busiest links`}, means over 1/${parts} of the step; ${percent(most)} at most`});
   return el("div", {class: "panel"}, picture.element, note("Bytes that the simulation has on the link in each part of the step, of what it could carry in it." + (most > 1.00005 ? " Collectives are played by their price alone here and do not make room for one another: more than 100 % is more than the link carries." : "")),
     el("details", {}, el("summary", {}, "The curves as a table"), table({name: `${name} busiest links over time`, rows: points, columns: [column("time_s", {label: "from", value: point => point[0]}),

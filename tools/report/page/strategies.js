@@ -13,7 +13,7 @@ function entriesOf(files) {
   }
   return [...entries.values()];
 }
-const runsOf = (entries, take = () => true) => entries.flatMap(e => sources.filter(k => e[k] && take(e[k])).map(k => ({name: entries.some(o => o.measured) ? `${e.name}, ${k}` : e.name, s: e[k]})));
+const runsOf = (entries, take = () => true) => entries.flatMap(e => sources.filter(k => e[k] && take(e[k])).map(k => ({name: entries.some(o => o.measured) ? `${e.name}, ${k}${k === "measured" && hasOtherPlan(e) ? " with another plan" : ""}` : e.name, s: e[k]})));
 
 function strategyTable(entries) {
   const predicted = entries.filter(e => e.predicted), {best} = rankedRuns(entries);
@@ -30,7 +30,8 @@ function strategyTable(entries) {
     const it = e.predicted.local_steps;
     return note(`${e.name}: means over ${it.steps} steps, ${it.steps - 1} local ones of ${seconds(it.local_step_time_s)} and one of ${seconds(it.synchronising_step_time_s)} that synchronises.`);
   });
-  return [table({name: "strategies", columns: columns.filter(c => isTold(c) || !["mfu", "measured_step_time_s"].includes(c.name)), rows: entries}),
+  const bands = ["step_time_low_s", "step_time_high_s"].map(name => column(name, {value: e => e.predicted ? e.predicted[name] ?? null : null})).filter(isTold);
+  return [table({name: "strategies", inCsv: bands, columns: columns.filter(c => isTold(c) || !["mfu", "measured_step_time_s"].includes(c.name)), rows: entries}),
     isCheaper ? note("A cheaper step is no cheaper run: the fastest run counts all steps that a strategy takes for the same work, and redraws of masks.") : null, notes];
 }
 
@@ -53,7 +54,21 @@ function comparison(entries, files) {
       withMemory.length ? el("div", {class: "panel"}, el("h3", {}, "Memory on the worst rank"),
         memoryBars(pools, withMemory.map(({name, s}) => ({name, values: pools.map(pool => s.pool_bytes[pool] || 0), peak: s.peak_memory_bytes})), room ? {value: room, text: `the device's ${bytes(room)}`} : null)) : null,
       sent.length ? el("div", {class: "panel"}, el("h3", {}, "Most bytes that a worker sends"),
-        stackedBars("bytes sent", [["sent", "all_reduce"]], "bytes_sent", sent.map(({name, s}) => ({name, values: [worstSent(s)], text: bytes(worstSent(s))})))) : null)];
+        stackedBars("bytes sent", [["sent", "all_reduce"]], "bytes_sent", sent.map(({name, s}) => ({name, values: [worstSent(s)], text: bytes(worstSent(s))})))) : null),
+    strategyPareto(entries)];
+}
+
+// Predictions by what they take and what they need: a cheaper step is no cheaper run, so runs are compared.
+function strategyPareto(entries) {
+  const rows = entries.filter(e => e.predicted && e.predicted.peak_memory_bytes !== null).map(e => ({name: e.name, number: entries.indexOf(e), fits: e.predicted.fits !== false, run_time_per_step_s: runTime(e.predicted), peak_memory_bytes: e.predicted.peak_memory_bytes}));
+  if (rows.length < 2) return null;
+  const [x, y] = ["run_time_per_step_s", "peak_memory_bytes"], front = frontOf(rows.filter(row => row.fits), x, y);
+  const open = row => { const section = document.getElementById(`strategy${row.number}`); section.open = true; section.scrollIntoView(); };
+  const chart = new Chart({name: "Memory against time", height: 280, pick: point => open(point.row)});
+  const text = row => `${row.name}\n${label(x)} ${show(x, row[x])}\n${label(y)} ${show(y, row[y])}${row.fits ? "" : "\ndoes not fit"}`;
+  chart.update({x, y, log: true, series: [...rows.map((row, k) => ({name: row.fits ? row.name : `${row.name} (does not fit)`, color: seriesColor(k), isHollow: !row.fits})), {name: "not beaten in both", color: "soft", isJoined: true, hasPoints: false}],
+    points: [...rows.map((row, k) => ({x: row[x], y: row[y], series: k, text: text(row), row})), ...front.map(row => ({x: row[x], y: row[y], series: rows.length}))]});
+  return el("div", {class: "panel"}, el("h3", {}, "Memory against time"), chart.element, note("Predictions, on their worst rank. Click a point for its strategy."));
 }
 
 function predictedAgainstMeasured({name, predicted: p, measured: m}) {
@@ -71,11 +86,15 @@ function predictedAgainstMeasured({name, predicted: p, measured: m}) {
     {name: "off_by", label: "off by", value: r => r.off, shown: (v, r) => off(r.predicted, r.measured)}]});
 }
 
+function againstMeasured(entry) {
+  return hasOtherPlan(entry) ? note(`Predicted with plan ${entry.predicted.plan_hash}, measured with plan ${entry.measured.plan_hash}: not the same plan, so that they are not compared.`) : predictedAgainstMeasured(entry);
+}
+
 // The timelines and all else that is drawn over the time of the step: they zoom together.
 function timelines(entry) {
   const own = sources.filter(k => entry[k] && entry[k].timeline.length);
   if (!own.length) return null;
-  const horizon = Math.max(1e-12, own.reduce((most, k) => entry[k].timeline.reduce((end, t) => Math.max(end, t[5]), most), 0));
+  const horizon = Math.max(1e-12, own.reduce((most, k) => entry[k].timeline.reduce((end, t) => Math.max(end, t[5]), Math.max(most, entry[k].step_time_s)), 0));
   const kinds = [...new Set(own.flatMap(k => entry[k].timeline.map(t => t[2])))], view = new View(horizon), hasPath = own.some(k => pathOf(entry[k]));
   const mark = on => { for (const timeline of view.timelines) { timeline.showsPath = on; timeline.redraw(); } };
   return [el("div", {class: "panel"}, legend([...kinds.map(k => [words(k), k]), ...(hasPath ? [["critical path", "path"]] : [])]), view.buttons(), hasPath ? el("div", {class: "controls"}, tick("mark the critical path", true, mark)) : null,
@@ -133,13 +152,13 @@ function provenance(entry) {
 function strategySection(entry, isOpen, id) {
   const s = entry.predicted || entry.measured;
   return el("details", {class: "strategy", open: isOpen, id}, el("summary", {}, el("h2", {}, entry.name)), provenance(entry),
-    entry.predicted && entry.measured ? predictedAgainstMeasured(entry) : null, timelines(entry), gridPanel(entry), rankPanels(entry.name, s), tablesOf(entry.name, s),
+    entry.predicted && entry.measured ? againstMeasured(entry) : null, timelines(entry), gridPanel(entry), rankPanels(entry.name, s), tablesOf(entry.name, s),
     entry.measured ? training(entry.name, entry.measured) : null);
 }
 
 function summariesSections(files) {
   const entries = entriesOf(files), predicted = files.filter(f => f.source === "predicted"), measured = entries.filter(e => e.measured);
-  const told = `${count(entries.length)} ${entries.length === 1 ? "strategy" : "strategies"}, predicted${predicted.length ? " for " + [...new Set(predicted.map(f => f.device))].join(", ") : " nowhere"}; ` +
+  const told = `${count(entries.length)} ${entries.length === 1 ? "strategy" : "strategies"}, ${predicted.length ? "predicted for " + [...new Set(predicted.map(f => f.device))].join(", ") : "none predicted"}; ` +
     (measured.length ? "measured: " + measured.map(e => e.name).join(", ") : "none measured") + ".";
   const few = entries.length <= 4;
   return [note(told), conclusions(entries, files), el("section", {id: "strategies"}, el("h2", {}, "Strategies"), strategyTable(entries), comparison(entries, files)), subnetworkSection(entries), topologySection(files, entries),

@@ -20,25 +20,26 @@ class Details {
   }
 }
 
-// A choice for every axis, the strategy and the status, and the most memory there may be; changed(rows that meet all).
+// A choice for every axis, the strategy and the status, and the most memory there may be; changed(rows that meet all, what is chosen).
 function filters(swept, changed) {
-  const chosen = new Map(), memory = "peak_memory_bytes";
+  const chosen = new Map(), {memory} = swept;
   let most = Infinity;
   const parts = [{name: "strategy", label: "strategy", values: swept.strategies}, ...swept.axes, {name: "status", label: "status", values: valuesOf(swept.rows, "status")}].filter(part => part.values.length > 1);
-  const apply = () => changed(swept.rows.filter(row => [...chosen].every(([name, value]) => row[name] === value) && (most === Infinity || (isNumber(row[memory]) && row[memory] <= most))));
+  const scope = () => new Scope(swept, {axes: swept.axes.filter(axis => chosen.has(axis.name)).length, strategy: chosen.has("strategy"), status: chosen.get("status") ?? null, hasLimit: most !== Infinity});
+  const apply = () => changed(swept.rows.filter(row => [...chosen].every(([name, value]) => row[name] === value) && (most === Infinity || (isNumber(row[memory]) && row[memory] <= most))), scope());
   const choose = name => value => { if (value === null) chosen.delete(name); else chosen.set(name, value); apply(); };
   const limit = el("input", {type: "number", min: 0, step: "any", size: 6, style: {width: "90px"}, oninput: () => { most = limit.value === "" ? Infinity : Number(limit.value) * 2 ** 30; apply(); }});
   return el("div", {class: "controls", role: "group", "aria-label": "rows to show"}, "Show", parts.map(part => choice(`${part.label} `, [[null, "all"], ...part.values.map(v => [v, valueText(v)])], null, choose(part.name))),
-    swept.figures.includes(memory) ? el("label", {}, "peak memory at most", limit, "GiB") : null);
+    swept.figures.includes(memory) ? el("label", {}, isPeak(memory) ? "peak memory at most" : "memory, at least, of at most", limit, "GiB") : null);
 }
 
 class SweepTable {
-  static figures = ["step_time_s", "run_samples_per_s", "peak_memory_bytes", "exposed_comm_s", "idle_s", "bubble_fraction", "bytes_sent"];
+  static figures = ["step_time_s", "run_samples_per_s", "peak_memory_bytes", "arena_live_bytes", "exposed_comm_s", "idle_s", "bubble_fraction", "bytes_sent"];
 
   constructor(sweep, swept, pick) {
     const axes = swept.axes.map(axis => ({name: axis.name, label: axis.label, isText: typeof axis.values[0] === "string", value: row => row[axis.name] ?? null, order: axis.place}));
     const texts = ["strategy", "status"].map(name => column(name, {isText: true}));
-    const figures = names => names.filter(name => swept.figures.includes(name)).map(name => column(name, {title: name}));
+    const figures = names => names.filter(name => swept.figures.includes(name) && (name !== "arena_live_bytes" || names === swept.figures || name === swept.memory)).map(name => column(name, {title: name}));
     const few = [...axes, ...texts, ...figures(SweepTable.figures)];
     const all = [...["scenario", "file", "point"].map(name => column(name, {isText: name !== "point"})), ...axes, ...texts, column("reason", {isText: true, isWide: true}), ...figures(swept.figures), ...["plan_hash", "scenario_hash"].map(name => column(name, {isText: true}))];
     this.table = new Table({name: "rows of the sweep", columns: few, rows: swept.rows, pick});
@@ -54,10 +55,11 @@ function reasonsSection(sweep) {
 }
 
 function sweepFacts(sweep) {
-  const {statuses} = sweep, told = Object.entries(statuses).map(([status, rows]) => `${count(rows)} ${status}`).join(", ");
+  const {statuses} = sweep, say = {played: n => n === 1 ? "fits" : "fit", "does not fit": n => n === 1 ? "does not fit" : "do not fit", refused: n => n === 1 ? "is refused" : "are refused"};
+  const told = Object.entries(statuses).map(([status, rows]) => `${count(rows)} ${say[status](rows)}`).join(", ");
   const isPart = sweep.rows_played < sweep.rows_of_sweep;
   return [note(`${count(sweep.rows_played)} rows${isPart ? ` of ${count(sweep.rows_of_sweep)} so far` : ""}${sweep.shard === "1/1" ? "" : `, shard ${sweep.shard}`}: ${told}. Method ${sweep.method}, rehearse ${sweep.tool_version}; files: ${sweep.files.map(f => f.file).join(", ")}.`),
-    sweep.has_all_rows ? null : note(`These are more than a page has room for. It shows ${count(sweep.rows.length)}: of each strategy those that no other row beats in both memory and time or samples per second, and for every swept value and every two of them the one with the most samples per second. results.csv has all.`)];
+    sweep.has_all_rows ? null : note(`These are more than a page has room for. It shows ${count(sweep.rows.length)}: of each strategy those that fit and that no other row beats in both memory and time or samples per second, and for every swept value and every two of them the one with the most samples per second. results.csv has all.`)];
 }
 
 function sweepSections(sweep) {
@@ -72,7 +74,7 @@ function sweepSections(sweep) {
   }
   views.push(new SweepTable(sweep, swept, pick));
   const [rows] = views.slice(-1), pictures = views.slice(0, -1);
-  const update = shown => [conclusions, ...views].forEach(view => view && view.update(shown));
-  update(swept.rows);
+  const update = (shown, scope) => [conclusions, ...views].forEach(view => view && view.update(shown, scope));
+  update(swept.rows, new Scope(swept));
   return [sweepFacts(sweep), filters(swept, update), conclusions && conclusions.element, pictures.length ? el("h2", {}, "Pictures") : null, pictures.map(view => view.element), rows.element, reasonsSection(sweep), details.element];
 }

@@ -16,18 +16,19 @@ function compareValues(a, b) {
 // A column of rows that are objects: value is what is sorted by and written as CSV, shown what is read.
 const column = (name, more = {}) => ({name, label: label(name), value: row => row[name] ?? null, ...more});
 
-// columns: {name, label, value(row), order(row)?: what is sorted by instead, shown(value, row)?, isText?, isWide?}; pick(row): a row was chosen.
+// columns: {name, label, value(row), order(row)?: what is sorted by instead, shown(value, row)?, isText?, isWide?}; pick(row): a row was chosen;
+// inCsv: columns that the CSV has besides.
 class Table {
   static rowsOfPage = 50;
 
-  constructor({name, columns, rows, pick}) {
-    Object.assign(this, {name, columns, pick, by: null, descending: false, first: 0});
+  constructor({name, columns, rows, pick, inCsv = []}) {
+    Object.assign(this, {name, columns, pick, inCsv, by: null, descending: false, first: 0});
     this.head = el("tr");
     this.body = el("tbody");
     this.pager = el("span");
     this.element = el("div", {},
       el("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": name}, el("table", {"aria-label": name}, el("thead", {}, this.head), this.body)),
-      el("div", {class: "controls"}, this.pager, el("button", {type: "button", onclick: () => download(`${name.replace(/\W+/g, "_")}.csv`, csvOf(this.columns, this.sorted)), "aria-label": `CSV of ${name}`}, "CSV")));
+      el("div", {class: "controls"}, this.pager, el("button", {type: "button", onclick: () => download(`${name.replace(/\W+/g, "_")}.csv`, csvOf([...this.columns, ...this.inCsv], this.sorted)), "aria-label": `CSV of ${name}`}, "CSV")));
     this.update(rows);
   }
 
@@ -78,7 +79,7 @@ class Table {
   rowOf(row) {
     const cells = this.columns.map(c => {
       const value = c.value(row);
-      return el("td", {class: [c.isText ? "text" : "", c.isWide ? "wide" : ""].join(" ").trim() || null, "data-column": c.name, "data-value": value === null || value === undefined ? null : String(value)},
+      return el("td", {title: c.isText && !c.isWide && typeof value === "string" && value.length > 32 ? value : null, class: [c.isText ? "text" : "", c.isWide ? "wide" : ""].join(" ").trim() || null, "data-column": c.name, "data-value": value === null || value === undefined ? null : String(value)},
                 c.shown ? c.shown(value, row) : show(c.name, value));
     });
     if (!this.pick) return el("tr", {}, cells);

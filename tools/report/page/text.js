@@ -64,21 +64,30 @@ function ticksOf(figure, from, to, most) {
   return {ticks, text};
 }
 
-// Of a logarithmic axis: powers of ten, of bytes of two, so far apart that there are few; each has its own unit.
+// A moment, with as many digits as tell it from others that are some hundredths of a length away.
+function moment(time, length) {
+  const [size, unit] = timeUnits.find(([size]) => Math.abs(time) >= 0.9995 * size) || timeUnits[timeUnits.length - 1];
+  const digits = Math.min(Math.round(Math.log10(size / 1e-12)), Math.max(0, 2 - Math.floor(Math.log10(length / size))));
+  return length > 0 && time !== 0 ? `${(time / size).toFixed(digits)} ${unit}` : seconds(time);
+}
+
+// Of a logarithmic axis: powers of ten, of bytes of two, so far apart that there are few, but two at least; each has its own unit.
 function logTicksOf(figure, from, to, most) {
   const base = isBytes(figure) ? 2 : 10, first = Math.log(from) / Math.log(base), last = Math.log(to) / Math.log(base);
-  const apart = [1, 2, 5, 10, 20, 50].find(k => (last - first) / k <= most) || 100, factors = base === 10 && 3 * (last - first) <= most ? [1, 2, 5] : [1];
-  const ticks = [];
-  for (let k = Math.floor(first / apart) * apart; k <= last; k += apart) for (const factor of factors) {
-    const tick = factor * base ** k;
-    if (tick >= from * (1 - 1e-9) && tick <= to * (1 + 1e-9)) ticks.push(tick);
-  }
-  return {ticks, text: value => ticksOf(figure, 0, value * (1 + 1e-9), 1).text(value)};
+  const ticksOfPowers = (apart, factors) => {
+    const ticks = [];
+    for (let k = Math.floor(first / apart) * apart; k <= last; k += apart) ticks.push(...factors.map(factor => factor * base ** k));
+    return ticks.filter(tick => tick >= from * (1 - 1e-9) && tick <= to * (1 + 1e-9));
+  };
+  const widths = [1, 2, 5, 10, 20, 50, 100], fine = base === 10 ? [[1, [1, 2, 5]]] : [], fits = widths.findIndex(k => (last - first) / k <= most);
+  const powers = widths.slice(0, fits < 0 ? widths.length : fits + 1).reverse().map(k => [k, [1]]), tries = 3 * (last - first) <= most ? [...fine, ...powers] : [...powers, ...fine];
+  const ticks = tries.map(([apart, factors]) => ticksOfPowers(apart, factors)).find(ticks => ticks.length > 1);
+  return ticks ? {ticks, text: value => ticksOf(figure, 0, value * (1 + 1e-9), 1).text(value)} : ticksOf(figure, from, to, Math.max(4, most));
 }
 
 const labels = {run_samples_per_s: "samples/s of a run", samples_per_s: "samples/s", tokens_per_s: "tokens/s", mfu: "MFU",
                 bubble_fraction: "bubble", exposed_comm_s: "exposed comm", peak_memory_bytes: "peak memory",
-                bytes_sent: "sent per worker", bytes_sent_by_all: "sent by all", step_time_low_s: "step time, 5 % below", step_time_high_s: "step time, 5 % above", step_time_p50_s: "step time p50", step_time_p99_s: "step time p99"};
+                bytes_sent: "sent per worker", bytes_sent_by_all: "sent by all", step_time_low_s: "step time, 5 % quantile", step_time_high_s: "step time, 95 % quantile", step_time_p50_s: "step time p50", step_time_p99_s: "step time p99"};
 const label = name => labels[name] || (isTime(name) ? words(name.slice(0, -2)) : isBytes(name) ? words(name.replace(/^pool_bytes\./, "").replace(/_bytes$/, "")) : words(name));
 
 // The last keys of paths: as many as tell them apart.

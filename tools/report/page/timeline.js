@@ -41,7 +41,10 @@ class Timeline extends TimeCanvas {
   constructor(name, s, view) {
     const rows = rowsOf(s);
     super(name, view, `${count(s.timeline.length)} ops in ${rows.length} lanes of ${s.ranks.length} ranks`);
-    Object.assign(this, {rows, showsPath: true, chosen: null});
+    Object.assign(this, {rows, showsPath: true, chosen: null, stepTime: s.step_time_s});
+    const last = s.timeline.reduce((end, span) => Math.max(end, span[5]), 0);
+    if (last > 1.001 * s.step_time_s) this.element.append(note(`The dashed line: a step takes ${seconds(s.step_time_s)}. The last op of this one ends at ${seconds(last)}, when the next step has begun.`));
+    else this.element.append(note(`The dashed line: a step takes ${seconds(s.step_time_s)}.`));
     markPath(rows, s);
     view.timelines.push(this);
   }
@@ -70,6 +73,22 @@ class Timeline extends TimeCanvas {
     const first = Math.floor(this.box.scrollTop / rowHeight);
     for (let i = first; i < this.rows.length && (i - first) * rowHeight < this.area.bottom + rowHeight; ++i)
       this.drawRow(pen, this.rows[i], i * rowHeight - this.box.scrollTop, i, colors);
+    this.drawStep(pen, colors);
+  }
+
+  // A line where the step is over that all figures are of.
+  drawStep(pen, colors) {
+    const x = this.placeOf(this.stepTime);
+    if (x < this.area.left || x > this.area.width - 7) return;
+    pen.strokeStyle = colors.full ||= css("ink");
+    pen.lineWidth = 1.5;
+    pen.setLineDash([5, 3]);
+    pen.beginPath();
+    pen.moveTo(x, 0);
+    pen.lineTo(x, this.area.bottom);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.lineWidth = 1;
   }
 
   drawRow(pen, row, y, i, colors) {
@@ -130,7 +149,8 @@ class Timeline extends TimeCanvas {
     this.at = (span.start + span.end) / 2;
   }
   textOf(span) {
+    const length = span.end - span.start;
     const isOnPath = span.row.path.some(part => part.span === span.number);
-    return `${span.text} (${words(span.kind)}), rank ${span.row.rank}, ${words(span.row.lane)}: ${seconds(span.end - span.start)}, from ${seconds(span.start)} to ${seconds(span.end)}${isOnPath ? ", on the critical path" : ""}`;
+    return `${span.text} (${words(span.kind)}), rank ${span.row.rank}, ${words(span.row.lane)}: ${seconds(span.end - span.start)}, from ${moment(span.start, length)} to ${moment(span.end, length)}${isOnPath ? ", on the critical path" : ""}`;
   }
 }

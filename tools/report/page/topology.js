@@ -68,11 +68,10 @@ class TopologyPicture {
   show(run) {
     this.run = run;
     this.loads = run.s.pictures.cables;
-    this.most = Math.max(1e-9, ...this.loads.map(load => load.most_utilisation));
     this.rows = this.topology.cables.map((cable, k) => ({cable: k, ...cable, ...this.loads[k]}));
     this.order = [...this.rows].sort((a, b) => b.most_utilisation - a.most_utilisation || a.cable - b.cable);
     this.table.update(this.order);
-    this.scale.replaceChildren(el("span", {}, "used: 0 %", el("span", {class: "scale"}), percent(this.most)), el("span", {}, "point at a cable, or press arrow keys: the busiest first"));
+    this.scale.replaceChildren(el("span", {}, "used at most, of what a link can carry: 0 %", el("span", {class: "scale"}), "100 %"), el("span", {}, "point at a cable, or press arrow keys: the busiest first"));
     this.box.setAttribute("aria-label", `topology, loads of ${run.name}: ${count(this.topology.vertices.length)} vertices, ${count(this.topology.cables.length)} cables. Arrow keys go from the busiest cable to the least busy.`);
     this.at = -1;
     this.status.textContent = "";
@@ -83,7 +82,7 @@ class TopologyPicture {
     const {vertices, cables} = this.topology, wide = Math.max(width - 2, 12 * Math.max(...this.levelSizes()));
     const {height, places} = placesOf(this.topology, wide);
     this.lines = cables.map((cable, k) => {
-      const share = this.loads[k].most_utilisation / this.most;
+      const share = Math.min(1, this.loads[k].most_utilisation);
       return svg("path", {d: pathOfCable(cable, places), "data-cable": cable.name, "stroke-width": 1.2 + 3 * share, style: {stroke: `color-mix(in oklab, var(--hot) ${Math.round(100 * share)}%, var(--cold))`},
         onpointerenter: () => this.look(k), onclick: () => this.look(k)}, svg("title", {}, this.textOf(k)));
     });
@@ -129,6 +128,6 @@ function topologySection(files, entries) {
   const runs = entries.filter(e => e.predicted && e.predicted.pictures && e.predicted.pictures.cables && file && e.predicted.pictures.cables.length === file.topology.cables.length).map(e => ({name: e.name, s: e.predicted}));
   if (!runs.length) return null;
   const {topology} = file;
-  return el("section", {id: "topology"}, el("h2", {}, "Links"), note(`The network is a ${topology.network.replace("_", "-")}: ${count(topology.vertices.reduce((sum, v) => sum + v.members, 0))} devices, nodes, adapters and switches.${foldedNotes[topology.folded] || ""}`),
+  return el("section", {id: "topology"}, el("h2", {}, "Links"), note(`${topology.network === "none" ? "There is no network between nodes" : `The network is a ${topology.network.replace("_", "-")}`}: ${count(topology.vertices.reduce((sum, v) => sum + v.members, 0))} devices, nodes, adapters and switches.${foldedNotes[topology.folded] || ""}`),
     new TopologyPicture(topology, runs).element);
 }
