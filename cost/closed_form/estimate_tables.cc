@@ -18,9 +18,9 @@ EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training train
       has_stand_ins_(has_gradient_stand_ins(model, training_)),
       refused_(refuse(cluster_.spec(), training_)) {}
 
-// Who holds what is searched for: about half a second for 32 workers of a GPT of 24 layers, and
-// more than in proportion for more of them.
-constexpr std::int64_t kMostWorkers = 32;
+// Who holds what is searched for: about a second for 256 workers of a GPT of 24 layers, and more
+// than in proportion for more of them.
+constexpr std::int64_t kMostWorkers = 256;
 
 std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, StrategyPoint& point) {
   if (refused_) return refused_;

@@ -30,7 +30,7 @@ std::string_view to_string(Verdict verdict) {
     case Verdict::parked_units:
       return "units that nobody holds";
     case Verdict::many_workers:
-      return "more than 32 workers of subnetworks";
+      return "more than 256 workers of subnetworks";
     case Verdict::stochastic_depth:
       return "stochastic depth";
     case Verdict::exact_sums:

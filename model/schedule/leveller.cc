@@ -12,6 +12,8 @@ namespace {
 constexpr std::int64_t kLargestGap = 16;
 // Loads are sums of the same few numbers in changing order, so equality has a tolerance.
 constexpr double kSameLoad = 1e-9;
+// Of units that are alike, whose loads are differences of large numbers.
+constexpr double kRounding = 1e-12;
 
 // Largest load, then how many workers have it: both are to fall.
 struct Peak {
@@ -43,7 +45,16 @@ class Leveller {
       : assignment_(std::move(assignment)),
         unit_loads_(loads),
         shares_(std::move(shares)),
-        minds_gap_(assignment_.workers <= kLargestGap && !loads.empty()) {}
+        minds_gap_(assignment_.workers <= kLargestGap && !loads.empty()),
+        all_units_(loads.size()),
+        lighter_(loads.size()) {
+    for (std::size_t unit = 0; unit < loads.size(); ++unit) {
+      for (std::size_t other = 0; other < loads.size(); ++other) {
+        all_units_[unit].push_back(other);
+        if (loads[other] < loads[unit] * (1 - kRounding)) lighter_[unit].push_back(other);
+      }
+    }
+  }
 
   Assignment run() {
     while (lower_peak()) {
@@ -64,14 +75,15 @@ class Leveller {
     if (minds_gap_) bounds_.look(assignment_);
   }
 
-  // Makes the move away from the most loaded worker that lowers the peak most, if any does.
+  // Makes the move away from the most loaded worker that lowers the peak most, if any does: none
+  // where it gets as much back.
   bool lower_peak() {
     look();
     best_peak_ = peak_;
     best_.reset();
     const auto heaviest =
         static_cast<std::size_t>(std::max_element(loads_.begin(), loads_.end()) - loads_.begin());
-    each_move(heaviest, [&](const HolderMove& move) { return consider(move), false; });
+    each_move(heaviest, lighter_, [&](const HolderMove& move) { return consider(move), false; });
     if (best_) apply(assignment_, *best_);
     return best_.has_value();
   }
@@ -86,20 +98,23 @@ class Leveller {
     gap_ = spectrum.gap;
     bounds_.note(spectrum.second);
     for (std::size_t from = 0; from < loads_.size(); ++from) {
-      if (each_move(from, [&](const HolderMove& move) { return widens(move); })) return true;
+      if (each_move(from, all_units_, [&](const HolderMove& move) { return widens(move); }))
+        return true;
     }
     return false;
   }
 
-  // Calls visit for every move of a unit away from this worker, until it returns true.
+  // Calls visit for every move of a unit away from this worker, until it returns true. taken: by
+  // unit, those that it may be exchanged for.
   template <class Visit>
-  bool each_move(std::size_t from, Visit visit) {
+  bool each_move(std::size_t from, const std::vector<std::vector<std::size_t>>& taken,
+                 Visit visit) {
     for (std::size_t unit = 0; unit < unit_loads_.size(); ++unit) {
       if (!assignment_.holders[unit][from]) continue;
       for (std::size_t to = 0; to < loads_.size(); ++to) {
         if (assignment_.holders[unit][to]) continue;
         if (visit(HolderMove{from, to, unit, std::nullopt})) return true;
-        for (std::size_t back = 0; back < unit_loads_.size(); ++back) {
+        for (const std::size_t back : taken[unit]) {
           if (!assignment_.holders[back][to] || assignment_.holders[back][from]) continue;
           if (visit(HolderMove{from, to, unit, back})) return true;
         }
@@ -190,6 +205,7 @@ class Leveller {
   const std::vector<double>& unit_loads_;
   const std::vector<double> shares_;
   const bool minds_gap_;
+  std::vector<std::vector<std::size_t>> all_units_, lighter_;  // by unit
   std::vector<double> loads_;
   bool connected_ = false;
   Peak peak_, best_peak_;

@@ -322,6 +322,37 @@ TEST(Estimate, AgreesWithSimulationsOfSubnetworksOfResidualBlocks) {
   EXPECT_GT(compared.all, 20);
 }
 
+// More workers than a node has devices, each on one of its own.
+TEST(Estimate, AgreesWithSimulationsOfManyWorkers) {
+  Random random(6, 0);
+  Compared compared;
+  for (int trial = 0; trial < trials(12); ++trial) {
+    const auto workers = any_of<std::int64_t>(random, {33, 48, 64, 96});
+    const std::string machine = any_of<std::string>(
+        random,
+        {fmt::format("  nodes: 1\n  devices_per_node: {}\n"
+                     "  interconnect: {{bandwidth: 370 GB/s, latency: 3 us}}\n",
+                     workers),
+         fmt::format("  nodes: {}\n  devices_per_node: 1\n  network: {{kind: crossbar, link: "
+                     "{{bandwidth: 200 Gb/s, latency: 5 us}}}}\n",
+                     workers)});
+    compare(fmt::format(
+                "name: drawn\n"
+                "model: {{kind: gpt, layers: 12, width: 64, heads: 8, vocabulary: 1024, "
+                "sequence: 256, positions: 256}}\n"
+                "training: {{data: synthetic, batch: {}, optimizer: {{kind: adamw, lr: "
+                "0.001}}, dtype: bf16, steps: 3}}\n"
+                "cluster:\n  device: h100-sxm-80gb\n{}"
+                "strategies: [{{name: one, data: 1, subnetwork: {{workers: {}, holders: {}, "
+                "masking: {}}}}}]\n",
+                2 * workers, machine, workers, any_of<std::int64_t>(random, {6, 11, 16, workers}),
+                any_of<std::string>(random, {"forward", "forward", "backward"})),
+            compared);
+  }
+  EXPECT_GT(compared.all, 6);
+  EXPECT_GT(compared.alone, 2);
+}
+
 // Means over a period.
 TEST(Estimate, AgreesWithSimulationsOfLocalSteps) {
   Random random(4, 0);
