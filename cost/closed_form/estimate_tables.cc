@@ -35,7 +35,10 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   point.samples = *samples;
   point.shape = pipeline_shape(strategy, *mesh);
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
+  if (strategy.pipeline && mesh->pipeline > 1) point.exchange = strategy.pipeline->exchange;
   if (mesh->workers > kMostWorkers) return Verdict::many_workers;
+  const bool is_plain = !has_workers(strategy) && !is_sharded(strategy);
+  if (is_waited_for(point.exchange) && !is_plain) return Verdict::waiting_stages;
   if (has_workers(strategy)) return workers_.check(call(strategy, point));
   const auto& net = rank_net(strategy, *mesh);
   if (!net) return Verdict::tensor;
@@ -107,7 +110,7 @@ StagedModel* EstimateTables::staged(const StrategySpec& strategy, const Strategy
   NetPasses& net = passes(strategy, point, costs(point.mesh));
   const bool has_replicas = point.mesh.data > 1;
   const StageRule rule = strategy.pipeline ? strategy.pipeline->cut : StageRule::cost;
-  auto& known = staged_[{&net, point.shape.ranks, point.shape.chunks, rule,
+  auto& known = staged_[{&net, point.shape.ranks, point.shape.chunks, rule, point.exchange,
                          point.schedule->splits_backward, has_replicas, strategy.bucket}];
   if (known) return known.get();
   const bool full = strategy.recomputation == Recomputation::full;
@@ -125,16 +128,17 @@ StagedModel* EstimateTables::staged(const StrategySpec& strategy, const Strategy
     cut->second = cuts.make(*found, settings);
   }
   if (!cut->second) return nullptr;
-  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, orders_, reductions_);
+  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, point.exchange, orders_,
+                                        reductions_);
   return known.get();
 }
 
 const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point) {
   PipelineShape shape = point.shape;
   shape.micro_batches = fewest_micro_batches(*point.schedule, shape);
-  const auto [known, is_new] =
-      states_.try_emplace({point.schedule, shape.ranks, shape.chunks, shape.micro_batches});
-  if (is_new) known->second = live_states(*point.schedule, shape);
+  const auto [known, is_new] = states_.try_emplace(
+      {point.schedule, shape.ranks, shape.chunks, shape.micro_batches, point.exchange});
+  if (is_new) known->second = live_states(*point.schedule, shape, point.exchange);
   return known->second;
 }
 

@@ -21,6 +21,7 @@ struct StrategyPoint {
   Mesh mesh;
   const PipelineSchedule* schedule = nullptr;
   PipelineShape shape;
+  StageExchange exchange = StageExchange::overlapped;
   std::int64_t samples = 1;  // of a micro-batch
   RankNet* net = nullptr;
 };
@@ -85,11 +86,13 @@ class EstimateTables {
   PassOrders orders_;
   ReductionTable reductions_{training_, cluster_.device()};
   WorkerEstimates workers_{whole_, training_, cluster_, routes_, orders_, has_stand_ins_};
-  std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, bool, bool, Bytes>,
+  std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, StageExchange, bool, bool,
+                      Bytes>,
            std::unique_ptr<StagedModel>>
       staged_;
-  std::map<std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t>,
-           std::vector<LiveStates>>
+  std::map<
+      std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t, StageExchange>,
+      std::vector<LiveStates>>
       states_;
   using ShardedKey = std::tuple<RankNet*, const MeshCosts*, std::int64_t, std::int64_t, Sharding,
                                 bool, std::int64_t, Bytes>;

@@ -86,6 +86,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
     case Verdict::redraws:
     case Verdict::parked_units:
     case Verdict::many_workers:
+    case Verdict::waiting_stages:
     case Verdict::stochastic_depth:
     case Verdict::exact_sums:
     case Verdict::schedule:

@@ -5,6 +5,7 @@
 
 #include "model/base/check.h"
 #include "model/schedule/actions.h"
+#include "model/schedule/rendezvous.h"
 
 namespace rehearse {
 namespace {
@@ -236,16 +237,21 @@ std::int64_t fewest_micro_batches(const PipelineSchedule& schedule, const Pipeli
   return std::min(fewest, shape.micro_batches);
 }
 
-std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const PipelineShape& shape) {
+std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const PipelineShape& shape,
+                                    StageExchange exchange) {
   constexpr std::int64_t kDifferent = 3;  // first, inside, last
   PipelineRequest request;
   request.shape = shape;
   request.shape.micro_batches = fewest_micro_batches(schedule, shape);
   if (is_alike_inside(schedule)) request.shape.ranks = std::min(kDifferent, shape.ranks);
   const auto slots = schedule.order(request);
+  std::vector<std::vector<Action>> actions;
+  if (is_waited_for(exchange)) actions = add_awaited_messages(request.shape, slots);
   std::vector<LiveStates> ranks;
-  for (std::size_t r = 0; r < slots.size(); ++r)
-    ranks.push_back(OfRank(schedule, request.shape, r).run(slots[r]));
+  for (std::size_t r = 0; r < slots.size(); ++r) {
+    OfRank of_rank(schedule, request.shape, r);
+    ranks.push_back(is_waited_for(exchange) ? of_rank.run(actions[r]) : of_rank.run(slots[r]));
+  }
   if (shape.ranks > request.shape.ranks)
     ranks.insert(ranks.begin() + 1, static_cast<std::size_t>(shape.ranks) - ranks.size(), ranks[1]);
   for (std::size_t r = 0; is_alike_inside(schedule) && r < ranks.size(); ++r)
@@ -255,10 +261,12 @@ std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const Pipe
 }
 
 std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
-                                          const PipelineShape& shape) {
+                                          const PipelineShape& shape, StageExchange exchange) {
   PipelineRequest request;
   request.shape = shape;
-  const auto actions = add_messages(shape, schedule.order(request));
+  const auto slots = schedule.order(request);
+  const auto actions =
+      is_waited_for(exchange) ? add_awaited_messages(shape, slots) : add_messages(shape, slots);
   std::vector<LiveStates> ranks;
   for (std::size_t r = 0; r < actions.size(); ++r)
     ranks.push_back(OfRank(schedule, shape, r).run(actions[r]));

@@ -42,10 +42,12 @@ struct LiveStates {
 std::int64_t fewest_micro_batches(const PipelineSchedule& schedule, const PipelineShape& shape);
 
 // By rank. O(passes of fewest_micro_batches())
-std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const PipelineShape& shape);
+std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const PipelineShape& shape,
+                                    StageExchange exchange = StageExchange::overlapped);
 // All actions of all micro-batches, one by one: the reference of it.
 std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
-                                          const PipelineShape& shape);
+                                          const PipelineShape& shape,
+                                          StageExchange exchange = StageExchange::overlapped);
 
 // What is alive on a rank above its state when most is.
 struct RankAbove {

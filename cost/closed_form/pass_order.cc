@@ -4,6 +4,7 @@
 #include <array>
 
 #include "model/base/check.h"
+#include "model/schedule/rendezvous.h"
 
 namespace rehearse {
 namespace {
@@ -125,27 +126,82 @@ class Finding {
     std::vector<std::array<int, kStageActions>> counts(stages);
     for (std::size_t p = begins_[begin]; p < begins_[end]; ++p)
       ++counts[order_.passes[p].stage][static_cast<std::size_t>(order_.passes[p].action)];
-    return std::all_of(counts.begin(), counts.end(),
-                       [&](const auto& of_stage) { return of_stage == counts.front(); });
+    for (std::size_t s = 0; s < stages; ++s) {
+      for (const StageAction action :
+           {StageAction::forward, StageAction::backward, StageAction::weight}) {
+        const auto a = static_cast<std::size_t>(action);
+        if (counts[s][a] != counts[0][a]) return false;
+      }
+    }
+    return true;
   }
 
   PassOrder& order_;
   const std::vector<std::size_t>& begins_;
 };
 
-std::vector<std::size_t> play(const PipelineSchedule& schedule, PassOrder& order) {
+// Passes by the steps that they are counted in, messages behind them. What it returns is where
+// steps begin, and the end.
+std::vector<std::size_t> list_steps(const Rendezvous& rendezvous,
+                                    const std::vector<std::vector<Slot>>& ranks, PassOrder& order) {
+  std::vector<std::size_t> begins = {0}, next(ranks.size(), 0);
+  const auto stages = static_cast<std::size_t>(order.shape.stages());
+  std::vector<std::size_t> forward(stages, 0), backward(stages, 0);  // made, not yet sent
+  auto message = rendezvous.messages.begin();
+  order.passes = {};
+  for (std::size_t step = 0; step < rendezvous.count; ++step) {
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      for (; next[r] < ranks[r].size() && rendezvous.steps[r][next[r]] == step; ++next[r]) {
+        const Slot& slot = ranks[r][next[r]];
+        const std::size_t stage = slot.stage.index();
+        order.passes.push_back({static_cast<std::uint16_t>(stage), action_of(slot.task)});
+        if (slot.task != Task::backward_weight)
+          ++(slot.task == Task::forward ? forward : backward)[stage];
+      }
+    }
+    for (; message != rendezvous.messages.end() && message->step == step; ++message) {
+      const bool is_forward = message->made_by.task == Task::forward;
+      const std::size_t stage = message->made_by.stage.index();
+      std::size_t& waiting = (is_forward ? forward : backward)[stage];
+      order.waiting = std::max(order.waiting, waiting--);
+      order.passes.push_back({static_cast<std::uint16_t>(stage),
+                              is_forward ? StageAction::send_forward : StageAction::send_backward});
+    }
+    begins.push_back(order.passes.size());
+  }
+  return begins;
+}
+
+struct Played {
+  std::vector<std::size_t> begins;  // of steps, and the end
+  bool in_pairs = false;            // Rendezvous's
+};
+
+Played play(const PipelineSchedule& schedule, PassOrder& order) {
   for (std::int64_t s = 0; s < order.shape.stages(); ++s)
     order.rank.push_back(static_cast<std::uint32_t>(rank_of(order.shape, StageId(s))));
   PipelineRequest request;
   request.shape = order.shape;
   const std::vector<std::vector<Slot>> ranks = schedule.order(request);
-  return Playing(ranks, order).run();
+  Played played{Playing(ranks, order).run()};
+  if (!is_waited_for(order.exchange)) return played;
+  const Rendezvous rendezvous = rendezvous_of(order.shape, ranks);
+  played.in_pairs = rendezvous.in_pairs;
+  played.begins = list_steps(rendezvous, ranks, order);
+  return played;
 }
 
+// Without messages.
 std::int64_t passes_of(const PassOrder& order) {
-  auto sum = static_cast<std::int64_t>(order.passes.size());
+  const auto count = [&](std::size_t begin, std::size_t end) {
+    const auto at = [&](std::size_t pass) {
+      return order.passes.begin() + static_cast<std::ptrdiff_t>(pass);
+    };
+    return std::count_if(at(begin), at(end), [](const Pass& pass) { return !pass.is_message(); });
+  };
+  std::int64_t sum = count(0, order.passes.size());
   for (const PassOrder::Loop& loop : order.loops)
-    sum += (loop.count - 1) * static_cast<std::int64_t>(loop.end - loop.begin);
+    sum += (loop.count - 1) * count(loop.begin, loop.end);
   return sum;
 }
 
@@ -169,42 +225,51 @@ void fold(PassOrder& order) {
 // Rounds, of as many micro-batches as ranks, that are played; more go around in the loops.
 constexpr std::int64_t kRounds = 4;
 
-}  // namespace
-
-PassOrder plain_pass_order(const PipelineSchedule& schedule, const PipelineShape& shape) {
+PassOrder empty_order(const PipelineSchedule& schedule, const PipelineShape& shape,
+                      StageExchange exchange) {
   PassOrder order;
   order.shape = shape;
   order.splits_backward = schedule.splits_backward;
+  // On one rank there are none.
+  if (shape.ranks > 1) order.exchange = exchange;
+  return order;
+}
+
+}  // namespace
+
+PassOrder plain_pass_order(const PipelineSchedule& schedule, const PipelineShape& shape,
+                           StageExchange exchange) {
+  PassOrder order = empty_order(schedule, shape, exchange);
   play(schedule, order);
   return order;
 }
 
-PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape) {
+PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape,
+                     StageExchange exchange) {
   const std::int64_t actions = schedule.splits_backward ? 3 : 2;
   const std::int64_t all = actions * shape.stages() * shape.micro_batches;
-  PassOrder order;
-  order.shape = shape;
-  order.splits_backward = schedule.splits_backward;
+  PassOrder order = empty_order(schedule, shape, exchange);
   // Where stages come in turns, a round of micro-batches makes a pattern.
   const std::int64_t together = shape.chunks > 1 ? shape.ranks : 1;
   const std::int64_t played =
       std::min(shape.micro_batches, kRounds * shape.ranks + shape.micro_batches % together);
   order.shape.micro_batches = played;
-  const std::vector<std::size_t> begins = play(schedule, order);
+  const auto [begins, in_pairs] = play(schedule, order);
   const bool is_flat = schedule.name == "gpipe";  // all forward, then all backward
-  Finding(order, begins)
-      .run(is_flat ? 1 : static_cast<std::size_t>(actions * together * shape.chunks));
+  const std::int64_t steps = (in_pairs ? 1 : actions) * together * shape.chunks;
+  Finding(order, begins).run(is_flat ? 1 : static_cast<std::size_t>(steps));
   fold(order);
   for (PassOrder::Loop& loop : order.loops)
     loop.count += (shape.micro_batches - played) / together;
   order.shape = shape;
-  return passes_of(order) == all ? order : plain_pass_order(schedule, shape);
+  return passes_of(order) == all ? order : plain_pass_order(schedule, shape, exchange);
 }
 
-const PassOrder& PassOrders::of(const PipelineSchedule& schedule, const PipelineShape& shape) {
+const PassOrder& PassOrders::of(const PipelineSchedule& schedule, const PipelineShape& shape,
+                                StageExchange exchange) {
   const auto [known, is_new] =
-      known_.try_emplace({&schedule, shape.ranks, shape.chunks, shape.micro_batches});
-  if (is_new) known->second = pass_order(schedule, shape);
+      known_.try_emplace({&schedule, shape.ranks, shape.chunks, shape.micro_batches, exchange});
+  if (is_new) known->second = pass_order(schedule, shape, exchange);
   return known->second;
 }
 

@@ -3,6 +3,9 @@
 // As if every pass took as long as any other, so that in the midst of a step passes come in the
 // same pattern again and again: once in the list, with how often. Every stage takes its
 // micro-batches one after the other, so that none need be named.
+//
+// Where passes wait for messages (model/schedule/rendezvous.h), these are in the list, too, behind
+// the passes of the step after which they are exchanged.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +21,11 @@ namespace rehearse {
 // Stages on ranks, and the order of their passes: independent of what passes take.
 struct PassOrder {
   struct Pass {
-    std::uint16_t stage = 0;
+    std::uint16_t stage = 0;  // of a message the sender's
     StageAction action = StageAction::forward;
+    bool is_message() const {
+      return action == StageAction::send_forward || action == StageAction::send_backward;
+    }
   };
   struct Loop {  // passes [begin, end), so many times
     std::size_t begin = 0, end = 0;
@@ -27,6 +33,8 @@ struct PassOrder {
   };
   PipelineShape shape;
   bool splits_backward = false;
+  // Messages are among `passes` where these wait for them.
+  StageExchange exchange = StageExchange::overlapped;
   std::vector<std::uint32_t> rank;  // by stage
   std::vector<Pass> passes;
   std::vector<Loop> loops;  // ascending; all passes outside of them come once
@@ -35,17 +43,21 @@ struct PassOrder {
 
 // schedule: one that places passes without costs, which can have this shape. Without loops: the
 // reference of what follows.
-PassOrder plain_pass_order(const PipelineSchedule& schedule, const PipelineShape& shape);
+PassOrder plain_pass_order(const PipelineSchedule& schedule, const PipelineShape& shape,
+                           StageExchange exchange = StageExchange::overlapped);
 // With them. O(ranks^2 chunks), however many micro-batches there are
-PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape);
+PassOrder pass_order(const PipelineSchedule& schedule, const PipelineShape& shape,
+                     StageExchange exchange = StageExchange::overlapped);
 
 // Each made when it is first asked for.
 class PassOrders {
  public:
-  const PassOrder& of(const PipelineSchedule& schedule, const PipelineShape& shape);
+  const PassOrder& of(const PipelineSchedule& schedule, const PipelineShape& shape,
+                      StageExchange exchange = StageExchange::overlapped);
 
  private:
-  using Key = std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t>;
+  using Key =
+      std::tuple<const PipelineSchedule*, std::int64_t, std::int64_t, std::int64_t, StageExchange>;
   std::map<Key, PassOrder> known_;
 };
 

@@ -19,6 +19,8 @@ struct RankState {
   double before = 0;         // end of the pass before the last one
   double begin = 0;          // of its step
   double first = kNotBegun;  // when its first pass begins
+  double held = 0;           // RankPasses'
+  double waited = 0;
 };
 
 // Messages over a boundary in one direction: used as they are made.
@@ -44,6 +46,7 @@ class Run {
     made_.last_pass.assign(stages.size(), 0);
     for (std::size_t r = 0; r < begin.size(); ++r) {
       ranks_.push_back({begin[r], begin[r], begin[r], begin[r]});
+      ranks_.back().held = begin[r];
     }
     for (std::size_t s = 0; s + 1 < stages.size(); ++s)
       forward_[s].seconds = links.forward[s], backward_[s + 1].seconds = links.backward[s];
@@ -76,17 +79,16 @@ class Run {
       pass(order_.passes[p]);
   }
 
-  // When the pass has computed.
+  // When the pass has computed, or the message has arrived.
   double pass(const PassOrder::Pass& pass) {
+    if (pass.is_message()) return message(pass);
     const std::size_t s = pass.stage;
     RankState& rank = ranks_[order_.rank[s]];
     const PassTimes& times = stages_[s]->time(pass.action);
-    double input = rank.begin;
+    const double input = input_of(pass, rank);
     if (pass.action == StageAction::forward) {
-      if (s > 0) input = receive(forward_[s - 1], rank.before);
       make(forward_[s], when(times.output, rank, input));
     } else if (pass.action == StageAction::backward) {
-      if (s + 1 < stages_.size()) input = receive(backward_[s + 1], rank.before);
       make(backward_[s], when(times.output, rank, input));
     }
     const double end = when(times.computed, rank, input);
@@ -94,6 +96,37 @@ class Run {
     rank.exchanged = when(times.exchanged, rank, input);
     rank.before = rank.free;
     return rank.free = made_.last_pass[s] = end;
+  }
+
+  // When what the pass receives is there.
+  double input_of(const PassOrder::Pass& pass, RankState& rank) {
+    const std::size_t s = pass.stage;
+    if (is_waited_for(order_.exchange)) {
+      rank.exchanged = std::max(rank.exchanged, rank.held);
+      return rank.free = std::max(rank.free, rank.held);
+    }
+    if (pass.action == StageAction::forward && s > 0) return receive(forward_[s - 1], rank.before);
+    if (pass.action == StageAction::backward && s + 1 < stages_.size())
+      return receive(backward_[s + 1], rank.before);
+    return rank.begin;
+  }
+
+  double message(const PassOrder::Pass& pass) {
+    const bool forward = pass.action == StageAction::send_forward;
+    Boundary& boundary = forward ? forward_[pass.stage] : backward_[pass.stage];
+    RankState& from = ranks_[order_.rank[pass.stage]];
+    RankState& to = ranks_[order_.rank[forward ? pass.stage + 1U : pass.stage - 1U]];
+    const double made = boundary.ready[boundary.used++ & (room_ - 1)];
+    double start = std::max(std::max(made, boundary.arrived), std::max(from.free, to.free));
+    if (order_.exchange == StageExchange::serial)
+      start = std::max(start, std::max(from.held, to.held));
+    boundary.arrived = start + boundary.seconds;
+    for (RankState* rank : {&from, &to}) {
+      const double begin = std::max(start, std::max(rank->free, rank->held));
+      rank->waited += std::max(0.0, boundary.arrived - begin);
+      rank->held = std::max(rank->held, boundary.arrived);
+    }
+    return boundary.arrived;
   }
 
   // As Moment::after(), without a list in memory: this is where estimates spend their time.
@@ -161,6 +194,7 @@ class Run {
   bool is_steady(const PassOrder::Loop& loop, const std::vector<double>& growth,
                  const Snapshot& before, const Snapshot& now) const {
     const double same = tolerance(growth);
+    if (is_waited_for(order_.exchange)) return do_all_grow_alike(growth, before, now);
     std::vector<double> own(ranks_.size(), kNotBegun);
     for (std::size_t p = 0; p < growth.size(); ++p) {
       double& rank = own[order_.rank[order_.passes[loop.begin + p].stage]];
@@ -184,10 +218,23 @@ class Run {
     return true;
   }
 
+  bool do_all_grow_alike(const std::vector<double>& growth, const Snapshot& before,
+                         const Snapshot& now) const {
+    const double same = tolerance(growth), all = growth.front();
+    for (const double one : growth) {
+      if (std::abs(one - all) > same) return false;
+    }
+    for (std::size_t r = 0; r < ranks_.size(); ++r) {
+      if (now.ranks[r].exchanged - before.ranks[r].exchanged > all + same) return false;
+    }
+    return true;
+  }
+
   void skip(const Snapshot& before, const Snapshot& now, double turns) {
     const auto on = [&](double& figure, double was, double is) { figure += turns * (is - was); };
     for (std::size_t r = 0; r < ranks_.size(); ++r) {
-      for (const auto figure : {&RankState::free, &RankState::exchanged, &RankState::before}) {
+      for (const auto figure : {&RankState::free, &RankState::exchanged, &RankState::before,
+                                &RankState::held, &RankState::waited}) {
         // Never, where there are no exchanges.
         if (std::isfinite(now.ranks[r].*figure))
           on(ranks_[r].*figure, before.ranks[r].*figure, now.ranks[r].*figure);
@@ -213,8 +260,10 @@ class Run {
 
   void finish() {
     const auto micro_batches = static_cast<double>(order_.shape.micro_batches);
-    for (std::size_t r = 0; r < ranks_.size(); ++r)
+    for (std::size_t r = 0; r < ranks_.size(); ++r) {
       made_.ranks[r].begin = ranks_[r].first, made_.ranks[r].end = ranks_[r].free;
+      made_.ranks[r].held = ranks_[r].held, made_.ranks[r].waited = ranks_[r].waited;
+    }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       RankPasses& own = made_.ranks[order_.rank[s]];
       own.sent = std::max({own.sent, forward_[s].arrived, backward_[s].arrived});

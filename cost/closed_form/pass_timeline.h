@@ -4,10 +4,14 @@
 // when it is made, the one before it over the same boundary has arrived and the receiver has come
 // to it, which is one pass before it is needed (model/schedule/actions.h).
 //
+// Where passes wait for messages, one leaves when it is made and both ends have ended the passes
+// before it, and they go on when it, and all others between the same two passes, have arrived.
+//
 // These are maxima of sums of earlier times. So in a loop of passes, where every pass is as much
 // later than in the turn before as it was then, or more than all that it waits for, each goes on
 // being later by as much: x(k + 1) = max over j of (x_j(k) + a_j) keeps its growth if the largest
-// term's growth is the largest. From there on turns are not followed one by one, exactly.
+// term's growth is the largest; where passes wait for messages, if all are as much later. From
+// there on turns are not followed one by one, exactly.
 #pragma once
 
 #include <vector>
@@ -23,6 +27,9 @@ struct RankPasses {
   double sent = 0;        // when its last message has arrived
   double busy = 0;        // computing
   double exchanging = 0;  // waiting inside passes for tensor-parallel ranks
+  // Where passes wait for messages: when the last one that this rank waits for has arrived, and
+  // how long it did nothing but wait for some that were under way.
+  double held = 0, waited = 0;
 };
 struct PassTimeline {
   std::vector<RankPasses> ranks;

@@ -31,6 +31,9 @@ std::string_view to_string(Verdict verdict) {
       return "units that nobody holds";
     case Verdict::many_workers:
       return "more than 256 workers of subnetworks";
+    case Verdict::waiting_stages:
+      return "ZeRO-2 and 3, subnetworks and local steps in a pipeline whose stages wait for what "
+             "they exchange";
     case Verdict::stochastic_depth:
       return "stochastic depth";
     case Verdict::exact_sums:

@@ -26,6 +26,7 @@ enum class Verdict : std::uint8_t {
   redraws,
   parked_units,
   many_workers,
+  waiting_stages,
   stochastic_depth,
   exact_sums,
   schedule,

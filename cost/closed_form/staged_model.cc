@@ -7,9 +7,10 @@
 namespace rehearse {
 
 StagedModel::StagedModel(NetPasses& passes, const StagedCut& cut, const PipelineShape& shape,
-                         PassOrders& orders, ReductionTable& reductions)
+                         StageExchange exchange, PassOrders& orders, ReductionTable& reductions)
     : cut_(cut),
       shape_(shape),
+      exchange_(exchange),
       orders_(orders),
       reductions_(reductions),
       device_(reductions.device()) {
@@ -141,7 +142,7 @@ PassTimeline StagedModel::timeline(const PipelineSchedule& schedule, std::int64_
                                    const MeshCosts& mesh, const std::vector<double>& begin) {
   PipelineShape shape = shape_;
   shape.micro_batches = micro_batches;
-  return run_passes(orders_.of(schedule, shape), stages_, on(mesh).links, begin);
+  return run_passes(orders_.of(schedule, shape, exchange_), stages_, on(mesh).links, begin);
 }
 
 }  // namespace rehearse

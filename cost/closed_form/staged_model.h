@@ -24,7 +24,7 @@ class StagedModel {
  public:
   // All must outlive it.
   StagedModel(NetPasses& passes, const StagedCut& cut, const PipelineShape& shape,
-              PassOrders& orders, ReductionTable& reductions);
+              StageExchange exchange, PassOrders& orders, ReductionTable& reductions);
 
   const PipelineUpdates& updates(const MeshCosts& mesh, Sharding sharding);
   // Of one step that all ranks begin at once; or each when it says.
@@ -64,6 +64,7 @@ class StagedModel {
 
   const StagedCut& cut_;
   const PipelineShape shape_;
+  const StageExchange exchange_;
   PassOrders& orders_;
   ReductionTable& reductions_;
   const Device& device_;

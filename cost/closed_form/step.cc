@@ -59,18 +59,22 @@ class Ending {
     }
   }
 
+  // Its passes, and messages that what it computes next waits for.
+  double computed(std::size_t rank) const {
+    return std::max(passes_.ranks[rank].end, passes_.ranks[rank].held);
+  }
+
   double add_up_squares() const {
     double end = kNever;
     for (std::size_t r = 0; r < updates_.size(); ++r)
-      end = std::max(end,
-                     std::max(passes_.ranks[r].end, lanes_[r]) + updates_[r]->reductions->squares);
+      end = std::max(end, std::max(computed(r), lanes_[r]) + updates_[r]->reductions->squares);
     return end + parts_.norm;
   }
 
   // Classes that nobody shares first, then as their reductions end.
   double update(std::size_t rank, double norm) const {
     const RankReductions& own = *updates_[rank]->reductions;
-    double now = std::max(passes_.ranks[rank].end, norm), lane = lanes_[rank];
+    double now = std::max(computed(rank), norm), lane = lanes_[rank];
     for (const RankReductions::Class& held : own.classes) {
       if (!held.is_reduced) now += held.optimizer;
     }
@@ -161,7 +165,7 @@ StepTimes step_times(const StepParts& parts) {
     const double update = optimizer_seconds(*updates.ranks[r]->reductions, parts.norm >= 0);
     if (own.busy + update <= times.compute) continue;
     times.compute = own.busy + update;
-    times.link = own.exchanging + std::max(0.0, ends[r] - own.end - update);
+    times.link = own.exchanging + own.waited + std::max(0.0, ends[r] - own.end - update);
   }
   return times;
 }

@@ -136,6 +136,10 @@ void refuse_unused(Map& map, const PipelineSpec& spec, Problems& problems) {
   if (is_schedule_file(spec.schedule)) {
     for (const std::string_view key : {"chunks", "live", "kept_after_input"})
       refuse(key, "says what the schedule file says already");
+    if (spec.table && spec.table->has_messages)
+      refuse(
+          "exchange",
+          "says where messages are exchanged, which the schedule file says already: it has them");
     return;
   }
   const PipelineSchedule* schedule = find_pipeline_schedule(spec.schedule);
@@ -159,6 +163,7 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
   read(map, "micro_batches", spec.micro_batches);
   read(map, "chunks", spec.chunks);
   read_one_of(map, "cut", spec.cut, stage_rules());
+  read_one_of(map, "exchange", spec.exchange, stage_exchanges());
   read(map, "live", spec.live);
   read(map, "kept_after_input", spec.kept_after_input);
   refuse_unused(map, spec, problems);

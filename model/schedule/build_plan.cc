@@ -12,6 +12,7 @@
 #include "model/schedule/mesh_place.h"
 #include "model/schedule/pipeline.h"
 #include "model/schedule/rank_program.h"
+#include "model/schedule/rendezvous.h"
 #include "model/schedule/stages.h"
 
 namespace rehearse {
@@ -44,7 +45,7 @@ class PipelineBuilder {
     if (strategy_.pipeline && strategy_.pipeline->table) {
       result_.actions = strategy_.pipeline->table->ranks;
       if (!strategy_.pipeline->table->has_messages)
-        result_.actions = add_messages(result_.shape, slots_of(strategy_.pipeline->table->ranks));
+        result_.actions = with_messages(slots_of(strategy_.pipeline->table->ranks));
       return;
     }
     PipelineRequest request;
@@ -57,7 +58,14 @@ class PipelineBuilder {
     // A single stage runs each micro-batch forward and backward in turn: gradient accumulation.
     const PipelineSchedule* schedule =
         find_pipeline_schedule(strategy_.pipeline ? strategy_.pipeline->schedule : "1f1b");
-    result_.actions = add_messages(result_.shape, schedule->order(request));
+    result_.actions = with_messages(schedule->order(request));
+  }
+
+  std::vector<std::vector<Action>> with_messages(
+      const std::vector<std::vector<Slot>>& passes) const {
+    const bool waits = strategy_.pipeline && is_waited_for(strategy_.pipeline->exchange);
+    return waits ? add_awaited_messages(result_.shape, passes)
+                 : add_messages(result_.shape, passes);
   }
 
   PipelineCosts costs_of_stages() const {
@@ -358,6 +366,7 @@ class PlanBuilder {
     frame.synchronises = plan_.synchronises;
     frame.outer = plan_.outer;
     frame.overlap = strategy_.overlap;
+    if (strategy_.pipeline) frame.exchange = strategy_.pipeline->exchange;
     const OwnClasses own =
         own_classes({static_cast<std::int64_t>(replica / workers_.size()),
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});

@@ -21,6 +21,24 @@ std::string_view to_string(Task task) {
   REHEARSE_UNREACHABLE("task");
 }
 
+const std::vector<StageExchange>& stage_exchanges() {
+  static const std::vector<StageExchange> all = {StageExchange::overlapped, StageExchange::batched,
+                                                 StageExchange::serial};
+  return all;
+}
+
+std::string_view to_string(StageExchange exchange) {
+  switch (exchange) {
+    case StageExchange::overlapped:
+      return "overlapped";
+    case StageExchange::batched:
+      return "batched";
+    case StageExchange::serial:
+      return "serial";
+  }
+  REHEARSE_UNREACHABLE("stage exchange");
+}
+
 std::size_t rank_of(const PipelineShape& shape, StageId stage) {
   const auto p = static_cast<std::size_t>(shape.ranks);
   const std::size_t turn = stage.index() / p, place = stage.index() % p;

@@ -49,6 +49,16 @@ struct PipelineCosts {
   double transfer = 0;
 };
 
+// How stages exchange what they make: while they compute; or computing waits for it, for all
+// messages between two passes at once, as in Megatron-LM, or for one after the other, as in
+// DeepSpeed (rendezvous.h).
+enum class StageExchange { overlapped, batched, serial };
+const std::vector<StageExchange>& stage_exchanges();
+std::string_view to_string(StageExchange exchange);
+inline bool is_waited_for(StageExchange exchange) {
+  return exchange != StageExchange::overlapped;
+}
+
 struct PipelineRequest {
   PipelineShape shape;
   PipelineCosts costs;  // read by schedules that need them

@@ -37,6 +37,9 @@ struct RankFrame {
   bool bounds_reductions = false;
   // Whether gradients are reduced while backward goes on, or when all of it has ended.
   bool overlap = true;
+  // Whether passes wait for all messages before them in `actions`, those that are sent too; and
+  // messages for one another.
+  StageExchange exchange = StageExchange::overlapped;
   // Whether gradients stay where they are, for local steps (Plan::local_steps); whether the weights
   // come together at the end of this one, and how.
   bool is_local = false, synchronises = false;

@@ -79,6 +79,9 @@ const std::vector<StrategyRow>& strategy_rows() {
     std::vector<StrategyRow> rows = axis_rows();
     for (const PipelineSchedule& schedule : pipeline_schedules())
       rows.push_back(pipeline_row(schedule));
+    rows.push_back({"pipeline, waiting",
+                    "any of them, computing nothing while stages exchange (Megatron-LM, DeepSpeed)",
+                    "data: auto, pipeline: {stages: 4, micro_batches: 8, exchange: batched}"});
     return rows;
   }();
   return table;

@@ -34,6 +34,7 @@ struct PipelineSpec {
   std::int64_t micro_batches = 1;                     // per data-parallel replica and step
   std::optional<std::int64_t> chunks = std::nullopt;  // per rank; none: the schedule's fewest
   StageRule cut = StageRule::cost;
+  StageExchange exchange = StageExchange::overlapped;
   // Most activations that a rank may keep, where the schedule asks (PipelineRequest::live_limit);
   // none: as many as 1F1B, one per rank of the pipeline.
   std::optional<double> live = std::nullopt;

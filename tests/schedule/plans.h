@@ -209,6 +209,9 @@ inline std::vector<PlanCase> all_cases() {
   cases.push_back({"ist", local(by_width(subnetwork({1, 4})), 10), gpt, 4});
   cases.push_back({"local_subnetwork", local(subnetwork({1, 2}), 10, OuterOptimizer{}), gpt, 4});
   cases.push_back({"interleaved", pipeline("interleaved", 4, 8), resnet20(), 4});
+  StrategySpec waiting = pipeline("1f1b", 4, 8);
+  waiting.pipeline->exchange = StageExchange::batched;
+  cases.push_back({"waiting", waiting, resnet20(), 4});
   cases.push_back({"zbh1", pipeline("zb-h1", 2, 4), resnet20(), 4});
   cases.push_back({"zbv", pipeline("zb-v", 4, 8), resnet20(), 4});
   StrategySpec three_axes = pipeline("zb-h1", 2, 4);

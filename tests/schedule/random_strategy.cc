@@ -94,6 +94,7 @@ PipelineSpec random_pipeline(Draw& draw) {
     pipeline.live = draw.cost() + static_cast<double>(draw.between(0, 8));
     pipeline.kept_after_input = draw.one_in(2) ? 1 : 0.5;
   }
+  if (draw.one_in(4)) pipeline.exchange = draw.one_of(stage_exchanges());
   if (!draw.one_in(8)) return pipeline;
   // The same passes, but from a table.
   PipelineShape shape{*pipeline.stages, 2, pipeline.micro_batches, Placement::loop};
@@ -103,6 +104,7 @@ PipelineSpec random_pipeline(Draw& draw) {
   pipeline.chunks.reset();
   ScheduleTable table{add_messages(shape, gpipe.order({shape, {}, 0, 1})), draw.one_in(2), {}};
   if (!table.has_messages) table = without_messages(table);
+  if (table.has_messages) pipeline.exchange = StageExchange::overlapped;  // where they stand in it
   pipeline.table = table;
   return pipeline;
 }

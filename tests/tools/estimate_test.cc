@@ -299,6 +299,22 @@ TEST(Estimate, AgreesWithSimulationsOfShardedPipelines) {
   EXPECT_GT(compared.alone, 30);
 }
 
+// Of pipelines whose computing waits for what their stages exchange.
+TEST(Estimate, AgreesWithSimulationsOfWaitingPipelines) {
+  Random random(6, 0);
+  Compared compared;
+  for (int trial = 0; trial < trials(240); ++trial) {
+    std::string text = draw(random);
+    const std::string key = "pipeline: {";
+    const auto at = text.find(key);
+    if (at == std::string::npos) continue;
+    const auto exchange = any_of<std::string>(random, {"batched", "serial"});
+    compare(text.insert(at + key.size(), "exchange: " + exchange + ", "), compared);
+  }
+  EXPECT_GT(compared.all, 90);
+  EXPECT_GT(compared.alone, 30);
+}
+
 TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
   Random random(2, 0);
   Compared compared;

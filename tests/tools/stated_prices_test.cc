@@ -42,15 +42,20 @@ std::vector<Row> published() {
   return rows;
 }
 
-double bubble(const std::string& prices, const std::string& pipeline) {
+std::optional<StrategySummary> played(const std::string& prices, const std::string& pipeline) {
   const std::string text = fmt::format(
       "name: stated\nprices: {}\nstrategies:\n  - {{name: x, pipeline: {}}}\n", prices, pipeline);
   const Result<Scenario> scenario = parse_scenario(text, "stated.yaml", {});
   EXPECT_TRUE(scenario.ok()) << format(scenario.errors());
-  if (!scenario) return -1;
+  if (!scenario) return std::nullopt;
   const Result<Prediction> prediction = predict(*scenario, scenario->strategies.front());
   EXPECT_TRUE(prediction.ok()) << format(prediction.errors());
-  return prediction ? prediction->summary.bubble_fraction : -1;
+  return prediction ? std::optional(prediction->summary) : std::nullopt;
+}
+
+double bubble(const std::string& prices, const std::string& pipeline) {
+  const auto summary = played(prices, pipeline);
+  return summary ? summary->bubble_fraction : -1;
 }
 
 class PublishedBubbles : public ::testing::Test {
@@ -125,6 +130,32 @@ TEST(StatedPrices, InterleavingDividesTheBubble) {
                                    "{}}}",
                                    v)),
                 b / (1 + b), 1e-9);
+  }
+}
+
+// Two ranks of 1F1B exchange t after every forward and backward pass of the last one, and after the
+// first forward: (m + 1) (F + B + t) if they wait for it. Beside computing the first and the last
+// message are in the way, and those of every second gradient there and its next forward back: in
+// the meantime the last rank computes another micro-batch, 2 t less.
+TEST(StatedPrices, ComputingWaitsForMessagesWhereItIsAsked) {
+  const std::string prices =
+      "{forward: 10 ms, input_gradient: 10 ms, weight_gradient: 10 ms, transfer: 1 ms}";
+  for (const int m : {1, 4, 9}) {
+    const auto with = [&](const char* exchange) {
+      return played(prices,
+                    fmt::format("{{stages: 2, micro_batches: {}, exchange: {}}}", m, exchange));
+    };
+    const auto waits = with("batched"), beside = with("overlapped"), serial = with("serial");
+    ASSERT_TRUE(waits && beside && serial);
+    EXPECT_NEAR(waits->step_time.seconds(), (m + 1) * 31e-3, 1e-9);
+    // In turn, the next input follows the gradient, but for the last one.
+    EXPECT_NEAR(serial->step_time.seconds(), (m + 1) * 31e-3 + (m - 1) * 1e-3, 1e-9);
+    EXPECT_NEAR(beside->step_time.seconds(), (m + 1) * 30e-3 + (m + 1) / 2 * 2e-3, 1e-9);
+    // The last rank waits for each of them, and for nothing else once its first input has come;
+    // what it waits for is exposed communication.
+    const RankSummary& last = waits->ranks.back();
+    EXPECT_NEAR(last.exposed_communication.seconds(), (m + 1) * 1e-3, 1e-9);
+    EXPECT_NEAR(last.compute.seconds(), m * 30e-3, 1e-9);
   }
 }
 

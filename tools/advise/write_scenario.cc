@@ -148,6 +148,8 @@ std::string print_strategy(const StrategySpec& spec) {
                         spec.pipeline->stages.value_or(1), spec.pipeline->schedule,
                         spec.pipeline->micro_batches);
     if (spec.pipeline->chunks) text += fmt::format(", chunks: {}", *spec.pipeline->chunks);
+    if (is_waited_for(spec.pipeline->exchange))
+      text += fmt::format(", exchange: {}", to_string(spec.pipeline->exchange));
     text += "}";
   } else if (spec.micro_batches > 1) {
     text += fmt::format(", micro_batches: {}", spec.micro_batches);

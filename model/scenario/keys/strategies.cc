@@ -102,6 +102,10 @@ Section pipeline() {
                    "stages of each rank; by default the schedule's fewest", "2"),
           optional("cut", one_of("rule for stages", names_of(stage_rules())), "cost",
                    "stages of even cost that fit in memory, or with as many layers each", "layers"),
+          optional("exchange", one_of("way to exchange", names_of(stage_exchanges())), "overlapped",
+                   "whether ranks compute while messages between stages are under way, or wait for "
+                   "all between two passes at once (Megatron-LM) or in turn (DeepSpeed)",
+                   "batched"),
           optional(
               "live", number(), "",
               "activations that a rank may keep, for schedules that place passes under a limit",

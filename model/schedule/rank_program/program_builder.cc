@@ -50,11 +50,20 @@ OpId ProgramBuilder::add(OpKind kind, Lane lane, const std::vector<Use>& uses,
   op.lane = lane_id(lane);
   op.after = flow(uses);
   op.after.insert(op.after.end(), after.begin(), after.end());
+  if (const auto awaited = awaited_.find(lane.kind); awaited != awaited_.end()) {
+    op.after.insert(op.after.end(), awaited->second.begin(), awaited->second.end());
+    awaited_.erase(awaited);
+  }
   for (const Use& use : uses)
     op.operands.push_back({use.buffer, use.access, false, false});
   op.detail = std::move(detail);
   program_.ops.push_back(std::move(op));
   return OpId(program_.ops.size() - 1);
+}
+
+void ProgramBuilder::wait_for(OpId op) {
+  for (const LaneKind kind : {LaneKind::compute, LaneKind::tensor})
+    awaited_[kind].push_back(op);
 }
 
 // The last user in list order frees, so it waits for the other users.

@@ -35,6 +35,9 @@ class ProgramBuilder {
   OpId add(OpKind kind, Lane lane, const std::vector<Use>& uses, decltype(Op::detail) detail,
            const std::vector<OpId>& after = {});
 
+  // What computes next waits for it, and what tensor-parallel ranks exchange next.
+  void wait_for(OpId op);
+
   // The number of the op that is added next.
   OpId next_op() const { return OpId(program_.ops.size()); }
   RankProgram finish();
@@ -53,6 +56,7 @@ class ProgramBuilder {
   RankProgram program_;
   std::map<std::pair<BufferKind, Boundary>, BufferId> boundaries_;
   std::vector<History> history_;
+  std::map<LaneKind, std::vector<OpId>> awaited_;  // by the next op on a lane of this kind
 };
 
 }  // namespace rehearse

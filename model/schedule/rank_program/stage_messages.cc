@@ -54,11 +54,15 @@ void StageMessages::add(const Action& action) {
     if (!forward && !inputs_.net.values[value.index()].needs_gradient) continue;
     const BufferId buffer = forward ? values_.value(value, *action.micro_batch, action.stage)
                                     : values_.gradient(value, *action.micro_batch, action.stage);
-    draft_.builder.add(
+    const bool waits = is_waited_for(inputs_.frame.exchange);
+    std::vector<OpId> after = sends && !waits ? std::vector<OpId>{} : draft_.after_last_pass();
+    const bool is_serial = inputs_.frame.exchange == StageExchange::serial;
+    if (is_serial && last_) after.push_back(*last_);
+    last_ = draft_.builder.add(
         sends ? OpKind::send : OpKind::receive, lane_of(action),
         {{buffer, sends ? Access::read : Access::write}},
-        Transfer{*inputs_.frame.peers[other], tag(action, cut, k), values_.size_of(value)},
-        sends ? std::vector<OpId>{} : draft_.after_last_pass());
+        Transfer{*inputs_.frame.peers[other], tag(action, cut, k), values_.size_of(value)}, after);
+    if (waits) draft_.builder.wait_for(*last_);
   }
 }
 

@@ -2,6 +2,7 @@
 // the cut between two stages, and on the way back the gradients of those that have one.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "model/schedule/rank_program/value_buffers.h"
@@ -21,6 +22,7 @@ class StageMessages {
   const RankInputs& inputs_;
   ValueBuffers& values_;
   RankDraft& draft_;
+  std::optional<OpId> last_;                    // message
   std::vector<std::vector<ValueId>> crossing_;  // by stage: the values that cross the cut after it
 };
 

@@ -17,8 +17,12 @@ TEST(LiveStates, OfFewMicroBatchesAreThoseOfAll) {
         for (std::int64_t m = 1; m <= 6 * ranks; ++m) {
           const PipelineShape shape{ranks, chunks, m, schedule.placement};
           if (!schedule.check(shape)) continue;
-          EXPECT_EQ(live_states(schedule, shape), plain_live_states(schedule, shape))
-              << name << " p " << ranks << " v " << chunks << " m " << m;
+          for (const StageExchange exchange : stage_exchanges()) {
+            EXPECT_EQ(live_states(schedule, shape, exchange),
+                      plain_live_states(schedule, shape, exchange))
+                << name << " p " << ranks << " v " << chunks << " m " << m << " "
+                << to_string(exchange);
+          }
         }
       }
     }

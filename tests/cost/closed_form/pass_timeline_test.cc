@@ -43,11 +43,11 @@ struct Pipeline {
       stages.push_back(&own);
   }
 
-  PassTimeline followed() const {
-    return run_passes(plain_pass_order(schedule, shape), stages, links, begin);
+  PassTimeline followed(StageExchange exchange = StageExchange::overlapped) const {
+    return run_passes(plain_pass_order(schedule, shape, exchange), stages, links, begin);
   }
-  PassTimeline in_turns() const {
-    return run_passes(pass_order(schedule, shape), stages, links, begin);
+  PassTimeline in_turns(StageExchange exchange = StageExchange::overlapped) const {
+    return run_passes(pass_order(schedule, shape, exchange), stages, links, begin);
   }
 
   const PipelineSchedule& schedule;
@@ -117,18 +117,50 @@ TEST(PassTimeline, OfLoopsIsThatOfAllTurns) {
       Pipeline pipeline(name, {p, chunks, m, Placement::loop}, stages, 2 * random.uniform());
       for (double& begin : pipeline.begin)
         begin = random.below(2) == 0 ? 0 : 5 * random.uniform();
-      const PassTimeline all = pipeline.followed(), few = pipeline.in_turns();
+      const StageExchange exchange = stage_exchanges()[random.below(3)];
+      const PassTimeline all = pipeline.followed(exchange), few = pipeline.in_turns(exchange);
       for (std::size_t r = 0; r < all.ranks.size(); ++r) {
         const double near = 1e-6 * all.ranks[r].end;
         EXPECT_NEAR(few.ranks[r].begin, all.ranks[r].begin, near) << name << " on " << p;
         EXPECT_NEAR(few.ranks[r].end, all.ranks[r].end, near) << name << " on " << p << ": " << m;
         EXPECT_NEAR(few.ranks[r].sent, all.ranks[r].sent, near) << name << " on " << p;
         EXPECT_NEAR(few.ranks[r].busy, all.ranks[r].busy, near);
+        EXPECT_NEAR(few.ranks[r].held, all.ranks[r].held, near) << name << " on " << p;
+        EXPECT_NEAR(few.ranks[r].waited, all.ranks[r].waited, near) << name << " on " << p;
       }
       for (std::size_t s = 0; s < all.last_pass.size(); ++s)
         EXPECT_NEAR(few.last_pass[s], all.last_pass[s], 1e-6 * all.last_pass[s]) << name;
     }
   }
+}
+
+// Two ranks that wait for messages of t: both send after every forward, but for the last rank's,
+// and after every backward, all m + 1 turns of (F + B + t) (of the first rank's first forward and
+// last backward together one). In the midst of more ranks there are two exchanges in a turn.
+TEST(PassTimeline, OfWaitingPassesHasMessagesBetweenThem) {
+  const double t = 0.25;
+  for (const std::int64_t m : {1, 5, 100}) {
+    const std::vector<StagePasses> two(2, passes_of(1, 2, 0));
+    const Pipeline pipeline("1f1b", {2, 1, m, Placement::loop}, two, t);
+    const double expected = static_cast<double>(m + 1) * (3 + t);
+    for (const PassTimeline& timeline :
+         {pipeline.followed(StageExchange::batched), pipeline.in_turns(StageExchange::batched)}) {
+      EXPECT_NEAR(end_of(timeline), expected, 1e-9);
+      // The last rank waits for its own m sends and for its first input; of the latter it is the
+      // first rank's forward that it waits for before, which is idle.
+      EXPECT_NEAR(timeline.ranks[1].waited, static_cast<double>(m + 1) * t, 1e-9);
+    }
+  }
+  const std::vector<StagePasses> five(5, passes_of(1, 2, 0));
+  const auto turn = [&](StageExchange exchange) {
+    const auto end = [&](std::int64_t m) {
+      return end_of(Pipeline("1f1b", {5, 1, m, Placement::loop}, five, t).in_turns(exchange));
+    };
+    return end(41) - end(40);
+  };
+  EXPECT_NEAR(turn(StageExchange::batched), 3 + 2 * t, 1e-9);
+  // One after the other, four.
+  EXPECT_NEAR(turn(StageExchange::serial), 3 + 4 * t, 1e-9);
 }
 
 }  // namespace

@@ -80,6 +80,12 @@ std::vector<Way> data_ways() {
   };
 }
 
+// For what its stages exchange.
+StrategySpec waiting(StrategySpec strategy, StageExchange exchange) {
+  strategy.pipeline->exchange = exchange;
+  return strategy;
+}
+
 std::vector<Way> pipeline_ways() {
   std::vector<Way> ways;
   for (const PipelineSchedule& schedule : pipeline_schedules()) {
@@ -91,6 +97,10 @@ std::vector<Way> pipeline_ways() {
     ways.push_back(
         {word + "_recomputed", 2, recomputed(testing::pipeline(name, 2, kMicroBatches))});
     ways.push_back({word + "_zero3", 4, pipeline_zero(name, Sharding::parameters)});
+    ways.push_back({word + "_waiting", 4,
+                    waiting(testing::pipeline(name, 4, kMicroBatches), StageExchange::batched)});
+    ways.push_back({word + "_in_turn", 4,
+                    waiting(testing::pipeline(name, 4, kMicroBatches), StageExchange::serial)});
   }
   ways.push_back({"zero1_in_pipelines", 4, pipeline_zero("1f1b", Sharding::optimizer_state)});
   ways.push_back({"zero2_in_pipelines", 4, pipeline_zero("zb-h1", Sharding::gradients)});
