@@ -47,6 +47,11 @@ Estimate Estimator::estimate_fitting(const StrategySpec& strategy) {
   return estimate_point(*tables_, strategy, true);
 }
 
+bool Estimator::is_quick(const StrategySpec& strategy) {
+  StrategyPoint point;
+  return !is_sharded(strategy) || tables_->resolve(strategy, point) || is_flat(strategy, point);
+}
+
 std::vector<std::int64_t> Estimator::arena_live(const StrategySpec& strategy) {
   return live_bytes(*tables_, strategy);
 }
@@ -83,6 +88,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
       return tables_->workers().why(EstimateTables::call(strategy, point));
     }
     case Verdict::sharded_gradients:
+    case Verdict::sharded_pipeline:
     case Verdict::redraws:
     case Verdict::parked_units:
     case Verdict::many_workers:

@@ -62,6 +62,8 @@ class Estimator {
   Estimate estimate(const StrategySpec& strategy);
   // The same; what does not fit is not priced: verdict `memory`, with the bytes that say so.
   Estimate estimate_fitting(const StrategySpec& strategy);
+  // Whether its estimate takes no longer than most: those of ZeRO-2 and 3 in pipelines play plans.
+  bool is_quick(const StrategySpec& strategy);
   // For people; empty of what is estimated and fits.
   std::string reason(const StrategySpec& strategy, const Estimate& estimate);
 

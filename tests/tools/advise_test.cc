@@ -145,63 +145,6 @@ TEST(Bounds, AreNotAboveEstimates) {
   EXPECT_GT(fullest, 0.9);
 }
 
-// The same strategies in the same order as by pricing every point; every point is accounted for.
-TEST(Search, FindsWhatAnExhaustiveOneFinds) {
-  Random random(12, 0);
-  std::int64_t points = 0, priced = 0;
-  for (int trial = 0; trial < 30; ++trial) {
-    const std::string text = draw(random);
-    Scenario scenario = parse(text);
-    const SearchSpace space = SearchSpace::make(scenario, {}).value();
-    ASSERT_LT(std::ssize(space.points()), 100'000);
-    limit_memory(scenario, space, any_of<std::size_t>(random, {1, 2, 4, 20}));
-    SearchOptions options;
-    options.best = 1 + random.below(12);
-    Estimator estimator =
-        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
-    const Searched pruned = search(scenario, space, estimator, options);
-    options.prunes = false;
-    const Searched all = search(scenario, space, estimator, options);
-    EXPECT_EQ(names_of(pruned.best), names_of(all.best)) << text;
-    EXPECT_EQ(total(pruned.counts), std::ssize(space.points()));
-    EXPECT_EQ(total(all.counts), std::ssize(space.points()));
-    EXPECT_EQ(all.counts.slower, 0);
-    for (const Found& found : all.best)
-      EXPECT_LE(found.estimate.memory, scenario.cluster.device.memory.bytes());
-    points += all.counts.fit;
-    priced += pruned.counts.fit;
-  }
-  EXPECT_LT(priced, points * 2 / 3) << "bounds leave something out";
-}
-
-// Those that need least, in order, where nothing fits.
-TEST(Search, SaysWhatComesNearestWhereNothingFits) {
-  Random random(13, 0);
-  for (int trial = 0; trial < 10; ++trial) {
-    const std::string text = draw(random);
-    Scenario scenario = parse(text);
-    const SearchSpace space = SearchSpace::make(scenario, {}).value();
-    limit_memory(scenario, space, 0);
-    Estimator estimator =
-        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
-    SearchOptions options;
-    const Searched pruned = search(scenario, space, estimator, options);
-    options.prunes = false;
-    const Searched all = search(scenario, space, estimator, options);
-    EXPECT_TRUE(pruned.best.empty());
-    EXPECT_FALSE(pruned.unfitting.empty());
-    EXPECT_EQ(names_of(pruned.unfitting), names_of(all.unfitting)) << text;
-    for (std::size_t i = 0; i < pruned.unfitting.size(); ++i) {
-      EXPECT_GT(pruned.unfitting[i].estimate.memory, scenario.cluster.device.memory.bytes());
-      if (i == 0) continue;
-      EXPECT_GE(pruned.unfitting[i].estimate.memory, pruned.unfitting[i - 1].estimate.memory);
-    }
-  }
-}
-
-// ---- the space
-// -----------------------------------------------------------------------------------
-
 constexpr auto kSmall = R"(# A comment.
 name: small
 model: {kind: gpt, layers: 4, width: 64, heads: 4, vocabulary: 256, sequence: 32, positions: 32}
@@ -222,6 +165,95 @@ AdviseSpace space_of(const std::string& text) {
   Result<AdviseSpace> space = parse_advise_space(text, "test");
   return std::move(space).value();
 }
+
+// The same strategies in the same order as by pricing every point; every point is accounted for.
+TEST(Search, FindsWhatAnExhaustiveOneFinds) {
+  Random random(12, 0);
+  std::int64_t points = 0, priced = 0;
+  for (int trial = 0; trial < 30; ++trial) {
+    const std::string text = draw(random);
+    Scenario scenario = parse(text);
+    const SearchSpace space = SearchSpace::make(scenario, {}).value();
+    ASSERT_LT(std::ssize(space.points()), 100'000);
+    limit_memory(scenario, space, any_of<std::size_t>(random, {1, 2, 4, 20}));
+    SearchOptions options;
+    options.best = 1 + random.below(12);
+    options.slow = 0;  // which come first is another matter with bounds
+    Estimator estimator =
+        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+    const Searched pruned = search(scenario, space, estimator, options);
+    options.prunes = false;
+    const Searched all = search(scenario, space, estimator, options);
+    EXPECT_EQ(names_of(pruned.best), names_of(all.best)) << text;
+    EXPECT_EQ(total(pruned.counts), std::ssize(space.points()));
+    EXPECT_EQ(total(all.counts), std::ssize(space.points()));
+    EXPECT_EQ(all.counts.slower, 0);
+    for (const Found& found : all.best)
+      EXPECT_LE(found.estimate.memory, scenario.cluster.device.memory.bytes());
+    points += all.counts.fit;
+    priced += pruned.counts.fit;
+  }
+  EXPECT_LT(priced, points * 2 / 3) << "bounds leave something out";
+}
+
+// Estimates that take as long as simulations are made of the first ones only; the others are
+// counted.
+TEST(Search, MakesFewOfTheEstimatesThatTakeLong) {
+  const Scenario scenario =
+      parse_scenario(kSmall, "small.yaml", profile_path("small.yaml")).value();
+  const AdviseSpace asked = space_of("{tensor: 1, pipeline: 2, zero: [2, 3], recompute: none}");
+  const SearchSpace space = SearchSpace::make(scenario, asked).value();
+  Estimator estimator =
+      Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+  SearchOptions options;
+  options.best = space.points().size();
+  const auto counted = [&](std::size_t slow) {
+    options.slow = slow;
+    return search(scenario, space, estimator, options).counts;
+  };
+  const Searched::Counts all = counted(space.points().size() * 4), few = counted(3),
+                         none = counted(0);
+  const auto left = [](const Searched::Counts& counts) {
+    const auto found = counts.unpriced.find(Verdict::sharded_pipeline);
+    return found == counts.unpriced.end() ? 0 : found->second;
+  };
+  EXPECT_EQ(left(all), 0);
+  EXPECT_GT(left(none), 3);
+  EXPECT_EQ(none.fit + left(none), all.fit);
+  EXPECT_EQ(few.fit + left(few), all.fit);
+  // A point has a placement or more, each with an estimate of its own.
+  EXPECT_GT(few.fit, none.fit);
+  EXPECT_LE(few.fit, none.fit + 3);
+}
+
+// Those that need least, in order, where nothing fits.
+TEST(Search, SaysWhatComesNearestWhereNothingFits) {
+  Random random(13, 0);
+  for (int trial = 0; trial < 10; ++trial) {
+    const std::string text = draw(random);
+    Scenario scenario = parse(text);
+    const SearchSpace space = SearchSpace::make(scenario, {}).value();
+    limit_memory(scenario, space, 0);
+    Estimator estimator =
+        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+    SearchOptions options;
+    options.slow = 0;
+    const Searched pruned = search(scenario, space, estimator, options);
+    options.prunes = false;
+    const Searched all = search(scenario, space, estimator, options);
+    EXPECT_TRUE(pruned.best.empty());
+    EXPECT_FALSE(pruned.unfitting.empty());
+    EXPECT_EQ(names_of(pruned.unfitting), names_of(all.unfitting)) << text;
+    for (std::size_t i = 0; i < pruned.unfitting.size(); ++i) {
+      EXPECT_GT(pruned.unfitting[i].estimate.memory, scenario.cluster.device.memory.bytes());
+      if (i == 0) continue;
+      EXPECT_GE(pruned.unfitting[i].estimate.memory, pruned.unfitting[i - 1].estimate.memory);
+    }
+  }
+}
+
+// ---- the space
+// -----------------------------------------------------------------------------------
 
 // Counted by hand: tensor 1, 2 and 4 by pipeline and replicas, by what replicas can shard out.
 TEST(SearchSpace, IsWhatIsAskedFor) {

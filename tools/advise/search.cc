@@ -106,6 +106,10 @@ class Search {
     for (const AxisOrder& placement : space_.placements(point)) {
       Found found{
           node.number, space_.spec(point, placement), {}, multiplier(family_of(node.number))};
+      if (is_too_slow(found.spec)) {
+        found.estimate.verdict = Verdict::sharded_pipeline;
+        return add_unpriced(found, node.bound);
+      }
       found.estimate = estimator_.estimate_fitting(found.spec);
       const Verdict verdict = found.estimate.verdict;
       if (verdict == Verdict::memory) continue;
@@ -122,6 +126,10 @@ class Search {
                                         });
     found_.best.insert(place, *std::move(best));
     if (found_.best.size() > options_.best) found_.best.pop_back();
+  }
+
+  bool is_too_slow(const StrategySpec& spec) {
+    return !estimator_.is_quick(spec) && slow_++ >= options_.slow;
   }
 
   void add_unpriced(const Found& found, double bound) {
@@ -143,6 +151,7 @@ class Search {
     const Point& point = space_.points()[number];
     for (const AxisOrder& placement : space_.placements(point)) {
       Found found{number, space_.spec(point, placement), {}, multiplier(family_of(number))};
+      if (is_too_slow(found.spec)) return std::nullopt;
       found.estimate = estimator_.estimate(found.spec);
       if (!found.estimate.ok()) return std::nullopt;
       if (!best || needs_less(found, *best)) best = std::move(found);
@@ -200,6 +209,7 @@ class Search {
   const std::int64_t memory_;
   std::vector<std::size_t> begins_;  // of the families' points, and their end
   std::vector<Node> unfitting_;
+  std::size_t slow_ = 0;  // estimates that were asked for
   Searched found_;
 };
 

@@ -3,7 +3,8 @@
 // Best first: families and then their points come in the order of their lower bounds (bounds.h), a
 // family makes way for its points, and a point for its estimate. The search is over when the next
 // bound is above the time of the last of the best that are asked for: no point that is left can be
-// among them. Points whose bytes are known not to fit are never priced.
+// among them. Points whose bytes are known not to fit are never priced. Where estimates are no
+// quicker than simulations only the first `slow` are made.
 #pragma once
 
 #include <map>
@@ -20,6 +21,7 @@ struct SearchOptions {
   std::size_t best = 5;                   // points that are asked for
   std::optional<double> step_multiplier;  // of subnetworks; none: 1/C
   bool prunes = true;                     // whether bounds are used; without, every point is priced
+  std::size_t slow = 32;                  // estimates of this kind, at most
 };
 
 struct Found {
