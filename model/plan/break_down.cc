@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <span>
 
 #include "model/base/check.h"
+#include "model/plan/fold_exchanges.h"
 #include "model/plan/timeline.h"
 
 namespace rehearse {
@@ -73,9 +75,12 @@ StepWindow median_of(const std::vector<StepWindow>& windows) {
 
 class BreakDown {
  public:
-  BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up)
+  // inner: of a folded plan; or none.
+  BreakDown(const Plan& plan, const Timeline& timeline, std::int64_t warm_up,
+            const InnerExchanges* inner)
       : plan_(plan),
         timeline_(timeline),
+        inner_(inner),
         steps_(windows_of(timeline, warm_up)),
         window_(median_of(steps_)) {}
 
@@ -104,6 +109,23 @@ class BreakDown {
     return {begin, end};
   }
 
+  // What is folded into the op.
+  std::span<const InnerExchange> inside(const Span& span) const {
+    if (inner_ == nullptr) return {};
+    return inner_->ops[inner_->rows[span.rank.index()]][span.op.index()];
+  }
+  // The part of so much of the span that exchanges inside it take.
+  Time exchanged(const Span& span, Time part) const {
+    double share = 0;
+    for (const InnerExchange& inner : inside(span))
+      share += inner.share;
+    return scaled(part, share);
+  }
+  static Time scaled(Time time, double share) {
+    return Time::picoseconds(
+        std::llround(static_cast<double>(time.picoseconds()) * std::min(share, 1.0)));
+  }
+
   // The part within the window; it ends before it begins where there is none.
   Interval cut(const Span& span) const {
     return {std::max(span.start, window_.begin), std::min(span.end, window_.end)};
@@ -122,8 +144,12 @@ class BreakDown {
 
   RankTime time_of(RankId rank) const {
     const std::vector<Interval> compute = within_window(rank, false);
-    const Time busy = length(compute);
     const Time either = length(join_lists(compute, within_window(rank, true)));
+    Time busy = length(compute);
+    for (const Span& span : spans_of(rank)) {
+      const Interval part = cut(span);
+      if (part.begin < part.end) busy -= exchanged(span, part.end - part.begin);
+    }
     const Time step = window_.end - window_.begin;
     return {busy.seconds(), (either - busy).seconds(), (step - either).seconds()};
   }
@@ -131,17 +157,19 @@ class BreakDown {
   double bubble() const {
     Time longest, busy_of_longest;
     std::map<RankId, std::vector<Interval>> passes;
+    std::map<RankId, Time> exchanges;
     for (const Span& span : timeline_.spans) {
       const OpKind kind = op_of(span).kind;
       const bool updates = kind == OpKind::sum_squares || kind == OpKind::optimizer_step ||
                            kind == OpKind::outer_gradient || kind == OpKind::outer_step;
       if (span.step != window_.step || is_communication(kind) || updates) continue;
       passes[span.rank].push_back({span.start, span.end});
+      exchanges[span.rank] += exchanged(span, span.end - span.start);
     }
     for (auto& [rank, intervals] : passes) {
       const std::vector<Interval> united = unite(std::move(intervals));
       const Time span = united.back().end - united.front().begin;
-      if (span > longest) longest = span, busy_of_longest = length(united);
+      if (span > longest) longest = span, busy_of_longest = length(united) - exchanges[rank];
     }
     return longest > Time{} ? 1 - busy_of_longest / longest : 0;
   }
@@ -159,6 +187,14 @@ class BreakDown {
       Sum& sum = sums[op_of(span).kind];
       if (span.step == window_.step) ++sum.ops;
       if (is_within) sum.under_way += part.end - part.begin;
+      for (const InnerExchange& exchange : inside(span)) {
+        Sum& inner = sums[exchange.kind];
+        if (span.step == window_.step) inner.ops += exchange.ops;
+        if (!is_within) continue;
+        const Time taken = scaled(part.end - part.begin, exchange.share);
+        inner.under_way += taken;
+        sum.under_way -= taken;
+      }
     }
     const double share = 1 / static_cast<double>(plan_.ranks.size());
     std::vector<Breakdown::KindTime> result;
@@ -169,6 +205,7 @@ class BreakDown {
 
   const Plan& plan_;
   const Timeline& timeline_;
+  const InnerExchanges* const inner_;
   const std::vector<StepWindow> steps_;
   const StepWindow window_;  // of median length
 };
@@ -180,7 +217,12 @@ StepWindow median_step(const Timeline& timeline, std::int64_t warm_up) {
 }
 
 Breakdown break_down(const Plan& plan, const Timeline& timeline, std::int64_t warm_up) {
-  return BreakDown(plan, timeline, warm_up).run();
+  return BreakDown(plan, timeline, warm_up, nullptr).run();
+}
+
+Breakdown break_down(const Plan& folded, const Timeline& timeline, std::int64_t warm_up,
+                     const InnerExchanges& inner) {
+  return BreakDown(folded, timeline, warm_up, &inner).run();
 }
 
 }  // namespace rehearse

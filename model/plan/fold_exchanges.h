@@ -1,9 +1,11 @@
 // Plans with fewer ops, for clusters whose every rank is to be played.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "model/plan/plan.h"
+#include "model/plan/timeline.h"
 
 namespace rehearse {
 
@@ -19,7 +21,23 @@ struct FoldedPlan {
 // but exchanges of tensor-parallel ranks, which wait for it and nobody else waits for: nothing else
 // waits for what is inside, and what is inside waits for nothing else. So the folded op, priced
 // with the sum of its parts, takes as long as they do where exchanges find their links idle and
-// their members at the same point; their time counts as computing. O(ops + dependencies)
+// their members at the same point. O(ops + dependencies)
 FoldedPlan fold_exchanges(const Plan& plan);
+
+// What exchanges of one kind take of a folded op's time.
+struct InnerExchange {
+  OpKind kind = OpKind::all_reduce;
+  std::int64_t ops = 0;
+  double share = 0;
+};
+struct InnerExchanges {
+  std::vector<std::vector<std::vector<InnerExchange>>> ops;  // by row and folded op
+  std::vector<std::uint32_t> rows;                           // by rank
+};
+
+// Of a folded plan, with the exchanges inside its ops told apart from computing: the figures are
+// those of the plan that was folded.
+Breakdown break_down(const Plan& folded, const Timeline& timeline, std::int64_t warm_up,
+                     const InnerExchanges& inner);
 
 }  // namespace rehearse

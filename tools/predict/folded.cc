@@ -47,8 +47,9 @@ class Folding {
       exchanges_.push_back(exchanges_of(original.programs[p], folded.parts[p]));
   }
 
-  Prices run() {
-    Prices made;
+  FoldedPrices run() {
+    FoldedPrices folded;
+    Prices& made = folded.prices;
     made.messaging = prices_.messaging;
     // Ranks of one program and device whose exchanges take as long have a row together.
     std::map<std::tuple<std::size_t, std::size_t, std::vector<Seconds>>, std::uint32_t> rows;
@@ -58,10 +59,11 @@ class Folding {
       const std::vector<Seconds> exchanges = seconds_of(RankId(r));
       const auto [known, is_new] =
           rows.try_emplace({program, row, exchanges}, static_cast<std::uint32_t>(made.ops.size()));
-      if (is_new) made.ops.push_back(fold_row(program, prices_.ops[row], exchanges));
+      if (is_new) add_row(program, prices_.ops[row], exchanges, folded);
       made.rows.push_back(known->second);
     }
-    return made;
+    folded.exchanges.rows = made.rows;
+    return folded;
   }
 
  private:
@@ -82,29 +84,43 @@ class Folding {
     return seconds;
   }
 
-  std::vector<OpPrice> fold_row(std::size_t program, const std::vector<OpPrice>& prices,
-                                const std::vector<Seconds>& exchanges) const {
-    const std::vector<Op>& ops = original_.programs[program].ops;
+  void add_row(std::size_t program, const std::vector<OpPrice>& prices,
+               const std::vector<Seconds>& exchanges, FoldedPrices& folded) const {
     std::map<std::pair<std::size_t, Kind>, Seconds> seconds;
     std::size_t number = 0;
     for (const auto& [key, exchange] : exchanges_[program])
       seconds[key] = exchanges[number++];
-    std::vector<OpPrice> row;
+    auto& row = folded.prices.ops.emplace_back();
+    auto& inner = folded.exchanges.ops.emplace_back();
+    const std::vector<Op>& ops = original_.programs[program].ops;
     for (const std::vector<OpId>& parts : folded_.parts[program]) {
       OpPrice sum = prices[parts.front().index()];
+      std::map<OpKind, std::pair<std::int64_t, Seconds>> exchanged;
       for (std::size_t p = 1; p < parts.size(); ++p) {
         const Op& op = ops[parts[p].index()];
-        const OpPrice& part = prices[parts[p].index()];
-        sum.seconds += is_collective(op.kind) ? seconds.at({collective_of(op).group, kind_of(op)})
-                                              : part.seconds;
-        sum.rests_on += part.rests_on;
-        sum.memory_traffic += part.memory_traffic;
-        sum.kernels.insert(sum.kernels.end(), part.kernels.begin(), part.kernels.end());
+        if (is_collective(op.kind)) {
+          const Seconds one = seconds.at({collective_of(op).group, kind_of(op)});
+          sum.seconds += one;
+          ++exchanged[op.kind].first;
+          exchanged[op.kind].second += one;
+        } else {
+          add(prices[parts[p].index()], sum);
+        }
       }
+      inner.emplace_back();
+      for (const auto& [kind, of_kind] : exchanged)
+        inner.back().push_back({kind, of_kind.first, share(of_kind.second, sum.seconds)});
       row.push_back(std::move(sum));
     }
-    return row;
   }
+
+  static void add(const OpPrice& part, OpPrice& sum) {
+    sum.seconds += part.seconds;
+    sum.rests_on += part.rests_on;
+    sum.memory_traffic += part.memory_traffic;
+    sum.kernels.insert(sum.kernels.end(), part.kernels.begin(), part.kernels.end());
+  }
+  static double share(Seconds part, Seconds all) { return all > Seconds{} ? part / all : 0; }
 
   const FoldedPlan& folded_;
   const Plan& original_;
@@ -116,8 +132,8 @@ class Folding {
 
 }  // namespace
 
-Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices,
-                   const CollectivePrice& exchange) {
+FoldedPrices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices,
+                         const CollectivePrice& exchange) {
   return Folding(folded, original, prices, exchange).run();
 }
 

@@ -10,10 +10,15 @@
 
 namespace rehearse {
 
+struct FoldedPrices {
+  Prices prices;
+  InnerExchanges exchanges;
+};
+
 // Of a folded op: the sum of its parts, of exchanges by their price. original: the plan that was
 // folded, priced by `prices`.
-Prices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices,
-                   const CollectivePrice& exchange);
+FoldedPrices fold_prices(const FoldedPlan& folded, const Plan& original, const Prices& prices,
+                         const CollectivePrice& exchange);
 
 // Bytes by link, of one step, of the exchanges that were folded away. O(exchanges + links)
 std::vector<Bytes> folded_bytes(const FoldedPlan& folded, const Plan& original,

@@ -157,7 +157,13 @@ namespace {
 // What was played: the plan, or less of it that stands for all.
 struct Played {
   Plan plan;
-  sim::Outcome outcome;  // bytes of links are those of all ranks
+  sim::Outcome outcome;                     // bytes of links are those of all ranks
+  std::optional<InnerExchanges> exchanges;  // of a folded plan
+
+  Breakdown times() const {
+    return exchanges ? break_down(plan, outcome.timeline, kWarmUp, *exchanges)
+                     : break_down(plan, outcome.timeline, kWarmUp);
+  }
 };
 
 Result<sim::FirstReplica> first_replica(const Simulation& how, const Plan& plan,
@@ -173,11 +179,13 @@ Result<Played> play(const Simulation& how, const Plan& plan, const Cluster& clus
                     const std::vector<LinkId>& watched = {}) {
   const auto& jitter = cluster.spec().jitter;
   const std::int64_t steps = jitter ? kWarmUp + jitter->steps : how.steps;
-  Played played{plan, {}};
+  Played played{plan, {}, {}};
   std::vector<Bytes> left_out;  // by link, of one step
   if (how.detail == Detail::block) {
     FoldedPlan folded = fold_exchanges(plan);
-    prices = fold_prices(folded, plan, prices, collective_price(cluster));
+    FoldedPrices priced = fold_prices(folded, plan, prices, collective_price(cluster));
+    prices = std::move(priced.prices);
+    played.exchanges = std::move(priced.exchanges);
     left_out = folded_bytes(folded, plan, cluster);
     played.plan = std::move(folded.plan);
   }
@@ -249,12 +257,11 @@ Result<Prediction> predict_step(const Scenario& scenario, const ScenarioStrategy
   if (is_watched) watched = busiest_links(*plan, *cluster, watch);
   Result<Played> played = play(scenario.simulation, *plan, *cluster, prices, watched);
   if (!played) return located(played.errors(), strategy);
-  StrategySummary summary = summarize(played->plan, net, played->outcome.timeline, kWarmUp);
+  const Breakdown times = played->times();
+  StrategySummary summary = summarize(played->plan, net, played->outcome.timeline, kWarmUp, times);
   summary.plan_hash = plan_hash(*plan);
   summary.price_shares = shares_of(*plan, prices);
-  if (machines.jitter)
-    summary.step_times =
-        step_times_of(break_down(played->plan, played->outcome.timeline, kWarmUp).steps);
+  if (machines.jitter) summary.step_times = step_times_of(times.steps);
   stand_for_all(summary, plan->ranks.size());
   describe(strategy, *plan, net, summary);
   const bool redraws = strategy.spec.subnetwork && strategy.spec.subnetwork->redraw;
@@ -279,7 +286,7 @@ Result<Seconds> step_time_of(const Scenario& scenario, const Plan& plan) {
   const Result<Played> played =
       play(scenario.simulation, plan, *cluster, prices_of(scenario, plan));
   if (!played) return played.errors();
-  return break_down(played->plan, played->outcome.timeline, kWarmUp).step_time;
+  return played->times().step_time;
 }
 
 namespace {

@@ -98,7 +98,11 @@ void take_busiest_rank(StrategySummary& summary) {
 
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up) {
-  const Breakdown breakdown = break_down(plan, timeline, warm_up);
+  return summarize(plan, net, timeline, warm_up, break_down(plan, timeline, warm_up));
+}
+
+StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
+                          std::int64_t warm_up, const Breakdown& breakdown) {
   StrategySummary summary;
   summary.strategy = plan.strategy;
   summary.plan_hash = plan_hash(plan);

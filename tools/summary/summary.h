@@ -181,6 +181,9 @@ struct Summary {
 // What follows from the plan and its timeline; memory, bytes and links are left to the caller.
 StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
                           std::int64_t warm_up);
+// The same, where the timeline has been broken down.
+StrategySummary summarize(const Plan& plan, const Net& net, const Timeline& timeline,
+                          std::int64_t warm_up, const Breakdown& breakdown);
 
 StepTimesSummary step_times_of(std::vector<Seconds> steps);
 
