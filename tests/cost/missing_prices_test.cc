@@ -66,6 +66,33 @@ TEST(MissingPrices, OfAnyOfTheDevices) {
             (std::vector{MissingPrice::launch}));
 }
 
+// Two ranks that reduce together: over the links between them, over a network's, over none.
+TEST(MissingPrices, OfGpusThatNothingJoins) {
+  Plan plan;
+  plan.groups = {{{RankId(0), RankId(1)}}};
+  plan.programs.emplace_back();
+  plan.programs.back().ops.push_back(
+      {OpKind::all_reduce, LaneId(0), {}, {}, Collective{0, ParameterClassId(0), 0, 8, 4, 2}});
+  plan.ranks.resize(2);
+  for (RankBinding& rank : plan.ranks)
+    rank.program = RankClassId(0), rank.groups = {GroupId(0)};
+  ClusterSpec spec;
+  spec.devices_per_node = 2;
+  spec.device = simple_device();
+  spec.device.kind = DeviceKind::gpu;
+  spec.device.launch = spec.device.messaging.collective = Seconds::microseconds(5);
+  const auto missing = [&] { return missing_prices(plan, Cluster::build(spec).value()); };
+  EXPECT_EQ(missing(), (std::vector{MissingPrice::interconnect}));
+  EXPECT_TRUE(is_of_cluster(MissingPrice::interconnect));
+  spec.interconnect = {BytesPerSecond::bytes_per_second(1e9), Seconds::microseconds(1)};
+  EXPECT_TRUE(missing().empty());
+  spec.interconnect.reset();
+  spec.nodes = 2, spec.devices_per_node = 1;
+  spec.network = {.kind = NetworkKind::crossbar,
+                  .link = {BytesPerSecond::bytes_per_second(1e9), Seconds::microseconds(1)}};
+  EXPECT_TRUE(missing().empty());
+}
+
 TEST(MissingPrices, HaveNamesAndMeanings) {
   for (int p = 0; p <= static_cast<int>(kLastMissingPrice); ++p) {
     EXPECT_FALSE(to_string(static_cast<MissingPrice>(p)).empty());

@@ -71,6 +71,13 @@ TEST(Table, SaysOnceThatThereAreNoBandsAndWhatIsNotPriced) {
       "Taken for nothing, since the profile of 'tiny' lacks it: what messages cost their ranks "
       "(messaging), how ranks share a node's cores (capacity).\n"
       "No error bands: the profile of 'tiny' says nothing of its errors.\n");
+  for (StrategySummary& s : summary.strategies)
+    s.missing_prices = {MissingPrice::interconnect};
+  const std::string free = print_table(summary).plain();
+  EXPECT_NE(free.find("\nTaken for nothing, since 'cluster' says nothing of it: the links between "
+                      "GPUs of a node (interconnect).\nNo error bands"),
+            std::string::npos)
+      << free;
 }
 
 TEST(Table, SaysWhatAPeriodIsMadeOf) {

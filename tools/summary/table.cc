@@ -99,17 +99,24 @@ std::string print_price_shares(const Summary& summary) {
 // Of all strategies at once.
 std::string print_missing_prices(const Summary& summary) {
   std::vector<std::string> texts;
+  std::string of_cluster;
   for (int p = 0; p <= static_cast<int>(kLastMissingPrice); ++p) {
     const auto price = static_cast<MissingPrice>(p);
     const auto is_without = [&](const StrategySummary& s) {
       return std::count(s.missing_prices.begin(), s.missing_prices.end(), price) > 0;
     };
-    if (std::any_of(summary.strategies.begin(), summary.strategies.end(), is_without))
-      texts.push_back(fmt::format("{} ({})", meaning_of(price), to_string(price)));
+    if (std::none_of(summary.strategies.begin(), summary.strategies.end(), is_without)) continue;
+    const std::string text = fmt::format("{} ({})", meaning_of(price), to_string(price));
+    if (is_of_cluster(price)) {
+      of_cluster =
+          fmt::format("Taken for nothing, since 'cluster' says nothing of it: {}.\n", text);
+    } else {
+      texts.push_back(text);
+    }
   }
-  if (texts.empty()) return "";
-  return fmt::format("Taken for nothing, since the profile of '{}' lacks it: {}.\n", summary.device,
-                     join(texts, ", "));
+  if (texts.empty()) return of_cluster;
+  return of_cluster + fmt::format("Taken for nothing, since the profile of '{}' lacks it: {}.\n",
+                                  summary.device, join(texts, ", "));
 }
 
 bool has_bands(const Summary& summary) {
