@@ -21,6 +21,8 @@ struct Option {
   std::string help;
   // The values there are, where they are few: any other is a wrong command line.
   std::vector<std::string> choices = {};
+  // Values that completions offer beside others.
+  std::vector<std::string> offered = {};
 };
 
 // The names of a table's rows: anything that to_string takes.
@@ -74,7 +76,7 @@ struct Program {
 };
 
 // Finds the command, parses its line, runs it. Beside them every program has
-// `help [COMMAND|TOPIC [WORD]]`, `completion bash|zsh|fish` and `man`.
+// `help [COMMAND|TOPIC [WORD]]`, `completion bash|zsh|fish`, `man` and `--version`.
 int run_program(const Program& program, int argc, const char* const* argv);
 
 // The shell's code that completes the program's commands, their options, and what these take:
@@ -91,5 +93,7 @@ Result<std::string> read_file(const std::string& path);
 Status write_file(const std::string& path, const std::string& text);
 // Whether write_file could: asked before work that would be lost. Leaves no file behind.
 Status check_writable(const std::string& path);
+// The same of what the option --out names, if it is given.
+Status check_out(const Arguments& arguments);
 
 }  // namespace rehearse::cli

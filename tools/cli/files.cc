@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "tools/cli/cli.h"
 
@@ -17,10 +17,12 @@ Diagnostics cannot(std::string_view what, const std::string& path) {
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  // A folder opens, but cannot be read; an empty file has nothing to be read.
+  // A folder opens, but cannot be read: read() sets badbit then, an iterator of the buffer throws.
   std::string text;
-  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || file.bad()) return cannot("read", path);
+  std::array<char, 1 << 16> some{};
+  while (file.read(some.data(), some.size()) || file.gcount() > 0)
+    text.append(some.data(), static_cast<std::size_t>(file.gcount()));
+  if (!file.is_open() || file.bad()) return cannot("read", path);
   return text;
 }
 
@@ -41,6 +43,11 @@ Status check_writable(const std::string& path) {
   if (!std::ofstream(path, std::ios::binary | std::ios::app)) return cannot("write", path);
   if (!existed) std::filesystem::remove(path, problem);
   return success();
+}
+
+Status check_out(const Arguments& arguments) {
+  const auto out = arguments.get("out");
+  return out ? check_writable(*out) : success();
 }
 
 }  // namespace rehearse::cli

@@ -77,7 +77,7 @@ Status write_strategies(const Arguments& arguments, const advise::Advice& advice
 }
 
 // Before anything is searched.
-Status check_out(const Arguments& arguments) {
+Status can_write_best(const Arguments& arguments) {
   const auto out = arguments.get("out");
   if (!out) return success();
   std::error_code differ;  // of a file that is not there yet
@@ -100,7 +100,7 @@ int run(const Arguments& arguments) {
     if (!asked) return fail(asked.errors());
     space = *asked;
   }
-  const Status writable = check_out(arguments);
+  const Status writable = can_write_best(arguments);
   if (!writable) return fail(writable.errors());
   const Result<advise::Advice> advice = advise::advise(scenario, space, *options);
   if (!advice) return fail(advice.errors());

@@ -20,6 +20,8 @@ int run(const Arguments& arguments) {
   const auto read = read_scenario_argument(arguments);
   if (const int* code = std::get_if<int>(&read)) return *code;
   const auto& [scenario, strategies] = std::get<Simulated>(read);
+  const Status can_write = check_out(arguments);
+  if (!can_write) return fail(can_write.errors());
   Result<ScenarioEstimator> estimate = ScenarioEstimator::make(scenario);
   if (!estimate) return fail(estimate.errors());
   std::vector<StrategyEstimate> all;

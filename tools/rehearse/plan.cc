@@ -139,6 +139,8 @@ int run(const Arguments& arguments) {
   }
   const Status drawn = set_draw(*draws, *strategy);
   if (!drawn) return fail(drawn.errors());
+  const Status can_write = format == "chakra" ? success() : check_out(arguments);
+  if (!can_write) return fail(can_write.errors());
   if (draws->redraw > 0) {
     const Result<std::string> moves = print_redraw(*scenario, *strategy, draws->redraw);
     return moves ? put_out(arguments, *moves) : fail(moves.errors());

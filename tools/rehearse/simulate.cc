@@ -19,6 +19,8 @@ int run(const Arguments& arguments) {
   const auto read = read_simulated(arguments);
   if (const int* code = std::get_if<int>(&read)) return *code;
   const auto& [scenario, strategies] = std::get<Simulated>(read);
+  const Status can_write = check_out(arguments);
+  if (!can_write) return fail(can_write.errors());
   Summary summary{scenario.name,
                   "predicted",
                   scenario.prices ? "stated prices" : scenario.cluster.device.name,

@@ -39,6 +39,8 @@ int run(const Arguments& arguments) {
   if (!scenario) return fail(scenario.errors());
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());
+  const Status can_write = check_out(arguments);
+  if (!can_write) return fail(can_write.errors());
   const Result<Prediction> prediction = predict(*scenario, *strategy, kMostLinks);
   if (!prediction) return fail(prediction.errors());
   const std::string trace = chrome_trace(prediction->plan, {{"predicted", &prediction->timeline}},

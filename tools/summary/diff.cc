@@ -62,9 +62,19 @@ void add_kinds(std::vector<Row>& rows, const StrategySummary& p, const StrategyS
   rows.insert(rows.end(), communicating.begin(), communicating.end());
 }
 
-StyledText compare_ranks(const StrategySummary& p, const StrategySummary& m) {
-  std::vector<Row> rows = {
-      {"rank", "compute", "measured", "exposed comm", "measured", "idle", "measured"}};
+// What the two are called.
+struct Sides {
+  std::string one, other, other_only;
+};
+Sides sides_of(const Summary& predicted, const Summary& measured) {
+  if (predicted.source == measured.source) return {"first", "second", "in the second only"};
+  return {predicted.source, measured.source,
+          fmt::format("{}, not {}", measured.source, predicted.source)};
+}
+
+StyledText compare_ranks(const StrategySummary& p, const StrategySummary& m,
+                         const std::string& other) {
+  std::vector<Row> rows = {{"rank", "compute", other, "exposed comm", other, "idle", other}};
   for (std::size_t r = 0; r < std::min(p.ranks.size(), m.ranks.size()); ++r) {
     const RankSummary &x = p.ranks[r], &y = m.ranks[r];
     rows.push_back({std::to_string(r), human(x.compute), human(y.compute),
@@ -93,8 +103,8 @@ Bytes received_in(const SubnetworkSummary::Redraw& redraw, std::int64_t count, s
          (count * static_cast<std::int64_t>(ranks));
 }
 
-StyledText compare(const StrategySummary& p, const StrategySummary& m) {
-  std::vector<Row> rows = {{m.strategy, "predicted", "measured", "off by"}};
+StyledText compare(const StrategySummary& p, const StrategySummary& m, const Sides& sides) {
+  std::vector<Row> rows = {{m.strategy, sides.one, sides.other, "off by"}};
   rows.push_back(row("step time", p.step_time, m.step_time));
   rows.push_back(row("  compute", p.compute, m.compute));
   rows.push_back(row("  exposed communication", p.exposed_communication, m.exposed_communication));
@@ -114,7 +124,8 @@ StyledText compare(const StrategySummary& p, const StrategySummary& m) {
   }
   // Every draw deals the parts out anew: what one rank sends in the first another sends in the
   // next.
-  return align_columns(rows) + (redraws ? "" : differing_ranks(p, m)) + "\n" + compare_ranks(p, m);
+  return align_columns(rows) + (redraws ? "" : differing_ranks(p, m)) + "\n" +
+         compare_ranks(p, m, sides.other);
 }
 
 }  // namespace
@@ -130,24 +141,28 @@ std::string differing_plans(const StrategySummary& predicted, const StrategySumm
 }
 
 Result<StyledText> print_diff(const Summary& predicted, const Summary& measured) {
+  const Sides sides = sides_of(predicted, measured);
   StyledText text;
   std::string unpredicted;
   for (const StrategySummary& m : measured.strategies) {
     const auto p = std::find_if(predicted.strategies.begin(), predicted.strategies.end(),
                                 [&](const StrategySummary& s) { return s.strategy == m.strategy; });
     if (p == predicted.strategies.end()) {
-      unpredicted += fmt::format("\n{}: measured, not predicted\n", m.strategy);
+      unpredicted += fmt::format("\n{}: {}\n", m.strategy, sides.other_only);
       continue;
     }
     if (!have_same_plan(*p, m)) {
       return error(
-          differing_plans(*p, m),
+          predicted.source == measured.source
+              ? fmt::format("strategy '{}': plan {} in the first, {} in the second: not the same",
+                            m.strategy, p->plan_hash, m.plan_hash)
+              : differing_plans(*p, m),
           {{std::nullopt,
             "the plan follows from the scenario and, where stages are cut, from the device "
             "profile: "
             "give both commands the same ones"}});
     }
-    text += (text.empty() ? "" : "\n") + compare(*p, m);
+    text += (text.empty() ? "" : "\n") + compare(*p, m, sides);
   }
   if (text.empty()) return error("the two files have no strategy in common");
   return text + unpredicted;

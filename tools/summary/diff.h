@@ -16,7 +16,7 @@ std::string differing_plans(const StrategySummary& predicted, const StrategySumm
 
 // For every strategy that both have with the same plan: step time and what it went into on the rank
 // that computes longest; the kinds of ops that all ranks compute, in the mean, which add up; bytes,
-// memory.
+// memory. Two predictions, or two measurements, are called the first and the second.
 // Errors: no strategy in common, or one whose plans differ.
 Result<StyledText> print_diff(const Summary& predicted, const Summary& measured);
 
