@@ -14,6 +14,15 @@ std::string_view environment(const char* name) {
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
+// Whether a launcher hands on what is written: some give every rank a terminal of its own, whatever
+// their own output is.
+bool is_launched() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"}) {
+    if (!environment(name).empty()) return true;
+  }
+  return false;
+}
+
 void write(std::ostream& out, int descriptor, const StyledText& text) {
   out << (shows_colour(descriptor) ? text.coloured() : text.plain()) << std::flush;
 }
@@ -22,7 +31,7 @@ void write(std::ostream& out, int descriptor, const StyledText& text) {
 
 bool shows_colour(int descriptor) {
   return isatty(descriptor) != 0 && environment("NO_COLOR").empty() &&
-         environment("TERM") != "dumb";
+         environment("TERM") != "dumb" && !is_launched();
 }
 
 void print(const StyledText& text) {

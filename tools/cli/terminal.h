@@ -7,7 +7,7 @@
 namespace rehearse::cli {
 
 // Whether what is written to the file descriptor may be coloured: it is a terminal, not a dumb one
-// (TERM), and the user does not object (NO_COLOR, https://no-color.org).
+// (TERM), no rank's under MPI, and the user does not object (NO_COLOR, https://no-color.org).
 bool shows_colour(int descriptor);
 
 // To the standard output, at once.
