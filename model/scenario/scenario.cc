@@ -362,6 +362,25 @@ Result<SweptScenario> read(const std::string& text, const std::string& path,
                        std::move(file->sweep)};
 }
 
+// Of a file whose own values are wrong, those of its sweep's first point: its own are none of the
+// sweep's.
+Result<SweptScenario> read_swept(const std::string& text, const std::string& path,
+                                 const ProfilePath& profiles) {
+  Result<SweptScenario> file = read(text, path, profiles, std::nullopt);
+  if (file) return file;
+  const auto source = std::make_shared<SourceText>(path, text);
+  Result<yaml::Document> document = yaml::parse(source);
+  if (!document || !document->duplicates.empty()) return file;
+  const SourceSpan where{source, 1, 1, 0};
+  const std::optional<yaml::Value> first = yaml::with_first_values(document->root, where);
+  if (!first) return file;
+  PointReader::Memory memory{path, profiles};
+  Result<Read> point = read(*first, where, path, profiles, std::nullopt, memory, {});
+  if (!point) return file;
+  return SweptScenario{std::move(point->scenario), std::move(document->root),
+                       std::move(point->sweep)};
+}
+
 Result<Scenario> without_sweep(Result<SweptScenario> file) {
   if (!file) return file.errors();
   return std::move(file->scenario);
@@ -393,12 +412,12 @@ Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profi
 Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
-  return read(*text, path, profiles, std::nullopt);
+  return read_swept(*text, path, profiles);
 }
 
 Result<SweptScenario> parse_swept_scenario(const std::string& text, const std::string& path,
                                            const ProfilePath& profiles) {
-  return read(text, path, profiles, std::nullopt);
+  return read_swept(text, path, profiles);
 }
 
 PointReader::PointReader(std::string path, ProfilePath profiles)

@@ -45,5 +45,8 @@ AdviseSpace read_advise(Map& scenario);
 
 // Which values of the file are varied; root: the file, in which they stand.
 Sweep read_sweep(Map& scenario, const Value& root);
+// The file with the first of all that is varied in place of its own values; none: nothing is, or
+// what it says of that is wrong.
+std::optional<Value> with_first_values(const Value& root, const SourceSpan& where);
 
 }  // namespace rehearse::yaml

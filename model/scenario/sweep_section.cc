@@ -305,6 +305,19 @@ Sweep read_sweep(Map& scenario, const Value& root) {
   return SweepReader(root, scenario.problems()).run(*section, scenario.where("sweep"));
 }
 
+std::optional<Value> with_first_values(const Value& root, const SourceSpan& where) {
+  Problems problems;
+  Map file(root, section("scenario"), where, problems);
+  const Sweep sweep = read_sweep(file, root);
+  if (!problems.empty() || sweep.axes.empty()) return std::nullopt;
+  Value first = root;
+  for (const SweptColumn* column : sweep.columns()) {
+    for (const SweptPath& path : column->paths)
+      value_at(first, path.steps) = column->values.front();
+  }
+  return first;
+}
+
 }  // namespace rehearse::yaml
 
 namespace rehearse {

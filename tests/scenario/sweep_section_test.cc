@@ -133,6 +133,25 @@ TEST(Sweep, IsOptionalAndOthersDoNotMind) {
                   .ok());
 }
 
+// Three nodes do not split a batch of 64, nor a pipeline of two stages: no point has as many.
+TEST(Sweep, DoesNotNeedTheFilesOwnValues) {
+  std::string text = kScenario;
+  text.replace(text.find("nodes: 4"), 8, "nodes: 3");
+  const auto read = [&](const std::string& sweep) {
+    return parse_swept_scenario(text + sweep, "swept.yaml", testing::test_profiles());
+  };
+  const auto file = read("  cluster.nodes: [2, 4]\n");
+  ASSERT_TRUE(file) << format(file.errors());
+  EXPECT_EQ(file->scenario.cluster.nodes, 2);
+  EXPECT_EQ(file->scenario.strategies.size(), 2U);
+  EXPECT_THAT(values(file->sweep.axes.at(0).columns.at(0)), ElementsAre("2", "4"));
+  const auto other = read("  training.batch: [64, 128]\n");
+  ASSERT_FALSE(other) << "three nodes at every point";
+  EXPECT_EQ(format(other.errors()), format(parse_scenario(text + "  training.batch: [64, 128]\n",
+                                                          "swept.yaml", testing::test_profiles())
+                                               .errors()));
+}
+
 TEST(Sweep, RefusesWhatCannotBe) {
   EXPECT_EQ(problem("  training.batch: {from: 1, to: 1e9, step: 1}\n"),
             "a range has at most 100000 values");
