@@ -117,7 +117,7 @@ Section optimizer() {
                        "decay of the running means of gradients and their squares", "[0.9, 0.95]"),
               {"adam", "adamw"}),
           of_rule(
-              optional("epsilon", number(), "1e-8", "added to the root of the mean square", "1e-6"),
+              optional("epsilon", number(), "1.0e-8", "added to the root of the mean square", "1.0e-6"),
               {"adam", "adamw"}),
           optional("schedule", map_of("schedule"), "", "the learning rate over time",
                    "{warmup: 100, decay: cosine}"),
