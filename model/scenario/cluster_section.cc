@@ -3,23 +3,13 @@
 
 #include "model/base/text.h"
 #include "model/scenario/names.h"
+#include "model/scenario/profiles.h"
 #include "model/scenario/sections.h"
 
-namespace rehearse::yaml {
-namespace {
+namespace rehearse {
 
 namespace fs = std::filesystem;
 
-bool is_path(const std::string& name) {
-  return name.find('/') != std::string::npos || name.ends_with(".yaml");
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code none;  // a name that is no path names no file
-  return fs::is_regular_file(path, none);
-}
-
-// Names of all profiles that can be found.
 std::vector<std::string> profile_names(const ProfilePath& profiles) {
   std::vector<std::string> names;
   for (const std::string& directory : profiles.directories) {
@@ -31,6 +21,20 @@ std::vector<std::string> profile_names(const ProfilePath& profiles) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
+}
+
+}  // namespace rehearse
+
+namespace rehearse::yaml {
+namespace {
+
+bool is_path(const std::string& name) {
+  return name.find('/') != std::string::npos || name.ends_with(".yaml");
+}
+
+bool is_file(const fs::path& path) {
+  std::error_code none;  // a name that is no path names no file
+  return fs::is_regular_file(path, none);
 }
 
 std::optional<std::string> find_profile(const std::string& name, const std::string& scenario_path,

@@ -40,6 +40,29 @@ TEST(PrintKeys, OneKeyHasARowForEachKindThatTakesIt) {
   }
 }
 
+TEST(PrintKeys, EveryKeyHasAnExample) {
+  for (const yaml::Section& section : yaml::sections()) {
+    const std::string text = *print_keys(std::string(section.name));
+    for (const yaml::Key& key : section.keys)
+      EXPECT_THAT(text, HasSubstr("\n      " + std::string(key.name) + ": ")) << section.name;
+  }
+}
+
+TEST(PrintKeys, UnderstandsPathsAsUsersWriteThem) {
+  const std::string coverage = *print_keys("subnetwork.coverage");
+  EXPECT_EQ(*print_keys("strategies.subnetwork.coverage"), coverage);
+  EXPECT_EQ(*print_keys("strategies.my-sdp.subnetwork.coverage"), coverage);
+  const std::string network = *print_keys("network");
+  EXPECT_THAT(*print_keys("cluster.network"), HasSubstr(network)) << "with all keys inside";
+  EXPECT_EQ(*print_keys("cluster.network.link.latency"), *print_keys("link.latency"));
+  EXPECT_THAT(*print_keys("strategies"), HasSubstr(*print_keys("strategy")));
+  EXPECT_EQ(*print_keys("strategies.my-sdp"), *print_keys("strategy"));
+  EXPECT_THAT(print_keys("strategies.one.two.data").errors().front().message,
+              HasSubstr("no key 'two' in 'strategy'"));
+  EXPECT_THAT(print_keys("cluster.nodes.count").errors().front().message,
+              HasSubstr("'nodes' of 'cluster' has no keys inside"));
+}
+
 TEST(PrintKeys, GuessesWhatWasMeant) {
   EXPECT_THAT(print_keys("strategi").errors().front().message, HasSubstr("'strategy'"));
   EXPECT_THAT(print_keys("pipeline.shedule").errors().front().message, HasSubstr("'schedule'"));
@@ -91,6 +114,23 @@ TEST(Starter, OfEveryModelIsAScenarioThatCanBePlayed) {
   }
 }
 
+// What CPUs begin with is little, and every model has it.
+TEST(Starter, OfCpusIsSmall) {
+  for (const ModelBuilder& kind : model_builders()) {
+    Starter starter;
+    starter.model = kind.kind;
+    starter.device = "cpu-core";
+    starter.dtype = "fp32";
+    starter.nodes = 1, starter.devices_per_node = 4;
+    starter.is_small = true;
+    const auto scenario = parse_scenario(*print_starter(starter), "starter.yaml", kProfiles);
+    ASSERT_TRUE(scenario) << kind.kind << "\n" << format(scenario.errors());
+    EXPECT_LT(parameter_count(*build_net(scenario->model)),
+              kind.kind == "resnet50" ? 26'000'000 : 12'000'000)
+        << kind.kind;
+  }
+}
+
 TEST(Starter, WithItsCommentsTakenInIsTheSameScenario) {
   const auto text = print_starter({});
   ASSERT_TRUE(text);
@@ -109,6 +149,25 @@ TEST(Starter, WithItsCommentsTakenInIsTheSameScenario) {
   ASSERT_TRUE(scenario) << format(scenario.errors()) << open;
   EXPECT_EQ(scenario->model, plain->model);
   EXPECT_TRUE(scenario->training == plain->training);
+}
+
+// Every '# key: value' is what holds without it, or says that it is not.
+TEST(Starter, SaysWhichCommentsAreNoDefaults) {
+  const std::string text = *print_starter({});
+  int presets = 0, others = 0;
+  for (const char* section : {"training", "optimizer", "cluster"}) {
+    for (const yaml::Key& key : yaml::section(section).keys) {
+      const auto at = text.find(fmt::format("# {}: {}", key.name, key.example));
+      if (at == std::string::npos || key.example == key.preset) continue;
+      const std::string line = text.substr(at, text.find('\n', at) - at);
+      EXPECT_THAT(line, HasSubstr("# not by default; ")) << key.name;
+      ++others;
+    }
+  }
+  for (const std::string_view line : split(text, '\n'))
+    presets += line.find("# seed: 1 ") != std::string::npos;
+  EXPECT_GE(others, 3) << text;
+  EXPECT_EQ(presets, 1);
 }
 
 TEST(Completion, IsForShellsThatThereAre) {

@@ -144,7 +144,8 @@ std::string overview(const Program& program) {
     text += fmt::format("'{} help {}' {}\n", program.name, topic.name, topic.help);
   return text +
          fmt::format(
-             "'{0} completion bash' (zsh, fish) prints completions, '{0} man' the manual page\n",
+             "'{0} completion bash' (zsh, fish) prints completions, '{0} man' the manual page\n"
+             "'{0} --version' prints the version\n",
              program.name);
 }
 
@@ -241,11 +242,13 @@ int run_program(const Program& program, int argc, const char* const* argv) {
   }
   const std::vector<std::string> rest(words.begin() + 1, words.end());
   if (words[0] == "--help" || words[0] == "-h") return run_help(program, {});
+  if (words[0] == "--version" && rest.empty())
+    return print_result(fmt::format("{} {}\n", program.name, REHEARSE_VERSION));
   if (words[0] == "help") return run_help(program, rest);
   if (words[0] == "man" && rest.empty()) return print_result(man_page(program));
   if (words[0] == "completion" && rest.size() < 2)
     return print_result(completion(program, rest.empty() ? std::string() : rest[0]));
-  if (words[0] == "man" || words[0] == "completion") {
+  if (words[0] == "man" || words[0] == "completion" || words[0] == "--version") {
     std::cerr << fmt::format("error: unexpected '{}'\n", rest.back());
     return kWrongCommandLine;
   }

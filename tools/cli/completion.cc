@@ -40,10 +40,20 @@ std::string function_name(const Program& program) {
 }
 
 // What a shell offers for the value of an option.
-enum class Offer { nothing, choices, files, directories };
+enum class Offer { nothing, choices, strategies, files, directories };
+
+std::vector<std::string> choices_of(const Option& option) {
+  std::vector<std::string> all = option.choices;
+  all.insert(all.end(), option.offered.begin(), option.offered.end());
+  return all;
+}
+
+// Prints the names of a scenario's strategies.
+constexpr std::string_view kPrintStrategies = "rehearse strategies --of";
 
 Offer offer_of(const Option& option) {
-  if (!option.choices.empty()) return Offer::choices;
+  if (!choices_of(option).empty()) return Offer::choices;
+  if (option.name == "strategy" && !option.value.empty()) return Offer::strategies;
   for (const std::string_view path : {"FILE", "PROFILE", "SAMPLES", "SCENARIO"}) {
     if (option.value == path) return Offer::files;
   }
@@ -71,7 +81,7 @@ std::string option_words(const Command& command) {
 
 // What the function's variables are for a command: its options, and by the word before what to
 // offer: words, files (compgen's -f or -d), or, if both are empty, nothing.
-std::string bash_case(const Command& command) {
+std::string bash_case(const Command& command, const std::string& function) {
   const Syntax syntax = command.syntax();
   std::string text = fmt::format("    {})\n      options='{}' paths={}\n", command.name,
                                  option_words(command), syntax.positional.empty() ? "" : "-f");
@@ -80,8 +90,13 @@ std::string bash_case(const Command& command) {
   for (const Option& option : syntax.options) {
     if (option.value.empty()) continue;
     const Offer offer = offer_of(option);
+    if (offer == Offer::strategies) {
+      text += fmt::format("        --{}) options= paths=; words=$({}_strategies) ;;\n", option.name,
+                          function);
+      continue;
+    }
     text += fmt::format("        --{}) options= words='{}' paths={} ;;\n", option.name,
-                        join(option.choices, " "),
+                        join(choices_of(option), " "),
                         offer == Offer::files         ? "-f"
                         : offer == Offer::directories ? "-d"
                                                       : "");
@@ -93,6 +108,12 @@ std::string bash(const Program& program) {
   const std::string function = function_name(program);
   std::string text = fmt::format(
       "# bash completion of {0}\n"
+      "{1}_strategies() {{\n"
+      "  local file\n"
+      "  for file in \"${{COMP_WORDS[@]:2}}\"; do\n"
+      "    [ -f \"$file\" ] && {3} \"$file\" 2> /dev/null && return\n"
+      "  done\n"
+      "}}\n"
       "{1}() {{\n"
       "  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}\n"
       "  local options= words= paths=\n"
@@ -101,9 +122,9 @@ std::string bash(const Program& program) {
       "    return\n"
       "  fi\n"
       "  case ${{COMP_WORDS[1]}} in\n",
-      program.name, function, join(command_names(program), " "));
+      program.name, function, join(command_names(program), " "), kPrintStrategies);
   for (const Command& command : program.commands)
-    text += bash_case(command);
+    text += bash_case(command, function);
   text += fmt::format("    help) [ \"$before\" = help ] && words='{}' ;;\n",
                       join(help_words(program), " "));
   text += "    completion) [ \"$before\" = completion ] && words='bash fish zsh' ;;\n";
@@ -148,7 +169,10 @@ std::string zsh_value(const Option& option) {
     case Offer::nothing:
       return text + " ";
     case Offer::choices:
-      return text + "(" + join(option.choices, " ") + ")";
+      return text + "(" + join(choices_of(option), " ") + ")";
+    case Offer::strategies:
+      return text + "{compadd -- ${(f)\"$(" + std::string(kPrintStrategies) +
+             " $words[3] 2> /dev/null)\"}}";
     case Offer::files:
       return text + "_files";
     case Offer::directories:
@@ -187,7 +211,12 @@ std::string fish_value(const Option& option) {
     case Offer::nothing:
       return " -x";
     case Offer::choices:
-      return " -x -a " + quoted(join(option.choices, " "));
+      return " -x -a " + quoted(join(choices_of(option), " "));
+    case Offer::strategies:
+      return fmt::format(
+          " -x -a '(for f in (commandline -opc)[3..-1]; test -f $f; and {} $f 2> "
+          "/dev/null; end)'",
+          kPrintStrategies);
     case Offer::files:
       return " -r -F";
     case Offer::directories:

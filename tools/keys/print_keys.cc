@@ -1,6 +1,8 @@
 #include "tools/keys/print_keys.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "model/base/text.h"
 #include "model/scenario/keys/keys.h"
@@ -50,8 +52,7 @@ std::string joined(const std::vector<std::string>& parts) {
 std::string print_key(const Key& key) {
   std::string text = fmt::format("  {}\n", key.name) + wrap(key.meaning, 6);
   text += wrap(joined({describe(key.type), presence(key), goes_with(key)}), 6);
-  const bool says_more = !key.example.empty() && key.example != key.preset;
-  return text + (says_more ? fmt::format("      {}: {}\n", key.name, key.example) : "");
+  return text + (key.example.empty() ? "" : fmt::format("      {}: {}\n", key.name, key.example));
 }
 
 std::string print_choices(const Section& section) {
@@ -80,44 +81,89 @@ std::string overview() {
   for (const Section& section : yaml::sections())
     text += fmt::format("  {:<{}}  {}\n", section.name, width, section.meaning);
   return text +
-         "\n'rehearse help scenario SECTION' shows its keys, 'SECTION.KEY' one of them.\n"
+         "\n'rehearse help scenario SECTION' shows its keys, 'SECTION.KEY' one of them; so does a "
+         "path\n"
+         "of the file, such as 'cluster.network.link' or 'strategies.NAME.pipeline'.\n"
          "'rehearse schema' prints all of it as a JSON Schema, for editors.\n";
 }
 
-Result<const Section*> find_section(std::string_view name) {
-  std::vector<std::string> names;
+const Section* section_named(std::string_view name) {
   for (const Section& section : yaml::sections()) {
     if (section.name == name) return &section;
-    names.emplace_back(section.name);
   }
-  const auto guess = nearest(name, names);
-  return error(fmt::format(
-      "there is no section '{}'; {}", name,
-      guess ? fmt::format("did you mean '{}'?", *guess) : "there are " + join(names, ", ")));
+  return nullptr;
 }
 
-Result<std::string> print_rows(const Section& section, std::string_view name) {
-  std::string text;
-  std::vector<std::string> names;
-  for (const Key& key : section.keys) {
-    if (key.name == name) text += print_key(key);
-    names.emplace_back(key.name);
+// The section of the maps that a key's value is, or is made of; or none.
+const Section* section_in(const yaml::Type& type) {
+  if (!type.section.empty()) return section_named(type.section);
+  for (const yaml::Type& inner : type.of) {
+    if (const Section* found = section_in(inner)) return found;
   }
-  if (!text.empty()) return text;
+  return nullptr;
+}
+
+// All rows of a key, and what is inside it.
+std::string print_rows(const Section& section, std::string_view name) {
+  std::string text;
+  const Section* inside = nullptr;
+  for (const Key& key : section.keys) {
+    if (key.name != name) continue;
+    text += print_key(key);
+    if (inside == nullptr) inside = section_in(key.type);
+  }
+  return inside == nullptr ? text : text + "\n" + print_section(*inside);
+}
+
+Diagnostics no_key(const Section& section, std::string_view name) {
+  std::vector<std::string> names;
+  for (const Key& key : section.keys)
+    names.emplace_back(key.name);
   const auto guess = nearest(name, names);
   return error(fmt::format("there is no key '{}' in '{}'{}", name, section.name,
                            guess ? fmt::format("; did you mean '{}'?", *guess) : ""));
+}
+
+Diagnostics no_section(std::string_view name) {
+  std::vector<std::string> sections, names;
+  for (const Section& section : yaml::sections())
+    sections.emplace_back(section.name);
+  names = sections;
+  for (const Key& key : yaml::section("scenario").keys)
+    names.emplace_back(key.name);
+  const auto guess = nearest(name, names);
+  return error(fmt::format(
+      "there is no section '{}'; {}", name,
+      guess ? fmt::format("did you mean '{}'?", *guess) : "there are " + join(sections, ", ")));
+}
+
+// What is at the end of a path that begins in the section.
+Result<std::string> print_at(const Section* section, std::span<const std::string_view> path) {
+  bool may_be_name = false;  // in lists the user's names stand for the items: strategies.NAME.data
+  for (std::size_t w = 0; w < path.size(); ++w) {
+    const Key* key = yaml::find_key(*section, path[w]);
+    if (key == nullptr && std::exchange(may_be_name, false)) continue;
+    if (key == nullptr) return no_key(*section, path[w]);
+    if (w + 1 == path.size()) return print_rows(*section, path[w]);
+    const Section* inside = section_in(key->type);
+    if (inside == nullptr)
+      return error(fmt::format("'{}' of '{}' has no keys inside", key->name, section->name));
+    section = inside;
+    may_be_name = key->type.form == yaml::Form::list;
+  }
+  return print_section(*section);
 }
 
 }  // namespace
 
 Result<std::string> print_keys(const std::string& topic) {
   if (topic.empty()) return overview();
-  const auto dot = topic.find('.');
-  const Result<const Section*> section = find_section(topic.substr(0, dot));
-  if (!section) return section.errors();
-  if (dot == std::string::npos) return print_section(**section);
-  return print_rows(**section, topic.substr(dot + 1));
+  const std::vector<std::string_view> words = split(topic, '.');
+  const std::span path(words);
+  if (const Section* section = section_named(words[0])) return print_at(section, path.subspan(1));
+  const Section& file = yaml::section("scenario");
+  if (yaml::find_key(file, words[0]) == nullptr) return no_section(words[0]);
+  return print_at(&file, path);
 }
 
 }  // namespace rehearse

@@ -15,6 +15,8 @@ std::string given(const ModelField& field) {
   return field.kind == FieldKind::image ? "32x32x3" : "10";
 }
 
+constexpr std::string_view kNotByDefault = "not by default";
+
 // Lines of a file, each with the meaning of its key as the table has it.
 class Page {
  public:
@@ -25,15 +27,20 @@ class Page {
     add(fmt::format("{:{}}{}:{}{}", "", indent, key, value.empty() ? "" : " ", value),
         meaning(section, key));
   }
-  // What is left to its default, as a comment.
+  // What is left to its default, as a comment; what is not there by default, with an example.
   void preset(int indent, std::string_view section, std::string_view key) {
     const yaml::Key& row = *yaml::find_key(yaml::section(section), key);
-    const std::string value = row.preset.empty() ? row.example : row.preset;
-    add(fmt::format("{:{}}# {}: {}", "", indent, key, value), row.meaning);
+    const bool is_off = row.preset.empty();
+    add(fmt::format("{:{}}# {}: {}", "", indent, key, is_off ? row.example : row.preset),
+        is_off ? fmt::format("{}; {}", kNotByDefault, row.meaning) : std::string(row.meaning));
   }
   void field(const ModelField& field) {
     add(fmt::format("  {}{}: {}", field.preset.empty() ? "" : "# ", field.name, given(field)),
         field.help);
+  }
+
+  void field(const ModelField& field, std::string_view value) {
+    add(fmt::format("  {}: {}", field.name, value), field.help);
   }
 
   std::string take() { return std::move(text_); }
@@ -49,27 +56,48 @@ class Page {
   std::string text_;
 };
 
-void print_model(const ModelBuilder& kind, Page& page) {
+// Of fields whose defaults are too much for CPUs.
+struct SmallField {
+  std::string_view name, value;
+};
+constexpr SmallField kSmall[] = {
+    {"layers", "4"},     {"width", "128"},     {"heads", "4"},        {"kv_heads", "4"},
+    {"sequence", "128"}, {"positions", "128"}, {"vocabulary", "512"}, {"patch", "8"},
+};
+
+// What a small network has in the field; or none: its default. Widths of a feed-forward part are
+// given only where they do not follow from the network's.
+std::optional<std::string_view> small_value(const ModelBuilder& kind, const ModelField& field) {
+  if (kind.kind == "llama" && field.name == "hidden") return "384";
+  for (const SmallField& small : kSmall) {
+    if (small.name == field.name) return small.value;
+  }
+  return std::nullopt;
+}
+
+void print_model(const ModelBuilder& kind, bool is_small, Page& page) {
   page.key(0, "scenario", "model", "");
   page.key(2, "model", "kind", kind.kind);
-  for (const ModelField& field : kind.fields)
-    page.field(field);
+  for (const ModelField& field : kind.fields) {
+    const auto small = is_small ? small_value(kind, field) : std::nullopt;
+    small ? page.field(field, *small) : page.field(field);
+  }
 }
 
 void print_training(const Starter& starter, bool is_transformer, Page& page) {
-  constexpr std::int64_t kSamplesOfDevice = 16;
+  const std::int64_t samples_of_device = starter.is_small ? 8 : 16;
   const std::int64_t devices = starter.nodes * starter.devices_per_node;
   page.text("");
   page.key(0, "scenario", "training", "");
   page.key(2, "training", "data", "synthetic");
-  page.key(2, "training", "batch", std::to_string(kSamplesOfDevice * devices));
+  page.key(2, "training", "batch", std::to_string(samples_of_device * devices));
   page.key(2, "training", "dtype", starter.dtype);
   page.key(2, "training", "steps", "1000");
   page.preset(2, "training", "seed");
   page.preset(2, "training", "reduction");
   page.key(2, "training", "optimizer", "");
   page.key(4, "optimizer", "kind", is_transformer ? "adamw" : "sgd");
-  page.key(4, "optimizer", "lr", is_transformer ? "3e-4" : "0.1");
+  page.key(4, "optimizer", "lr", is_transformer ? "3.0e-4" : "0.1");
   page.preset(4, "optimizer", is_transformer ? "betas" : "momentum");
   page.preset(4, "optimizer", "weight_decay");
   page.preset(4, "optimizer", "clip");
@@ -153,7 +181,8 @@ void print_strategies(const Starter& starter, const Abilities& can, Page& page) 
   if (devices % 2 != 0) return;
   page.text(
       "  - {name: pipe, data: auto, pipeline: {stages: 2, schedule: 1f1b, micro_batches: 8}}");
-  if (can.is_decoder) page.text("  - {name: tensor, data: auto, tensor: 2}");
+  // What runs on CPUs here is also trained there, and the executor splits no tensors.
+  if (can.is_decoder && !starter.is_small) page.text("  - {name: tensor, data: auto, tensor: 2}");
   if (can.has_units) page.text("  - {name: subnet, subnetwork: {workers: auto, coverage: 0.5}}");
 }
 
@@ -175,10 +204,12 @@ Result<std::string> print_starter(const Starter& starter) {
   page.text(
       "# A scenario of rehearse: 'rehearse simulate FILE' compares the strategies at its end.");
   page.text(
-      "# What stands behind '# key:' has its default; 'rehearse help scenario' shows all keys.");
+      "# '# key: value' is what holds without it, unless it says 'not by default' (an example "
+      "then);");
+  page.text("# 'rehearse help scenario' shows all keys.");
   page.key(0, "scenario", "name", starter.name);
   page.text("");
-  print_model(*kind, page);
+  print_model(*kind, starter.is_small, page);
   print_training(starter, can.is_transformer, page);
   print_cluster(starter, page);
   print_strategies(starter, can, page);

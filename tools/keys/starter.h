@@ -13,6 +13,7 @@ struct Starter {
   std::string device = "h100-sxm-80gb";  // a profile's name
   std::string dtype = "bf16";
   std::int64_t nodes = 2, devices_per_node = 8;
+  bool is_small = false;  // a network and batches that CPUs train in seconds
 };
 
 // The file's text: what is needed and what is often changed, each with what it means; what is left

@@ -4,16 +4,26 @@
 #include <iostream>
 
 #include "model/schedule/strategies.h"
+#include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
 
 namespace rehearse::cli {
 namespace {
 
 Syntax syntax() {
-  return {{}, {}};
+  return {{}, {{"of", "SCENARIO", "instead: the names of this file's strategies, one a line"}}};
 }
 
-int run(const Arguments&) {
+int print_names(const std::string& path) {
+  const Result<Scenario> scenario = read_scenario(path, profile_path(path));
+  if (!scenario) return fail(scenario.errors());
+  for (const ScenarioStrategy& strategy : scenario->strategies)
+    std::cout << strategy.spec.name << "\n";
+  return kDone;
+}
+
+int run(const Arguments& arguments) {
+  if (const auto path = arguments.get("of")) return print_names(*path);
   std::size_t width = 0;
   for (const StrategyRow& row : strategy_rows())
     width = std::max(width, row.name.size());
