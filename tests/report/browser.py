@@ -146,6 +146,12 @@ class Browser:
         self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=folder)
         self.session = session
 
+    def small_picture(self, scale):
+        """PNG of the whole page, at a scale."""
+        width, height = self.run("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"])
+
     def picture(self, path, whole=False):
         with open(path, "wb") as file:
             file.write(base64.b64decode(self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]))

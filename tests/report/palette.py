@@ -8,9 +8,13 @@ BUFFERS = ["parameters", "gradients", "optimizer_state", "outer_state", "gathere
            "deferred", "squares", "scratch", "communication"]
 POOLS = ["parameters", "gradients", "optimizer_state", "activations", "communication", "workspace", "context", "fragmentation", "stand_ins",
          "communicators", "carried"]
+PASSES = ["forward", "backward", "optimizer_step"]
+MESSAGES = ["send", "receive", "all_reduce", "reduce_scatter", "all_gather"]
 SERIES = [f"series{k}" for k in range(8)]
 # Of what stands in one picture, and how far apart any two have to be: 0.02 is about what is just seen side by side.
-GROUPS = {"ops": (OPS, 0.055), "buffers": (BUFFERS, 0.055), "pools": (POOLS, 0.055), "series": (SERIES, 0.08), "parts of a step": (["forward", "exposed", "idle"], 0.1)}
+GROUPS = {"ops": (OPS, 0.066), "passes": (PASSES, 0.1), "messages": (MESSAGES, 0.08), "buffers": (BUFFERS, 0.055), "pools": (POOLS, 0.055), "series": (SERIES, 0.08), "parts of a step": (["forward", "exposed", "idle"], 0.1)}
+# What stands beside one another in nearly every picture: any of the first from any of the second.
+BESIDE = {"passes and messages": (PASSES, MESSAGES, 0.1)}
 SIGHTS = {
     "all cones": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     "no long-wave cones": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -49,14 +53,15 @@ def looks_of(css):
 
 def complaints(css):
     for look, colors in looks_of(css).items():
-        for group, (names, least) in GROUPS.items():
+        pairs = [(group, [(one, other) for k, one in enumerate(names) for other in names[k + 1:]], least) for group, (names, least) in GROUPS.items()]
+        pairs += [(group, [(one, other) for one in ones for other in others], least) for group, (ones, others, least) in BESIDE.items()]
+        for group, own, least in pairs:
             for sight in SIGHTS:
-                places = {name: seen(colors[name], sight) for name in names}
-                for k, one in enumerate(names):
-                    for other in names[k + 1:]:
-                        distance = sum((a - b) ** 2 for a, b in zip(places[one], places[other])) ** 0.5
-                        if distance < least:
-                            yield f"{look}, {sight}: {one} and {other} of {group} are {distance:.3f} apart, less than {least}"
+                places = {name: seen(colors[name], sight) for pair in own for name in pair}
+                for one, other in own:
+                    distance = sum((a - b) ** 2 for a, b in zip(places[one], places[other])) ** 0.5
+                    if distance < least:
+                        yield f"{look}, {sight}: {one} and {other} of {group} are {distance:.3f} apart, less than {least}"
         for name in {name for names, _ in GROUPS.values() for name in names} - {"idle"}:
             if contrast(colors[name], colors["panel"]) < 1.5:
                 yield f"{look}: {name} is hardly seen on its ground"

@@ -52,8 +52,8 @@ strategies:
   - {name: fsdp, data: {ranks: auto, zero: 3}}
 """
 # Folders with little in them, and their scenarios' names.
-ODD = {"stated": "stated", "refused": NAME, "estimated": NAME, "large": "large", "run": NAME, "other": NAME, "long": NAME, **{name: name for name in MACHINES}}
-LONG_RANKS, LONG_OPS = 20, 1000
+ODD = {"stated": "stated", "played": "stated", "refused": NAME, "estimated": NAME, "large": "large", "run": NAME, "other": NAME, "long": NAME, **{name: name for name in MACHINES}}
+LONG_RANKS, LONG_OPS, MANY = 20, 1000, 5000
 # The bandwidths of the sweep, the smallest first: 8 bits are a byte.
 BANDWIDTHS = ["800 Mb/s", "10 Gb/s", "5 GB/s"]
 OTHER_PLAN = "0123456789abcdef"
@@ -96,6 +96,7 @@ def make_folders(rehearse, work):
     run("sweep", "sweep.yaml", "--out", "swept")
     run("sweep", "stated.yaml", "--out", "stated")
     run("sweep", "sweep.yaml", "--method", "estimate", "--out", "estimated")
+    run("simulate", "stated.yaml", "--out", "played/predicted.json")
     run("simulate", "plain.yaml", "--out", "single/predicted.json")
     # Of a sweep that has only begun: nothing but refused rows, and a torn one.
     for folder in ["refused", "run", "other", "large"]:
@@ -122,6 +123,8 @@ def make_folders(rehearse, work):
     with open(f"{work}/long/predicted.json", "w") as file:
         s = {k: v for k, v in summary["strategies"][0].items() if k not in ("pictures", "not_told_apart_from")}
         s["timeline"] = [[rank, "compute", "backward" if op % 3 else "forward", f"op {op}", 1e-3 * op, 1e-3 * op + (3e-4 if op % 2 else 9e-4)] for rank in range(LONG_RANKS) for op in range(LONG_OPS)]
+        s["links"] = [{"name": f"node{k}>leaf{k // 8}", "bytes": 7, "utilisation": k / MANY} for k in range(MANY)]
+        s["ranks"] = [{**s["ranks"][rank % 2], "rank": rank} for rank in range(MANY)]
         json.dump({**summary, "strategies": [s]}, file)
     # A run of two of them that took a little longer.
     summary.update(source="measured", device="cpu", strategies=summary["strategies"][:2])

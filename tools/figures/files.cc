@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kScale = 2;  // 192 pixels an inch
 
-// Names of strategies and axes may hold anything.
+// Axes have dots in their names, and files that others wrote may call strategies anything.
 std::string file_name(const std::string& name, std::set<std::string>& taken) {
   std::string safe;
   for (const char c : name) {
@@ -39,6 +39,9 @@ Status make_folder(const std::string& folder) {
 struct Unref {
   void operator()(RsvgHandle* handle) const { g_object_unref(handle); }
 };
+struct FreeError {
+  void operator()(GError* problem) const { g_error_free(problem); }
+};
 struct Destroy {
   void operator()(cairo_surface_t* surface) const { cairo_surface_destroy(surface); }
   void operator()(cairo_t* context) const { cairo_destroy(context); }
@@ -46,19 +49,18 @@ struct Destroy {
 
 Status write_rendered(const Svg& picture, const std::string& path) {
   const std::string text = picture.str();
-  GError* problem = nullptr;
+  GError* raised = nullptr;
   const std::unique_ptr<RsvgHandle, Unref> handle(rsvg_handle_new_from_data(
-      reinterpret_cast<const guint8*>(text.data()), text.size(), &problem));
-  REHEARSE_CHECK(handle != nullptr, "librsvg does not read our SVG: {}", problem->message);
+      reinterpret_cast<const guint8*>(text.data()), text.size(), &raised));
+  REHEARSE_CHECK(handle != nullptr, "librsvg does not read our SVG: {}", raised->message);
   const RsvgRectangle all{0, 0, std::ceil(picture.width() * kScale),
                           std::ceil(picture.height() * kScale)};
   const std::unique_ptr<cairo_surface_t, Destroy> surface(cairo_image_surface_create(
       CAIRO_FORMAT_RGB24, static_cast<int>(all.width), static_cast<int>(all.height)));
   const std::unique_ptr<cairo_t, Destroy> context(cairo_create(surface.get()));
-  if (!rsvg_handle_render_document(handle.get(), context.get(), &all, &problem)) {
-    const std::string message = problem->message;
-    g_error_free(problem);
-    return error(fmt::format("cannot draw '{}': {}", path, message));
+  if (!rsvg_handle_render_document(handle.get(), context.get(), &all, &raised)) {
+    const std::unique_ptr<GError, FreeError> problem(raised);
+    return error(fmt::format("cannot draw '{}': {}", path, problem->message));
   }
   const cairo_status_t status = cairo_surface_write_to_png(surface.get(), path.c_str());
   if (status != CAIRO_STATUS_SUCCESS)

@@ -7,12 +7,11 @@
 namespace rehearse {
 
 std::string page_color(std::string_view name) {
-  // The light look's come first.
   const std::string declared = fmt::format(" --{}: #", name);
-  const std::size_t at = kReportPage.find(declared);
+  const std::size_t at = kLightColors.find(declared);
   if (at == std::string_view::npos) return "";
   const std::size_t begin = at + declared.size() - 1;
-  return std::string(kReportPage.substr(begin, kReportPage.find(';', begin) - begin));
+  return std::string(kLightColors.substr(begin, kLightColors.find(';', begin) - begin));
 }
 
 }  // namespace rehearse

@@ -1,3 +1,4 @@
+#include "tools/summary/compact_json.h"
 #include "tools/summary/pictures_json.h"
 #include "tools/summary/summary.h"
 
@@ -151,9 +152,7 @@ Json json_of(const StrategySummary& s) {
   return json;
 }
 
-}  // namespace
-
-std::string print_json(const Summary& summary) {
+Json json_of(const Summary& summary) {
   Json json = {
       {"scenario", summary.scenario}, {"source", summary.source}, {"device", summary.device}};
   if (summary.transport) json["transport"] = *summary.transport;
@@ -164,7 +163,17 @@ std::string print_json(const Summary& summary) {
       json["strategies"][s]["not_told_apart_from"].push_back(summary.strategies[other].strategy);
   }
   if (summary.topology) json["topology"] = json_of(*summary.topology);
-  return json.dump(1) + "\n";
+  return json;
+}
+
+}  // namespace
+
+std::string print_json(const Summary& summary) {
+  return json_of(summary).dump(1) + "\n";
+}
+
+std::string print_compact_json(const Summary& summary) {
+  return json_of(summary).dump();
 }
 
 }  // namespace rehearse

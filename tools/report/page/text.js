@@ -28,7 +28,9 @@ function number(x) {
   if (size < 1e15 && (Number.isInteger(x) || size >= 999.95)) return count(Math.round(x));
   return size < 1e-4 || size >= 1e15 ? exponential(x) : String(Number(x.toPrecision(4)));
 }
-const off = (p, m) => p === m ? "equal" : m === 0 || p === null || m === null ? none : (p > m ? "+" : "") + (100 * (p / m - 1)).toFixed(1) + " %";
+const off = (p, m) => p === m           ? "equal" :
+    m === 0 || p === null || m === null ? none :
+                                          (p > m ? "+" : "") + (100 * (p / m - 1)).toFixed(1) + " %";
 // Collectives as the field writes them: "all-reduce". The pictures for papers have the same (tools/figures/words.h).
 const words = name => name.replace(/_/g, /^(all_reduce|reduce_scatter|all_gather)$/.test(name) ? "-" : " ");
 
@@ -52,14 +54,21 @@ function show(name, value) {
 // both ends, and what they say.
 function ticksOf(figure, from, to, most) {
   const units = isTime(figure) ? timeUnits : isBytes(figure) ? byteUnits : isShare(figure) ? [[0.01, "%"]] : [[1, ""]];
-  const end = Math.max(Math.abs(from), Math.abs(to)), [size, unit] = units.find(([size]) => end >= size) || units[units.length - 1];
-  const rough = (to - from) / size / most, power = 10 ** Math.floor(Math.log10(rough)), step = [1, 2, 5, 10].map(k => k * power).find(k => k >= rough * (1 - 1e-9));
+  const end = Math.max(Math.abs(from), Math.abs(to)),
+        [size, unit] = units.find(([size]) => end >= size) || units[units.length - 1];
+  const rough = (to - from) / size / most, power = 10 ** Math.floor(Math.log10(rough)),
+        step = [1, 2, 5, 10].map(k => k * power).find(k => k >= rough * (1 - 1e-9));
   const ticks = [];
-  for (let k = Math.ceil(from / size / step - 1e-9); k * step <= to / size * (1 + 1e-9); ++k) ticks.push(k * step * size);
+  for (let k = Math.ceil(from / size / step - 1e-9); k * step <= to / size * (1 + 1e-9); ++k)
+    ticks.push(k * step * size);
   // As many digits as the step has, and no zeros that nothing needs.
   const text = value => {
     const plain = Number((value / size).toPrecision(12));
-    return plain === 0 ? "0" : `${unit ? String(plain) : Number.isInteger(plain) ? number(plain) : String(plain)}${unit ? " " + unit : ""}`;
+    return plain === 0 ? "0" :
+                         `${
+                             unit                        ? String(plain) :
+                                 Number.isInteger(plain) ? number(plain) :
+                                                           String(plain)}${unit ? " " + unit : ""}`;
   };
   return {ticks, text};
 }
@@ -71,30 +80,50 @@ function moment(time, length) {
   return length > 0 && time !== 0 ? `${(time / size).toFixed(digits)} ${unit}` : seconds(time);
 }
 
-// Of a logarithmic axis: powers of ten, of bytes of two, so far apart that there are few, but two at least; each has its own unit.
+// Of a logarithmic axis: powers of ten, of bytes of two, so far apart that there are few, but two at least; each has
+// its own unit.
 function logTicksOf(figure, from, to, most) {
   const base = isBytes(figure) ? 2 : 10, first = Math.log(from) / Math.log(base), last = Math.log(to) / Math.log(base);
   const ticksOfPowers = (apart, factors) => {
     const ticks = [];
-    for (let k = Math.floor(first / apart) * apart; k <= last; k += apart) ticks.push(...factors.map(factor => factor * base ** k));
+    for (let k = Math.floor(first / apart) * apart; k <= last; k += apart)
+      ticks.push(...factors.map(factor => factor * base ** k));
     return ticks.filter(tick => tick >= from * (1 - 1e-9) && tick <= to * (1 + 1e-9));
   };
-  const widths = [1, 2, 5, 10, 20, 50, 100], fine = base === 10 ? [[1, [1, 2, 5]]] : [], fits = widths.findIndex(k => (last - first) / k <= most);
-  const powers = widths.slice(0, fits < 0 ? widths.length : fits + 1).reverse().map(k => [k, [1]]), tries = 3 * (last - first) <= most ? [...fine, ...powers] : [...powers, ...fine];
+  const widths = [1, 2, 5, 10, 20, 50, 100], fine = base === 10 ? [[1, [1, 2, 5]]] : [],
+        fits = widths.findIndex(k => (last - first) / k <= most);
+  const powers = widths.slice(0, fits < 0 ? widths.length : fits + 1).reverse().map(k => [k, [1]]),
+        tries = 3 * (last - first) <= most ? [...fine, ...powers] : [...powers, ...fine];
   const ticks = tries.map(([apart, factors]) => ticksOfPowers(apart, factors)).find(ticks => ticks.length > 1);
-  return ticks ? {ticks, text: value => ticksOf(figure, 0, value * (1 + 1e-9), 1).text(value)} : ticksOf(figure, from, to, Math.max(4, most));
+  return ticks ? {ticks, text: value => ticksOf(figure, 0, value * (1 + 1e-9), 1).text(value)} :
+                 ticksOf(figure, from, to, Math.max(4, most));
 }
 
-const labels = {run_samples_per_s: "samples/s of a run", samples_per_s: "samples/s", tokens_per_s: "tokens/s", mfu: "MFU",
-                bubble_fraction: "bubble", exposed_comm_s: "exposed comm", peak_memory_bytes: "peak memory",
-                bytes_sent: "sent per worker", bytes_sent_by_all: "sent by all", step_time_low_s: "step time, 5 % quantile", step_time_high_s: "step time, 95 % quantile", step_time_p50_s: "step time p50", step_time_p99_s: "step time p99"};
-const label = name => labels[name] || (isTime(name) ? words(name.slice(0, -2)) : isBytes(name) ? words(name.replace(/^pool_bytes\./, "").replace(/_bytes$/, "")) : words(name));
+const labels = {
+  run_samples_per_s: "samples/s of a run",
+  samples_per_s: "samples/s",
+  tokens_per_s: "tokens/s",
+  mfu: "MFU",
+  bubble_fraction: "bubble",
+  exposed_comm_s: "exposed comm",
+  peak_memory_bytes: "peak memory",
+  bytes_sent: "sent per worker",
+  bytes_sent_by_all: "sent by all",
+  step_time_low_s: "step time, 5 % quantile",
+  step_time_high_s: "step time, 95 % quantile",
+  step_time_p50_s: "step time p50",
+  step_time_p99_s: "step time p99"
+};
+const label = name => labels[name] ||
+    (isTime(name)      ? words(name.slice(0, -2)) :
+         isBytes(name) ? words(name.replace(/^pool_bytes\./, "").replace(/_bytes$/, "")) :
+                         words(name));
 
 // The last keys of paths: as many as tell them apart.
 function shortNames(paths) {
   const tail = (path, keys) => path.split(".").slice(-keys).join(".");
   return paths.map(path => {
-    for (let keys = 1; ; ++keys) {
+    for (let keys = 1;; ++keys) {
       const name = tail(path, keys);
       if (name === path || paths.every(other => other === path || tail(other, keys) !== name)) return name;
     }

@@ -11,20 +11,37 @@ class View {
     this.to = this.from + length;
     for (const canvas of this.canvases) canvas.redraw();
   }
-  zoom(factor, at = (this.from + this.to) / 2) { this.set(at + (this.from - at) * factor, at + (this.to - at) * factor); }
-  move(share) { const by = share * (this.to - this.from); this.set(this.from + by, this.to + by); }
+  zoom(factor, at = (this.from + this.to) / 2) {
+    this.set(at + (this.from - at) * factor, at + (this.to - at) * factor);
+  }
+  move(share) {
+    const by = share * (this.to - this.from);
+    this.set(this.from + by, this.to + by);
+  }
   all() { this.set(0, this.horizon); }
   // So that a time can be seen, if it is not.
-  show(time) { if (time < this.from || time > this.to) this.set(time - (this.to - this.from) / 2, time + (this.to - this.from) / 2); }
+  show(time) {
+    if (time < this.from || time > this.to)
+      this.set(time - (this.to - this.from) / 2, time + (this.to - this.from) / 2);
+  }
   press(key, at) {
-    const actions = {later: () => this.move(0.2), earlier: () => this.move(-0.2), "+": () => this.zoom(0.6, at), "-": () => this.zoom(1 / 0.6, at), "0": () => this.all()};
+    const actions = {
+      later: () => this.move(0.2),
+      earlier: () => this.move(-0.2),
+      "+": () => this.zoom(0.6, at),
+      "-": () => this.zoom(1 / 0.6, at),
+      "0": () => this.all()
+    };
     if (actions[key]) actions[key]();
     return key in actions;
   }
   buttons() {
-    const button = (text, name, key) => el("button", {type: "button", "aria-label": name, title: name, onclick: () => this.press(key)}, text);
-    return el("div", {class: "controls"}, button("+", "zoom in", "+"), button("−", "zoom out", "-"), button("←", "earlier", "earlier"), button("→", "later", "later"), button("whole step", "whole step", "0"),
-      el("span", {}, "drag to zoom, click for times; arrow keys go from one to the next"));
+    const button = (text, name, key) =>
+        el("button", {type: "button", "aria-label": name, title: name, onclick: () => this.press(key)}, text);
+    return el(
+        "div", {class: "controls"}, button("+", "zoom in", "+"), button("−", "zoom out", "-"),
+        button("←", "earlier", "earlier"), button("→", "later", "later"), button("whole step", "whole step", "0"),
+        el("span", {}, "drag to zoom, click for times; arrow keys go from one to the next"));
   }
 }
 
@@ -37,8 +54,17 @@ class TimeCanvas {
     Object.assign(this, {name, view, drag: null, at: undefined});
     this.canvas = el("canvas", {role: "img", "aria-label": `${name}: ${text}`});
     this.spacer = el("div", {});
-    this.box = el("div", {class: "timeline", tabindex: 0, role: "group", "aria-label": `${name}. ${this.keys()}, with shift they move the view; plus and minus zoom, 0 shows the whole step.`,
-      onscroll: () => this.redraw(), onkeydown: event => this.press(event)}, this.canvas, this.spacer);
+    this.box =
+        el("div", {
+          class: "timeline",
+          tabindex: 0,
+          role: "group",
+          "aria-label":
+              `${name}. ${this.keys()}, with shift they move the view; plus and minus zoom, 0 shows the whole step.`,
+          onscroll: () => this.redraw(),
+          onkeydown: event => this.press(event)
+        },
+           this.canvas, this.spacer);
     this.status = el("div", {class: "status", role: "status"});
     this.element = el("div", {}, el("h3", {}, name), this.box, this.status);
     this.redraw = drawInto(this.box, width => this.draw(width));
@@ -47,7 +73,8 @@ class TimeCanvas {
   }
 
   draw(width) {
-    const wanted = this.wantedHeight() + axisHeight, height = Math.min(wanted, Math.max(160, Math.round(0.7 * innerHeight) - 4));
+    const wanted = this.wantedHeight() + axisHeight,
+          height = Math.min(wanted, Math.max(160, Math.round(0.7 * innerHeight) - 4));
     const scale = devicePixelRatio || 1;
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(height * scale);
@@ -69,10 +96,20 @@ class TimeCanvas {
 
   press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const {key, shiftKey} = event, moved = {ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1], Home: [-Infinity, 0], End: [Infinity, 0]}[key];
-    if (shiftKey && (key === "ArrowRight" || key === "ArrowLeft")) this.view.press(key === "ArrowRight" ? "later" : "earlier");
-    else if (moved) this.go(...moved);
-    else if (!this.view.press(key, this.at)) return;
+    const {key, shiftKey} = event, moved = {
+      ArrowRight: [1, 0],
+      ArrowLeft: [-1, 0],
+      ArrowDown: [0, 1],
+      ArrowUp: [0, -1],
+      Home: [-Infinity, 0],
+      End: [Infinity, 0]
+    }[key];
+    if (shiftKey && (key === "ArrowRight" || key === "ArrowLeft"))
+      this.view.press(key === "ArrowRight" ? "later" : "earlier");
+    else if (moved)
+      this.go(...moved);
+    else if (!this.view.press(key, this.at))
+      return;
     event.preventDefault();
   }
   go(by, rows) {
@@ -108,7 +145,10 @@ class TimeCanvas {
   }
 
   listen() {
-    const place = event => { const area = this.canvas.getBoundingClientRect(); return [event.clientX - area.left, event.clientY - area.top]; };
+    const place = event => {
+      const area = this.canvas.getBoundingClientRect();
+      return [event.clientX - area.left, event.clientY - area.top];
+    };
     this.canvas.addEventListener("pointerdown", event => {
       const [x] = place(event);
       this.drag = {from: x, to: x};
@@ -123,11 +163,18 @@ class TimeCanvas {
     this.canvas.addEventListener("pointerup", event => {
       const {drag} = this, [x, y] = place(event);
       this.drag = null;
-      if (!drag || Math.abs(drag.to - drag.from) < 6) { this.pick(x, y); this.tell(x, y); return this.redraw(); }
+      if (!drag || Math.abs(drag.to - drag.from) < 6) {
+        this.pick(x, y);
+        this.tell(x, y);
+        return this.redraw();
+      }
       const times = [this.timeAt(drag.from), this.timeAt(drag.to)].sort((a, b) => a - b);
       this.view.set(...times);
     });
-    this.canvas.addEventListener("pointercancel", () => { this.drag = null; this.redraw(); });
+    this.canvas.addEventListener("pointercancel", () => {
+      this.drag = null;
+      this.redraw();
+    });
     this.canvas.addEventListener("dblclick", () => this.view.all());
     this.canvas.addEventListener("wheel", event => {
       if (!event.ctrlKey) return;

@@ -1,6 +1,8 @@
 // ---- timelines: ops of ranks and lanes, on a canvas that shows a part of the rows and of the step --
 
-const laneOrder = ["compute", "receive_forward", "send_forward", "receive_backward", "send_backward", "tensor", "gather", "collective"];
+const laneOrder = [
+  "compute", "receive_forward", "send_forward", "receive_backward", "send_backward", "tensor", "gather", "collective"
+];
 const rowHeight = 16;
 
 function rowsOf(s) {
@@ -10,7 +12,8 @@ function rowsOf(s) {
     if (!rows.has(key)) rows.set(key, {rank, lane, spans: [], path: []});
     rows.get(key).spans.push({kind, text, start, end, number});
   });
-  const all = [...rows.values()].sort((a, b) => a.rank - b.rank || laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
+  const all =
+      [...rows.values()].sort((a, b) => a.rank - b.rank || laneOrder.indexOf(a.lane) - laneOrder.indexOf(b.lane));
   for (const row of all) row.spans.sort((a, b) => a.start - b.start);
   return all;
 }
@@ -20,7 +23,10 @@ function firstAfter(spans, time) {
   let low = 0, high = spans.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (spans[middle].end <= time) low = middle + 1; else high = middle;
+    if (spans[middle].end <= time)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }
@@ -30,7 +36,8 @@ const pathOf = s => s.pictures && s.pictures.critical_path;
 function markPath(rows, s) {
   const path = pathOf(s);
   if (!path) return;
-  const byLane = new Map(rows.map(row => [row.rank + " " + row.lane, row])), byRank = new Map([...rows].reverse().map(row => [row.rank, row]));
+  const byLane = new Map(rows.map(row => [row.rank + " " + row.lane, row])),
+        byRank = new Map([...rows].reverse().map(row => [row.rank, row]));
   for (const [rank, span, start, end] of path.parts) {
     const row = span === null ? byRank.get(rank) : byLane.get(rank + " " + s.timeline[span][1]);
     if (row) row.path.push({span, start, end, isWait: span === null});
@@ -43,8 +50,11 @@ class Timeline extends TimeCanvas {
     super(name, view, `${count(s.timeline.length)} ops in ${rows.length} lanes of ${s.ranks.length} ranks`);
     Object.assign(this, {rows, showsPath: true, chosen: null, stepTime: s.step_time_s});
     const last = s.timeline.reduce((end, span) => Math.max(end, span[5]), 0);
-    if (last > 1.001 * s.step_time_s) this.element.append(note(`The dashed line: a step takes ${seconds(s.step_time_s)}. The last op of this one ends at ${seconds(last)}, when the next step has begun.`));
-    else this.element.append(note(`The dashed line: a step takes ${seconds(s.step_time_s)}.`));
+    if (last > 1.001 * s.step_time_s)
+      this.element.append(note(`The dashed line: a step takes ${
+          seconds(s.step_time_s)}. The last op of this one ends at ${seconds(last)}, when the next step has begun.`));
+    else
+      this.element.append(note(`The dashed line: a step takes ${seconds(s.step_time_s)}.`));
     markPath(rows, s);
     view.timelines.push(this);
   }
@@ -56,7 +66,8 @@ class Timeline extends TimeCanvas {
     const {chosen, rows} = this;
     if (!chosen) return this.choose(0, firstAfter(rows[0].spans, this.view.from));
     if (!lanes) return this.choose(chosen.row, chosen.span + by);
-    const row = Math.min(rows.length - 1, Math.max(0, chosen.row + lanes)), at = rows[chosen.row].spans[chosen.span].start;
+    const row = Math.min(rows.length - 1, Math.max(0, chosen.row + lanes)),
+          at = rows[chosen.row].spans[chosen.span].start;
     return this.choose(row, firstAfter(rows[row].spans, at));
   }
   choose(row, span) {
@@ -64,7 +75,8 @@ class Timeline extends TimeCanvas {
     this.chosen = {row, span: at};
     const top = row * rowHeight;
     if (top < this.box.scrollTop) this.box.scrollTop = top;
-    if (top + rowHeight > this.box.scrollTop + this.area.bottom) this.box.scrollTop = top + rowHeight - this.area.bottom;
+    if (top + rowHeight > this.box.scrollTop + this.area.bottom)
+      this.box.scrollTop = top + rowHeight - this.area.bottom;
     const {start, end} = spans[at];
     return [(start + end) / 2, this.textOf({...spans[at], row: this.rows[row]})];
   }
@@ -78,7 +90,7 @@ class Timeline extends TimeCanvas {
 
   // A line where the step is over that all figures are of.
   drawStep(pen, colors) {
-    const x = this.placeOf(this.stepTime);
+    const x = Math.round(this.placeOf(this.stepTime)) + 0.5;  // no line of half a pixel
     if (x < this.area.left || x > this.area.width - 7) return;
     pen.strokeStyle = colors.full ||= css("ink");
     pen.lineWidth = 1.5;
@@ -92,16 +104,24 @@ class Timeline extends TimeCanvas {
   }
 
   drawRow(pen, row, y, i, colors) {
-    const {left, width, scale} = this.area, {from, to} = this.view, isFirst = i === 0 || this.rows[i - 1].rank !== row.rank;
+    const {left, width, scale} = this.area, {from, to} = this.view,
+                        isFirst = i === 0 || this.rows[i - 1].rank !== row.rank;
     pen.fillStyle = colors.line;
     if (isFirst && i > 0) pen.fillRect(0, y, width, 1);
     pen.fillStyle = colors.ink;
     const isNarrow = left < 100;
     if (isFirst) pen.fillText(isNarrow ? `${row.rank}` : `rank ${row.rank}`, 0, y + 12);
-    pen.fillText(words(row.lane).replace("receive", isNarrow ? "recv" : "receive").replace("backward", isNarrow ? "bwd" : "backward").replace("forward", isNarrow ? "fwd" : "forward").slice(0, 18), isNarrow ? 18 : 50, y + 12);
+    pen.fillText(
+        words(row.lane)
+            .replace("receive", isNarrow ? "recv" : "receive")
+            .replace("backward", isNarrow ? "bwd" : "backward")
+            .replace("forward", isNarrow ? "fwd" : "forward")
+            .slice(0, 18),
+        isNarrow ? 18 : 50, y + 12);
     let drawn = left;  // what is behind this pixel is not seen again
     for (let k = firstAfter(row.spans, from); k < row.spans.length && row.spans[k].start < to; ++k) {
-      const span = row.spans[k], begin = Math.max(left, left + (span.start - from) * scale), end = Math.min(width - 8, left + (span.end - from) * scale);
+      const span = row.spans[k], begin = Math.max(left, left + (span.start - from) * scale),
+            end = Math.min(width - 8, left + (span.end - from) * scale);
       if (end < drawn) continue;
       pen.fillStyle = colors[span.kind] ||= css(span.kind) || colors.ink;
       const gap = end - begin > 3 ? 0.6 : 0, right = Math.max(end - gap, begin + 0.5);
@@ -113,7 +133,8 @@ class Timeline extends TimeCanvas {
   }
 
   drawChosen(pen, {start, end}, y, colors) {
-    const {left, width} = this.area, begin = Math.max(left, this.placeOf(start)), stop = Math.min(width - 8, this.placeOf(end));
+    const {left, width} = this.area, begin = Math.max(left, this.placeOf(start)),
+                 stop = Math.min(width - 8, this.placeOf(end));
     if (stop < begin) return;
     pen.strokeStyle = colors.full ||= css("ink");
     pen.lineWidth = 2;
@@ -126,14 +147,18 @@ class Timeline extends TimeCanvas {
     const {left, width} = this.area, {from, to} = this.view;
     pen.fillStyle = pen.strokeStyle = colors.path ||= css("path");
     for (let k = firstAfter(row.path, from); k < row.path.length && row.path[k].start < to; ++k) {
-      const part = row.path[k], begin = Math.max(left, this.placeOf(part.start)), end = Math.min(width - 8, this.placeOf(part.end));
-      if (part.isWait) pen.strokeRect(begin, y + rowHeight - 5, Math.max(1, end - begin), 3);
-      else pen.fillRect(begin, y + rowHeight - 5, Math.max(1, end - begin), 4);
+      const part = row.path[k], begin = Math.max(left, this.placeOf(part.start)),
+            end = Math.min(width - 8, this.placeOf(part.end));
+      if (part.isWait)
+        pen.strokeRect(begin, y + rowHeight - 5, Math.max(1, end - begin), 3);
+      else
+        pen.fillRect(begin, y + rowHeight - 5, Math.max(1, end - begin), 4);
     }
   }
 
   spanAt(x, y) {
-    const number = Math.floor((y + this.box.scrollTop) / rowHeight), row = this.rows[number], near = 2 / this.area.scale;
+    const number = Math.floor((y + this.box.scrollTop) / rowHeight), row = this.rows[number],
+          near = 2 / this.area.scale;
     if (!row || y > this.area.bottom || x < this.area.left) return null;
     const time = this.timeAt(x), at = firstAfter(row.spans, time - near), span = row.spans[at];
     return span && span.start <= time + near ? {...span, row, place: {row: number, span: at}} : null;
@@ -151,6 +176,8 @@ class Timeline extends TimeCanvas {
   textOf(span) {
     const length = span.end - span.start;
     const isOnPath = span.row.path.some(part => part.span === span.number);
-    return `${span.text} (${words(span.kind)}), rank ${span.row.rank}, ${words(span.row.lane)}: ${seconds(span.end - span.start)}, from ${moment(span.start, length)} to ${moment(span.end, length)}${isOnPath ? ", on the critical path" : ""}`;
+    return `${span.text} (${words(span.kind)}), rank ${span.row.rank}, ${words(span.row.lane)}: ${
+        seconds(span.end - span.start)}, from ${moment(span.start, length)} to ${moment(span.end, length)}${
+        isOnPath ? ", on the critical path" : ""}`;
   }
 }
