@@ -153,9 +153,11 @@ BENCHMARK_CAPTURE(estimate_all, gpt_1_3b, 24, 2048, false)->Unit(benchmark::kMil
 BENCHMARK_CAPTURE(estimate_again, gpt_1_3b, 24, 2048)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_million, gpt_1_3b, 24, 2048)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_all, gpt_22b, 48, 6144, false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(estimate_million, gpt_22b, 48, 6144)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_all, gpt_22b_fitting, 48, 6144, true)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_all, gpt_175b, 96, 12288, false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_again, gpt_175b, 96, 12288)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(estimate_million, gpt_175b, 96, 12288)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(estimate_all, gpt_175b_fitting, 96, 12288, true)->Unit(benchmark::kMillisecond);
 
 }  // namespace
