@@ -65,3 +65,35 @@ function provenanceSection(entries) {
                "")),
       el("dl", {}, origins.map(([what, from]) => el("div", {}, el("dt", {}, what), el("dd", {}, from)))));
 }
+
+// Rows say by which method they are; which rates a profile has is said of one prediction at a time.
+const sweepOrigins = {
+  simulate: [
+    ["times", "a simulation of each row's plan, whose ops are priced by the device profile that its scenario names"],
+    [
+      "memory",
+      "the plan's own arena, buffer by buffer, with what the profile says of libraries, contexts and allocators beside it"
+    ],
+    ["bytes", "counted in the plan, message by message"]
+  ],
+  estimate: [
+    ["times", "closed forms of the plan's, priced by the device profile that its scenario names; nothing is simulated"],
+    ["memory, at least", "the tensors that are alive at once; pools beside them are not in it"]
+  ]
+};
+function sweepProvenance(sweep) {
+  const origins = sweepOrigins[sweep.method] || [];
+  return el(
+      "section", {}, el("h2", {}, "Where the figures are from"),
+      el("dl", {},
+         [
+           ...origins,
+           [
+             "bands",
+             "errors that the profile states: 90 % of runs are expected between the step time's 5 % and 95 % quantiles"
+           ]
+         ].map(([what, from]) => el("div", {}, el("dt", {}, what), el("dd", {}, from)))),
+      note(
+          `Which of its rates are measured, published or assumed, a prediction of one scenario says: rehearse simulate ${
+              sweep.files[0].file}.`));
+}

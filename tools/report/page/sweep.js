@@ -177,6 +177,6 @@ function sweepSections(sweep) {
   return [
     sweepFacts(sweep), filters(swept, update), conclusions && conclusions.element,
     pictures.length ? el("h2", {}, "Pictures") : null, pictures.map(view => view.element), rows.element,
-    reasonsSection(sweep), details.element
+    reasonsSection(sweep), sweepProvenance(sweep), details.element
   ];
 }
