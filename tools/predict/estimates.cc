@@ -40,7 +40,15 @@ std::string_view kind_of(const Estimate& estimate) {
   return is_simulated_only(estimate.verdict) ? "simulated-only" : "invalid";
 }
 
-Json json_of(const StrategyEstimate& it) {
+// Memory is a lower bound: laid out, no shipped scenario's strategy needs more than 5.1 % above it
+// (Llama 3 405B's interleaved pipeline), so that one so near the device's may not fit.
+constexpr double kSurelyFits = 0.9;
+bool may_not_fit(const Estimate& estimate, Bytes device) {
+  return estimate.ok() && estimate.fits &&
+         static_cast<double>(estimate.memory) > kSurelyFits * static_cast<double>(device.bytes());
+}
+
+Json json_of(const StrategyEstimate& it, Bytes device) {
   const Estimate& e = it.estimate;
   Json json = {{"strategy", it.strategy}, {"verdict", kind_of(e)}};
   if (!it.reason.empty()) json["reason"] = it.reason;
@@ -58,6 +66,7 @@ Json json_of(const StrategyEstimate& it) {
   json["arena_live_bytes"] = e.arena_live;
   json["least_memory_bytes"] = e.memory;
   json["fits"] = e.fits;
+  json["may_not_fit"] = may_not_fit(e, device);
   json["binds"] = to_string(e.binding);
   json["peak"] = {{"pipeline_rank", e.worst_rank},
                   {"stage", e.worst_stage},
@@ -65,14 +74,6 @@ Json json_of(const StrategyEstimate& it) {
   json["contention_at_most_s"] = e.contention;
   json["shares_links"] = e.shares_links;
   return json;
-}
-
-// Memory is a lower bound: laid out, no shipped scenario's strategy needs more than 5.1 % above it
-// (Llama 3 405B's interleaved pipeline), so that one so near the device's may not fit.
-constexpr double kSurelyFits = 0.9;
-bool may_not_fit(const Estimate& estimate, Bytes device) {
-  return estimate.ok() && estimate.fits &&
-         static_cast<double>(estimate.memory) > kSurelyFits * static_cast<double>(device.bytes());
 }
 
 std::string_view text_of_fits(const Estimate& estimate, Bytes device) {
@@ -138,7 +139,7 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
                {"device", scenario.cluster.device.name},
                {"strategies", Json::array()}};
   for (const StrategyEstimate& it : all)
-    json["strategies"].push_back(json_of(it));
+    json["strategies"].push_back(json_of(it, scenario.cluster.device.memory));
   return json.dump(1) + "\n";
 }
 

@@ -79,6 +79,13 @@ Result<Request> read_request(const Arguments& arguments) {
   return request;
 }
 
+void print_ranking(const sweep::Ranking& ranking, const sweep::Manifest& manifest) {
+  print(ranking.print(sweep::columns_of(manifest)));
+  if (manifest.method != "estimate" || ranking.rows_with(sweep::RowStatus::played) == 0) return;
+  std::cout << "What is said to fit does so by the least memory that it needs: 'rehearse memory' "
+               "tells what layouts take.\n";
+}
+
 int run_merge(const Arguments& arguments) {
   const auto out = arguments.get("out");
   for (const char* option : {"jobs", "resume", "shard", "method", "limit"}) {
@@ -89,7 +96,7 @@ int run_merge(const Arguments& arguments) {
   if (!out) return fail(error("--out is missing: the folder for the results")), kWrongCommandLine;
   const Result<sweep::Merged> merged = sweep::merge(arguments.all("SCENARIO..."), *out);
   if (!merged) return fail(merged.errors());
-  print(merged->ranking.print(sweep::columns_of(merged->manifest)));
+  print_ranking(merged->ranking, merged->manifest);
   if (merged->missing == 0) return kDone;
   std::cerr << fmt::format(
       "{} rows are missing: 'rehearse sweep ... --out {} --resume' plays them\n",
@@ -132,7 +139,7 @@ int run(const Arguments& arguments) {
   if (!outcome) return fail(outcome.errors());
   if (outcome->interrupted)
     return say_interrupted(*outcome, sweep::rows_of(manifest), request->out);
-  print(outcome->ranking.print(sweep::columns_of(manifest)));
+  print_ranking(outcome->ranking, manifest);
   constexpr double kShort = 5;  // seconds, of which nobody needs to know where they went
   if (progress.seconds() > kShort)
     std::cerr << fmt::format("{:.1f} s, of which {} threads evaluated {:.1f} %\n",

@@ -129,7 +129,7 @@ std::uint64_t SweptRows::total() const {
 }
 
 std::string_view memory_figure(const SweptRows& swept) {
-  return swept.manifest.method == "estimate" ? "arena_live_bytes" : "peak_memory_bytes";
+  return swept.manifest.method == "estimate" ? "least_memory_bytes" : "peak_memory_bytes";
 }
 
 Result<SweptRows> read_swept_rows(const std::string& folder, std::size_t most) {

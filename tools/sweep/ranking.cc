@@ -176,9 +176,10 @@ StyledText Ranking::print(const std::vector<std::string>& columns) const {
   }
   if (!best_.empty() || !points_.empty()) text += table.print();
   text += fmt::format("\n{}: {} played and fit, {} more memory than there is, {} refused\n",
-                      counted(rows(), "row", "rows"), rows_with(RowStatus::played),
+                      counted(rows(), "row", "rows"),
+                      human_count(static_cast<std::int64_t>(rows_with(RowStatus::played))),
                       counted(rows_with(RowStatus::does_not_fit), "takes", "take"),
-                      rows_with(RowStatus::refused));
+                      human_count(static_cast<std::int64_t>(rows_with(RowStatus::refused))));
   std::vector<std::pair<std::uint64_t, std::string>> reasons;
   for (const auto& [reason, count] : reasons_)
     reasons.emplace_back(count, reason);

@@ -88,6 +88,8 @@ const std::vector<Figure>& figures() {
       {"arena_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena)); }},
       {"arena_live_bytes", [](S s) { return cell(part(s.memory, &MemorySummary::arena_live)); },
        [](E e) { return Cell(e.estimate.arena_live); }},
+      // With the libraries' pools, without gaps of the arena.
+      {"least_memory_bytes", [](S) { return Cell(); }, [](E e) { return Cell(e.estimate.memory); }},
       {"largest_state_bytes", [](S s) { return cell(part(s.largest, &LargestSummary::state)); }},
       {"largest_activation_bytes",
        [](S s) { return cell(part(s.largest, &LargestSummary::activations)); }},

@@ -285,7 +285,7 @@ class SweepConclusions {
       value: bytes(first[memory]),
       text:
           [isPeak(memory) ? "of the best, on its worst rank" :
-                            "of the best, on its worst rank: tensors alone, in closed form"]
+                            "of the best, on its worst rank, in closed form: laid out, it may need some per cent more"]
     } :
                                      null;
   }
@@ -311,6 +311,7 @@ function rowsCard(swept, rows, scope) {
         {played = 0, refused = 0, ["does not fit"]: tooLarge = 0} = counts;
   const text = [`${count(tooLarge)} ${tooLarge === 1 ? "does" : "do"} not fit, ${count(refused)} ${
       refused === 1 ? "is" : "are"} refused`];
+  if (!isPeak(swept.memory)) text.push("By the least memory that they need: laid out, what fits by little may not.");
   if (scope.isAll() || swept.hasAll)
     return {title: "Rows", value: `${count(played)} ${played === 1 ? "fits" : "fit"}`, text};
   return {

@@ -78,7 +78,11 @@ const sweepOrigins = {
   ],
   estimate: [
     ["times", "closed forms of the plan's, priced by the device profile that its scenario names; nothing is simulated"],
-    ["memory, at least", "the tensors that are alive at once; pools beside them are not in it"]
+    [
+      "memory, at least",
+      "the tensors that are alive at once, and what the profile says of libraries, contexts and allocators; gaps of the " +
+          "arena are not in it, so that what fits by little may not fit when it is laid out"
+    ]
   ]
 };
 function sweepProvenance(sweep) {

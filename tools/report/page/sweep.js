@@ -92,7 +92,7 @@ function filters(swept, changed) {
 
 class SweepTable {
   static figures = [
-    "step_time_s", "run_samples_per_s", "peak_memory_bytes", "arena_live_bytes", "exposed_comm_s", "idle_s",
+    "step_time_s", "run_samples_per_s", "peak_memory_bytes", "least_memory_bytes", "exposed_comm_s", "idle_s",
     "bubble_fraction", "bytes_sent"
   ];
 
@@ -107,9 +107,7 @@ class SweepTable {
     const texts = ["strategy", "status"].map(name => column(name, {isText: true}));
     const figures = names =>
         names
-            .filter(
-                name => swept.figures.includes(name) &&
-                    (name !== "arena_live_bytes" || names === swept.figures || name === swept.memory))
+            .filter(name => swept.figures.includes(name))
             .map(name => column(name, {title: name}));
     const few = [...axes, ...texts, ...figures(SweepTable.figures)];
     const all = [
