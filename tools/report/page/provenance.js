@@ -45,6 +45,21 @@ const origins = [
   ["critical path, curves, grids, links over time", "the same step as the timeline's: that of median length"]
 ];
 
+// What neither profile nor cluster price, by the keys that would.
+const missingPrices = {
+  messaging: "what a message costs its ranks",
+  capacity: "how ranks share a node's cores",
+  launch: "what queueing a kernel takes the host",
+  interconnect: "the links between GPUs of a node"
+};
+function missingNote(entries) {
+  const missing = [...new Set(entries.flatMap(e => e.predicted && e.predicted.missing_prices || []))];
+  return missing.length ?
+      note(`Taken for nothing, since neither the profile nor the cluster says anything of it: ${
+          missing.map(name => `${missingPrices[name] || "a price"} (${name})`).join(", ")}.`) :
+      null;
+}
+
 function provenanceSection(entries) {
   const rows = provenanceRows(entries), isTold = c => rows.some(row => c.value(row) !== null),
         share = name => column(name, {label: `${name} rates`, shown: v => percent(v)});
@@ -63,6 +78,7 @@ function provenanceSection(entries) {
           (rows.some(row => row.step_time_low_s !== null) ?
                " At least and at most: the ends of the band in which 90 % of runs are expected." :
                "")),
+      missingNote(entries),
       el("dl", {}, origins.map(([what, from]) => el("div", {}, el("dt", {}, what), el("dd", {}, from)))));
 }
 

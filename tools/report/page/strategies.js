@@ -37,7 +37,13 @@ function strategyTable(entries) {
     column(
         "step_time_s",
         {value: e => e.predicted ? e.predicted.step_time_s : null, shown: (v, e) => withBand(v, e.predicted)}),
-    column("measured_step_time_s", {label: "measured", value: e => e.measured ? e.measured.step_time_s : null}),
+    column("measured_step_time_s", {
+      label: "measured",
+      value: e => e.measured ? e.measured.step_time_s : null,
+      shown: (v, e) => v !== null && hasOtherPlan(e) ?
+          el("span", {}, show("step_time_s", v), el("span", {class: "tag"}, "another plan")) :
+          show("step_time_s", v)
+    }),
     of("samples_per_s"), of("peak_memory_bytes"),
     of("fits", {shown: v => v === false ? el("span", {class: "no"}, "no") : show("fits", v)}),
     column("bytes_sent", {value: e => worstSent(e.predicted || e.measured)}), of("exposed_comm_s"), of("idle_s"),
