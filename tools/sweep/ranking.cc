@@ -45,49 +45,69 @@ std::string time_of(const Cell& cell) {
   const auto seconds = number(cell);
   return seconds ? human(Seconds::seconds(*seconds)) : "-";
 }
+std::string rate_of(const Cell& cell) {
+  const auto rate = number(cell);
+  return rate ? human_number(*rate) : "-";
+}
 std::string bytes_of(const Cell& cell) {
   const auto* bytes = std::get_if<std::int64_t>(&cell);
   return bytes == nullptr ? "-" : human(Bytes::bytes(*bytes));
 }
 
+// What some of the rows have, so that there is a column for it.
+struct Columns {
+  bool scenarios = false;  // several
+  bool runs = false;       // of more steps than others for the same work, which they are ranked by
+  bool bounds = false;     // of memory, in place of what a plan's layout takes
+  void see(const Row& row) {
+    const auto step = number(figure(row, "samples_per_s")),
+               run = number(figure(row, "run_samples_per_s"));
+    runs = runs || (step && run && *step != *run);
+    bounds = bounds || number(figure(row, "least_memory_bytes"));
+  }
+};
+
 // What was swept, beginning with the scenario where there are several.
 class Table {
  public:
-  Table(const std::vector<std::string>& columns, bool has_scenarios)
-      : columns_(columns), has_scenarios_(has_scenarios) {
-    if (has_scenarios_)
+  Table(const std::vector<std::string>& columns, const Columns& shown)
+      : columns_(columns), shown_(shown) {
+    if (shown_.scenarios)
       rows_.emplace_back().push_back("scenario");
     else
       rows_.emplace_back();
     for (std::string& heading : headings(columns))
       rows_[0].push_back(std::move(heading));
-    for (const char* heading : {"strategy", "step time", "samples/s", "peak memory"})
+    for (const char* heading : {"strategy", "step time", "samples/s"})
       rows_[0].emplace_back(heading);
+    if (shown_.runs) rows_[0].emplace_back("of a run");
+    rows_[0].emplace_back(shown_.bounds ? "memory, at least" : "peak memory");
   }
 
   void add(const Row& row, bool is_played) {
     std::vector<std::string>& cells = rows_.emplace_back();
-    if (has_scenarios_) cells.push_back(row.scenario);
+    if (shown_.scenarios) cells.push_back(row.scenario);
     for (const std::string& column : columns_) {
       const auto value = std::find_if(row.values.begin(), row.values.end(),
                                       [&](const auto& own) { return own.first == column; });
       cells.push_back(value == row.values.end() ? "" : text_of(value->second));
     }
     if (!is_played) {
-      cells.insert(cells.end(), {"-", "-", "-", "-"});
+      cells.resize(rows_.front().size(), "-");
       return;
     }
-    const auto samples = number(figure(row, "samples_per_s"));
     cells.insert(cells.end(), {row.strategy, time_of(figure(row, "step_time_s")),
-                               samples ? human_number(*samples) : "-",
-                               bytes_of(figure(row, "peak_memory_bytes"))});
+                               rate_of(figure(row, "samples_per_s"))});
+    if (shown_.runs) cells.push_back(rate_of(figure(row, "run_samples_per_s")));
+    cells.push_back(
+        bytes_of(figure(row, shown_.bounds ? "least_memory_bytes" : "peak_memory_bytes")));
   }
 
   StyledText print() const { return align_columns(rows_); }
 
  private:
   const std::vector<std::string>& columns_;
-  const bool has_scenarios_;
+  const Columns shown_;
   std::vector<std::vector<std::string>> rows_;
 };
 
@@ -152,17 +172,18 @@ std::uint64_t Ranking::rows() const {
 
 StyledText Ranking::print(const std::vector<std::string>& columns) const {
   StyledText text;
-  bool has_scenarios = false;
+  Columns shown;
   const std::string* first = nullptr;
   const auto see = [&](const Row& row) {
-    has_scenarios = has_scenarios || (first != nullptr && *first != row.file);
+    shown.scenarios = shown.scenarios || (first != nullptr && *first != row.file);
     first = &row.file;
+    shown.see(row);
   };
   for (const auto& [point, of] : points_)
     see(of.row);
   for (const auto& [rank, row] : best_)
     see(row);
-  Table table(columns, has_scenarios);
+  Table table(columns, shown);
   if (has_many_points_) {
     for (const auto& [rank, row] : best_)
       table.add(row, true);
