@@ -3,9 +3,8 @@
 #include "model/base/check.h"
 
 namespace rehearse {
-namespace {
 
-ActionKind kind_of(Task task) {
+ActionKind pass_action(Task task) {
   switch (task) {
     case Task::forward:
       return ActionKind::forward;
@@ -19,6 +18,8 @@ ActionKind kind_of(Task task) {
   REHEARSE_UNREACHABLE("task");
 }
 
+namespace {
+
 class Messages {
  public:
   Messages(const PipelineShape& shape, std::size_t rank) : shape_(shape), rank_(rank) {}
@@ -27,7 +28,7 @@ class Messages {
     for (std::size_t i = 0; i < slots.size(); ++i) {
       if (i == 0) receive(slots[0]);
       if (i + 1 < slots.size()) receive(slots[i + 1]);
-      actions_.push_back({kind_of(slots[i].task), slots[i].stage, slots[i].micro_batch});
+      actions_.push_back({pass_action(slots[i].task), slots[i].stage, slots[i].micro_batch});
       send(slots[i]);
     }
     return std::move(actions_);
@@ -77,7 +78,7 @@ std::vector<std::vector<Slot>> slots_of(const std::vector<std::vector<Action>>& 
     for (const Action& action : actions) {
       for (const Task task :
            {Task::forward, Task::backward, Task::backward_input, Task::backward_weight}) {
-        if (kind_of(task) == action.kind)
+        if (pass_action(task) == action.kind)
           slots.push_back({task, action.stage, *action.micro_batch});
       }
     }

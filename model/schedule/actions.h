@@ -34,6 +34,9 @@ struct Action {
   friend bool operator==(const Action&, const Action&) = default;
 };
 
+// The pass itself.
+ActionKind pass_action(Task task);
+
 // The passes alone.
 std::vector<std::vector<Slot>> slots_of(const std::vector<std::vector<Action>>& ranks);
 

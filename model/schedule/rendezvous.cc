@@ -118,20 +118,6 @@ class Counting {
   Rendezvous made_;
 };
 
-ActionKind action_of(Task task) {
-  switch (task) {
-    case Task::forward:
-      return ActionKind::forward;
-    case Task::backward:
-      return ActionKind::backward;
-    case Task::backward_input:
-      return ActionKind::backward_input;
-    case Task::backward_weight:
-      return ActionKind::backward_weight;
-  }
-  REHEARSE_UNREACHABLE("task");
-}
-
 }  // namespace
 
 std::optional<StageId> receiver_of(const PipelineShape& shape, const Slot& pass) {
@@ -166,7 +152,7 @@ std::vector<std::vector<Action>> add_awaited_messages(const PipelineShape& shape
     for (; next[rank] < ranks[rank].size() && rendezvous.steps[rank][next[rank]] <= step;
          ++next[rank]) {
       const Slot& slot = ranks[rank][next[rank]];
-      actions[rank].push_back({action_of(slot.task), slot.stage, slot.micro_batch});
+      actions[rank].push_back({pass_action(slot.task), slot.stage, slot.micro_batch});
     }
   };
   const auto add = [&](ActionKind kind, StageId stage, const StageMessage& message) {
