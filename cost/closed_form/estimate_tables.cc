@@ -128,9 +128,20 @@ StagedModel* EstimateTables::staged(const StrategySpec& strategy, const Strategy
     cut->second = cuts.make(*found, settings);
   }
   if (!cut->second) return nullptr;
-  known = std::make_unique<StagedModel>(net, *cut->second, point.shape, point.exchange, orders_,
-                                        reductions_);
+  StagedPasses& passes = staged_passes_.of(sequence(net, *cut->second, point));
+  known = std::make_unique<StagedModel>(*cut->second, passes, reductions_);
   return known.get();
+}
+
+StageSequence EstimateTables::sequence(NetPasses& net, const StagedCut& cut,
+                                       const StrategyPoint& point) {
+  StageSequence made;
+  made.ranks = point.shape.ranks, made.chunks = point.shape.chunks, made.exchange = point.exchange;
+  for (std::size_t s = 0; s < cut.stages.size(); ++s) {
+    made.stages.push_back(&net.stage(cut.stages[s]));
+    if (s > 0) made.messages.push_back(&net.crossing(cut.begins[s]));
+  }
+  return made;
 }
 
 const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point) {

@@ -64,6 +64,7 @@ class EstimateTables {
   NetPrograms& programs(const NetVariants& nets, std::int64_t tensor, bool overlaps);
   NetPasses& passes(const StrategySpec& strategy, const StrategyPoint& point,
                     const MeshCosts& mesh);
+  static StageSequence sequence(NetPasses& net, const StagedCut& cut, const StrategyPoint& point);
 
   const Net whole_;
   const BlockCount blocks_;
@@ -85,6 +86,7 @@ class EstimateTables {
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
   PassOrders orders_;
   ReductionTable reductions_{training_, cluster_.device()};
+  StagedPassesTable staged_passes_{orders_, cluster_.device()};
   WorkerEstimates workers_{whole_, training_, cluster_, routes_, orders_, has_stand_ins_};
   std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, StageExchange, bool, bool,
                       Bytes>,

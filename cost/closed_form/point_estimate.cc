@@ -67,7 +67,9 @@ Estimate PointEstimate::run(bool only_fitting) {
   if (!step) return refusal(Verdict::shared_parameters);
   take_memory(*step);
   if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
-  note_times(step_times(*step), step->model->shares_links(*step->mesh));
+  const bool shares_links = step->model->passes().shares_links(*step->mesh) ||
+                            step->model->updates(*step->mesh, step->sharding).shares_links;
+  note_times(step_times(*step), shares_links);
   return estimate_;
 }
 

@@ -118,7 +118,7 @@ double steady_step(const StepParts& parts, std::vector<double> ends) {
     for (double& begin : ends)
       begin -= first;
     const PassTimeline passes =
-        parts.model->timeline(*parts.schedule, parts.micro_batches, *parts.mesh, ends);
+        parts.model->passes().timeline(*parts.schedule, parts.micro_batches, *parts.mesh, ends);
     ends = Ending(parts, passes).run();
     const double next = first + *std::max_element(ends.begin(), ends.end()) - end;
     end = *std::max_element(ends.begin(), ends.end());
@@ -145,7 +145,7 @@ double contention_of(const MeshCosts& mesh, double messages, double reductions) 
 
 StepTimes step_times(const StepParts& parts) {
   const PassTimeline& passes =
-      parts.model->timeline(*parts.schedule, parts.micro_batches, *parts.mesh);
+      parts.model->passes().timeline(*parts.schedule, parts.micro_batches, *parts.mesh);
   Ending ending(parts, passes);
   const std::vector<double> ends = ending.run();
   StepTimes times;
@@ -158,7 +158,7 @@ StepTimes step_times(const StepParts& parts) {
       longest = own.end - own.begin;
       times.bubble_fraction = std::max(0.0, 1 - own.busy / longest);
     }
-    const double messages = parts.model->messages(*parts.mesh, r, parts.micro_batches);
+    const double messages = parts.model->passes().messages(*parts.mesh, r, parts.micro_batches);
     times.contention =
         std::max(times.contention,
                  contention_of(*parts.mesh, messages, ending.hidden(r)) + updates.of_others[r]);
@@ -173,7 +173,7 @@ StepTimes step_times(const StepParts& parts) {
 RankPeak rank_peak(const StepParts& parts, const std::vector<LiveStates>& states, std::size_t rank,
                    std::int64_t squares_bytes) {
   const RankUpdates& own = *parts.model->updates(*parts.mesh, parts.sharding).ranks[rank];
-  const StagedModel::RankAbove& above = parts.model->above(states, rank);
+  const RankAbove& above = parts.model->passes().above(states, rank);
   RankPeak peak{std::max(squares_bytes, parts.overlap ? 0 : own.reductions->room), 0,
                 StageAction::forward};
   const auto take = [&](std::int64_t live, std::uint32_t stage, StageAction action) {
