@@ -92,6 +92,14 @@ class Kernel {
   virtual std::string_view implementation() const { return {}; }
 };
 
+// Two steps in one kernel, the second on what the first writes. An output is written all the same:
+// the backward pass may need it. A gradient between them is not.
+class KernelPair {
+ public:
+  virtual ~KernelPair() = default;
+  virtual void run(const KernelArguments& first, const KernelArguments& second) = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -104,6 +112,12 @@ class Backend {
 
   // Every kind of layer and step is served; where the library has none, by the reference.
   virtual std::unique_ptr<Kernel> prepare(const KernelRequest& request) = 0;
+  // Of two steps that follow each other so (feeds(), exec/bind.h). Null: it has no such kernel, or
+  // was not asked to use it.
+  virtual std::unique_ptr<KernelPair> prepare_pair(const KernelRequest& /*first*/,
+                                                   const KernelRequest& /*second*/) {
+    return nullptr;
+  }
 
   // Elementwise work on flat buffers of n elements of the real type.
   virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from

@@ -28,6 +28,30 @@ bool writes_parameter_gradients(KernelKind kind) {
   return kind == KernelKind::backward || kind == KernelKind::backward_weight;
 }
 
+namespace {
+
+bool feeds_output(const KernelStep& first, const KernelStep& second) {
+  return first.output && second.inputs == std::vector{first.output} &&
+         second.output != first.output;
+}
+
+// In place, or from the scratch slab: a gradient there has one reader.
+bool feeds_gradient(const KernelStep& first, const KernelStep& second) {
+  if (first.input_gradients.size() != 1 || second.input_gradients.size() != 1) return false;
+  const std::optional<Place>& between = first.input_gradients.front();
+  return between && between == second.output_gradient && second.input_gradients.front() &&
+         (between == second.input_gradients.front() || between->space == Space::scratch);
+}
+
+}  // namespace
+
+bool feeds(const KernelStep& first, const KernelStep& second) {
+  if (first.kind == KernelKind::forward && second.kind == KernelKind::forward)
+    return feeds_output(first, second);
+  return first.kind == KernelKind::backward_input && second.kind == KernelKind::backward &&
+         feeds_gradient(first, second);
+}
+
 KernelArguments bind(const KernelStep& step, const Address& address) {
   const auto at = [&](const std::optional<Place>& place) {
     return place ? address(*place) : nullptr;

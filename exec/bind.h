@@ -14,6 +14,10 @@ KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t s
 bool works_on_a_layer(KernelKind kind);
 bool writes_parameter_gradients(KernelKind kind);
 
+// Whether the second step works on the one tensor that the first writes, a gradient that nobody
+// else reads or an output: the two can be a KernelPair.
+bool feeds(const KernelStep& first, const KernelStep& second);
+
 // The step's operands, given where each place is, and its layer. Parameters and their gradients,
 // the flag that says whether these are added to, the loss scale and what else random numbers depend
 // on are the caller's to set.

@@ -50,11 +50,11 @@ const std::vector<DataType>& cuda_types() {
   return types;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu) {
-  if (type == DataType::bf16) return cuda::make_bf16_backend(gpu);
+std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu, const CudaOptions& options) {
+  if (type == DataType::bf16) return cuda::make_bf16_backend(gpu, options);
   REHEARSE_CHECK(type == DataType::fp32 || type == DataType::tf32,
                  "CUDA kernels are bf16, fp32 and tf32, not {}", to_string(type));
-  return cuda::make_fp32_backend(type, gpu);
+  return cuda::make_fp32_backend(type, gpu, options);
 }
 
 }  // namespace rehearse::exec

@@ -17,7 +17,10 @@ Result<int> count_gpus();
 Gpu describe_gpu(int gpu);
 
 const std::vector<DataType>& cuda_types();  // bf16, fp32, tf32
-// On one of them. Throws std::runtime_error where it fails.
-std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu);
+struct CudaOptions {
+  bool fuses = false;  // linear layers and the GELUs beside them in one kernel, where there is one
+};
+// On one of the GPUs. Throws std::runtime_error where it fails.
+std::unique_ptr<Backend> make_cuda_backend(DataType type, int gpu, const CudaOptions& options = {});
 
 }  // namespace rehearse::exec

@@ -5,29 +5,12 @@
 #include <stdexcept>
 
 #include "exec/cuda/check.h"
+#include "exec/cuda/matmul_description.h"
 #include "model/base/check.h"
 #include "model/base/text.h"
 
 namespace rehearse::exec::cuda {
 namespace {
-
-cudaDataType_t type_of(Element element) {
-  switch (element) {
-    case Element::bf16:
-      return CUDA_R_16BF;
-    case Element::fp32:
-      return CUDA_R_32F;
-    case Element::fp64:
-      return CUDA_R_64F;
-  }
-  REHEARSE_UNREACHABLE("element");
-}
-
-cublasComputeType_t compute_type(Element in, Fp32Products of_fp32) {
-  if (in == Element::fp64) return CUBLAS_COMPUTE_64F;
-  return in == Element::fp32 && of_fp32 == Fp32Products::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                              : CUBLAS_COMPUTE_32F;
-}
 
 std::int64_t bytes_of(Element element) {
   switch (element) {
@@ -95,42 +78,25 @@ class MatrixProducts::Prepared {
       : handle_(handle),
         b_(stored(p.in, p.b, p.k, p.n, p.batch)),
         a_(stored(p.in, p.a, p.m, p.k, p.batch)),
-        c_(p.out, p.n, p.m, p.c_row, p.batch, p.c_next) {
-    const bool is_double = p.in == Element::fp64;
-    REHEARSE_BLAS(cublasLtMatmulDescCreate, &operation_, compute_type(p.in, of_fp32),
-                  is_double ? CUDA_R_64F : CUDA_R_32F);
-    set(CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (p.bias != nullptr) {
-      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.in));
-      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
-    }
+        c_(p.out, p.n, p.m, p.c_row, p.batch, p.c_next),
+        description_(p, of_fp32) {
     choose(p, workspace);
   }
-  Prepared(const Prepared&) = delete;
-  Prepared& operator=(const Prepared&) = delete;
-  ~Prepared() { REHEARSE_LAZY(kBlas, cublasLtMatmulDescDestroy)(operation_); }
 
   bool is_possible() const { return is_possible_; }
 
   void run(const Product& p, void* workspace, std::size_t bytes, cudaStream_t stream) {
-    if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+    description_.point(p);
     const float alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
     const bool is_double = p.in == Element::fp64;
     const void* const scale_alpha = is_double ? static_cast<const void*>(&p.alpha) : &alpha;
     const void* const scale_beta = is_double ? static_cast<const void*>(&p.beta) : &beta;
-    REHEARSE_BLAS(cublasLtMatmul, handle_, operation_, scale_alpha, p.b.at, b_.get(), p.a.at,
-                  a_.get(), scale_beta, p.c, c_.get(), p.c, c_.get(), &algorithm_, workspace, bytes,
-                  stream);
+    REHEARSE_BLAS(cublasLtMatmul, handle_, description_.get(), scale_alpha, p.b.at, b_.get(),
+                  p.a.at, a_.get(), scale_beta, p.c, c_.get(), p.c, c_.get(), &algorithm_,
+                  workspace, bytes, stream);
   }
 
  private:
-  template <class Value>
-  void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) {
-    REHEARSE_BLAS(cublasLtMatmulDescSetAttribute, operation_, attribute, &value, sizeof value);
-  }
-
   // The library's first choice, for operands as aligned as these.
   void choose(const Product& p, std::size_t workspace) {
     cublasLtMatmulPreference_t preference = nullptr;
@@ -150,7 +116,7 @@ class MatrixProducts::Prepared {
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
     const cublasStatus_t status = REHEARSE_LAZY(kBlas, cublasLtMatmulAlgoGetHeuristic)(
-        handle_, operation_, b_.get(), a_.get(), c_.get(), c_.get(), preference, 1, &result,
+        handle_, description_.get(), b_.get(), a_.get(), c_.get(), c_.get(), preference, 1, &result,
         &found);
     REHEARSE_LAZY(kBlas, cublasLtMatmulPreferenceDestroy)(preference);
     if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0))
@@ -162,7 +128,7 @@ class MatrixProducts::Prepared {
 
   cublasLtHandle_t handle_;
   Layout b_, a_, c_;
-  cublasLtMatmulDesc_t operation_ = nullptr;
+  MatmulDescription description_;
   cublasLtMatmulAlgo_t algorithm_{};
   bool is_possible_ = false;
 };
@@ -189,6 +155,8 @@ MatrixProducts::Key MatrixProducts::key_of(const Product& p) {
           p.batch,
           static_cast<std::int64_t>(p.in),
           static_cast<std::int64_t>(p.out),
+          static_cast<std::int64_t>(p.epilogue),
+          p.x == nullptr ? 0 : alignment_of(p.x, 1, 0),
           p.bias == nullptr ? 0 : alignment_of(p.bias, 1, 0),
           alignment_of_result(p)};
   for (const Product::Operand& it : {p.a, p.b}) {
@@ -205,7 +173,7 @@ MatrixProducts::Prepared& MatrixProducts::prepared(const Product& product) {
 }
 
 bool MatrixProducts::is_possible(const Product& product) {
-  return prepared(product).is_possible();
+  return suits_epilogue(product) && prepared(product).is_possible();
 }
 
 void MatrixProducts::run(const Product& p, void* workspace, cudaStream_t stream) {

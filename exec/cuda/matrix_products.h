@@ -22,7 +22,7 @@ class MatrixProducts {
 
   // What the library may use for one product.
   std::size_t workspace_bytes() const { return std::size_t{32} << 20; }
-  // Whether the library has it.
+  // Whether the library has it in one kernel, with its bias and its epilogue.
   bool is_possible(const Product& product);
   void run(const Product& product, void* workspace, cudaStream_t stream);
 

@@ -13,6 +13,12 @@ enum class Element { bf16, fp32, fp64 };
 // Whether products of fp32 may round their operands to tf32.
 enum class Fp32Products { exact, tf32 };
 
+// What becomes of a product's elements before they are stored, with GELU in its tanh form (what
+// cuBLASLt computes):
+//   gelu            X = the product is stored beside, C = GELU(X)
+//   gelu_gradient   C = the product times the slope of GELU at X, which is read
+enum class Epilogue { none, gelu, gelu_gradient };
+
 // C = alpha op(A) op(B) + beta C, row by row, `batch` times: op(A) is m x k, op(B) k x n, C m x n;
 // transposed operands are stored n by m. `row` is the distance of two rows as they are stored,
 // `next` that of two matrices of the batch (0: all the same), in elements.
@@ -30,6 +36,8 @@ struct Product {
   double alpha = 1, beta = 0;
   Element in = Element::fp32, out = Element::fp32;  // of A and B, of C
   const void* bias = nullptr;                       // of `in`, added to every row of C
+  Epilogue epilogue = Epilogue::none;               // of a product that is no batch
+  void* x = nullptr;                                // of the epilogue; lies as C does
 };
 
 // One of a convolution's three: y of x and w, dx of dy and w, dw of x and dy; channels last.

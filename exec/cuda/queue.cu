@@ -3,15 +3,11 @@
 #include <cub/device/device_radix_sort.cuh>
 
 #include "exec/cuda/launch.cuh"
+#include "exec/cuda/ops/elementwise.h"
 #include "model/base/bfloat16.h"
 
 namespace rehearse::exec::cuda {
 namespace {
-
-// The library reads 16 bytes of a bias at a time.
-bool is_aligned(const void* bias) {
-  return reinterpret_cast<std::uintptr_t>(bias) % 16 == 0;
-}
 
 template <class Real>
 void add_bias(CudaQueue& queue, const Product& product) {
@@ -25,20 +21,49 @@ void add_bias(CudaQueue& queue, const Product& product) {
   });
 }
 
+// Of what the product has become without its epilogue: X, or the gradient in C.
+template <class Real>
+void finish_gelu(CudaQueue& queue, const Product& product) {
+  using G = Op<Gelu, Real>;
+  using W = Wide<Real>;
+  auto* const c = static_cast<Real*>(product.c);
+  const auto* const x = static_cast<const Real*>(product.x);
+  const std::int64_t n = product.n, row = product.c_row;
+  const bool is_forward = product.epilogue == Epilogue::gelu;
+  queue.each(product.m * n, [=] __device__(std::int64_t i) {
+    const std::int64_t at = i / n * row + i % n;
+    const W v = static_cast<W>(x[at]);
+    c[at] = static_cast<Real>(is_forward ? G::value(GeluForm::tanh, v)
+                                         : static_cast<W>(c[at]) * G::slope(GeluForm::tanh, v));
+  });
+}
+
 }  // namespace
 
-// A bias that the library cannot add comes after: in bf16 to what was rounded.
+// What the library has no one kernel for comes after, in a kernel of its own: in bf16 on what was
+// rounded.
 void CudaQueue::product(const Product& product) {
   std::byte* const workspace = scratch(products_.workspace_bytes(), kProductSlot);
-  const bool is_one =
-      product.bias == nullptr || (is_aligned(product.bias) && products_.is_possible(product));
-  if (is_one) return products_.run(product, workspace, stream_);
-  Product plain = product;
-  plain.bias = nullptr;
-  products_.run(plain, workspace, stream_);
-  if (product.out == Element::bf16) return add_bias<BFloat16>(*this, product);
-  if (product.out == Element::fp64) return add_bias<double>(*this, product);
-  add_bias<float>(*this, product);
+  const bool is_plain = product.bias == nullptr && product.epilogue == Epilogue::none;
+  if (is_plain || products_.is_possible(product)) return products_.run(product, workspace, stream_);
+  Product before = product;
+  const auto after = [&](auto of_bf16, auto of_fp32, auto of_fp64) {
+    this->product(before);
+    if (product.out == Element::bf16) return of_bf16(*this, product);
+    if (product.out == Element::fp64) return of_fp64(*this, product);
+    of_fp32(*this, product);
+  };
+  if (product.epilogue == Epilogue::none) {
+    before.bias = nullptr;
+    return after(add_bias<BFloat16>, add_bias<float>, add_bias<double>);
+  }
+  before.epilogue = Epilogue::none;
+  if (product.epilogue == Epilogue::gelu) before.c = product.x;
+  after(finish_gelu<BFloat16>, finish_gelu<float>, finish_gelu<double>);
+}
+
+bool CudaQueue::has_product(const Product& product) {
+  return products_.is_possible(product);
 }
 
 void CudaQueue::sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places,

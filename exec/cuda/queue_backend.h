@@ -14,6 +14,7 @@
 #include "exec/cuda/ops/elementwise.h"
 #include "exec/cuda/ops/embedding.h"
 #include "exec/cuda/ops/flat.h"
+#include "exec/cuda/ops/linear_gelu.h"
 #include "exec/cuda/ops/losses.h"
 #include "exec/cuda/ops/pooling.h"
 #include "exec/cuda/ops/products.h"
@@ -89,11 +90,31 @@ class QueueKernel : public Kernel {
 };
 
 template <class Real, class Queues>
+class QueuePair : public KernelPair {
+ public:
+  QueuePair(KernelRequest first, KernelRequest second, Queues& queues)
+      : first_(std::move(first)), second_(std::move(second)), queues_(queues) {}
+
+  void run(const KernelArguments& first, const KernelArguments& second) override {
+    LinearGelu<Real>::run({first_, first}, {second_, second}, queues_.current());
+  }
+
+ private:
+  KernelRequest first_, second_;
+  Queues& queues_;
+};
+
+// Whether steps become pairs where the queue has a kernel for both.
+enum class Pairs { none, all };
+
+template <class Real, class Queues>
 class QueueBackend : public Backend {
  public:
-  QueueBackend(std::string_view name, DataType type, std::unique_ptr<Queues> queues)
+  QueueBackend(std::string_view name, DataType type, std::unique_ptr<Queues> queues,
+               Pairs pairs = Pairs::none)
       : name_(name),
         type_(type),
+        pairs_(pairs),
         queues_(std::move(queues)),
         number_(queues_->allocate(sizeof(double))) {}
 
@@ -104,6 +125,14 @@ class QueueBackend : public Backend {
 
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
     return std::make_unique<QueueKernel<Real, Queues>>(request, *queues_);
+  }
+
+  std::unique_ptr<KernelPair> prepare_pair(const KernelRequest& first,
+                                           const KernelRequest& second) override {
+    using It = LinearGelu<Real>;
+    if (pairs_ == Pairs::none || !It::serves(first, second)) return nullptr;
+    if (!It::is_one_kernel(first, second, queue())) return nullptr;
+    return std::make_unique<QueuePair<Real, Queues>>(first, second, *queues_);
   }
 
   void add(void* into, const void* from, std::int64_t n) override {
@@ -197,6 +226,7 @@ class QueueBackend : public Backend {
 
   std::string_view name_;
   DataType type_;
+  Pairs pairs_;
   std::unique_ptr<Queues> queues_;
   std::unique_ptr<DeviceMemory> number_;  // where a sum comes to
 };

@@ -43,6 +43,7 @@ class CudaQueue {
   // Ascending, equal keys in the order of their places.
   void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
   void product(const Product& product);
+  bool has_product(const Product& product);
   void convolve(const Convolution& convolution);
   bool has_attention(const FusedAttention& attention);
   void attend(const FusedAttention& attention);

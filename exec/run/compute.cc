@@ -136,8 +136,14 @@ class ComputeProgram::Binder {
       const Op& op = program_.ops[id];
       if (!is_pass(op.kind)) continue;
       const Operands operands(program_, op, arena_);
-      for (const KernelStep& step : lowering(op).steps)
-        result_.launches_[id].push_back(launch(step, op, operands));
+      const std::vector<KernelStep>& steps = lowering(op).steps;
+      for (std::size_t s = 0; s < steps.size(); ++s) {
+        result_.launches_[id].push_back(launch(steps[s], op, operands));
+        if (s + 1 == steps.size() || !joins(result_.launches_[id].back(), steps[s], steps[s + 1]))
+          continue;
+        ++s;
+        result_.launches_[id].back().second->arguments = arguments(steps[s], op, operands);
+      }
       if (op.kind == OpKind::forward) result_.losses_[id] = operands.value(net_.loss);
     }
   }
@@ -160,14 +166,31 @@ class ComputeProgram::Binder {
       result_.kernels_.push_back(backend_.prepare(request));
       kernel = result_.kernels_.back().get();
     }
-    Launch launch{step.layer, kernel,
-                  bind(step, [&](const Place& place) { return operands.at(place); })};
-    launch.arguments.loss_scale = 1 / labels_;
-    launch.arguments.draws.seed = plan_.training.seed;
-    launch.arguments.draws.first_sample =
+    return {step.layer, kernel, arguments(step, op, operands)};
+  }
+
+  // Makes the launch one of both steps, where the backend has a kernel for that.
+  bool joins(Launch& launch, const KernelStep& first, const KernelStep& second) {
+    if (!feeds(first, second)) return false;
+    const auto [entry, is_new] = known_pairs_.try_emplace({first.layer, first.kind, second.layer});
+    if (is_new) {
+      result_.pairs_.push_back(backend_.prepare_pair(request_for(net_, first, samples_),
+                                                     request_for(net_, second, samples_)));
+      entry->second = result_.pairs_.back().get();
+    }
+    if (entry->second == nullptr) return false;
+    launch.second = {second.layer, entry->second, {}};
+    return true;
+  }
+
+  KernelArguments arguments(const KernelStep& step, const Op& op, const Operands& operands) {
+    KernelArguments arguments = bind(step, [&](const Place& place) { return operands.at(place); });
+    arguments.loss_scale = 1 / labels_;
+    arguments.draws.seed = plan_.training.seed;
+    arguments.draws.first_sample =
         global_micro_batch(plan_, rank_, compute_of(op).micro_batch) * samples_;
-    if (works_on_a_layer(step.kind)) add_parameters(step, operands, launch.arguments);
-    return launch;
+    if (works_on_a_layer(step.kind)) add_parameters(step, operands, arguments);
+    return arguments;
   }
 
   void add_parameters(const KernelStep& step, const Operands& operands,
@@ -202,6 +225,7 @@ class ComputeProgram::Binder {
   std::map<std::tuple<SegmentId, SegmentId, Pass>, Lowering> lowerings_;
   // One kernel serves all ops that run the same step, whatever the addresses.
   std::map<std::tuple<LayerId, KernelKind, std::vector<bool>>, Kernel*> known_;
+  std::map<std::tuple<LayerId, KernelKind, LayerId>, KernelPair*> known_pairs_;
   // Passes stand on one lane: whoever is first in list order to have a gradient in a buffer
   // overwrites it, the others add to it.
   std::set<std::pair<BufferId, ParameterId>> written_;
@@ -217,8 +241,10 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
 
 void ComputeProgram::begin_step(std::int64_t step) {
   for (std::vector<Launch>& launches : launches_) {
-    for (Launch& launch : launches)
+    for (Launch& launch : launches) {
       launch.arguments.draws.step = step;
+      if (launch.second) launch.second->arguments.draws.step = step;
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "exec/backend.h"
@@ -12,11 +13,22 @@
 
 namespace rehearse::exec {
 
-// One kernel of one op.
+// One kernel of one op, of one step or of two that follow each other.
 struct Launch {
   LayerId layer;  // accumulate and copy: that which produces the value
   Kernel* kernel = nullptr;
   KernelArguments arguments;
+  struct Second {
+    LayerId layer;
+    KernelPair* pair = nullptr;  // which runs both, in place of the kernel
+    KernelArguments arguments;
+  };
+  std::optional<Second> second = {};
+
+  void run() const {
+    if (!second) return kernel->run(arguments);
+    second->pair->run(arguments, second->arguments);
+  }
 };
 
 class ComputeProgram {
@@ -35,6 +47,7 @@ class ComputeProgram {
  private:
   class Binder;
   std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::vector<std::unique_ptr<KernelPair>> pairs_;
   std::vector<std::vector<Launch>> launches_;
   std::vector<const void*> losses_;
 };

@@ -265,8 +265,7 @@ bool Executor::advance(Running& running) {
 bool Executor::launch_next(Running& running) {
   const std::vector<Launch>& launches = compute_.launches(running.op);
   if (running.launched < launches.size()) {
-    const Launch& launch = launches[running.launched++];
-    launch.kernel->run(launch.arguments);
+    launches[running.launched++].run();
     running.moved = true;
   }
   return running.launched == launches.size();
@@ -296,13 +295,17 @@ void Executor::check_finite(OpId id) const {
 std::optional<LayerId> Executor::first_infinite_layer(OpId id) const {
   const OpKind kind = program_.ops[id.index()].kind;
   if (kind != OpKind::forward && kind != OpKind::recompute) return std::nullopt;
-  for (const Launch& launch : compute_.launches(id)) {
-    launch.kernel->run(launch.arguments);
-    const ValueId output = net_.layers[launch.layer.index()].output;
+  const auto is_good = [&](LayerId layer, const KernelArguments& arguments) {
+    const ValueId output = net_.layers[layer.index()].output;
     const Bytes size = size_of(net_, output, plan_.micro_batch_samples, backend_.sizes());
-    const std::span<const std::byte> at(static_cast<const std::byte*>(launch.arguments.output),
-                                        static_cast<std::size_t>(size.bytes()));
-    if (!is_finite(output, at)) return launch.layer;
+    return is_finite(output, {static_cast<const std::byte*>(arguments.output),
+                              static_cast<std::size_t>(size.bytes())});
+  };
+  for (const Launch& launch : compute_.launches(id)) {
+    launch.run();
+    if (!is_good(launch.layer, launch.arguments)) return launch.layer;
+    const auto& second = launch.second;
+    if (second && !is_good(second->layer, second->arguments)) return second->layer;
   }
   return std::nullopt;
 }

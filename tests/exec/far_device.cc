@@ -217,6 +217,37 @@ class FarKernel : public Kernel {
   Seconds takes_;
 };
 
+// Of any two steps; what lies between them is not to be relied on.
+class FarPair : public KernelPair {
+ public:
+  FarPair(FarDevice& device, std::unique_ptr<Kernel> first, std::unique_ptr<Kernel> second,
+          Seconds take, std::size_t between_bytes)
+      : device_(device),
+        first_(std::move(first)),
+        second_(std::move(second)),
+        take_(take),
+        between_bytes_(between_bytes) {}
+  void run(const KernelArguments& first, const KernelArguments& second) override {
+    const auto task = [this, first, second] {
+      first_->run(first);
+      second_->run(second);
+      const auto gradient = [](const KernelArguments& arguments) {
+        return arguments.input_gradients.empty() ? nullptr : arguments.input_gradients.front();
+      };
+      void* const between = gradient(first);
+      if (between != nullptr && between != gradient(second))
+        std::memset(between, 0xFF, between_bytes_);
+    };
+    device_.enqueue(task, take_);
+  }
+
+ private:
+  FarDevice& device_;
+  std::unique_ptr<Kernel> first_, second_;
+  Seconds take_;
+  std::size_t between_bytes_;
+};
+
 class FarBackend : public Backend {
   template <class Work>
   void later(Work work, Seconds takes = {}) {
@@ -240,6 +271,15 @@ class FarBackend : public Backend {
   std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
     return std::make_unique<FarKernel>(device_, near_->prepare(request),
                                        times_(work_of(request, sizes())));
+  }
+
+  std::unique_ptr<KernelPair> prepare_pair(const KernelRequest& first,
+                                           const KernelRequest& second) override {
+    const std::int64_t between = first.inputs.front().elements() * first.samples;
+    return std::make_unique<FarPair>(
+        device_, near_->prepare(first), near_->prepare(second),
+        times_(work_of(first, sizes())) + times_(work_of(second, sizes())),
+        static_cast<std::size_t>(between * sizes().activation_bytes));
   }
 
   void add(void* into, const void* from, std::int64_t n) override {

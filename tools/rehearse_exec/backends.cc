@@ -52,6 +52,45 @@ Result<BackendChoice> backend_of(const Arguments& arguments) {
   return BackendChoice{name, static_cast<int>(*threads)};
 }
 
+namespace {
+
+struct GpuOption {
+  const char *name, *help;
+  bool BackendChoice::*chosen;
+};
+constexpr GpuOption kGpuOptions[] = {
+    {"fuse",
+     "linear layers and the GELUs beside them in one kernel of a GPU, where there is one: on or "
+     "off (default)",
+     &BackendChoice::fuses},
+};
+
+}  // namespace
+
+std::vector<Option> gpu_options() {
+  std::vector<Option> options;
+  for (const GpuOption& it : kGpuOptions)
+    options.push_back({it.name, "on|off", it.help, {"off", "on"}});
+  return options;
+}
+
+Result<BackendChoice> with_gpu_options(const Arguments& arguments, BackendChoice choice) {
+  for (const GpuOption& it : kGpuOptions) {
+    choice.*it.chosen = arguments.get(it.name) == "on";
+    if (choice.*it.chosen && choice.name != "cuda")
+      return error(fmt::format("--{} is of GPUs: it does not go with --device cpu", it.name));
+  }
+  return choice;
+}
+
+std::string describe(const BackendChoice& choice) {
+  std::string text = choice.name;
+  for (const GpuOption& it : kGpuOptions) {
+    if (choice.*it.chosen) text += fmt::format(", --{} on", it.name);
+  }
+  return text;
+}
+
 std::optional<Gpu> gpu_of([[maybe_unused]] const BackendChoice& choice,
                           [[maybe_unused]] RankId rank) {
 #ifdef REHEARSE_HAVE_CUDA
@@ -71,7 +110,8 @@ std::unique_ptr<exec::Backend> make_backend(const BackendChoice& choice, DataTyp
                                             Reduction reduction, [[maybe_unused]] RankId rank) {
 #ifdef REHEARSE_HAVE_CUDA
   if (choice.name == "cuda")
-    return exec::make_cuda_backend(type, number_on_machine(rank) % choice.gpus);
+    return exec::make_cuda_backend(type, number_on_machine(rank) % choice.gpus,
+                                   {.fuses = choice.fuses});
 #endif
   return exec::make_backend(choice.name, type, {choice.threads, reduction});
 }

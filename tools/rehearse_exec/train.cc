@@ -25,6 +25,8 @@ namespace {
 Syntax syntax() {
   Syntax syntax{{"SCENARIO|PLAN"}, rank_options()};
   syntax.options.push_back(transport_option());
+  for (Option& option : gpu_options())
+    syntax.options.push_back(std::move(option));
   syntax.options.push_back({"strategy", "NAME", "which of the scenario's strategies"});
   syntax.options.push_back(
       {"profile", "FILE",
@@ -98,7 +100,9 @@ Result<std::set<std::int64_t>> evaluated_steps(const Arguments& arguments) {
 }
 
 Result<Settings> settings_of(const Arguments& arguments) {
-  const Result<BackendChoice> backend = backend_of(arguments);
+  const Result<BackendChoice> device = backend_of(arguments);
+  if (!device) return device.errors();
+  const Result<BackendChoice> backend = with_gpu_options(arguments, *device);
   if (!backend) return backend.errors();
   const Result<TransportKind> transport = transport_of(arguments, *backend);
   if (!transport) return transport.errors();
@@ -243,7 +247,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   const std::string way = describe_transport(settings.transport, arguments);
   if (transport.rank() == RankId(0)) {
     std::cerr << fmt::format("{}: {} ranks on {}, messages over {}\n", plan.strategy,
-                             transport.size(), settings.backend.name, way);
+                             transport.size(), describe(settings.backend), way);
   }
   exec::DataBatches batches(**data, plan.training.seed,
                             {plan.training.batch, plan.micro_batch_samples}, backend->type(),

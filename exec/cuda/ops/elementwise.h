@@ -50,14 +50,19 @@ struct Op<Gelu, Real> {
     return {W(0.5) * (1 + t), W(0.5) * (1 - t * t) * kRoot * (1 + 3 * kCubic * x * x)};
   }
 
+  REHEARSE_PORTABLE static W value(GeluForm form, W x) { return x * share(form, x).value; }
+  REHEARSE_PORTABLE static W slope(GeluForm form, W x) {
+    const Share s = share(form, x);
+    return s.value + x * s.slope;
+  }
+
   template <class Queue>
   static void forward(const Gelu& gelu, const Call<Real>& call, Queue& queue) {
     const Real* x = call.input(0);
     Real* y = call.output();
     const GeluForm form = gelu.form;
     queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
-      const W v = x[i];
-      y[i] = static_cast<Real>(v * share(form, v).value);
+      y[i] = static_cast<Real>(value(form, static_cast<W>(x[i])));
     });
   }
   template <class Queue>
@@ -66,9 +71,7 @@ struct Op<Gelu, Real> {
     Real* dx = call.input_gradient(0);
     const GeluForm form = gelu.form;
     queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
-      const W v = x[i];
-      const Share s = share(form, v);
-      dx[i] = static_cast<Real>(static_cast<W>(dy[i]) * (s.value + v * s.slope));
+      dx[i] = static_cast<Real>(static_cast<W>(dy[i]) * slope(form, static_cast<W>(x[i])));
     });
   }
 };

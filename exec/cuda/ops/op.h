@@ -7,6 +7,7 @@
 //                         come to its sum(x) and max(x)
 //   copy, fill            as KernelDevice's
 //   product(p)            a matrix product (products.h)
+//   has_product(p)        whether that, with its epilogue, is one kernel
 //   convolve(c)           a convolution or one of its gradients (convolution.h)
 //   has_attention(a)      whether it has one kernel for that attention (products.h), which then
 //   attend(a)             is what does it

@@ -25,8 +25,7 @@ Product product_of_reals(std::int64_t m, std::int64_t n, std::int64_t k) {
 template <class Real>
 struct Op<Linear, Real> {
   // y = x W^T + b
-  template <class Queue>
-  static void forward(const Linear& linear, const Call<Real>& call, Queue& queue) {
+  static Product forward_product(const Linear& linear, const Call<Real>& call) {
     const std::int64_t in = linear.in_features, out = linear.out_features;
     Product product = product_of_reals<Real>(call.rows(0), out, in);
     product.a = {call.input(0), in};
@@ -34,18 +33,25 @@ struct Op<Linear, Real> {
     product.c = call.output();
     product.c_row = out;
     if (linear.bias) product.bias = call.parameter(1);
-    queue.product(product);
+    return product;
+  }
+  template <class Queue>
+  static void forward(const Linear& linear, const Call<Real>& call, Queue& queue) {
+    queue.product(forward_product(linear, call));
   }
   // dx = dy W
-  template <class Queue>
-  static void backward_input(const Linear& linear, const Call<Real>& call, Queue& queue) {
+  static Product input_product(const Linear& linear, const Call<Real>& call) {
     const std::int64_t in = linear.in_features, out = linear.out_features;
     Product product = product_of_reals<Real>(call.rows(0), in, out);
     product.a = {call.output_gradient(), out};
     product.b = {call.parameter(0), in};
     product.c = call.input_gradient(0);
     product.c_row = in;
-    queue.product(product);
+    return product;
+  }
+  template <class Queue>
+  static void backward_input(const Linear& linear, const Call<Real>& call, Queue& queue) {
+    queue.product(input_product(linear, call));
   }
   // dW = dy^T x
   template <class Queue>

@@ -41,6 +41,7 @@ class Runner {
       run(range, splits ? Pass::split_forward : Pass::forward);
     NetOutcome outcome;
     outcome.losses = values_.at(net_.loss).load(backend_);
+    outcome.pairs = pairs_;
     if (until == Pass::forward) return outcome;
     for (auto range = ranges.rbegin(); range != ranges.rend(); ++range) {
       run(*range, splits ? Pass::backward_input : Pass::backward);
@@ -52,6 +53,7 @@ class Runner {
       outcome.gradients.push_back(touched_[p] ? gradients_of_parameters_[p].load(backend_)
                                               : std::vector<double>{});
     }
+    outcome.pairs = pairs_;
     return outcome;
   }
 
@@ -90,8 +92,14 @@ class Runner {
         gradients_[value] = Tensor::poisoned(backend_, elements(value));
       }
     }
-    for (const KernelStep& step : lowering.steps)
-      run(step, range);
+    for (auto step = lowering.steps.begin(); step != lowering.steps.end(); ++step) {
+      const auto next = std::next(step);
+      if (next != lowering.steps.end() && run_pair(*step, *next, range)) {
+        ++step;
+      } else {
+        run(*step, range);
+      }
+    }
   }
 
   std::int64_t elements(ValueId value) const {
@@ -117,6 +125,21 @@ class Runner {
   }
 
   void run(const KernelStep& step, const Range& range) {
+    const KernelArguments a = arguments(step, range);
+    backend_.prepare(request_for(net_, step, samples_))->run(a);
+  }
+
+  bool run_pair(const KernelStep& first, const KernelStep& second, const Range& range) {
+    if (!feeds(first, second)) return false;
+    const auto pair = backend_.prepare_pair(request_for(net_, first, samples_),
+                                            request_for(net_, second, samples_));
+    if (!pair) return false;
+    pair->run(arguments(first, range), arguments(second, range));
+    ++pairs_;
+    return true;
+  }
+
+  KernelArguments arguments(const KernelStep& step, const Range& range) {
     KernelArguments a = bind(step, [&](const Place& place) { return address(place, range); });
     a.loss_scale = 1.0 / static_cast<double>(samples_ * labels_per_sample(net_));
     for (const ParameterId p : net_.layers[step.layer.index()].parameters) {
@@ -126,7 +149,7 @@ class Runner {
     if (step.kind == KernelKind::backward || step.kind == KernelKind::backward_weight) {
       a.adds_to_parameter_gradients = touch(step.layer);
     }
-    backend_.prepare(request_for(net_, step, samples_))->run(a);
+    return a;
   }
 
   // Whether the layer's parameters have a gradient already; they do from now on.
@@ -146,6 +169,7 @@ class Runner {
   std::vector<Tensor> parameters_, gradients_of_parameters_;
   std::vector<bool> touched_;
   Tensor scratch_;
+  std::size_t pairs_ = 0;
 };
 
 using Fields = std::map<std::string, std::vector<std::int64_t>>;

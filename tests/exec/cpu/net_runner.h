@@ -19,6 +19,7 @@ NetData draw(const Net& net, std::int64_t samples, std::uint64_t seed);
 struct NetOutcome {
   std::vector<double> losses;                  // one per label
   std::vector<std::vector<double>> gradients;  // of the mean loss, per parameter; empty if unused
+  std::size_t pairs = 0;  // kernels that were two steps each, where the backend has such
 };
 
 // How the network is cut into ops.

@@ -9,6 +9,7 @@
 #include "tests/exec/cpu/closeness.h"
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
+#include "tests/exec/cuda/pair_runner.h"
 #include "tests/exec/run/runs.h"
 
 namespace rehearse::exec {
@@ -112,6 +113,48 @@ TEST(GpuAttention, IsOneKernelInBf16) {
   }
 }
 
+class GpuPair : public ::testing::TestWithParam<PairCase> {
+ protected:
+  void SetUp() override { REHEARSE_NEEDS_GPU(); }
+
+  // Alone and in a sum of so many terms an element is off by no more than this of the largest.
+  void expect_like_reference(DataType type, double error) {
+    const PairOutcome expected =
+        run_apart(*make_reference_backend(DataType::fp64), GetParam(), GeluForm::tanh);
+    const auto gpu = make_cuda_backend(type, 0, {.fuses = true});
+    const auto actual = run_pair(*gpu, GetParam(), GeluForm::tanh);
+    // What the library has no kernel for, its rows being no multiples of 8 long, stays apart.
+    EXPECT_EQ(actual.has_value(), GetParam().name != "odd");
+    if (!actual) return;
+    expect_within(error, expected.before, actual->before, "before");
+    expect_within(error, expected.after, actual->after, "after");
+    expect_within(error, expected.gradient, actual->gradient, "gradient");
+  }
+};
+
+// The erf form is 4.7e-4 away in places: a library that computed that would be found out.
+TEST_P(GpuPair, AgreesWithTheStepsOfTheReference) {
+  expect_like_reference(DataType::fp32, sum_error(static_cast<double>(GetParam().in)));
+}
+
+TEST_P(GpuPair, RoundsToBf16) {
+  expect_like_reference(DataType::bf16, 4 * 0x1p-8);
+}
+
+TEST_P(GpuPair, GivesTheSameBitsTwice) {
+  const auto gpu = make_cuda_backend(DataType::bf16, 0, {.fuses = true});
+  const auto first = run_pair(*gpu, GetParam(), GeluForm::tanh);
+  const auto second = run_pair(*gpu, GetParam(), GeluForm::tanh);
+  ASSERT_EQ(first.has_value(), second.has_value());
+  if (!first) return;
+  EXPECT_EQ(first->before, second->before);
+  EXPECT_EQ(first->after, second->after);
+  EXPECT_EQ(first->gradient, second->gradient);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, GpuPair, ::testing::ValuesIn(pair_cases()),
+                         [](const auto& info) { return info.param.name; });
+
 class GpuNet : public ::testing::TestWithParam<NetCase> {};
 
 TEST_P(GpuNet, HasTheGradientsOfTheReference) {
@@ -122,11 +165,13 @@ TEST_P(GpuNet, HasTheGradientsOfTheReference) {
     return run_net(on, net, data, samples, Cuts::none, Pass::backward);
   };
   const NetOutcome expected = run(*make_reference_backend(DataType::fp64));
-  const NetOutcome actual = run(*make_cuda_backend(DataType::fp32, 0));
-  expect_within(sum_error(1e4), expected.losses, actual.losses, "losses");
-  for (std::size_t p = 0; p < expected.gradients.size(); ++p)
-    expect_within(sum_error(1e4), expected.gradients[p], actual.gradients[p],
-                  net.parameters[p].name);
+  for (const bool fuses : {false, true}) {
+    const NetOutcome actual = run(*make_cuda_backend(DataType::fp32, 0, {.fuses = fuses}));
+    expect_within(sum_error(1e4), expected.losses, actual.losses, "losses");
+    for (std::size_t p = 0; p < expected.gradients.size(); ++p)
+      expect_within(sum_error(1e4), expected.gradients[p], actual.gradients[p],
+                    net.parameters[p].name);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Nets, GpuNet, ::testing::ValuesIn(net_cases()),

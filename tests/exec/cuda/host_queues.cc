@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "exec/cuda/attention_graph.h"
+#include "exec/cuda/ops/elementwise.h"
+#include "model/base/check.h"
 #include "tests/exec/cuda/host_graph.h"
 
 namespace rehearse::exec::cuda {
@@ -12,6 +14,21 @@ double element_of(const Product& p, const Product::Operand& operand, std::int64_
                   std::int64_t row, std::int64_t column) {
   if (operand.transposed) std::swap(row, column);
   return number_at(p.in, operand.at, batch * operand.next + row * operand.row + column);
+}
+
+// What the epilogue makes of an element, in double: what it stores beside is rounded, what it goes
+// on with is not.
+double finished(const Product& p, std::int64_t at, double x) {
+  switch (p.epilogue) {
+    case Epilogue::none:
+      return x;
+    case Epilogue::gelu:
+      set_number(p.out, p.x, at, x);
+      return Op<Gelu, double>::value(GeluForm::tanh, x);
+    case Epilogue::gelu_gradient:
+      return x * Op<Gelu, double>::slope(GeluForm::tanh, number_at(p.out, p.x, at));
+  }
+  REHEARSE_UNREACHABLE("epilogue");
 }
 
 }  // namespace
@@ -35,7 +52,7 @@ void HostQueue::product(const Product& p) {
         // What is overwritten may be a NaN.
         const double before = p.beta == 0 ? 0 : p.beta * number_at(p.out, p.c, at);
         const double bias = p.bias == nullptr ? 0 : number_at(p.in, p.bias, j);
-        set_number(p.out, p.c, at, p.alpha * sum + before + bias);
+        set_number(p.out, p.c, at, finished(p, at, p.alpha * sum + before + bias));
       }
     }
   }

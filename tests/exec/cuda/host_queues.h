@@ -103,6 +103,7 @@ class HostQueue {
 
   void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
   void product(const Product& product);
+  bool has_product(const Product&) const { return true; }
   void convolve(const Convolution& convolution);
   bool has_attention(const FusedAttention&) const { return fuses_; }
   void attend(const FusedAttention& attention);

@@ -12,6 +12,7 @@
 #include "tests/exec/cpu/layer_runner.h"
 #include "tests/exec/cpu/net_runner.h"
 #include "tests/exec/cuda/host_queues.h"
+#include "tests/exec/cuda/pair_runner.h"
 
 namespace rehearse::exec::cuda {
 namespace {
@@ -20,6 +21,11 @@ template <class Real>
 std::unique_ptr<Backend> on_host(DataType type, int team, bool fuses = false) {
   return std::make_unique<QueueBackend<Real, HostQueues>>(
       "cuda", type, std::make_unique<HostQueues>(team, fuses));
+}
+template <class Real>
+std::unique_ptr<Backend> in_pairs(DataType type) {
+  return std::make_unique<QueueBackend<Real, HostQueues>>(
+      "cuda", type, std::make_unique<HostQueues>(1), Pairs::all);
 }
 std::unique_ptr<Backend> single(int team) {
   return on_host<float>(DataType::fp32, team);
@@ -143,6 +149,45 @@ TEST(DeviceAttentionOfProbabilities, IsMadeOfProducts) {
   EXPECT_THAT(ways(*on_host<float>(DataType::fp32, 1, true), kept), testing::Each("products"));
 }
 
+// ---- linear layers and GELUs in one kernel ----------------------------------------------------
+
+class DevicePair : public testing::TestWithParam<PairCase> {
+ protected:
+  void expect_within(double error, const PairOutcome& expected,
+                     const std::optional<PairOutcome>& actual) {
+    ASSERT_TRUE(actual.has_value());
+    exec::expect_within(error, expected.before, actual->before, "before");
+    exec::expect_within(error, expected.after, actual->after, "after");
+    exec::expect_within(error, expected.gradient, actual->gradient, "gradient");
+  }
+  PairOutcome expected =
+      run_apart(*make_reference_backend(DataType::fp64), GetParam(), GeluForm::tanh);
+};
+
+TEST_P(DevicePair, AgreesWithTheStepsOfTheReference) {
+  expect_within(1e-9, expected,
+                run_pair(*in_pairs<double>(DataType::fp64), GetParam(), GeluForm::tanh));
+  expect_within(sum_error(static_cast<double>(GetParam().in)), expected,
+                run_pair(*in_pairs<float>(DataType::fp32), GetParam(), GeluForm::tanh));
+}
+
+// A rounding of what is stored, and backward one of the GELU's input, where its slope is up to 1.2
+// steep.
+TEST_P(DevicePair, RoundsToBf16) {
+  expect_within(4 * 0x1p-8, expected,
+                run_pair(*in_pairs<BFloat16>(DataType::bf16), GetParam(), GeluForm::tanh));
+}
+
+TEST_P(DevicePair, IsOfTheTanhFormAndAskedFor) {
+  const auto device = in_pairs<float>(DataType::fp32);
+  EXPECT_FALSE(run_pair(*device, GetParam(), GeluForm::erf));
+  EXPECT_FALSE(run_pair(*device, GetParam(), GeluForm::sigmoid));
+  EXPECT_FALSE(run_pair(*single(1), GetParam(), GeluForm::tanh));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, DevicePair, testing::ValuesIn(pair_cases()),
+                         [](const auto& info) { return info.param.name; });
+
 class DeviceNet : public testing::TestWithParam<NetCase> {};
 
 TEST_P(DeviceNet, HasTheGradientsOfTheReference) {
@@ -155,6 +200,46 @@ TEST_P(DeviceNet, HasTheGradientsOfTheReference) {
   for (std::size_t p = 0; p < expected.gradients.size(); ++p)
     expect_within(sum_error(1e4), expected.gradients[p], actual.gradients[p],
                   net.parameters[p].name);
+}
+
+// GELUs in the tanh form with a linear layer in front, and those with one behind.
+std::size_t pairs_of(const Net& net) {
+  std::vector<std::optional<LayerId>> producers(net.values.size());
+  std::size_t pairs = 0;
+  const auto is_gelu = [&](LayerId id) {
+    const auto* gelu = std::get_if<Gelu>(&net.layers[id.index()].spec);
+    return gelu != nullptr && gelu->form == GeluForm::tanh;
+  };
+  const auto is_linear = [&](LayerId id) {
+    return std::holds_alternative<Linear>(net.layers[id.index()].spec);
+  };
+  for (const Segment& segment : net.segments) {
+    for (const LayerId id : segment.layers) {
+      const Layer& layer = net.layers[id.index()];
+      producers[layer.output.index()] = id;
+      const auto before = producers[layer.inputs.front().index()];
+      if (before && is_gelu(id) && is_linear(*before)) ++pairs;
+      if (before && is_linear(id) && is_gelu(*before)) ++pairs;
+    }
+  }
+  return pairs;
+}
+
+TEST_P(DeviceNet, HasThemInPairs) {
+  const auto& [name, net, samples] = GetParam();
+  const auto exact = make_reference_backend(DataType::fp64);
+  const auto device = in_pairs<double>(DataType::fp64);
+  const NetData data = draw(net, samples, 3);
+  for (const Cuts cuts : {Cuts::none, Cuts::every_segment}) {
+    for (const Pass until : {Pass::backward, Pass::backward_weight}) {
+      const NetOutcome expected = run_net(*exact, net, data, samples, cuts, until);
+      const NetOutcome actual = run_net(*device, net, data, samples, cuts, until);
+      EXPECT_EQ(actual.pairs, pairs_of(net));
+      expect_within(1e-9, expected.losses, actual.losses, "losses");
+      for (std::size_t p = 0; p < expected.gradients.size(); ++p)
+        expect_within(1e-9, expected.gradients[p], actual.gradients[p], net.parameters[p].name);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Nets, DeviceNet, testing::ValuesIn(net_cases()),
