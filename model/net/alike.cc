@@ -177,6 +177,7 @@ Net without_blocks(const Net& net, std::size_t begin, std::size_t end) {
       result.segments[segment.index()].block = BlockId(b);
     }
   }
+  finish(result);
   return result;
 }
 

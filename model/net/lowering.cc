@@ -50,20 +50,6 @@ Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const Element
   return Bytes::bytes(v.shape.elements() * samples * element);
 }
 
-std::vector<ValueId> values_across(const Net& net, SegmentId cut) {
-  std::vector<ValueId> across;
-  for (std::size_t s = cut.index(); s < net.segments.size(); ++s) {
-    for (const LayerId id : net.segments[s].layers) {
-      for (const ValueId input : net.layers[id.index()].inputs) {
-        const auto producer = net.values[input.index()].producer;
-        if (producer && net.layers[producer->index()].segment < cut)
-          lowering::add_once(across, input);
-      }
-    }
-  }
-  return across;
-}
-
 Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::int64_t samples,
                const ElementSizes& sizes) {
   const bool splits = pass != Pass::forward && pass != Pass::backward;

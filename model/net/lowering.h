@@ -95,10 +95,6 @@ Lowering lower(const Net& net, SegmentId begin, SegmentId end, Pass pass, std::i
 std::vector<ParameterId> parameters_read(const Net& net, const Lowering& lowering);
 std::vector<ParameterId> parameters_differentiated(const Net& net, const Lowering& lowering);
 
-// The values that cross the cut before this segment: written before it, read at or after it. The
-// data loader's values are not among them.
-std::vector<ValueId> values_across(const Net& net, SegmentId cut);
-
 // Bytes of a value, or of its gradient, for a micro-batch.
 Bytes size_of(const Net& net, ValueId value, std::int64_t samples, const ElementSizes& sizes);
 

@@ -30,6 +30,25 @@ Uses count_uses(const Net& net) {
   return uses;
 }
 
+// From the end: what crosses a cut is read by the segment behind it, or crosses the next cut, too.
+std::vector<std::vector<ValueId>> find_across(const Net& net) {
+  std::vector<std::vector<ValueId>> across(net.segments.size() + 1);
+  for (std::size_t s = net.segments.size(); s-- > 0;) {
+    std::vector<ValueId>& crossing = across[s];
+    const auto add = [&](ValueId value) {
+      const auto producer = net.values[value.index()].producer;
+      if (!producer || net.layers[producer->index()].segment >= SegmentId(s)) return;
+      if (std::find(crossing.begin(), crossing.end(), value) == crossing.end())
+        crossing.push_back(value);
+    };
+    for (const LayerId id : net.segments[s].layers)
+      std::for_each(net.layers[id.index()].inputs.begin(), net.layers[id.index()].inputs.end(),
+                    add);
+    std::for_each(across[s + 1].begin(), across[s + 1].end(), add);
+  }
+  return across;
+}
+
 // In place only within a segment: what a plan may cut between never shares memory.
 bool works_in_place(const Net& net, const Uses& uses, const Layer& layer) {
   if (!layer.facts.forward_in_place) return false;
@@ -141,6 +160,7 @@ void finish(Net& net) {
       layer.in_place = works_in_place(net, uses, layer);
     }
   }
+  net.across = find_across(net);
   REHEARSE_CHECK(written[net.loss.index()], "network {} computes no loss", net.name);
 }
 
@@ -325,6 +345,10 @@ std::int64_t labels_per_sample(const Net& net) {
 
 SegmentId end_segment(const Net& net) {
   return SegmentId(net.segments.size());
+}
+
+const std::vector<ValueId>& values_across(const Net& net, SegmentId cut) {
+  return net.across[cut.index()];
 }
 
 SegmentId begin_of(const Net& net, BlockId block) {

@@ -123,6 +123,8 @@ struct Net {
   std::vector<Value> values;
   std::vector<Parameter> parameters;
   std::vector<Unit> units;
+  // By cut, before each segment and behind the last one: see values_across.
+  std::vector<std::vector<ValueId>> across;
   ValueId input, labels, loss;  // loss: one number per label
 };
 
@@ -162,8 +164,8 @@ Net with_kernels(const Net& net, Kernels kernels, double attention_dropout);
 // Why it can be predicted, but is not run here; none: it is.
 std::optional<std::string> predicted_only(const Net& net);
 
-// What follows from layers and their order: which values need gradients, which layers work in
-// place. Called by whoever builds or changes a network; checks the invariants.
+// What follows from layers and their order: which values need gradients and cross which cuts, which
+// layers work in place. Called by whoever builds or changes a network; checks the invariants.
 void finish(Net& net);
 
 // ---- queries ---------------------------------------------------------------------------------
@@ -186,6 +188,9 @@ PassFlops flops_of(const Net& net, std::int64_t samples);
 // Labels per sample: 1 for an image, the sequence's length for a language model.
 std::int64_t labels_per_sample(const Net& net);
 SegmentId end_segment(const Net& net);
+// The values that cross the cut before this segment: written before it, read at or after it, in the
+// order of their first readers there. The data loader's values are not among them.
+const std::vector<ValueId>& values_across(const Net& net, SegmentId cut);
 // First segment of the block, and one past its last.
 SegmentId begin_of(const Net& net, BlockId block);
 SegmentId end_of(const Net& net, BlockId block);

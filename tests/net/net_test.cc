@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "model/net/alike.h"
 #include "model/net/lowering.h"
 #include "model/net/model_spec.h"
+#include "model/net/tensor.h"
 
 namespace rehearse {
 namespace {
@@ -144,6 +148,39 @@ TEST(Finish, ActivationsWorkInPlaceOnlyOnWhatNobodyElseReads) {
         std::holds_alternative<Relu>(layer.spec) || std::holds_alternative<Add>(layer.spec);
     EXPECT_EQ(layer.in_place, expected) << layer.name;
   }
+}
+
+// What crosses a cut, by reading all that is behind it.
+std::vector<ValueId> read_behind(const Net& net, SegmentId cut) {
+  std::vector<ValueId> found;
+  for (std::size_t s = cut.index(); s < net.segments.size(); ++s) {
+    for (const LayerId id : net.segments[s].layers) {
+      for (const ValueId input : net.layers[id.index()].inputs) {
+        const auto producer = net.values[input.index()].producer;
+        const bool crosses = producer && net.layers[producer->index()].segment < cut;
+        if (crosses && std::find(found.begin(), found.end(), input) == found.end())
+          found.push_back(input);
+      }
+    }
+  }
+  return found;
+}
+
+TEST(ValuesAcross, AreReadBehindTheCutInThisOrder) {
+  const Net resnet = resnet20(), gpt = small_gpt(0);
+  const BlockRun run = longest_run(alike_blocks(gpt));
+  const Subnetwork nothing{std::vector<bool>(resnet.units.size(), false)};
+  std::size_t most = 0;
+  for (const Net& net :
+       {resnet, restrict(resnet, nothing), small_gpt(100'000), without_dropout(small_gpt(100'000)),
+        without_blocks(gpt, run.begin + 1, run.end), shard(gpt, 2, false).value(),
+        shard(gpt, 2, true).value()}) {
+    for (std::size_t s = 0; s <= net.segments.size(); ++s) {
+      EXPECT_EQ(values_across(net, SegmentId(s)), read_behind(net, SegmentId(s))) << s;
+      most = std::max(most, values_across(net, SegmentId(s)).size());
+    }
+  }
+  EXPECT_GT(most, 1U) << "an order to keep";
 }
 
 TEST(ScaleBranches, TouchesOnlyUnits) {

@@ -48,15 +48,15 @@ RangePlaces::RangePlaces(const Net& net, SegmentId begin, SegmentId end, std::in
 }
 
 template <class Visit>
-void RangePlaces::each_layer(SegmentId begin, SegmentId end, Visit visit) const {
-  for (std::size_t s = begin.index(); s < end.index(); ++s) {
+void RangePlaces::each_layer(Visit visit) const {
+  for (std::size_t s = begin_.index(); s < end_.index(); ++s) {
     for (const LayerId id : net_.segments[s].layers)
       visit(id, net_.layers[id.index()]);
   }
 }
 
 void RangePlaces::find_boundaries() {
-  each_layer(begin_, end_, [&](LayerId, const Layer& layer) {
+  each_layer([&](LayerId, const Layer& layer) {
     for (const ValueId input : layer.inputs) {
       const auto producer = net_.values[input.index()].producer;
       if (!producer || !in_range(net_.layers[producer->index()].segment, begin_, end_)) {
@@ -65,14 +65,10 @@ void RangePlaces::find_boundaries() {
     }
     if (layer.output == net_.loss) boundary_.insert(layer.output);
   });
-  each_layer(end_, end_segment(net_), [&](LayerId, const Layer& layer) {
-    for (const ValueId input : layer.inputs) {
-      const auto producer = net_.values[input.index()].producer;
-      if (producer && in_range(net_.layers[producer->index()].segment, begin_, end_)) {
-        boundary_.insert(input);
-      }
-    }
-  });
+  for (const ValueId value : values_across(net_, end_)) {
+    const auto producer = net_.values[value.index()].producer;
+    if (in_range(net_.layers[producer->index()].segment, begin_, end_)) boundary_.insert(value);
+  }
 }
 
 bool RangePlaces::defers(const Layer& layer) const {
@@ -84,7 +80,7 @@ bool RangePlaces::defers(const Layer& layer) const {
 
 std::set<ValueId> RangePlaces::needed_by_weight_pass() const {
   std::set<ValueId> needed;
-  each_layer(begin_, end_, [&](LayerId, const Layer& layer) {
+  each_layer([&](LayerId, const Layer& layer) {
     if (!defers(layer)) return;
     for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
       if (layer.facts.saves_input[i]) needed.insert(layer.inputs[i]);
@@ -106,7 +102,7 @@ void RangePlaces::place_saved() {
     if (!is_boundary(value) && !is_saved(value))
       saved_[value] = take(size(value), kept.count(value) > 0);
   };
-  each_layer(begin_, end_, [&](LayerId id, const Layer& layer) {
+  each_layer([&](LayerId id, const Layer& layer) {
     for (std::size_t i = 0; i < layer.inputs.size(); ++i) {
       if (layer.facts.saves_input[i]) save(layer.inputs[i]);
     }

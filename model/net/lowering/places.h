@@ -51,7 +51,7 @@ class RangePlaces {
 
  private:
   template <class Visit>
-  void each_layer(SegmentId begin, SegmentId end, Visit visit) const;
+  void each_layer(Visit visit) const;
   void find_boundaries();
   void place_saved();
   std::set<ValueId> needed_by_weight_pass() const;

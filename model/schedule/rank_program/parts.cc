@@ -190,7 +190,7 @@ void Parts::note_overlapped() {
     if (before.stage != parts_[p].stage || parts_[p].exchange) continue;
     const bool gathers = before.exchange && std::holds_alternative<GatherRows>(
                                                 net_.layers[before.exchange->index()].spec);
-    const std::vector<ValueId> across = values_across(net_, parts_[p].begin);
+    const std::vector<ValueId>& across = values_across(net_, parts_[p].begin);
     const bool sums = std::any_of(across.begin(), across.end(), [&](ValueId id) {
       const Value& value = net_.values[id.index()];
       return value.exchange == Exchange::sum_gradient &&
