@@ -517,7 +517,8 @@ Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {
   if (plan.masking == Masking::backward) return freeze(full, program.subnetwork);
   Net net = restrict(full, program.subnetwork);
   const double scale = program.branch_scale_in_training.value_or(plan.branch_scale_in_training);
-  return scale == 1 ? net : scale_branches(net, scale);
+  if (scale == 1) return net;
+  return scale_branches(net, scale);
 }
 
 }  // namespace rehearse

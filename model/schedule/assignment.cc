@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <boost/pending/disjoint_sets.hpp>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "model/base/check.h"
 #include "model/base/random.h"
+#include "model/net/alike.h"
 #include "model/schedule/leveller.h"
 
 namespace rehearse {
@@ -71,10 +73,49 @@ std::vector<std::size_t> workers_in_turn(std::int64_t workers, const AssignmentD
   return order;
 }
 
+std::vector<double> parameters_by_unit(const Net& net) {
+  std::vector<double> loads(net.units.size(), 0);
+  for (const Parameter& parameter : net.parameters) {
+    if (parameter.unit)
+      loads[parameter.unit->index()] += static_cast<double>(parameter.shape.elements());
+  }
+  return loads;
+}
+
+Net without_unit(const Net& net, std::size_t unit, Masking masking) {
+  Subnetwork without = full_subnetwork(net);
+  without.holds[unit] = false;
+  return masking == Masking::forward ? restrict(net, without) : freeze(net, without);
+}
+
+std::vector<double> flops_by_unit(const Net& net, Masking masking) {
+  const std::vector<std::size_t> alike = alike_blocks(net);
+  const double all = flops_of(net, 1).total().flops();
+  std::map<std::pair<std::size_t, std::size_t>, double> known;  // by alike block and place in it
+  std::vector<double> loads;
+  for (std::size_t unit = 0, first = 0; unit < net.units.size(); ++unit) {
+    const BlockId block = net.units[unit].block;
+    if (net.units[first].block != block) first = unit;
+    const auto [load, is_new] = known.try_emplace({alike[block.index()], unit - first});
+    if (is_new) load->second = all - flops_of(without_unit(net, unit, masking), 1).total().flops();
+    loads.push_back(load->second);
+  }
+  return loads;
+}
+
 double saved_bytes(const Net& net) {
   const SegmentId end = end_segment(net);
   return static_cast<double>(
       lower(net, SegmentId(0), end, Pass::forward, 1, ElementSizes{}).saved.bytes());
+}
+
+// Of alike blocks, too, each by itself: whether a value is saved is for its readers to say.
+std::vector<double> saved_by_unit(const Net& net, Masking masking) {
+  const double all = saved_bytes(net);
+  std::vector<double> loads;
+  for (std::size_t unit = 0; unit < net.units.size(); ++unit)
+    loads.push_back(all - saved_bytes(without_unit(net, unit, masking)));
+  return loads;
 }
 
 // shares: of the load, by worker, relative to one another.
@@ -93,24 +134,15 @@ Assignment level_units(const Net& net, const std::vector<double>& loads, std::in
 }  // namespace
 
 std::vector<double> unit_loads(const Net& net, Balance balance, Masking masking) {
-  const double saved = balance == Balance::saved ? saved_bytes(net) : 0;
-  const double flops = flops_of(net, 1).total().flops();
-  std::vector<double> loads(net.units.size(), 0);
-  for (std::size_t unit = 0; unit < loads.size(); ++unit) {
-    if (balance == Balance::parameters) {
-      for (const Parameter& parameter : net.parameters) {
-        if (parameter.unit != UnitId(unit)) continue;
-        loads[unit] += static_cast<double>(parameter.shape.elements());
-      }
-      continue;
-    }
-    Subnetwork without = full_subnetwork(net);
-    without.holds[unit] = false;
-    const Net rest = masking == Masking::forward ? restrict(net, without) : freeze(net, without);
-    loads[unit] = balance == Balance::flops ? flops - flops_of(rest, 1).total().flops()
-                                            : saved - saved_bytes(rest);
+  switch (balance) {
+    case Balance::parameters:
+      return parameters_by_unit(net);
+    case Balance::flops:
+      return flops_by_unit(net, masking);
+    case Balance::saved:
+      return saved_by_unit(net, masking);
   }
-  return loads;
+  REHEARSE_UNREACHABLE("balance");
 }
 
 Assignment assign_units(const Net& net, const std::vector<double>& loads, std::int64_t workers,

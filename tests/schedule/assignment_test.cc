@@ -112,6 +112,25 @@ TEST(Assignment, LevelsLoadsByShare) {
     EXPECT_NEAR(got[worker] / total, coverages[worker], 0.06) << worker;
 }
 
+// A unit's FLOPs are those that the network has less without it, each taken out by itself.
+TEST(UnitLoads, OfAlikeBlocksAreTheirOwn) {
+  ModelSpec gpt{"gpt", {{"layers", {4}}, {"width", {32}}, {"heads", {2}}}};
+  const Net widths = *cut_units(net_of_kind(testing::resnet20()), {3, {}, {}});
+  for (const Net& net : {net_of_kind(testing::resnet20()), net_of_kind(gpt), widths}) {
+    for (const Masking masking : {Masking::forward, Masking::backward}) {
+      const std::vector<double> loads = unit_loads(net, Balance::flops, masking);
+      ASSERT_EQ(loads.size(), net.units.size());
+      for (std::size_t unit = 0; unit < loads.size(); ++unit) {
+        Subnetwork held = full_subnetwork(net);
+        held.holds[unit] = false;
+        const Net rest = masking == Masking::forward ? restrict(net, held) : freeze(net, held);
+        EXPECT_EQ(loads[unit], flops_of(net, 1).total().flops() - flops_of(rest, 1).total().flops())
+            << net.units[unit].name;
+      }
+    }
+  }
+}
+
 // Who has room for all of it has all of it, whatever the others make of the rest.
 TEST(Assignment, FullCoverageIsEveryUnit) {
   const Net net = net_of_kind(testing::resnet20());
