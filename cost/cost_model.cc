@@ -8,6 +8,7 @@
 #include "cost/rank_kinds.h"
 #include "model/base/check.h"
 #include "model/plan/op_work.h"
+#include "model/plan/own_net.h"
 
 namespace rehearse {
 namespace {
@@ -15,20 +16,20 @@ namespace {
 // Prices of the ranges of one network, each lowered when it is first asked for.
 class NetPrices {
  public:
-  NetPrices(Net net, const Plan& plan, const Device& device)
+  NetPrices(OwnNet net, const Plan& plan, const Device& device)
       : net_(std::move(net)), plan_(plan), device_(device), sizes_(element_sizes(plan.training)) {}
 
   const OpPrice& at(const Compute& compute, Pass pass) {
     const auto [entry, is_new] = known_.try_emplace({compute.begin, compute.end, pass});
     if (is_new) {
-      entry->second = price_pass(net_, compute.begin, compute.end, pass, plan_.micro_batch_samples,
+      entry->second = price_pass(*net_, compute.begin, compute.end, pass, plan_.micro_batch_samples,
                                  sizes_, device_);
     }
     return entry->second;
   }
 
  private:
-  Net net_;
+  OwnNet net_;
   const Plan& plan_;
   const Device& device_;
   ElementSizes sizes_;
@@ -113,7 +114,7 @@ class ProgramPrices {
 
   std::vector<OpPrice> of(const RankProgram& program) {
     auto& net = by_subnetwork_[{program.subnetwork.holds, program.branch_scale_in_training}];
-    if (!net) net = std::make_unique<NetPrices>(net_of(plan_, full_, program), plan_, device_);
+    if (!net) net = std::make_unique<NetPrices>(OwnNet(plan_, full_, program), plan_, device_);
     std::vector<OpPrice> ops;
     ops.reserve(program.ops.size());
     for (const Op& op : program.ops)

@@ -6,6 +6,7 @@
 #include "cost/cost_model.h"
 #include "model/net/alike.h"
 #include "model/net/lowering.h"
+#include "model/plan/own_net.h"
 
 namespace rehearse {
 
@@ -182,10 +183,10 @@ BlockMemory block_memory(const Net& net, Recomputation recomputation, std::int64
 Flops model_flops(const Plan& plan, const Net& full) {
   std::vector<Flops> by_program;
   for (const RankProgram& program : plan.programs) {
-    const Net net = net_of(plan, full, program);
+    const OwnNet net(plan, full, program);
     Flops micro_batch;
     for (const Stage& stage : program.stages)
-      micro_batch += flops_of(net, stage.begin, stage.end, plan.micro_batch_samples).total();
+      micro_batch += flops_of(*net, stage.begin, stage.end, plan.micro_batch_samples).total();
     by_program.push_back(micro_batch * static_cast<double>(program.micro_batches));
   }
   Flops total;

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
+#include "model/plan/own_net.h"
 #include "model/schedule/buckets.h"
 #include "model/schedule/holding.h"
 #include "model/schedule/mesh_place.h"
@@ -288,12 +290,12 @@ class PlanBuilder {
       const std::vector<std::size_t> parked = parked_on(replica);
       const std::vector<bool>& runs = runs_on(replica).holds;
       const bool is_new = known.count({runs, parked, 0}) == 0;
-      const Net net = is_new ? own_net(replica) : Net{};
+      const auto net = is_new ? std::optional(own_net(replica)) : std::nullopt;
       for (std::size_t rank = 0; rank < static_cast<std::size_t>(split_.mesh.pipeline); ++rank) {
         RankClassId& program = known[{runs, parked, rank}];
         if (is_new) {
           program = RankClassId(plan_.programs.size());
-          plan_.programs.push_back(make_program(net, replica, rank));
+          plan_.programs.push_back(make_program(**net, replica, rank));
         }
         programs_.push_back(program);
       }
@@ -321,11 +323,11 @@ class PlanBuilder {
     return holding_.runs.empty() ? workers_[replica % workers_.size()] : holding_.runs[replica];
   }
 
-  Net own_net(std::size_t replica) const {
+  OwnNet own_net(std::size_t replica) const {
     RankProgram frame;
     frame.subnetwork = runs_on(replica);
     frame.branch_scale_in_training = own_scale(replica % workers_.size());
-    return net_of(plan_, net_, frame);
+    return {plan_, net_, frame};
   }
 
   std::string name_of(std::size_t replica, std::size_t rank) const {

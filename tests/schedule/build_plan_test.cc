@@ -8,6 +8,7 @@
 #include <set>
 
 #include "model/plan/happens_before.h"
+#include "model/plan/own_net.h"
 #include "model/plan/plan_text.h"
 #include "model/plan/verify.h"
 #include "tests/schedule/plans.h"
@@ -86,6 +87,8 @@ TEST(BuildPlan, ScalesBranchesByTheirWorkersShare) {
     EXPECT_EQ(program.branch_scale_in_training, expected[r]);
     std::size_t sums = 0;
     const Net net = net_of(plan, full, program);
+    // Who holds everything, unscaled, runs the network itself.
+    EXPECT_EQ(&*OwnNet(plan, full, program) == &full, r == 0);
     for (const Layer& layer : net.layers) {
       if (const auto* sum = std::get_if<Sum>(&layer.spec)) {
         EXPECT_EQ(sum->scale, expected[r]);

@@ -1,3 +1,4 @@
+#include "model/plan/own_net.h"
 #include "model/plan/verify/report.h"
 
 namespace rehearse::verifier {
@@ -78,9 +79,9 @@ void check_buffers(Report& report, const Net& net) {
   for (std::size_t p = 0; p < plan.programs.size(); ++p) {
     check_lifetimes(report, p);
     if (!report.ok()) continue;
-    const Net own = net_of(plan, net, plan.programs[p]);
-    check_sizes(report, own, p);
-    check_operands(report, own, p);
+    const OwnNet own(plan, net, plan.programs[p]);
+    check_sizes(report, *own, p);
+    check_operands(report, *own, p);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "model/plan/own_net.h"
 #include "model/plan/verify/report.h"
 
 namespace rehearse::verifier {
@@ -24,7 +25,8 @@ class Exchanges {
       : report_(report),
         number_(number),
         program_(report.plan.programs[number]),
-        net_(net_of(report.plan, full, program_)),
+        own_(report.plan, full, program_),
+        net_(*own_),
         sizes_(element_sizes(report.plan.training)),
         micro_batches_(micro_batch_of_buffers(program_)) {}
 
@@ -155,7 +157,8 @@ class Exchanges {
   Report& report_;
   std::size_t number_;
   const RankProgram& program_;
-  const Net net_;
+  const OwnNet own_;
+  const Net& net_;
   const ElementSizes sizes_;
   const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
   std::map<std::pair<BufferKind, ValueId>, std::optional<LayerId>> sources_;

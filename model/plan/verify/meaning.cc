@@ -3,6 +3,7 @@
 #include <set>
 
 #include "model/plan/happens_before.h"
+#include "model/plan/own_net.h"
 #include "model/plan/verify/report.h"
 
 namespace rehearse::verifier {
@@ -19,7 +20,8 @@ class ProgramMeaning {
       : report_(report),
         number_(number),
         program_(report.plan.programs[number]),
-        net_(net_of(report.plan, full, program_)),
+        own_(report.plan, full, program_),
+        net_(*own_),
         sizes_(element_sizes(report.plan.training)),
         before_(program_),
         micro_batches_(micro_batch_of_buffers(program_)) {}
@@ -252,14 +254,27 @@ class ProgramMeaning {
     const Pass pass = pass_of(program_, it);
     const auto [known, is_new] = effects_.try_emplace({compute.begin, compute.end, pass, c});
     if (!is_new) return known->second;
-    const Lowering lowering =
-        lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
     const Ranges& ranges = ranges_[c.index()];
-    for (const ParameterId parameter : parameters_read(net_, lowering))
+    const Touched& touched = this->touched(compute, pass);
+    for (const ParameterId parameter : touched.read)
       known->second.reads = known->second.reads || ranges.count(parameter) > 0;
-    for (const ParameterId parameter : parameters_differentiated(net_, lowering)) {
+    for (const ParameterId parameter : touched.differentiated) {
       const auto range = ranges.find(parameter);
       if (range != ranges.end()) known->second.adds.push_back(range->second);
+    }
+    return known->second;
+  }
+
+  // Of all classes.
+  struct Touched {
+    std::vector<ParameterId> read, differentiated;
+  };
+  const Touched& touched(const Compute& compute, Pass pass) {
+    const auto [known, is_new] = touched_.try_emplace({compute.begin, compute.end, pass});
+    if (is_new) {
+      const Lowering lowering =
+          lower(net_, compute.begin, compute.end, pass, report_.plan.micro_batch_samples, sizes_);
+      known->second = {parameters_read(net_, lowering), parameters_differentiated(net_, lowering)};
     }
     return known->second;
   }
@@ -478,13 +493,15 @@ class ProgramMeaning {
   Report& report_;
   std::size_t number_;
   const RankProgram& program_;
-  const Net net_;
+  const OwnNet own_;
+  const Net& net_;
   const ElementSizes sizes_;
   const HappensBefore before_;
   const std::vector<std::optional<MicroBatchId>> micro_batches_;  // by buffer
   std::map<SegmentId, Halves> halves_;
   std::vector<Ranges> ranges_;  // by class
   std::map<std::tuple<SegmentId, SegmentId, Pass, ParameterClassId>, Effect> effects_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass>, Touched> touched_;
 };
 
 }  // namespace
