@@ -146,12 +146,6 @@ NetVariants::NetVariants(Net net)
       one_more(with_repeats(whole, run, kFewRepeats + 1)),
       midst(with_repeats(whole, run, kMidst)) {}
 
-NetVariants NetVariants::alone(Net net) {
-  NetVariants made;
-  made.whole = std::move(net);
-  return made;
-}
-
 bool are_alike(const Net& a, const Net& b) {
   const auto same_facts = [](const LayerFacts& x, const LayerFacts& y) {
     return x.saves_input == y.saves_input && x.saves_output == y.saves_output &&
@@ -184,6 +178,14 @@ bool are_alike(const Net& a, const Net& b) {
 
 // ---- parts -------------------------------------------------------------------------------------
 
+PartPass price_part(const Net& net, const PassRange& range, std::int64_t samples,
+                    const Training& training, const Device& device) {
+  const ElementSizes sizes = element_sizes(training);
+  const Lowering lowered = lower(net, range.begin, range.end, range.pass, samples, sizes);
+  return {price_pass(net, lowered, samples, sizes, device).seconds.seconds(), lowered.saved,
+          lowered.kept, lowered.deferred, lowered.scratch};
+}
+
 std::size_t PartNumbers::of(const Part& part, std::size_t repeats) {
   // Alike blocks have one number, and those behind them theirs whatever is left of these.
   const auto place = [&](SegmentId segment) {
@@ -199,24 +201,22 @@ std::size_t PartNumbers::of(const Part& part, std::size_t repeats) {
     }
     return std::pair(number, offset);
   };
-  const auto [block, offset] = place(part.begin);
-  const SegmentId last(part.end.value() - 1);
+  const auto [block, offset] = place(part.range.begin);
+  const SegmentId last(part.range.end.value() - 1);
   const auto [last_block, last_offset] = place(last);
-  const auto [known, is_new] = known_.try_emplace(
-      {block, offset, last_block, part.end.index() - part.begin.index(), part.pass}, parts_.size());
+  const auto [known, is_new] =
+      known_.try_emplace({block, offset, last_block,
+                          part.range.end.index() - part.range.begin.index(), part.range.pass},
+                         parts_.size());
   if (is_new) parts_.push_back(part);
   return known->second;
 }
 
 void price_parts(const PartNumbers& numbers, const NetVariants& nets, std::int64_t samples,
                  const Training& training, const Device& device, std::vector<PartPass>& prices) {
-  const ElementSizes sizes = element_sizes(training);
   for (std::size_t number = prices.size(); number < numbers.all().size(); ++number) {
     const PartNumbers::Part& part = numbers.all()[number];
-    const Net& net = nets.*part.net;
-    const Lowering lowered = lower(net, part.begin, part.end, part.pass, samples, sizes);
-    prices.push_back({price_pass(net, lowered, samples, sizes, device).seconds.seconds(),
-                      lowered.saved, lowered.kept, lowered.deferred, lowered.scratch});
+    prices.push_back(price_part(nets.*part.net, part.range, samples, training, device));
   }
 }
 
@@ -225,8 +225,16 @@ void price_parts(const PartNumbers& numbers, const NetVariants& nets, std::int64
 StageProgram::StageProgram(const NetVariants& nets, NetVariant variant, std::size_t repeats,
                            std::size_t begin, std::size_t end,
                            const std::vector<SegmentId>& complete, const ProgramSettings& settings,
-                           const Training& training, PartNumbers& numbers) {
-  const Net& net = nets.*variant;
+                           const Training& training, PartNumbers& numbers)
+    : StageProgram(nets.*variant, begin, end, complete, settings, training,
+                   [&](const PassRange& part) {
+                     return numbers.of({variant, part}, repeats);
+                   }) {}
+
+StageProgram::StageProgram(const Net& net, std::size_t begin, std::size_t end,
+                           const std::vector<SegmentId>& complete, const ProgramSettings& settings,
+                           const Training& training,
+                           const std::function<std::size_t(const PassRange&)>& number) {
   const Frame frame(net, begin, end, complete, settings);
   actions_ = frame.actions();
   made_ = frame.program(training);
@@ -242,7 +250,7 @@ StageProgram::StageProgram(const NetVariants& nets, NetVariant variant, std::siz
     const Op& op = program.ops[id];
     if (!is_pass(op.kind)) continue;
     const Compute& compute = compute_of(op);
-    parts_[id] = numbers.of({variant, compute.begin, compute.end, pass_of(program, op)}, repeats);
+    parts_[id] = number({compute.begin, compute.end, pass_of(program, op)});
     blocks_[id] = net.segments[compute.begin.index()].block.index() - begin;
   }
 }

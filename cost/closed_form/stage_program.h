@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -37,11 +38,18 @@ struct ProgramSettings {
   bool overlaps_tensor = false;
 };
 
-// One pass over a part of a network: what it takes and needs room for.
+// A pass over a part of a network.
+struct PassRange {
+  SegmentId begin, end;
+  Pass pass = Pass::forward;
+};
+// What it takes and needs room for.
 struct PartPass {
   double seconds = 0;
   Bytes saved, kept, deferred, scratch;
 };
+PartPass price_part(const Net& net, const PassRange& range, std::int64_t samples,
+                    const Training& training, const Device& device);
 
 // A network, and what is left of it with few of its alike blocks: for stages that have all of them,
 // kFewRepeats and one more; and as many as a stage in their midst looks at. All number values
@@ -51,15 +59,10 @@ struct NetVariants {
   // Two more than a stage in the midst looks at: one on each side of it.
   static constexpr std::size_t kMidst = kFewRepeats + 3;
   explicit NetVariants(Net net);
-  // Without the others.
-  static NetVariants alone(Net net);
 
   Net whole;
   BlockRun run;
   Net few, one_more, midst;
-
- private:
-  NetVariants() = default;
 };
 using NetVariant = Net NetVariants::*;
 // Whether they differ in sizes only, so that stages of both run the same ops.
@@ -72,8 +75,7 @@ class PartNumbers {
   explicit PartNumbers(const NetVariants& nets) : nets_(nets) {}
   struct Part {
     NetVariant net = nullptr;
-    SegmentId begin, end;
-    Pass pass = Pass::forward;
+    PassRange range;
   };
   // repeats: alike blocks that are left in the net.
   std::size_t of(const Part& part, std::size_t repeats);
@@ -99,9 +101,13 @@ struct ProgramSizes {
 
 class StageProgram {
  public:
-  // Blocks [begin, end) of a net, which has so many repeats of its alike blocks; complete:
-  // ascending, segments of them in which parameters are first used, from each of which to the next
-  // gradients are reduced together.
+  // Blocks [begin, end) of a net; complete: ascending, segments of them in which parameters are
+  // first used, from each of which to the next gradients are reduced together; number: of a part.
+  StageProgram(const Net& net, std::size_t begin, std::size_t end,
+               const std::vector<SegmentId>& complete, const ProgramSettings& settings,
+               const Training& training,
+               const std::function<std::size_t(const PassRange& part)>& number);
+  // Of a variant which has so many repeats of the alike blocks.
   StageProgram(const NetVariants& nets, NetVariant variant, std::size_t repeats, std::size_t begin,
                std::size_t end, const std::vector<SegmentId>& complete,
                const ProgramSettings& settings, const Training& training, PartNumbers& numbers);

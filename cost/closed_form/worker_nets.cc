@@ -26,13 +26,15 @@ UnitNet::UnitNet(Net net)
   }
 }
 
-Net UnitNet::own(const OwnPart& part) const {
+std::shared_ptr<const Net> UnitNet::own(const OwnPart& part) {
+  if (last_ && last_part_ == part) return last_;
   Plan frame;
   frame.masking = part.masking;
   RankProgram program;
   program.subnetwork = part.held;
   program.branch_scale_in_training = part.scale;
-  return net_of(frame, net_, program);
+  last_part_ = part;
+  return last_ = std::make_shared<const Net>(net_of(frame, net_, program));
 }
 
 std::size_t UnitNet::content(std::size_t block, const OwnPart& part) {
@@ -55,9 +57,8 @@ std::size_t UnitNet::content(std::size_t block, const OwnPart& part) {
   if (!holds_any && !runs_all && !always_runs_[block]) return kNothing;
   const auto [known, is_new] = contents_.try_emplace(std::move(key), contents_.size());
   if (is_new) {
-    const Net net = own(part);
-    flops_.push_back(
-        flops_of(net, begin_of(net, BlockId(block)), end_of(net, BlockId(block)), 1).total());
+    const SegmentId begin = begin_of(net_, BlockId(block)), end = end_of(net_, BlockId(block));
+    flops_.push_back(flops_of(*own(part), begin, end, 1).total());
   }
   return known->second;
 }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "model/net/net.h"
@@ -29,7 +30,8 @@ class UnitNet {
   UnitNet(const UnitNet&) = delete;
 
   const Net& net() const { return net_; }
-  Net own(const OwnPart& part) const;
+  // What a worker runs. Kept of the last one only: whoever asks goes from worker to worker.
+  std::shared_ptr<const Net> own(const OwnPart& part);
   // Blocks that run the same have one number.
   static constexpr std::size_t kNothing = static_cast<std::size_t>(-1);  // runs
   std::size_t content(std::size_t block, const OwnPart& part);
@@ -47,6 +49,8 @@ class UnitNet {
   std::vector<std::vector<SegmentId>> uses_;     // by parameter
   std::map<std::vector<std::int64_t>, std::size_t> contents_;
   std::vector<Flops> flops_;
+  OwnPart last_part_;
+  std::shared_ptr<const Net> last_;
 };
 
 struct Worker {

@@ -11,7 +11,7 @@ namespace {
 
 class Ranks {
  public:
-  Ranks(const UnitNet& whole, const Workers& workers, const Training& training,
+  Ranks(UnitNet& whole, const Workers& workers, const Training& training,
         const RankSettings& settings, WorkerStages& stages)
       : whole_(whole),
         net_(whole.net()),
@@ -121,10 +121,10 @@ class Ranks {
     }
     if (settings_.has_stand_ins)
       made.stand_ins =
-          gradient_stand_ins(whole_.own(workers_.all[made.worker].part), segments, training_);
+          gradient_stand_ins(*whole_.own(workers_.all[made.worker].part), segments, training_);
   }
 
-  const UnitNet& whole_;
+  UnitNet& whole_;
   const Net& net_;
   const Workers& workers_;
   const Training& training_;
@@ -136,7 +136,7 @@ class Ranks {
 
 }  // namespace
 
-WorkerRanks worker_ranks(const UnitNet& whole, const Workers& workers, const Training& training,
+WorkerRanks worker_ranks(UnitNet& whole, const Workers& workers, const Training& training,
                          const RankSettings& settings, WorkerStages& stages) {
   return Ranks(whole, workers, training, settings, stages).run();
 }

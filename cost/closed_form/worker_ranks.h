@@ -54,7 +54,7 @@ struct RankSettings {
   bool has_stand_ins = false;
 };
 
-WorkerRanks worker_ranks(const UnitNet& whole, const Workers& workers, const Training& training,
+WorkerRanks worker_ranks(UnitNet& whole, const Workers& workers, const Training& training,
                          const RankSettings& settings, WorkerStages& stages);
 
 }  // namespace rehearse

@@ -6,14 +6,6 @@
 
 namespace rehearse {
 
-WorkerStages::Kind::Kind(Net net, std::size_t begin, std::size_t end,
-                         const std::vector<SegmentId>& complete, const ProgramSettings& settings,
-                         const Training& training)
-    : nets(NetVariants::alone(std::move(net))),
-      parts(nets),
-      program(nets, &NetVariants::whole, 0, begin, end, complete, settings, training, parts),
-      completions(complete.size()) {}
-
 std::size_t WorkerStages::number(const Worker& worker, std::size_t begin, std::size_t end,
                                  const std::vector<SegmentId>& complete,
                                  Recomputation recomputation, bool splits_backward) {
@@ -32,7 +24,12 @@ std::size_t WorkerStages::number(const Worker& worker, std::size_t begin, std::s
   const auto [known, is_new] = known_.try_emplace(std::move(key), kinds_.size());
   if (is_new) {
     const ProgramSettings settings{recomputation, splits_backward, tensor_, overlaps_};
-    kinds_.emplace_back(whole_.own(worker.part), begin, end, complete, settings, training_);
+    const std::shared_ptr<const Net> own = whole_.own(worker.part);
+    const auto part = [&](const PassRange& range) {
+      return parts_.number(own, worker.contents, range);
+    };
+    kinds_.push_back(
+        {own, {*own, begin, end, complete, settings, training_, part}, complete.size()});
   }
   return known->second;
 }
@@ -44,9 +41,8 @@ const WorkerPasses& WorkerStages::passes(std::size_t number, std::int64_t sample
   auto& known = passes_[{number, samples, static_cast<std::size_t>(ring - rings_.begin())}];
   if (known) return *known;
   Kind& kind = kinds_[number];
-  std::vector<PartPass> prices;
-  price_parts(kind.parts, kind.nets, samples, training_, device_, prices);
-  kind.program.resize({kind.nets.whole, samples, tensor_, prices}, training_);
+  const std::vector<PartPass>& prices = parts_.prices(kind.program, samples);
+  kind.program.resize({*kind.net, samples, tensor_, prices}, training_);
   known = std::make_unique<WorkerPasses>(read_stage(kind.program, prices, tensor, device_));
   known->passes = stage_passes(known->figures, 0);
   known->bytes = bytes_by_state(known->passes);

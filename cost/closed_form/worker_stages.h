@@ -11,6 +11,7 @@
 
 #include "cost/closed_form/stage_passes.h"
 #include "cost/closed_form/worker_nets.h"
+#include "cost/closed_form/worker_parts.h"
 
 namespace rehearse {
 
@@ -26,9 +27,14 @@ struct WorkerPasses {
 class WorkerStages {
  public:
   // All must outlive it. tensor: ranks; overlaps: TensorSpec::overlap.
-  WorkerStages(const UnitNet& whole, std::int64_t tensor, bool overlaps, const Training& training,
+  WorkerStages(UnitNet& whole, std::int64_t tensor, bool overlaps, const Training& training,
                const Device& device)
-      : whole_(whole), tensor_(tensor), overlaps_(overlaps), training_(training), device_(device) {}
+      : whole_(whole),
+        tensor_(tensor),
+        overlaps_(overlaps),
+        training_(training),
+        device_(device),
+        parts_(whole, training, device) {}
 
   // The number of blocks [begin, end) of a worker's network. complete: ascending, segments with
   // parameters that it holds, from each of which to the next gradients are reduced together.
@@ -41,19 +47,17 @@ class WorkerStages {
  private:
   // Equal blocks, one after the other, as a rank with these neighbours runs them.
   struct Kind {
-    Kind(Net net, std::size_t begin, std::size_t end, const std::vector<SegmentId>& complete,
-         const ProgramSettings& settings, const Training& training);
-    NetVariants nets;
-    PartNumbers parts;
+    std::shared_ptr<const Net> net;
     StageProgram program;
     std::size_t completions = 0;
   };
 
-  const UnitNet& whole_;
+  UnitNet& whole_;
   const std::int64_t tensor_;
   const bool overlaps_;
   const Training& training_;
   const Device& device_;
+  WorkerParts parts_;
   std::deque<Kind> kinds_;
   std::map<std::vector<std::size_t>, std::size_t> known_;
   std::vector<RingGroup> rings_;  // of tensor-parallel ranks, that differ
