@@ -1,5 +1,6 @@
 #include "model/schedule/rank_program.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,23 @@
 
 namespace rehearse {
 namespace {
+
+// What a stage reads of the data loader's values.
+std::set<ValueId> values_loaded(const RankInputs& inputs, StageId number) {
+  const Net& net = inputs.net;
+  const auto& stages = inputs.frame.stages;
+  const auto stage = std::find_if(stages.begin(), stages.end(),
+                                  [&](const Stage& own) { return own.number == number; });
+  std::set<ValueId> loaded;
+  for (std::size_t s = stage->begin.index(); s < stage->end.index(); ++s) {
+    for (const LayerId layer : net.segments[s].layers) {
+      for (const ValueId input : net.layers[layer.index()].inputs) {
+        if (!net.values[input.index()].producer) loaded.insert(input);
+      }
+    }
+  }
+  return loaded;
+}
 
 // Goes through the rank's actions; everything else happens before, after or instead of a pass.
 class ProgramOfRank {
@@ -70,17 +88,10 @@ class ProgramOfRank {
   }
 
   void load(StageId stage, MicroBatchId micro_batch) {
-    std::set<ValueId> values;
-    for (std::size_t p = 0; p < parts_.all().size(); ++p) {
-      if (parts_.stage_of(p) != stage) continue;
-      for (const Pass pass : {Pass::forward, Pass::backward}) {
-        for (const ValueId value : parts_.lowering(p, pass).reads_values) {
-          if (!inputs_.net.values[value.index()].producer) values.insert(value);
-        }
-      }
-    }
+    const auto [known, is_new] = loaded_.try_emplace(stage);
+    if (is_new) known->second = values_loaded(inputs_, stage);
     std::vector<Use> uses;
-    for (const ValueId value : values)
+    for (const ValueId value : known->second)
       uses.push_back({values_.value(value, micro_batch, stage), Access::write});
     if (uses.empty()) return;
     draft_.builder.add(OpKind::load_batch, {LaneKind::compute, {}}, uses,
@@ -196,6 +207,7 @@ class ProgramOfRank {
   ExactSums exact_sums_;
   Reductions reductions_;
   std::map<std::tuple<BufferKind, std::size_t, MicroBatchId>, BufferId> slabs_;  // by part
+  std::map<StageId, std::set<ValueId>> loaded_;
 };
 
 }  // namespace
