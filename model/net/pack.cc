@@ -13,15 +13,6 @@ Bytes align_up(Bytes size, Bytes alignment) {
   return Bytes::bytes((size.bytes() + unit - 1) / unit * unit);
 }
 
-Conflicts conflicts_by(std::size_t items, std::function<bool(std::size_t, std::size_t)> conflict) {
-  return
-      [items, conflict = std::move(conflict)](std::size_t item, std::vector<std::size_t>& others) {
-        for (std::size_t other = 0; other < items; ++other) {
-          if (other != item && conflict(item, other)) others.push_back(other);
-        }
-      };
-}
-
 namespace {
 
 // The places of items so far, of which many are the same.

@@ -22,7 +22,14 @@ struct Packing {
 // once: those that were not asked for before may be left out.
 using Conflicts = std::function<void(std::size_t item, std::vector<std::size_t>& others)>;
 // The same by a test of two items, O(n) for each of them.
-Conflicts conflicts_by(std::size_t items, std::function<bool(std::size_t, std::size_t)> conflict);
+template <class Test>
+Conflicts conflicts_by(std::size_t items, Test conflict) {
+  return [items, conflict](std::size_t item, std::vector<std::size_t>& others) {
+    for (std::size_t other = 0; other < items; ++other) {
+      if (other != item && conflict(item, other)) others.push_back(other);
+    }
+  };
+}
 
 // sizes are rounded up to `alignment` (a power of two). O(c + n min(p, d log d)) for n items, the c
 // conflicts there are, p different places, and d of them that are taken while an item is alive.

@@ -42,8 +42,16 @@ bool intersect(const std::vector<bool>& a, const std::vector<bool>& b) {
   return false;
 }
 
-bool conflict(const HolderClass& a, const HolderClass& b) {
-  return intersect(a.workers, b.workers) && intersect(a.pipeline, b.pipeline);
+// By class and class: whether a rank holds both.
+std::vector<std::vector<bool>> conflicts(const std::vector<HolderClass>& classes) {
+  std::vector<std::vector<bool>> conflict(classes.size(), std::vector<bool>(classes.size()));
+  for (std::size_t a = 0; a < classes.size(); ++a) {
+    for (std::size_t b = a; b < classes.size(); ++b) {
+      conflict[a][b] = conflict[b][a] = intersect(classes[a].workers, classes[b].workers) &&
+                                        intersect(classes[a].pipeline, classes[b].pipeline);
+    }
+  }
+  return conflict;
 }
 
 // Colours buckets, which stand in order of readiness, so that those that conflict differ.
@@ -51,10 +59,11 @@ class Colouring {
  public:
   Colouring(const std::vector<Bucket>& buckets, const std::vector<HolderClass>& classes)
       : graph_(buckets.size()), colours_(buckets.size(), 0) {
+    const std::vector<std::vector<bool>> conflict = conflicts(classes);
     for (std::size_t a = 0; a < buckets.size(); ++a) {
+      const std::vector<bool>& of_a = conflict[buckets[a].holder_class];
       for (std::size_t b = a + 1; b < buckets.size(); ++b) {
-        if (conflict(classes[buckets[a].holder_class], classes[buckets[b].holder_class]))
-          boost::add_edge(a, b, graph_);
+        if (of_a[buckets[b].holder_class]) boost::add_edge(a, b, graph_);
       }
     }
     fewest_ = most_of_a_rank(buckets, classes);
@@ -137,11 +146,13 @@ class Colouring {
     std::vector<std::size_t> place(count);
     std::iota(place.begin(), place.end(), 0);
     random.shuffle(std::span(place));
+    std::vector<std::size_t> next(count + 1, 0);  // by place of a colour: of its next bucket
+    for (const std::size_t colour : colours_)
+      ++next[place[colour] + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
     std::vector<std::size_t> order(colours_.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return place[colours_[a]] < place[colours_[b]];
-    });
+    for (std::size_t bucket = 0; bucket < order.size(); ++bucket)
+      order[next[place[colours_[bucket]]]++] = bucket;
     return order;
   }
 

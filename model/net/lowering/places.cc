@@ -60,15 +60,16 @@ void RangePlaces::find_boundaries() {
     for (const ValueId input : layer.inputs) {
       const auto producer = net_.values[input.index()].producer;
       if (!producer || !in_range(net_.layers[producer->index()].segment, begin_, end_)) {
-        boundary_.insert(input);
+        boundary_.push_back(input);
       }
     }
-    if (layer.output == net_.loss) boundary_.insert(layer.output);
+    if (layer.output == net_.loss) boundary_.push_back(layer.output);
   });
   for (const ValueId value : values_across(net_, end_)) {
     const auto producer = net_.values[value.index()].producer;
-    if (in_range(net_.layers[producer->index()].segment, begin_, end_)) boundary_.insert(value);
+    if (in_range(net_.layers[producer->index()].segment, begin_, end_)) boundary_.push_back(value);
   }
+  std::sort(boundary_.begin(), boundary_.end());
 }
 
 bool RangePlaces::defers(const Layer& layer) const {

@@ -1,6 +1,7 @@
 // Where tensors lie while a range of segments runs: shared by its forward and its backward pass.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -41,7 +42,9 @@ class RangePlaces {
   bool splits_backward() const { return splits_backward_; }
   // Whether the layer's weight gradients are left to the weight pass of a split backward.
   bool defers(const Layer& layer) const;
-  bool is_boundary(ValueId value) const { return boundary_.contains(value); }
+  bool is_boundary(ValueId value) const {
+    return std::binary_search(boundary_.begin(), boundary_.end(), value);
+  }
   bool is_saved(ValueId value) const { return saved_.contains(value); }
   Bytes saved_size() const { return saved_size_; }
   Bytes kept_size() const { return kept_size_; }
@@ -61,7 +64,7 @@ class RangePlaces {
   SegmentId begin_, end_;
   std::int64_t samples_;
   ElementSizes sizes_;
-  std::set<ValueId> boundary_;
+  std::vector<ValueId> boundary_;  // ascending
   bool splits_backward_;
   std::map<ValueId, Place> saved_;
   std::map<LayerId, std::vector<Place>> auxiliaries_;

@@ -308,7 +308,7 @@ void Parts::note_visits() {
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
     const BlockId block = parts_[step.part].block;
-    const bool begins_action = std::count(first_step_.begin(), first_step_.end(), s) > 0;
+    const bool begins_action = std::binary_search(first_step_.begin(), first_step_.end(), s);
     const bool goes_on = s > 0 && !begins_action && same(steps_[s - 1], step) &&
                          parts_[steps_[s - 1].part].block == block;
     if (s > 0 && !goes_on) ++visit;
