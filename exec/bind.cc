@@ -28,6 +28,11 @@ bool writes_parameter_gradients(KernelKind kind) {
   return kind == KernelKind::backward || kind == KernelKind::backward_weight;
 }
 
+bool draws_at_random(const LayerSpec& layer) {
+  const auto* dropout = std::get_if<Dropout>(&layer);
+  return dropout != nullptr && dropout->rate > 0;
+}
+
 namespace {
 
 bool feeds_output(const KernelStep& first, const KernelStep& second) {

@@ -14,6 +14,9 @@ KernelRequest request_for(const Net& net, const KernelStep& step, std::int64_t s
 bool works_on_a_layer(KernelKind kind);
 bool writes_parameter_gradients(KernelKind kind);
 
+// Whether what it does depends on the arguments' draws.
+bool draws_at_random(const LayerSpec& layer);
+
 // Whether the second step works on the one tensor that the first writes, a gradient that nobody
 // else reads or an output: the two can be a KernelPair.
 bool feeds(const KernelStep& first, const KernelStep& second);

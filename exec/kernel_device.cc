@@ -93,6 +93,7 @@ class Host : public KernelDevice {
   void select(std::size_t) override {}
   Mark mark() override { return {}; }
   bool is_passed(Mark) override { return true; }
+  void wait_for(Mark) override {}
   // Its number is the time, in nanoseconds.
   Mark timed_mark() override {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -110,6 +111,19 @@ class Host : public KernelDevice {
 };
 
 }  // namespace
+
+void KernelDevice::begin_recording() {
+  REHEARSE_UNREACHABLE("a device that records nothing");
+}
+Recording KernelDevice::end_recording() {
+  REHEARSE_UNREACHABLE("a device that records nothing");
+}
+bool KernelDevice::replay(Recording) {
+  REHEARSE_UNREACHABLE("a device that records nothing");
+}
+void KernelDevice::forget(Recording) {
+  REHEARSE_UNREACHABLE("a device that records nothing");
+}
 
 KernelDevice& host_device() {
   static Host host;

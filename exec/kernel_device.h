@@ -3,7 +3,7 @@
 // What a backend or a device is told to do goes into the queue that was selected last and is done
 // in its order, perhaps after the call has returned; calls that return numbers wait for them.
 // Queues do not wait for one another: who needs in one queue what another brings waits for its mark
-// first. On the host everything is done when its call returns.
+// first, or has the queue wait. On the host everything is done when its call returns.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +32,11 @@ struct Mark {
   std::uint64_t id = 0;
 };
 
+// What was queued once and may be queued again, as a whole.
+struct Recording {
+  std::uint64_t id = 0;
+};
+
 class KernelDevice {
  public:
   virtual ~KernelDevice() = default;
@@ -54,6 +59,9 @@ class KernelDevice {
   virtual Mark mark() = 0;
   // A mark that was passed is forgotten.
   virtual bool is_passed(Mark mark) = 0;
+  // What is put into the selected queue from now on is done when the mark was passed: the device
+  // sees to that, nobody waits for it here. Of marks that are not forgotten.
+  virtual void wait_for(Mark mark) = 0;
   // A mark that keeps when its queue came to it, by the device's own clock: for times_between only.
   virtual Mark timed_mark() = 0;
   // From each of these to the next, where they stand in one queue in this order. Waits for the last
@@ -62,6 +70,18 @@ class KernelDevice {
   // Until everything in the selected queue is done, and in all of them.
   virtual void finish() = 0;
   virtual void wait() = 0;
+
+  // What the selected queue is told between these is kept, with its addresses and numbers, and not
+  // done. Nothing else may be asked of the device meanwhile, nor may that be told which waits, or
+  // needs memory of the device's own that it did not need before.
+  virtual bool records() const { return false; }
+  virtual void begin_recording();
+  virtual Recording end_recording();
+  // Puts all of it into the selected queue, the one that it was recorded in. False, and nothing is
+  // done: memory of the device's own that it works on has moved since, it must be recorded anew.
+  virtual bool replay(Recording recording);
+  // Everything in the queue may still be done, but nobody replays it again.
+  virtual void forget(Recording recording);
 };
 
 KernelDevice& host_device();

@@ -71,11 +71,29 @@ std::byte* CudaQueue::scratch(std::size_t bytes, std::size_t slot) {
   if (slot >= slots_.size()) slots_.resize(slot + 1);
   Slot& it = slots_[slot];
   if (bytes > it.size) {
+    REHEARSE_CHECK(!is_capturing_, "{} bytes of scratch memory more than when it ran", bytes);
+    if (it.memory != nullptr) ++moves_;
     REHEARSE_CUDA(cudaStreamSynchronize(stream_));
     REHEARSE_CUDA(cudaFree(it.memory));
     it = {take(bytes), bytes};
   }
   return it.memory;
+}
+
+// Other threads may go on as they like: they have queues of their own.
+void CudaQueue::begin_capture() {
+  REHEARSE_CUDA(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
+  is_capturing_ = true;
+}
+
+cudaGraphExec_t CudaQueue::end_capture() {
+  is_capturing_ = false;
+  cudaGraph_t graph = nullptr;
+  REHEARSE_CUDA(cudaStreamEndCapture(stream_, &graph));
+  cudaGraphExec_t executable = nullptr;
+  REHEARSE_CUDA(cudaGraphInstantiate(&executable, graph, 0));
+  REHEARSE_CUDA(cudaGraphDestroy(graph));
+  return executable;
 }
 
 std::size_t CudaQueue::scratch_bytes() const {
@@ -178,6 +196,8 @@ CudaQueues::CudaQueues(int gpu, Fp32Products of_fp32)
 }
 
 CudaQueues::~CudaQueues() {
+  for (const auto& [id, recorded] : recordings_)
+    cudaGraphExecDestroy(recorded.graph);
   for (const auto* marks : {&marks_, &timed_marks_}) {
     for (const auto& [id, event] : *marks)
       cudaEventDestroy(event);
@@ -226,6 +246,7 @@ void CudaQueues::select(std::size_t queue) {
 }
 
 Mark CudaQueues::mark() {
+  REHEARSE_CHECK(!current().is_capturing(), "a mark in a recording");
   const cudaEvent_t event = event_of(idle_events_, cudaEventDisableTiming);
   REHEARSE_CUDA(cudaEventRecord(event, current().stream()));
   marks_[++last_mark_] = event;
@@ -244,6 +265,12 @@ bool CudaQueues::is_passed(Mark mark) {
   idle_events_.push_back(found->second);
   marks_.erase(found);
   return true;
+}
+
+// The event may be recorded anew as soon as this has returned.
+void CudaQueues::wait_for(Mark mark) {
+  REHEARSE_CHECK(!current().is_capturing(), "a wait in a recording");
+  REHEARSE_CUDA(cudaStreamWaitEvent(current().stream(), marks_.at(mark.id), 0));
 }
 
 Mark CudaQueues::timed_mark() {
@@ -276,6 +303,29 @@ void CudaQueues::finish() {
 void CudaQueues::wait() {
   for (const auto& queue : queues_)
     REHEARSE_CUDA(cudaStreamSynchronize(queue->stream()));
+}
+
+void CudaQueues::begin_recording() {
+  current().begin_capture();
+}
+
+Recording CudaQueues::end_recording() {
+  recordings_[++last_recording_] = {current().end_capture(), selected_, current().moves()};
+  return {last_recording_};
+}
+
+bool CudaQueues::replay(Recording recording) {
+  const Recorded& it = recordings_.at(recording.id);
+  REHEARSE_CHECK(it.queue == selected_, "recorded in queue {}, replayed in {}", it.queue,
+                 selected_);
+  if (it.moves != current().moves()) return false;
+  REHEARSE_CUDA(cudaGraphLaunch(it.graph, current().stream()));
+  return true;
+}
+
+// One that is under way ends by itself.
+void CudaQueues::forget(Recording recording) {
+  cudaGraphExecDestroy(recordings_.extract(recording.id).mapped().graph);
 }
 
 }  // namespace rehearse::exec::cuda

@@ -49,6 +49,12 @@ class CudaQueue {
   void attend(const FusedAttention& attention);
 
   cudaStream_t stream() const { return stream_; }
+  // What is put into it between these becomes a graph.
+  void begin_capture();
+  cudaGraphExec_t end_capture();
+  bool is_capturing() const { return is_capturing_; }
+  // How often memory that it had handed out was given back.
+  std::uint64_t moves() const { return moves_; }
 
  private:
   // Slots beside those of ops; attention's is that of its op, which takes one or the other.
@@ -62,6 +68,8 @@ class CudaQueue {
   Attentions& attentions_;
   cudaStream_t stream_ = nullptr;
   std::vector<Slot> slots_;
+  bool is_capturing_ = false;
+  std::uint64_t moves_ = 0;
 };
 
 class CudaQueues : public KernelDevice {
@@ -83,10 +91,16 @@ class CudaQueues : public KernelDevice {
   void select(std::size_t queue) override;
   Mark mark() override;
   bool is_passed(Mark mark) override;
+  void wait_for(Mark mark) override;
   Mark timed_mark() override;
   std::vector<Seconds> times_between(std::span<const Mark> marks) override;
   void finish() override;
   void wait() override;
+  bool records() const override { return true; }
+  void begin_recording() override;
+  Recording end_recording() override;
+  bool replay(Recording recording) override;
+  void forget(Recording recording) override;
 
  private:
   class Memory;
@@ -94,6 +108,13 @@ class CudaQueues : public KernelDevice {
   // First: the libraries take the device that is set when they begin.
   struct ChosenGpu {
     explicit ChosenGpu(int gpu);
+  };
+
+  // A graph, and the queue with its scratch memory as it was.
+  struct Recorded {
+    cudaGraphExec_t graph;
+    std::size_t queue;
+    std::uint64_t moves;
   };
 
   ChosenGpu gpu_;
@@ -106,6 +127,8 @@ class CudaQueues : public KernelDevice {
   std::map<std::uint64_t, cudaEvent_t> marks_, timed_marks_;
   std::vector<cudaEvent_t> idle_events_, idle_timed_events_;
   std::uint64_t last_mark_ = 0;
+  std::map<std::uint64_t, Recorded> recordings_;
+  std::uint64_t last_recording_ = 0;
 };
 
 }  // namespace rehearse::exec::cuda

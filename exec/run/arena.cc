@@ -65,7 +65,6 @@ void Arena::free(BufferId buffer) {
   if (!poison_) return;
   const std::span<std::byte> range = at(buffer);
   device_.fill(range.data(), kPoison, range.size());
-  device_.wait();  // whoever has the memory next may stand in another queue
 }
 
 }  // namespace rehearse::exec

@@ -25,7 +25,7 @@ class Arena {
   KernelDevice& device() const { return device_; }
   const Layout& layout() const { return layout_; }
 
-  // Bookkeeping of transient buffers as ops begin and end.
+  // Bookkeeping of transient buffers as ops begin and end. Poison is put into the selected queue.
   void allocate(BufferId buffer);
   void free(BufferId buffer);
 

@@ -166,7 +166,7 @@ class ComputeProgram::Binder {
       result_.kernels_.push_back(backend_.prepare(request));
       kernel = result_.kernels_.back().get();
     }
-    return {step.layer, kernel, arguments(step, op, operands)};
+    return {step.layer, kernel, arguments(step, op, operands), draws(step)};
   }
 
   // Makes the launch one of both steps, where the backend has a kernel for that.
@@ -180,7 +180,12 @@ class ComputeProgram::Binder {
     }
     if (entry->second == nullptr) return false;
     launch.second = {second.layer, entry->second, {}};
+    launch.draws = launch.draws || draws(second);
     return true;
+  }
+
+  bool draws(const KernelStep& step) const {
+    return works_on_a_layer(step.kind) && draws_at_random(net_.layers[step.layer.index()].spec);
   }
 
   KernelArguments arguments(const KernelStep& step, const Op& op, const Operands& operands) {

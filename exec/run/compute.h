@@ -18,6 +18,7 @@ struct Launch {
   LayerId layer;  // accumulate and copy: that which produces the value
   Kernel* kernel = nullptr;
   KernelArguments arguments;
+  bool draws = false;  // what it does depends on the step
   struct Second {
     LayerId layer;
     KernelPair* pair = nullptr;  // which runs both, in place of the kernel

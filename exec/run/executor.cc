@@ -26,6 +26,15 @@ struct Executor::Running {
   bool moved = false;       // since it was last polled
 };
 
+namespace {
+
+// Whether the host reads what it brings, once it has ended.
+bool is_read(const RankProgram& program, const Op& op) {
+  return is_pass(op.kind) || op.kind == OpKind::sum_squares || is_of_squares(program, op);
+}
+
+}  // namespace
+
 std::int64_t Executor::now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -65,6 +74,7 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
       arena_(std::move(arena)),
       parameters_(plan, rank_, net_, arena_),
       compute_(plan, rank_, net_, backend, arena_, parameters_),
+      recorder_(compute_, device_, options.records),
       lanes_(program_.lanes.size()) {
   for (std::size_t op = 0; op < program_.ops.size(); ++op) {
     lanes_[program_.ops[op].lane.index()].ops.push_back(OpId(op));
@@ -114,9 +124,9 @@ bool Executor::poll(std::size_t number) {
   Running& running = *lane.running;
   if (!running.end) {
     if (!advance(running)) return running.moved;
-    running.end = device_.mark();
+    put_behind(running);
   }
-  if (!device_.is_passed(*running.end)) {
+  if (!has_ended(program_.ops[id.index()]) || !device_.is_passed(*running.end)) {
     waits_for_device_ = true;
     return false;
   }
@@ -125,8 +135,24 @@ bool Executor::poll(std::size_t number) {
 }
 
 bool Executor::is_ready(const Op& op) const {
+  return std::all_of(op.after.begin(), op.after.end(), [&](OpId before) {
+    return ended_[before.index()] || waited_for(before) != nullptr;
+  });
+}
+
+// Whether all before it have: a queue that waits for another is not looked at sooner.
+bool Executor::has_ended(const Op& op) const {
   return std::all_of(op.after.begin(), op.after.end(),
                      [&](OpId before) { return ended_[before.index()]; });
+}
+
+// The op, where it stands in its queue to its end and others' queues may wait for that: the host
+// has nothing to read of it.
+const Executor::Running* Executor::waited_for(OpId id) const {
+  const Op& op = program_.ops[id.index()];
+  const Running* const running = lanes_[op.lane.index()].running.get();
+  const bool is_queued = running != nullptr && running->op == id && running->end;
+  return is_queued && !is_read(program_, op) ? running : nullptr;
 }
 
 void Executor::issue(Lane& lane, OpId id) {
@@ -134,6 +160,9 @@ void Executor::issue(Lane& lane, OpId id) {
   lane.running = std::make_unique<Running>();
   lane.running->op = id;
   lane.running->issue = now();
+  for (const OpId before : op.after) {
+    if (!ended_[before.index()]) device_.wait_for(*waited_for(before)->end);
+  }
   for (const Operand& operand : op.operands) {
     if (operand.allocates) arena_.allocate(operand.buffer);
   }
@@ -261,14 +290,14 @@ bool Executor::advance(Running& running) {
   REHEARSE_UNREACHABLE("op kind");
 }
 
-// One kernel at a time, so that messages are looked after in between.
+// One kernel at a time, or one recording: messages are looked after in between.
 bool Executor::launch_next(Running& running) {
-  const std::vector<Launch>& launches = compute_.launches(running.op);
-  if (running.launched < launches.size()) {
-    launches[running.launched++].run();
+  const std::size_t launches = compute_.launches(running.op).size();
+  if (running.launched < launches) {
+    running.launched = recorder_.run(running.op, running.launched);
     running.moved = true;
   }
-  return running.launched == launches.size();
+  return running.launched == launches;
 }
 
 // What passes hand on is little beside what they compute; what they keep to themselves shows in it.
@@ -441,16 +470,34 @@ void Executor::step_outer(const Op& op) {
     backend_.outer_step(plan_.outer, part.outer, part.gradients, part.elements);
 }
 
+// Marks the end of an op all of whose work stands in its queue. Others may have its memory behind
+// that.
+void Executor::put_behind(Running& running) {
+  const Op& op = program_.ops[running.op.index()];
+  if (!is_read(program_, op)) free_operands(op);
+  running.end = device_.mark();
+}
+
+void Executor::free_operands(const Op& op) {
+  for (const Operand& operand : op.operands) {
+    if (operand.frees) arena_.free(operand.buffer);
+  }
+}
+
 void Executor::finish(Lane& lane) {
   const Running& running = *lane.running;
   const Op& op = program_.ops[running.op.index()];
   note_results(running);
-  for (const Operand& operand : op.operands) {
-    if (operand.frees) arena_.free(operand.buffer);
+  if (is_read(program_, op)) {
+    free_operands(op);
+    if (options_.poison) device_.wait();  // whoever has the memory next may stand in another queue
   }
   if (running.collective) count(op, *running.collective);
-  spans_[spans_.size() - program_.ops.size() + running.op.index()] = {
-      rank_, running.op, step_, running.issue, running.issue, now()};
+  const std::size_t first_span = spans_.size() - program_.ops.size();
+  Time start = running.issue;
+  for (const OpId before : op.after)
+    start = std::max(start, spans_[first_span + before.index()].end);
+  spans_[first_span + running.op.index()] = {rank_, running.op, step_, start, start, now()};
   ended_[running.op.index()] = true;
   ++ended_count_;
   ++lane.next;

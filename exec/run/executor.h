@@ -3,7 +3,8 @@
 // One thread per rank. Messages are non-blocking; between any two kernels the executor looks
 // whether a message has arrived and issues what has become ready, so that communication overlaps
 // compute as far as the plan lets it. Every lane is a queue of the backend's device; an op has
-// ended when its queue has passed it. All decisions are the plan's.
+// ended when its queue has passed it. Where one needs what another lane brings, and nothing of that
+// is the host's to read, its queue waits for the other on the device. All decisions are the plan's.
 #pragma once
 
 #include <map>
@@ -19,6 +20,7 @@
 #include "exec/run/collective.h"
 #include "exec/run/compute.h"
 #include "exec/run/parameters.h"
+#include "exec/run/recorder.h"
 #include "exec/transport.h"
 #include "model/plan/plan.h"
 #include "model/plan/timeline.h"
@@ -34,6 +36,7 @@ struct ExecutorOptions {
   Seconds hang = Seconds::seconds(300);  // without any progress for this long, the job ends
   // Whether parameters get their initial values; if not, somebody else fills them in.
   bool initializes = true;
+  bool records = false;  // kernels of passes are recorded and replayed (recorder.h)
 };
 
 // Payload bytes that one rank handed to the transport, and took from it.
@@ -87,9 +90,13 @@ class Executor {
 
   bool poll(std::size_t number);
   bool is_ready(const Op& op) const;
+  const Running* waited_for(OpId op) const;
+  bool has_ended(const Op& op) const;
   void issue(Lane& lane, OpId id);
   bool advance(Running& running);
   bool launch_next(Running& running);
+  void put_behind(Running& running);
+  void free_operands(const Op& op);
   void finish(Lane& lane);
   void note_results(const Running& running);
   void begin_transfer(Running& running, const Op& op);
@@ -129,6 +136,7 @@ class Executor {
   Arena arena_;
   Parameters parameters_;
   ComputeProgram compute_;
+  Recorder recorder_;
   std::vector<Lane> lanes_;
   std::vector<bool> ended_;
   std::size_t ended_count_ = 0;

@@ -98,6 +98,7 @@ void FarDevice::fill(void* into, std::byte value, std::size_t bytes) {
 }
 
 void FarDevice::select(std::size_t queue) {
+  expect_no_recording();
   if (queue >= queues_.size()) {
     queues_.resize(queue + 1);
     done_.resize(queue + 1);
@@ -106,12 +107,14 @@ void FarDevice::select(std::size_t queue) {
 }
 
 Mark FarDevice::mark() {
+  expect_no_recording();
   marks_[++last_mark_] = {selected_, done_[selected_] + queues_[selected_].size()};
   return {last_mark_};
 }
 
 // Time passes while somebody asks: some tasks are done, of any queue.
 bool FarDevice::is_passed(Mark mark) {
+  expect_no_recording();
   const auto found = marks_.find(mark.id);
   REHEARSE_CHECK(found != marks_.end(), "no mark {}", mark.id);
   const std::uint64_t tasks = random_.below(64);
@@ -128,6 +131,12 @@ bool FarDevice::is_passed(Mark mark) {
   return true;
 }
 
+void FarDevice::wait_for(Mark mark) {
+  expect_no_recording();
+  ++waits_;
+  queues_[selected_].push_back({[] {}, marks_.at(mark.id)});
+}
+
 Mark FarDevice::timed_mark() {
   const std::uint64_t id = ++last_mark_;
   enqueue([this, id] { times_[id] = clock_; }, kTimeOfMark);
@@ -142,6 +151,39 @@ std::vector<Seconds> FarDevice::times_between(std::span<const Mark> marks) {
   for (const Mark mark : marks)
     times_.erase(mark.id);
   return times;
+}
+
+void FarDevice::expect_no_recording() const {
+  REHEARSE_CHECK(!recording_, "something else was asked of a device that records");
+}
+
+void FarDevice::begin_recording() {
+  expect_no_recording();
+  recording_.emplace();
+}
+
+Recording FarDevice::end_recording() {
+  ++recorded_;
+  recordings_[recorded_] = {selected_, *std::exchange(recording_, std::nullopt),
+                            1 + random_.below(6)};
+  return {recorded_};
+}
+
+bool FarDevice::replay(Recording recording) {
+  expect_no_recording();
+  Recorded& it = recordings_.at(recording.id);
+  REHEARSE_CHECK(it.queue == selected_, "recorded in queue {}, replayed in {}", it.queue,
+                 selected_);
+  if (it.replays_left == 0) return false;
+  --it.replays_left;
+  ++replayed_;
+  Tasks& queue = queues_[selected_];
+  queue.insert(queue.end(), it.tasks.begin(), it.tasks.end());
+  return true;
+}
+
+void FarDevice::forget(Recording recording) {
+  recordings_.erase(recording.id);
 }
 
 void FarDevice::finish() {
@@ -167,6 +209,7 @@ void FarDevice::run_now(const std::function<void()>& task) {
 
 template <class Work>
 void FarDevice::touch(Work work) {
+  expect_no_recording();
   REHEARSE_CHECK(::mprotect(pages_, used_, PROT_READ | PROT_WRITE) == 0, "unlocking");
   work();
   REHEARSE_CHECK(::mprotect(pages_, used_, PROT_NONE) == 0, "locking");
@@ -176,9 +219,12 @@ void FarDevice::reach(const std::function<void()>& task) {
   touch(task);
 }
 
+// One that waits for another queue has that go on in its place.
 void FarDevice::run_front(std::size_t queue) {
   if (queues_[queue].empty()) return;
-  queues_[queue].front()();
+  const Place after = queues_[queue].front().after;
+  if (done_[after.queue] < after.done) return run_front(after.queue);
+  queues_[queue].front().run();
   queues_[queue].pop_front();
   ++done_[queue];
 }

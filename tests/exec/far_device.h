@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "exec/backend.h"
@@ -35,10 +36,21 @@ class FarDevice : public exec::KernelDevice {
   void select(std::size_t queue) override;
   exec::Mark mark() override;
   bool is_passed(exec::Mark mark) override;
+  void wait_for(exec::Mark mark) override;
   void finish() override;
   void wait() override;
   exec::Mark timed_mark() override;
   std::vector<Seconds> times_between(std::span<const exec::Mark> marks) override;
+  bool records() const override { return true; }
+  void begin_recording() override;
+  exec::Recording end_recording() override;
+  // After some times, drawn from the seed, what was recorded is no longer good.
+  bool replay(exec::Recording recording) override;
+  void forget(exec::Recording recording) override;
+
+  std::size_t waits() const { return waits_; }
+  std::size_t recorded() const { return recorded_; }
+  std::size_t replayed() const { return replayed_; }
 
   static constexpr Seconds kTimeOfMark = Seconds::microseconds(3);
   // Of copies and fills; to the host and from it at this share of it.
@@ -47,10 +59,12 @@ class FarDevice : public exec::KernelDevice {
 
   // Puts work into the selected queue, and says how long it would take.
   void enqueue(std::function<void()> task, Seconds takes = {}) {
-    queues_[selected_].push_back([this, task = std::move(task), takes] {
-      task();
-      clock_ += takes;
-    });
+    Tasks& into = recording_ ? *recording_ : queues_[selected_];
+    into.push_back({[this, task = std::move(task), takes] {
+                      task();
+                      clock_ += takes;
+                    },
+                    {}});
   }
   // Does what the selected queue has, then this.
   void run_now(const std::function<void()>& task);
@@ -60,9 +74,20 @@ class FarDevice : public exec::KernelDevice {
  private:
   class Region;
   struct Place {
-    std::size_t queue;
-    std::size_t done;  // tasks of the queue that must be
+    std::size_t queue = 0;
+    std::size_t done = 0;  // tasks of the queue that must be
   };
+  struct Task {
+    std::function<void()> run;
+    Place after;  // which must have been reached
+  };
+  using Tasks = std::deque<Task>;
+  struct Recorded {
+    std::size_t queue;
+    Tasks tasks;
+    std::uint64_t replays_left;
+  };
+  void expect_no_recording() const;
   std::byte* take(std::size_t bytes);
   void give_back(std::byte* begin, std::size_t bytes);
   template <class Work>
@@ -71,8 +96,10 @@ class FarDevice : public exec::KernelDevice {
 
   std::byte* pages_ = nullptr;
   std::size_t used_ = 0;  // bytes of them
-  std::vector<std::deque<std::function<void()>>> queues_ =
-      std::vector<std::deque<std::function<void()>>>(1);
+  std::vector<Tasks> queues_ = std::vector<Tasks>(1);
+  std::optional<Tasks> recording_;
+  std::map<std::uint64_t, Recorded> recordings_;
+  std::size_t waits_ = 0, recorded_ = 0, replayed_ = 0;
   std::vector<std::size_t> done_ = std::vector<std::size_t>(1);  // tasks, by queue
   std::map<std::uint64_t, Place> marks_;
   std::uint64_t last_mark_ = 0;

@@ -42,6 +42,8 @@ class LateDevice : public exec::KernelDevice {
     if (random_.below(2) == 0) run_front();
     return mark.id <= done_;
   }
+  // There is one queue.
+  void wait_for(exec::Mark) override {}
   // No transport asks how long something took.
   exec::Mark timed_mark() override { REHEARSE_UNREACHABLE("timed mark"); }
   std::vector<Seconds> times_between(std::span<const exec::Mark>) override {

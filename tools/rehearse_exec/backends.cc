@@ -63,6 +63,10 @@ constexpr GpuOption kGpuOptions[] = {
      "linear layers and the GELUs beside them in one kernel of a GPU, where there is one: on or "
      "off (default)",
      &BackendChoice::fuses},
+    {"graphs",
+     "kernels that are the same in every step as graphs of a GPU, which replays them: on or off "
+     "(default)",
+     &BackendChoice::records},
 };
 
 }  // namespace

@@ -21,7 +21,7 @@ struct BackendChoice {
   int threads = 1;   // of every rank
   int gpus = 0;      // of this machine, which its ranks share out
   // What GPUs are asked for besides, each by an option that is "on" or "off".
-  bool fuses = false;
+  bool fuses = false, records = false;
 };
 // Errors: why there is no such thing here.
 Result<BackendChoice> backend_of(const Arguments& arguments);

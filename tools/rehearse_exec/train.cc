@@ -259,6 +259,7 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
   options.align_every = settings.align_every;
   options.hash_weights = arguments.has("hash-weights");
   options.keep_first_step = arguments.has("first-step");
+  options.executor.records = settings.backend.records;
   options.progress = Progress(plan.strategy, options.steps, transport.rank());
   const exec::TrainingRun run =
       exec::train(*plans, net, *backend, carried.get(), batches, &batches, options);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "exec/cuda/cuda_backend.h"
 #include "exec/staged_transport.h"
@@ -177,6 +178,60 @@ TEST_P(GpuNet, HasTheGradientsOfTheReference) {
 INSTANTIATE_TEST_SUITE_P(Nets, GpuNet, ::testing::ValuesIn(net_cases()),
                          [](const auto& info) { return info.param.name; });
 
+// ---- queues -------------------------------------------------------------------------------------
+
+class GpuQueues : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    REHEARSE_NEEDS_GPU();
+    gpu = make_cuda_backend(DataType::fp32, 0);
+    device = &gpu->device();
+    for (auto& room : rooms)
+      room = device->allocate(kBytes);
+  }
+  bool holds(const DeviceMemory& room, std::byte value) {
+    const std::vector<std::byte> bytes = read(*device, {room.data(), kBytes});
+    return std::all_of(bytes.begin(), bytes.end(), [&](std::byte it) { return it == value; });
+  }
+
+  // Long enough for another queue to be there first, if it does not wait.
+  static constexpr std::size_t kBytes = std::size_t{1} << 28;
+  std::unique_ptr<Backend> gpu;
+  KernelDevice* device = nullptr;
+  std::array<std::unique_ptr<DeviceMemory>, 2> rooms;
+};
+
+TEST_F(GpuQueues, WaitForOneAnother) {
+  for (const int value : {1, 2, 3}) {
+    device->select(0);
+    for (const int before : {0, 0, 0, value})
+      device->fill(rooms[0]->data(), static_cast<std::byte>(before), kBytes);
+    const Mark filled = device->mark();
+    device->select(1);
+    device->wait_for(filled);
+    device->copy(rooms[1]->data(), rooms[0]->data(), kBytes);
+    device->finish();
+    EXPECT_TRUE(device->is_passed(filled));
+    EXPECT_TRUE(holds(*rooms[1], static_cast<std::byte>(value)));
+  }
+}
+
+TEST_F(GpuQueues, ReplayWhatTheyHaveRecorded) {
+  device->select(0);
+  device->begin_recording();
+  device->copy(rooms[1]->data(), rooms[0]->data(), kBytes);
+  device->fill(rooms[0]->data(), std::byte{9}, kBytes);
+  const Recording recording = device->end_recording();
+  for (const int value : {1, 2}) {
+    device->fill(rooms[0]->data(), static_cast<std::byte>(value), kBytes);
+    EXPECT_TRUE(device->replay(recording));
+    device->finish();
+    EXPECT_TRUE(holds(*rooms[1], static_cast<std::byte>(value)));
+    EXPECT_TRUE(holds(*rooms[0], std::byte{9}));
+  }
+  device->forget(recording);
+}
+
 // ---- training -----------------------------------------------------------------------------------
 
 struct Way {
@@ -187,25 +242,33 @@ struct Way {
 
 class GpuTraining : public ::testing::TestWithParam<Way> {};
 
-// Four ranks share the GPU, each with an arena and queues of its own, and send through the host.
-TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
-  REHEARSE_NEEDS_GPU();
+Plan plan_of(const Way& way, const ModelSpec& model) {
   Training training = rehearse::testing::training(16);
   training.dtype = DataType::fp32;
-  const Plan plan = rehearse::testing::executable(GetParam().strategy, 4,
-                                                  rehearse::testing::small_resnet(), training);
+  return rehearse::testing::executable(way.strategy, 4, model, training);
+}
+
+// Four ranks share the GPU, each with an arena and queues of its own, and send through the host.
+TrainingRun train_on_gpu(const Plan& plan, const TrainOptions& options, const CudaOptions& gpus) {
   const Net net = *whole_net(plan);
-  TrainOptions options = rehearse::testing::options_of(3);
-  options.evaluate_every = 3;
-  const TrainingRun expected = rehearse::testing::train_locally(plan, options);
-  TrainingRun actual;
+  TrainingRun result;
   run_local(4, [&](Transport& carrier) {
-    const auto gpu = make_cuda_backend(DataType::fp32, 0);
+    const auto gpu = make_cuda_backend(DataType::fp32, 0, gpus);
     StagedTransport transport(carrier, gpu->device());
     rehearse::testing::Batches<float> batches(net, plan.micro_batch_samples);
     TrainingRun run = train(plan, net, *gpu, transport, batches, &batches, options);
-    if (transport.rank() == RankId(0)) actual = std::move(run);
+    if (transport.rank() == RankId(0)) result = std::move(run);
   });
+  return result;
+}
+
+TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
+  REHEARSE_NEEDS_GPU();
+  const Plan plan = plan_of(GetParam(), rehearse::testing::small_resnet());
+  TrainOptions options = rehearse::testing::options_of(3);
+  options.evaluate_every = 3;
+  const TrainingRun expected = rehearse::testing::train_locally(plan, options);
+  const TrainingRun actual = train_on_gpu(plan, options, {});
   ASSERT_EQ(actual.losses.size(), expected.losses.size());
   for (std::size_t step = 0; step < expected.losses.size(); ++step)
     EXPECT_NEAR(actual.losses[step], expected.losses[step], 1e-3) << "step " << step;
@@ -215,6 +278,25 @@ TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
   for (std::size_t r = 0; r < 4; ++r) {
     EXPECT_EQ(actual.ranks[r].traffic.sent, expected.ranks[r].traffic.sent);
     EXPECT_EQ(actual.ranks[r].arena_extent, expected.ranks[r].arena_extent);
+  }
+}
+
+// Recorded kernels are the same kernels: the same bits, whatever is fused and drawn.
+TEST_P(GpuTraining, IsTheSameByGraphs) {
+  REHEARSE_NEEDS_GPU();
+  const ModelSpec gpt = rehearse::testing::with_dropout(rehearse::testing::narrow_gpt());
+  for (const ModelSpec& model : {rehearse::testing::small_resnet(), gpt}) {
+    const Plan plan = plan_of(GetParam(), model);
+    TrainOptions options = rehearse::testing::options_of(6);
+    options.evaluate_every = 3;
+    for (const bool fuses : {false, true}) {
+      options.executor.records = false;
+      const TrainingRun expected = train_on_gpu(plan, options, {.fuses = fuses});
+      options.executor.records = true;
+      const TrainingRun actual = train_on_gpu(plan, options, {.fuses = fuses});
+      EXPECT_EQ(actual.losses, expected.losses);
+      EXPECT_EQ(actual.weight_hashes, expected.weight_hashes);
+    }
   }
 }
 

@@ -31,17 +31,15 @@ double finished(const Product& p, std::int64_t at, double x) {
   REHEARSE_UNREACHABLE("epilogue");
 }
 
-}  // namespace
-
-void HostQueue::sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places,
-                     std::int64_t n) {
+void sort_pairs(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places,
+                std::int64_t n) {
   std::iota(places, places + n, 0);
   std::stable_sort(places, places + n,
                    [&](std::int32_t a, std::int32_t b) { return keys[a] < keys[b]; });
   std::transform(places, places + n, sorted, [&](std::int32_t place) { return keys[place]; });
 }
 
-void HostQueue::product(const Product& p) {
+void multiply(const Product& p) {
   for (std::int64_t batch = 0; batch < p.batch; ++batch) {
     for (std::int64_t i = 0; i < p.m; ++i) {
       for (std::int64_t j = 0; j < p.n; ++j) {
@@ -58,7 +56,7 @@ void HostQueue::product(const Product& p) {
   }
 }
 
-void HostQueue::convolve(const Convolution& c) {
+void slide(const Convolution& c) {
   const Conv2d& shape = c.shape;
   const bool of_weights = c.pass == ConvolutionPass::backward_weight;
   const std::int64_t inputs = c.samples * c.height * c.width * shape.in_channels;
@@ -105,11 +103,28 @@ void HostQueue::convolve(const Convolution& c) {
   }
 }
 
+}  // namespace
+
+void HostQueue::sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places,
+                     std::int64_t n) {
+  run([=] { sort_pairs(keys, sorted, places, n); });
+}
+
+void HostQueue::product(const Product& product) {
+  run([product] { multiply(product); });
+}
+
+void HostQueue::convolve(const Convolution& convolution) {
+  run([convolution] { slide(convolution); });
+}
+
 void HostQueue::attend(const FusedAttention& a) {
   const auto rows = static_cast<std::size_t>(a.samples * a.queries.heads * a.positions);
-  const AttentionGraph it = attention_graph(a, a.samples);
-  run_on_host(it.graph, it.operands, operands_of(a, 0, scratch(rows * sizeof(double), 1)),
-              a.element);
+  std::byte* const room = scratch(rows * sizeof(double), 1);
+  run([a, room] {
+    const AttentionGraph it = attention_graph(a, a.samples);
+    run_on_host(it.graph, it.operands, operands_of(a, 0, room), a.element);
+  });
 }
 
 }  // namespace rehearse::exec::cuda

@@ -4,14 +4,18 @@
 
 #include <barrier>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "exec/cuda/products.h"
 #include "exec/kernel_device.h"
 #include "model/base/bfloat16.h"
+#include "model/base/check.h"
 
 namespace rehearse::exec::cuda {
 
@@ -62,12 +66,65 @@ class HostQueue {
   // Backwards: no order is promised.
   template <class F>
   void each(std::int64_t n, F f) {
-    for (std::int64_t i = n - 1; i >= 0; --i)
-      f(i);
+    run([=] {
+      for (std::int64_t i = n - 1; i >= 0; --i)
+        f(i);
+    });
   }
-
   template <class F>
   void rows(std::int64_t n, F f) {
+    run([=, this] { run_rows(n, f); });
+  }
+
+  void copy(void* into, const void* from, std::size_t bytes) {
+    run([=] {
+      if (bytes > 0) std::memmove(into, from, bytes);
+    });
+  }
+  void fill(void* into, std::byte value, std::size_t bytes) {
+    run([=] {
+      if (bytes > 0) std::memset(into, std::to_integer<int>(value), bytes);
+    });
+  }
+
+  // What was there before is gone.
+  std::byte* scratch(std::size_t bytes, std::size_t slot = 0) {
+    if (slot >= scratch_.size()) scratch_.resize(slot + 1);
+    std::vector<std::byte>& it = scratch_[slot];
+    if (bytes > it.size()) {
+      REHEARSE_CHECK(!recording_, "{} bytes of scratch memory more than when it ran", bytes);
+      it = std::vector<std::byte>(bytes);
+      ++moves_;
+    }
+    run([memory = it.data(), size = it.size()] { std::memset(memory, 0xFF, size); });
+    return it.data();
+  }
+  std::size_t scratch_bytes() const {
+    return std::accumulate(scratch_.begin(), scratch_.end(), std::size_t{0},
+                           [](std::size_t sum, const auto& slot) { return sum + slot.size(); });
+  }
+
+  void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
+  void product(const Product& product);
+  bool has_product(const Product&) const { return true; }
+  void convolve(const Convolution& convolution);
+  bool has_attention(const FusedAttention&) const { return fuses_; }
+  void attend(const FusedAttention& attention);
+
+  using Tasks = std::vector<std::function<void()>>;
+  void begin_recording() { recording_.emplace(); }
+  Tasks end_recording() { return *std::exchange(recording_, std::nullopt); }
+  // How often scratch memory has moved.
+  std::uint64_t moves() const { return moves_; }
+
+ private:
+  template <class Task>
+  void run(Task task) {
+    if (!recording_) return task();
+    recording_->push_back(task);
+  }
+  template <class F>
+  void run_rows(std::int64_t n, F f) {
     std::vector<std::unique_ptr<HostTeam::Shared>> shared;
     for (std::int64_t row = 0; row < n; ++row)
       shared.push_back(std::make_unique<HostTeam::Shared>(team_));
@@ -83,35 +140,11 @@ class HostQueue {
     }
   }
 
-  void copy(void* into, const void* from, std::size_t bytes) {
-    if (bytes > 0) std::memmove(into, from, bytes);
-  }
-  void fill(void* into, std::byte value, std::size_t bytes) {
-    if (bytes > 0) std::memset(into, std::to_integer<int>(value), bytes);
-  }
-
-  // What was there before is gone.
-  std::byte* scratch(std::size_t bytes, std::size_t slot = 0) {
-    if (slot >= scratch_.size()) scratch_.resize(slot + 1);
-    scratch_[slot].assign(bytes, std::byte{0xFF});
-    return scratch_[slot].data();
-  }
-  std::size_t scratch_bytes() const {
-    return std::accumulate(scratch_.begin(), scratch_.end(), std::size_t{0},
-                           [](std::size_t sum, const auto& slot) { return sum + slot.size(); });
-  }
-
-  void sort(const std::int32_t* keys, std::int32_t* sorted, std::int32_t* places, std::int64_t n);
-  void product(const Product& product);
-  bool has_product(const Product&) const { return true; }
-  void convolve(const Convolution& convolution);
-  bool has_attention(const FusedAttention&) const { return fuses_; }
-  void attend(const FusedAttention& attention);
-
- private:
   int team_;
   bool fuses_;  // attention
   std::vector<std::vector<std::byte>> scratch_;
+  std::optional<Tasks> recording_;
+  std::uint64_t moves_ = 0;
 };
 
 class HostQueues : public KernelDevice {
@@ -137,15 +170,31 @@ class HostQueues : public KernelDevice {
   void select(std::size_t) override {}
   Mark mark() override { return {}; }
   bool is_passed(Mark) override { return true; }
+  void wait_for(Mark) override {}
   Mark timed_mark() override { return host_device().timed_mark(); }
   std::vector<Seconds> times_between(std::span<const Mark> marks) override {
     return host_device().times_between(marks);
   }
   void finish() override {}
   void wait() override {}
+  bool records() const override { return true; }
+  void begin_recording() override { queue_.begin_recording(); }
+  Recording end_recording() override {
+    recordings_.emplace_back(queue_.end_recording(), queue_.moves());
+    return {recordings_.size() - 1};
+  }
+  bool replay(Recording recording) override {
+    const auto& [tasks, moves] = recordings_.at(recording.id);
+    if (moves != queue_.moves()) return false;
+    for (const auto& task : tasks)
+      task();
+    return true;
+  }
+  void forget(Recording) override {}
 
  private:
   HostQueue queue_;
+  std::vector<std::pair<HostQueue::Tasks, std::uint64_t>> recordings_;
 };
 
 }  // namespace rehearse::exec::cuda

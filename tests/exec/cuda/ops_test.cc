@@ -85,6 +85,64 @@ TEST_P(DeviceLayer, RoundsToBf16) {
 INSTANTIATE_TEST_SUITE_P(Cases, DeviceLayer, testing::ValuesIn(training_cases()),
                          [](const auto& info) { return info.param.name; });
 
+// ---- recordings ---------------------------------------------------------------------------------
+
+// Runs nothing but what it has recorded.
+class ReplayedKernel : public Kernel {
+ public:
+  ReplayedKernel(std::unique_ptr<Kernel> kernel, KernelDevice& device)
+      : kernel_(std::move(kernel)), device_(device) {}
+  void run(const KernelArguments& arguments) override {
+    device_.begin_recording();
+    kernel_->run(arguments);
+    const Recording recording = device_.end_recording();
+    EXPECT_TRUE(device_.replay(recording));
+    device_.forget(recording);
+  }
+
+ private:
+  std::unique_ptr<Kernel> kernel_;
+  KernelDevice& device_;
+};
+
+template <class Real>
+class Replaying : public QueueBackend<Real, HostQueues> {
+ public:
+  using Base = QueueBackend<Real, HostQueues>;
+  explicit Replaying(DataType type) : Base("cuda", type, std::make_unique<HostQueues>(1, true)) {}
+  bool replays = false;
+  std::unique_ptr<Kernel> prepare(const KernelRequest& request) override {
+    if (!replays) return Base::prepare(request);
+    return std::make_unique<ReplayedKernel>(Base::prepare(request), Base::device());
+  }
+};
+
+// All that a kernel does is put into its queue, with scratch memory that it has had before.
+TEST_P(DeviceLayer, IsTheSameReplayed) {
+  Replaying<float> device(DataType::fp32);
+  const LayerOutcome expected = run_layer(device, GetParam(), data);
+  device.replays = true;
+  const LayerOutcome actual = run_layer(device, GetParam(), data);
+  EXPECT_EQ(actual.output, expected.output);
+  EXPECT_EQ(actual.auxiliaries, expected.auxiliaries);
+  EXPECT_EQ(actual.input_gradients, expected.input_gradients);
+  EXPECT_EQ(actual.parameter_gradients, expected.parameter_gradients);
+}
+
+TEST(DeviceRecording, IsNoLongerGoodWhereScratchMemoryHasMoved) {
+  HostQueues queues(1);
+  std::byte* const room = queues.current().scratch(64);
+  queues.begin_recording();
+  queues.fill(room, std::byte{1}, 64);
+  const Recording recording = queues.end_recording();
+  EXPECT_TRUE(queues.replay(recording));
+  EXPECT_EQ(room[63], std::byte{1});
+  queues.current().scratch(32);
+  EXPECT_TRUE(queues.replay(recording));
+  queues.current().scratch(65);
+  EXPECT_FALSE(queues.replay(recording));
+}
+
 // ---- attention in one kernel of the queue's
 // ------------------------------------------------------
 

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "exec/nccl/nccl_transport.h"
 #include "exec/staged_transport.h"
 #include "tests/exec/nccl/stand_in.h"
@@ -64,6 +66,9 @@ exec::TrainingRun train_near(const std::vector<Plan>& plans) {
   return testing::train_in_turns(batches, plans, 2, everything(4));
 }
 
+// How often queues of all ranks waited for others.
+std::atomic<std::size_t> waits = 0;
+
 template <class Real>
 exec::TrainingRun train_far(const std::vector<Plan>& plans, const Way& way) {
   const Plan& first = plans.front();
@@ -80,6 +85,7 @@ exec::TrainingRun train_far(const std::vector<Plan>& plans, const Way& way) {
       exec::TrainingRun run =
           exec::train(turns, net, *backend, transport, batches, &batches, everything(4));
       if (transport.rank() == RankId(0)) result = std::move(run);
+      waits += device.waits();
     });
   });
   EXPECT_EQ(world.made() > 0, way.name == "nccl");
@@ -138,6 +144,7 @@ class FarAway : public ::testing::TestWithParam<std::tuple<Case, Way>> {};
 
 TEST_P(FarAway, AllNumbersAreTheSame) {
   const auto& [name, plans] = std::get<Case>(GetParam());
+  waits = 0;
   const auto train = [&](auto near, auto far) {
     switch (plans.front().training.dtype) {
       case DataType::bf16:
@@ -151,6 +158,8 @@ TEST_P(FarAway, AllNumbersAreTheSame) {
   const auto [near, far] =
       train([&](auto real) { return train_near<decltype(real)>(plans); },
             [&](auto real) { return train_far<decltype(real)>(plans, std::get<Way>(GetParam())); });
+  // For what several ranks hold: updates behind collectives.
+  EXPECT_EQ(waits > 0, !plans.front().groups.empty());
   EXPECT_EQ(far.losses, near.losses);
   EXPECT_EQ(far.gradient_norms, near.gradient_norms);
   EXPECT_EQ(far.weights, near.weights);
