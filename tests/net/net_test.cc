@@ -7,6 +7,7 @@
 #include "model/net/alike.h"
 #include "model/net/lowering.h"
 #include "model/net/model_spec.h"
+#include "model/net/net_builder.h"
 #include "model/net/tensor.h"
 
 namespace rehearse {
@@ -166,15 +167,29 @@ std::vector<ValueId> read_behind(const Net& net, SegmentId cut) {
   return found;
 }
 
+// Two values go past a segment that reads neither, and are read last made first.
+Net past_a_segment() {
+  NetBuilder net("past", {{4}}, ValueType::real, {{1}});
+  net.begin_block("block");
+  net.begin_segment("makes");
+  const ValueId first = net.add("first", Linear{4, 4, false}, {net.input()});
+  const ValueId second = net.add("second", Linear{4, 4, false}, {net.input()});
+  net.begin_segment("passes");
+  const ValueId third = net.add("third", Linear{4, 4, false}, {net.input()});
+  net.begin_segment("reads");
+  const ValueId sum = net.add("sum", Add{1}, {third, net.add("both", Add{1}, {second, first})});
+  return net.finish(net.add("loss", CrossEntropy{4}, {sum, net.labels()}));
+}
+
 TEST(ValuesAcross, AreReadBehindTheCutInThisOrder) {
   const Net resnet = resnet20(), gpt = small_gpt(0);
   const BlockRun run = longest_run(alike_blocks(gpt));
   const Subnetwork nothing{std::vector<bool>(resnet.units.size(), false)};
   std::size_t most = 0;
   for (const Net& net :
-       {resnet, restrict(resnet, nothing), small_gpt(100'000), without_dropout(small_gpt(100'000)),
-        without_blocks(gpt, run.begin + 1, run.end), shard(gpt, 2, false).value(),
-        shard(gpt, 2, true).value()}) {
+       {past_a_segment(), resnet, restrict(resnet, nothing), small_gpt(100'000),
+        without_dropout(small_gpt(100'000)), without_blocks(gpt, run.begin + 1, run.end),
+        shard(gpt, 2, false).value(), shard(gpt, 2, true).value()}) {
     for (std::size_t s = 0; s <= net.segments.size(); ++s) {
       EXPECT_EQ(values_across(net, SegmentId(s)), read_behind(net, SegmentId(s))) << s;
       most = std::max(most, values_across(net, SegmentId(s)).size());
