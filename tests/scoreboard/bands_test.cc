@@ -75,5 +75,27 @@ TEST(Bands, HoldWhatOthersErrorsHold) {
   EXPECT_EQ(bands.coverage[0].inside_apart, 4u);
 }
 
+// A device's only source: its profile's errors hold a tenth off, or do not.
+TEST(Bands, OfASingleSourceAreTheProfiles) {
+  std::vector<Case> cases;
+  for (const double of : {1.0, 2.0}) {
+    cases.push_back(made_case("alone", of, 1, {}));
+    cases.back().measured *= 1.1;
+    cases.back().is_fitted = false;
+  }
+  const auto coverage = [&] {
+    const Result<Scoreboard> board = score(cases);
+    return bands_of(*board, *residuals_of(*board)).coverage;
+  };
+  EXPECT_TRUE(coverage().empty());
+  cases[0].errors = cases[1].errors = {0.1, 0, 0};
+  ASSERT_EQ(coverage().size(), 1u);
+  EXPECT_EQ(coverage()[0].rows, 2u);
+  EXPECT_EQ(coverage()[0].inside, 2u);
+  EXPECT_EQ(coverage()[0].apart, 0u);
+  cases[0].errors->computing = 0.02;
+  EXPECT_EQ(coverage()[0].inside, 1u);
+}
+
 }  // namespace
 }  // namespace rehearse

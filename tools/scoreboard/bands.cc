@@ -147,8 +147,9 @@ Bands bands_of(const Scoreboard& board, const std::vector<Residual>& residuals) 
     Bands::Coverage coverage{source.source};
     for (const Residual& one : residuals) {
       if (one.of->source != source.source) continue;
-      if (const auto own = errors(one.of->device, "")) {
-        bands.of_device[one.of->device] = *own;
+      const auto likeliest = errors(one.of->device, "");
+      if (likeliest) bands.of_device[one.of->device] = *likeliest;
+      if (const auto own = likeliest ? likeliest : one.of->errors) {
         ++coverage.rows;
         coverage.inside += is_inside(one.committed, one.shares, *own) ? 1 : 0;
       }

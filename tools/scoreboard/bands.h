@@ -31,7 +31,8 @@ Result<std::vector<Residual>> residuals_of(const Scoreboard& board);
 std::optional<PredictionErrors> likeliest_errors(const std::vector<const Residual*>& residuals);
 
 struct Bands {
-  // By device: of all its sources; in what is fitted without a source: of the others.
+  // By device: of all its sources; in what is fitted without a source: of the others. Rows of a
+  // device with a single source have the band that its profile says, if it does.
   std::map<std::string, PredictionErrors> of_device;
   struct Coverage {
     std::string source;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,8 @@ struct Case {
   bool is_fitted = false;
   bool is_estimated = false;  // in closed form, not simulated
   double measured = 0;        // seconds; bytes; a number: whatever predict() gives
-  std::string scenario = {};  // its text, where it is a training
+  std::optional<PredictionErrors> errors = {};  // of the device's profile
+  std::string scenario = {};                    // its text, where it is a training
   std::function<Result<double>(const Factors&)> predict = {};
 };
 

@@ -157,6 +157,7 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   Result<Scenario> scenario = parse_scenario(*text, path, profile_path(path));
   if (!scenario) return scenario.errors();
   const std::string device = scenario->cluster.device.name;
+  const std::optional<PredictionErrors> errors = scenario->cluster.device.errors;
   const auto step = std::make_shared<TrainingStep>(*std::move(scenario));
   Case made{row.text("source"), row.text("row"), row.text("group"), row.text("source")};
   made.measured = *value;
@@ -170,6 +171,7 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
     return made;
   }
   made.device = device;
+  made.errors = errors;
   made.constants = {"memory", "products"};
   made.is_fitted = row.text("fit") == "yes";
   made.is_estimated = step->is_estimated();
