@@ -111,13 +111,45 @@ TEST(DeviceProfile, NumbersArrive) {
 
 // Tensor cores multiply tf32 half as fast as bf16, on every GPU that has them both.
 TEST(DeviceProfile, ProductsInTf32TakeTwiceAsLongAsInBf16) {
-  for (const std::string name : {"a100-sxm-40gb", "a100-sxm-80gb", "b200-sxm-180gb",
-                                 "h100-sxm-80gb", "h200-sxm-141gb", "mi300x-192gb"}) {
+  for (const std::string name :
+       {"a100-sxm-40gb", "a100-sxm-80gb", "b200-sxm-180gb", "h100-sxm-80gb",
+        "h100-sxm-80gb-megatron", "h200-sxm-141gb", "mi300x-192gb"}) {
     Device device = read(testing::kSource / "scenarios/devices" / (name + ".yaml"));
     const FlopsPerSecond in_bf16 = rate_of(device, KernelClass::matrix_product).compute;
     ASSERT_TRUE(set_type(device, DataType::tf32).ok()) << name;
     EXPECT_DOUBLE_EQ(in_bf16 / rate_of(device, KernelClass::matrix_product).compute, 2) << name;
   }
+}
+
+// The H100 for Megatron's software is the H100 with the A100's shares of its peaks, and its errors.
+TEST(DeviceProfile, H100sOfMegatronAreH100sWithSharesOfA100s) {
+  const auto shipped = [](const std::string& name) {
+    return read(testing::kSource / "scenarios/devices" / (name + ".yaml"));
+  };
+  const Device a100 = shipped("a100-sxm-80gb"), megatron = shipped("h100-sxm-80gb-megatron");
+  Device h100 = shipped("h100-sxm-80gb");
+  for (std::size_t k = 0; k < h100.kernels.size(); ++k) {
+    SCOPED_TRACE(to_string(static_cast<KernelClass>(k)));
+    const KernelRate &there = a100.kernels[k], &own = megatron.kernels[k];
+    const double of_memory = there.memory / a100.memory_bandwidth;
+    EXPECT_NEAR(own.memory / megatron.memory_bandwidth, of_memory, 1e-5);
+    const auto kernel = static_cast<KernelClass>(k);
+    const bool is_product = kernel == KernelClass::convolution ||
+                            kernel == KernelClass::matrix_product ||
+                            kernel == KernelClass::attention;
+    if (is_product) {
+      EXPECT_NEAR(own.compute / megatron.peak.at(DataType::bf16),
+                  there.compute / a100.peak.at(DataType::bf16), 1e-5);
+    } else {
+      EXPECT_EQ(own.compute, h100.kernels[k].compute);
+    }
+    h100.kernels[k] = {own.compute, own.memory, h100.kernels[k].overhead, std::nullopt};
+  }
+  EXPECT_EQ(megatron.errors, a100.errors);
+  h100.name = megatron.name;
+  h100.source = megatron.source;
+  h100.errors = megatron.errors;
+  expect_equal(megatron, h100);
 }
 
 class ShippedProfile : public ::testing::TestWithParam<std::filesystem::path> {};

@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Bound{"zero-bubble", 0.08}, Bound{"simumax", 0.12},
                       Bound{"simumax memory", 0.05}, Bound{"korthikanti memory", 0.001},
                       Bound{"mpt-a100", 0.2}, Bound{"mpt-h100", 0.12}, Bound{"torchtitan", 0.2},
-                      Bound{"nanotron", 0.18}, Bound{"nemo", 0.45}),
+                      Bound{"nanotron", 0.15}, Bound{"nemo", 0.09}),
     [](const auto& info) {
       std::string name = info.param.source;
       std::replace_if(
