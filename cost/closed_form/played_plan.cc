@@ -12,15 +12,6 @@
 namespace rehearse {
 namespace {
 
-// Of large groups a few of their steps are played as one.
-constexpr std::size_t kMostMessages = 16;
-
-// As PlayedOp's.
-struct Exchange {
-  double seconds = 0, start = 0, flows = 0, weight = 1;
-  std::size_t messages = 0;
-};
-
 // Where each rank stands.
 std::vector<MeshPlace> places_of(const Mesh& mesh) {
   std::vector<MeshPlace> places(static_cast<std::size_t>(mesh.ranks()));
@@ -53,6 +44,11 @@ class Meetings {
   std::vector<Meeting> all_;
 };
 
+// Elements whose squares the program adds up; 0 where nobody asks.
+std::int64_t squared_of(const Plan& plan, const RankProgram& program) {
+  return plan.training.optimizer.clip ? elements_squared(plan, program) : 0;
+}
+
 class OfRank {
  public:
   OfRank(const Plan& plan, const PlayingCosts& costs, const std::vector<MeshPlace>& places,
@@ -64,7 +60,8 @@ class OfRank {
         binding_(
             plan.ranks[rank_at(plan.mesh, {0, 0, static_cast<std::int64_t>(rank), 0}).index()]),
         program_(plan.programs[binding_.program.index()]),
-        sizes_(element_sizes(plan.training)),
+        priced_(costs, program_, plan.training, plan.micro_batch_samples),
+        squared_(squared_of(plan, program_)),
         meetings_(meetings) {}
 
   const RankProgram& program() const { return program_; }
@@ -88,29 +85,8 @@ class OfRank {
     if (op.kind == OpKind::send || op.kind == OpKind::receive) return message(op);
     if (program_.lanes[op.lane.index()].kind != LaneKind::compute) return collective(op);
     PlayedOp made;
-    made.seconds = compute(op);
+    made.seconds = priced_.compute(op, squared_);
     return made;
-  }
-
-  double compute(const Op& op) {
-    const Device& device = costs_.device;
-    const auto seconds = [&](const StepWork& work) {
-      return price_work(work, device).seconds.seconds();
-    };
-    if (op.kind == OpKind::load_batch) return seconds(load_work(program_, op));
-    if (op.kind == OpKind::optimizer_step)
-      return seconds(optimizer_work(plan_.training, elements_updated(program_, op)));
-    if (op.kind == OpKind::sum_squares)
-      return seconds(squares_work(plan_.training, elements_squared(plan_, program_)));
-    REHEARSE_CHECK(is_pass(op.kind), "an op that the program of a sharded step does not have");
-    const Compute& it = compute_of(op);
-    const Pass pass = pass_of(program_, op);
-    const auto [known, is_new] = passes_.try_emplace({it.begin, it.end, pass});
-    if (is_new)
-      known->second =
-          price_pass(costs_.net, it.begin, it.end, pass, plan_.micro_batch_samples, sizes_, device)
-              .seconds.seconds();
-    return known->second;
   }
 
   // ---- messages ---------------------------------------------------------------------------------
@@ -143,7 +119,7 @@ class OfRank {
     const Collective& it = collective_of(op);
     PlayedOp made;
     if (program_.lanes[op.lane.index()].kind == LaneKind::tensor) {
-      made.seconds = ring(costs_.mesh.tensor, op).seconds;
+      made.seconds = priced_.ring(costs_.mesh.tensor, op).seconds;
       return made;
     }
     if (!it.parameter_class) {
@@ -153,13 +129,7 @@ class OfRank {
     }
     const auto reach = reach_of(it.group);
     if (!reach) return std::nullopt;
-    const Exchange exchange = ring(*reach->group, op);
-    made.seconds = exchange.seconds;
-    made.messages = exchange.messages;
-    made.start = exchange.start;
-    made.flows = exchange.flows;
-    made.weight = exchange.weight;
-    made.sends = made.receives = true;
+    made = priced_.ring(*reach->group, op);
     if (reach->is_tied)
       made.meeting = meetings_.join(
           {Meetings::Kind::tied, static_cast<std::int64_t>(op.kind), it.begin, reach->number});
@@ -195,39 +165,16 @@ class OfRank {
     return reaches_.emplace(slot, made).first->second;
   }
 
-  const Exchange& ring(const RingGroup& group, const Op& op) {
-    const Collective& it = collective_of(op);
-    const std::int64_t elements = it.end - it.begin;
-    const auto [known, is_new] = rings_.try_emplace({&group, op.kind, elements, it.element_bytes});
-    if (!is_new) return known->second;
-    const auto members = static_cast<std::int64_t>(group.members);
-    const Bytes chunk = Bytes::bytes((elements + members - 1) / members * it.element_bytes);
-    const RingCost cost =
-        ring_cost(group, collective_kind(op.kind), costs_.device, elements, it.element_bytes);
-    Exchange& made = known->second;
-    made.seconds = cost.seconds.seconds();
-    // Members with faster links wait for the others, and meet nobody then.
-    if (made.seconds <= 0 || !group.paths.are_alike()) return made;
-    const std::size_t steps = group.members - 1;
-    made.messages = std::min(op.kind == OpKind::all_reduce ? 2 * steps : steps, kMostMessages);
-    made.start = cost.start.seconds();
-    made.weight = 1 / cost.rate_share;
-    const double waits = cost.message.alpha.seconds() / send_seconds(cost.message, chunk).seconds();
-    made.flows = (made.seconds - made.start) * (1 - waits) / static_cast<double>(made.messages);
-    return made;
-  }
-
   const Plan& plan_;
   const PlayingCosts& costs_;
   const std::vector<MeshPlace>& places_;
   const std::size_t rank_;
   const RankBinding& binding_;
   const RankProgram& program_;
-  const ElementSizes sizes_;
+  PlayedOps priced_;
+  const std::int64_t squared_;
   Meetings& meetings_;
-  std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
   std::map<std::size_t, std::optional<Reach>> reaches_;  // by slot
-  std::map<std::tuple<const RingGroup*, OpKind, std::int64_t, std::int64_t>, Exchange> rings_;
 };
 
 }  // namespace

@@ -5,9 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "cost/closed_form/mesh_costs.h"
-#include "cost/closed_form/program_player.h"
-#include "model/net/net.h"
+#include "cost/closed_form/played_ops.h"
 
 namespace rehearse {
 
@@ -15,12 +13,6 @@ struct PlayedPlan {
   std::vector<const RankProgram*> programs;  // by rank of the pipeline
   std::vector<PlayedRank> ranks;
   std::vector<Meeting> meetings;
-};
-struct PlayingCosts {
-  const Net& net;  // as a rank runs it
-  const MeshCosts& mesh;
-  const Device& device;
-  double norm = -1;  // seconds until all ranks have added up their squares, if asked
 };
 // plan: data, pipeline and tensor parallel by ring collectives; must outlive it. None: others than
 // the first and the last rank of the pipeline share parameters.

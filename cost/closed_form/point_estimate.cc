@@ -192,9 +192,6 @@ void PointEstimate::price_sharded(const ShardedStep& step) {
   estimate_.bubble_fraction = std::max(0.0, 1 - step.busy / step.span);  // rounded
   estimate_.compute = step.busy + step.optimizer;
   estimate_.link = step.step - estimate_.compute;
-  // Gathers and reductions beside each other, half of them at most.
-  const bool are_beside = strategy_.sharding == Sharding::parameters;
-  if (are_beside && !mesh.holders.front().paths.are_alike()) estimate_.contention = step.shared / 2;
   if (mesh.reductions_meet_exchanges) estimate_.contention = step.shared;
   estimate_.shares_links =
       mesh.tensor.paths.most_shared() > 1 || mesh.holders.front().paths.most_shared() > 1;

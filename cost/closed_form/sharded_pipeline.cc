@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <tuple>
 
@@ -14,8 +15,10 @@
 namespace rehearse {
 namespace {
 
-// Steps until the last one is like those to come.
-constexpr std::size_t kSteps = 2;
+// Steps until the last one is like those to come, if it is like the one before; and where it is
+// not.
+constexpr std::size_t kSteps = 3, kMoreSteps = 6;
+constexpr double kSame = 1e-3;
 
 // ---- plans of few micro-batches ----------------------------------------------------------------
 
@@ -24,11 +27,12 @@ std::int64_t turn_of(const PipelineShape& shape) {
   return shape.chunks > 1 ? shape.ranks : 1;
 }
 
-// As many as are read: with what fills the pipeline and what drains it, and turns between them.
+// As many as are read: with what fills the pipeline and what drains it, and turns between them,
+// some of which go by until gathers and reductions lie beside one another as they will.
 std::int64_t micro_batches_read(const PipelineShape& shape) {
-  constexpr std::int64_t kTurns = 3;
+  constexpr std::int64_t kTurns = 3, kSettled = 12;
   const std::int64_t turn = turn_of(shape), fill = (shape.chunks > 1 ? 4 : 2) * shape.ranks;
-  const std::int64_t few = fill + kTurns * turn;
+  const std::int64_t few = fill + std::max(kTurns * turn, (kSettled + turn - 1) / turn * turn);
   const std::int64_t all = shape.micro_batches;
   if (all <= few + turn) return all;
   return few + (all - few) % turn;
@@ -124,9 +128,14 @@ RankTimes times_of(const RankProgram& program, const PlayedRank& played,
 std::optional<Times> times_of(const Plan& plan, const PlayingCosts& costs) {
   const auto played = played_plan(plan, costs);
   if (!played) return std::nullopt;
-  const std::vector<PlayedStep> steps = play(played->ranks, played->meetings, kSteps);
+  std::vector<PlayedStep> steps = play(played->ranks, played->meetings, kSteps);
+  const auto length = [&](std::size_t step) { return steps[step].end - steps[step - 1].end; };
   Times made;
-  made.step = steps[kSteps - 1].end - steps[kSteps - 2].end;
+  made.step = length(kSteps - 1);
+  if (std::abs(made.step - length(kSteps - 2)) > kSame * made.step) {
+    steps = play(played->ranks, played->meetings, kMoreSteps);
+    made.step = length(kMoreSteps - 1);
+  }
   for (std::size_t r = 0; r < played->ranks.size(); ++r)
     made.ranks.push_back(times_of(*played->programs[r], played->ranks[r], steps.back().spans[r]));
   return made;
@@ -280,9 +289,7 @@ class Step {
       sum += times.ranks[other].collectives;
     if (mesh.reductions_meet_exchanges) return sum + own.collectives;
     if (mesh.holders[rank].paths.are_alike()) return sum;
-    const bool gathers = settings_.strategy.sharding == Sharding::parameters;
-    return sum + (gathers ? own.collectives / 2 : 0) +
-           (mesh.reductions_meet_messages ? std::min(own.messages, own.collectives) : 0);
+    return sum + (mesh.reductions_meet_messages ? std::min(own.messages, own.collectives) : 0);
   }
 
   const ShardedPipelineSettings& settings_;

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <map>
 #include <optional>
 #include <tuple>
 
-#include "cost/cost_model.h"
-#include "model/base/check.h"
+#include "cost/closed_form/played_ops.h"
 #include "model/plan/op_work.h"
 #include "model/schedule/buckets.h"
 
@@ -117,169 +115,80 @@ Times onward(const Times& few, const Times& more, double further) {
   return made;
 }
 
-// Plays a program's lanes. Ops begin in list order on their lanes; of those that are under way
-// beside each other on a link each has a share of it.
-class Player {
+// One rank's program, played alone: what the others do at the same time is the same.
+class Playing {
  public:
-  Player(const Net& net, const Program& program, const ShardedSettings& settings,
-         const Training& training, const Device& device)
-      : net_(net),
-        program_(program),
+  Playing(const Net& net, const Program& program, const ShardedSettings& settings,
+          const Training& training, const Device& device)
+      : program_(program),
         ops_(program.ops()),
-        settings_(settings),
-        training_(training),
-        sizes_(element_sizes(training)),
-        device_(device),
-        lanes_(ops_.lanes.size()),
-        done_(ops_.ops.size(), false) {
-    for (std::size_t id = 0; id < ops_.ops.size(); ++id)
-      lanes_[ops_.ops[id].lane.index()].ops.push_back(id);
-  }
+        costs_{net, settings.mesh, device, settings.norm},
+        priced_(costs_, ops_, training, settings.samples),
+        squared_(training.optimizer.clip ? elements_squared(Plan{}, ops_) : 0) {}
 
   Times run() {
-    double now = 0;
-    std::size_t left = ops_.ops.size();
-    while (left > 0) {
-      for (LaneState& lane : lanes_)
-        begin(lane, now);
-      share_link();
-      double step = kNever;
-      for (const LaneState& lane : lanes_) {
-        if (lane.runs) step = std::min(step, lane.left * lane.slowed);
-      }
-      REHEARSE_CHECK(step < kNever, "{} ops wait for ever", left);
-      now += step;
-      for (LaneState& lane : lanes_) {
-        if (!lane.runs) continue;
-        lane.left -= step / lane.slowed;
-        if (lane.left > kEnd) continue;
-        done_[lane.ops[lane.next++]] = true;
-        lane.runs = false;
-        --left;
-      }
+    PlayedRank rank;
+    rank.lanes = ops_.lanes.size();
+    for (const Op& op : ops_.ops) {
+      PlayedOp& made = rank.ops.emplace_back(price(op));
+      made.lane = op.lane.index();
+      for (const OpId before : op.after)
+        made.after.push_back(before.index());
     }
-    times_.step = now;
-    times_.span = last_pass_ - first_pass_;
-    return times_;
+    const PlayedStep step = std::move(play({rank}, {}, 1).front());
+    return times_of(rank, step);
   }
 
  private:
-  static constexpr double kNever = std::numeric_limits<double>::infinity(), kEnd = 1e-13;
-  static constexpr int kRounds = 8;  // until shares of a link agree
-  struct LaneState {
-    std::vector<std::size_t> ops;
-    std::size_t next = 0;
-    bool runs = false;
-    double left = 0;     // seconds of the op that runs, alone
-    double on_link = 0;  // the share of them in which its bytes flow
-    double slowed = 1;
-  };
-
-  void begin(LaneState& lane, double now) {
-    if (lane.runs || lane.next == lane.ops.size()) return;
-    const std::size_t id = lane.ops[lane.next];
-    const Op& op = ops_.ops[id];
-    if (!std::all_of(op.after.begin(), op.after.end(), [&](OpId o) { return done_[o.index()]; }))
-      return;
-    const LaneKind kind = ops_.lanes[op.lane.index()].kind;
-    lane.runs = true;
-    lane.on_link = 0;
-    if (kind != LaneKind::compute) {
-      const Exchange it = exchange(op, kind);
-      lane.left = it.seconds;
-      if (kind == LaneKind::tensor) return;
-      lane.on_link = it.on_link;
-      times_.shared += it.seconds;
-      return;
+  PlayedOp price(const Op& op) {
+    const LaneKind lane = ops_.lanes[op.lane.index()].kind;
+    PlayedOp made;
+    if (lane == LaneKind::compute) {
+      made.seconds = priced_.compute(op, squared_);
+      return made;
     }
-    lane.left = price(op);
-    const bool updates = id >= program_.begins().back().index();
-    (updates ? times_.optimizer : times_.busy) += lane.left;
-    if (updates || !is_pass(op.kind)) return;
-    if (first_pass_ == kNever) first_pass_ = now;
-    last_pass_ = now + lane.left;
-  }
-
-  // Bytes flow at half the rate while the other's do, and so for a longer share of the time.
-  void share_link() {
-    std::vector<LaneState*> sharing;
-    for (LaneState& lane : lanes_) {
-      lane.slowed = 1;
-      if (lane.runs && lane.on_link > 0) sharing.push_back(&lane);
+    if (lane == LaneKind::tensor) {
+      made.seconds = priced_.ring(costs_.mesh.tensor, op).seconds;
+      return made;
     }
-    if (sharing.size() < 2) return;
-    REHEARSE_CHECK(sharing.size() == 2, "{} lanes on one link", sharing.size());
-    const double a = sharing[0]->on_link, b = sharing[1]->on_link;
-    double longer_a = 1, longer_b = 1;  // bytes flow for
-    for (int round = 0; round < kRounds; ++round) {
-      longer_a = 1 + b * longer_b / (1 - b + b * longer_b);
-      longer_b = 1 + a * longer_a / (1 - a + a * longer_a);
+    const auto& held = collective_of(op).parameter_class;
+    if (held)
+      return priced_.ring(program_.is_partial(held->index()) ? costs_.mesh.partial_holders.front()
+                                                             : costs_.mesh.holders.front(),
+                          op);
+    made.seconds = costs_.norm;
+    return made;
+  }
+
+  Times times_of(const PlayedRank& rank, const PlayedStep& step) const {
+    Times made;
+    made.step = step.end;
+    std::optional<double> first;
+    double last = 0;
+    for (std::size_t id = 0; id < ops_.ops.size(); ++id) {
+      const LaneKind lane = ops_.lanes[ops_.ops[id].lane.index()].kind;
+      const double seconds = rank.ops[id].seconds;
+      if (lane == LaneKind::tensor) continue;
+      if (lane != LaneKind::compute) {
+        made.shared += seconds;
+        continue;
+      }
+      const bool updates = id >= program_.begins().back().index();
+      (updates ? made.optimizer : made.busy) += seconds;
+      if (updates || !is_pass(ops_.ops[id].kind)) continue;
+      const PlayedStep::Span& span = step.spans.front()[id];
+      if (!first) first = span.begin;
+      last = std::max(last, span.end);
     }
-    sharing[0]->slowed = 1 - a + a * longer_a;
-    sharing[1]->slowed = 1 - b + b * longer_b;
+    made.span = last - first.value_or(last);
+    return made;
   }
 
-  double price(const Op& op) {
-    if (op.kind == OpKind::load_batch)
-      return price_work(load_work(ops_, op), device_).seconds.seconds();
-    if (op.kind == OpKind::optimizer_step)
-      return price_work(optimizer_work(training_, elements_updated(ops_, op)), device_)
-          .seconds.seconds();
-    if (op.kind == OpKind::sum_squares)
-      return price_work(squares_work(training_, elements_squared(Plan{}, ops_)), device_)
-          .seconds.seconds();
-    REHEARSE_CHECK(is_pass(op.kind), "an op that the program of a sharded step does not have");
-    const Compute& it = compute_of(op);
-    const Pass pass = pass_of(ops_, op);
-    const auto [known, is_new] = passes_.try_emplace({it.begin, it.end, pass});
-    if (is_new)
-      known->second = price_pass(net_, it.begin, it.end, pass, settings_.samples, sizes_, device_)
-                          .seconds.seconds();
-    return known->second;
-  }
-
-  struct Exchange {
-    double seconds = 0, on_link = 0;
-  };
-  Exchange exchange(const Op& op, LaneKind kind) {
-    const Collective& it = collective_of(op);
-    const MeshCosts& mesh = settings_.mesh;
-    if (kind == LaneKind::collective && !it.parameter_class) return {settings_.norm, 0};
-    const RingGroup* group = &mesh.tensor;
-    if (kind != LaneKind::tensor)
-      group = program_.is_partial(it.parameter_class->index()) ? &mesh.partial_holders.front()
-                                                               : &mesh.holders.front();
-    const std::int64_t elements = it.end - it.begin;
-    const auto [known, is_new] =
-        exchanges_.try_emplace({group, op.kind, elements, it.element_bytes});
-    if (!is_new) return known->second;
-    const auto members = static_cast<std::int64_t>(group->members);
-    const Bytes chunk = Bytes::bytes((elements + members - 1) / members * it.element_bytes);
-    const RingCost ring =
-        ring_cost(*group, collective_kind(op.kind), device_, elements, it.element_bytes);
-    const double seconds = ring.seconds.seconds();
-    // Members with faster links wait for the others, and meet nobody then.
-    const bool shares = group->paths.are_alike();
-    const double starts = ring.start.seconds();
-    const Seconds message = send_seconds(ring.message, chunk);
-    const double waits = seconds > 0 ? ring.message.alpha.seconds() / message.seconds() : 0;
-    const double moves = seconds > 0 ? (1 - starts / seconds) * (1 - waits) : 0;
-    return known->second = {seconds, shares ? moves : 0};
-  }
-
-  const Net& net_;
   const Program& program_;
   const RankProgram& ops_;
-  const ShardedSettings& settings_;
-  const Training& training_;
-  const ElementSizes sizes_;
-  const Device& device_;
-  std::vector<LaneState> lanes_;
-  std::vector<bool> done_;
-  std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
-  std::map<std::tuple<const RingGroup*, OpKind, std::int64_t, std::int64_t>, Exchange> exchanges_;
-  double first_pass_ = kNever, last_pass_ = 0;
-  Times times_;
+  const PlayingCosts costs_;
+  PlayedOps priced_;
+  const std::int64_t squared_;
 };
 
 // ---- memory ------------------------------------------------------------------------------------
@@ -374,12 +283,14 @@ class Step {
                           !is_regular(nets, held);
     const auto further = static_cast<std::int64_t>(nets.run.size() - kFewRepeats) - 1;
     std::optional<Peak> peak;
-    Times times;
-    if (!is_alone) {
+    if (!is_alone)
       peak = peak_of(weighed(nets.few), weighed(nets.one_more), nets.run.begin, further);
-      times = onward(played(nets.few), played(nets.one_more), static_cast<double>(further));
-    }
-    if (!peak) peak = peak_of(weighed(nets.whole)), times = played(nets.whole);
+    // Gathers and reductions of one block after the other lie beside one another differently.
+    const bool is_whole = !peak || settings_.strategy.sharding == Sharding::parameters;
+    const Times times =
+        is_whole ? played(nets.whole)
+                 : onward(played(nets.few), played(nets.one_more), static_cast<double>(further));
+    if (!peak) peak = peak_of(weighed(nets.whole));
     return {times.step,       times.span,   times.busy,
             times.optimizer,  times.shared, peak->live + state(held),
             peak->is_backward};
@@ -397,7 +308,7 @@ class Step {
   Times played(const Net& net) const {
     const auto of = [&](std::int64_t micro_batches) {
       const Program made = program(net, micro_batches);
-      return Player(net, made, settings_, training_, device_).run();
+      return Playing(net, made, settings_, training_, device_).run();
     };
     const Times most = of(std::min(settings_.micro_batches, kMicroBatches));
     const std::int64_t further = settings_.micro_batches - kMicroBatches;

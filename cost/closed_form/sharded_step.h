@@ -3,12 +3,12 @@
 //
 // What is gathered and reduced runs ahead of passes and behind them, across blocks and
 // micro-batches, so that a pass alone says little. Read is the rank's real program instead, of two
-// and three micro-batches and of kFewRepeats and one more of the network's alike blocks, played on
-// an idle machine: once blocks and micro-batches follow each other in the same way, one more of
-// either adds as much as the one before (of buckets that do not cut all blocks alike the whole
-// network is read). Where a gather and a reduction are under way at once they share the rank's
-// link, each at half its rate; where some members of a group have faster links than others, that is
-// left out, and `shared` says how much there is to share.
+// and three micro-batches, played on an idle machine (program_player.h): once micro-batches follow
+// each other in the same way, one more of them adds as much as the one before. Of ZeRO-2 programs
+// with kFewRepeats and one more of the network's alike blocks are read, for the same reason. A
+// gather and a reduction that are under way at once share the rank's link, so that blocks of ZeRO-3
+// differ in how these lie beside one another: it is played whole, and so is what has buckets that
+// do not cut all blocks alike.
 #pragma once
 
 #include <cstdint>

@@ -68,6 +68,11 @@ double StagedPasses::messages(const MeshCosts& mesh, std::size_t rank, std::int6
   return on(mesh).messages[rank] * static_cast<double>(micro_batches);
 }
 
+// Of its first stage.
+double StagedPasses::last_message(const MeshCosts& mesh, std::size_t rank) {
+  return rank == 0 ? 0 : on(mesh).links.backward[rank - 1];
+}
+
 bool StagedPasses::shares_links(const MeshCosts& mesh) const {
   if (mesh.tensor.paths.most_shared() > 1) return true;
   for (std::size_t s = 0; s < sequence_.messages.size(); ++s) {

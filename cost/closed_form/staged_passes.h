@@ -44,6 +44,8 @@ class StagedPasses {
   const RankAbove& above(const std::vector<LiveStates>& states, std::size_t rank);
   // Seconds of all messages between stages that a rank sends in a step.
   double messages(const MeshCosts& mesh, std::size_t rank, std::int64_t micro_batches);
+  // Of the one that leaves when its last pass of a step has run; 0: of the first rank none does.
+  double last_message(const MeshCosts& mesh, std::size_t rank);
   // Whether messages that are sent at the same time meet on a link.
   bool shares_links(const MeshCosts& mesh) const;
 

@@ -141,6 +141,22 @@ double contention_of(const MeshCosts& mesh, double messages, double reductions) 
   return mesh.reductions_meet_messages ? sum + std::min(messages, reductions) : sum;
 }
 
+// The last micro-batch comes back through all ranks, one after the other: what meets its messages
+// there, each rank in turn waits for. What all ranks reduce begins when these leave.
+double contention_on_way_back(const StepParts& parts) {
+  StagedPasses& passes = parts.model->passes();
+  const auto& ranks = parts.model->updates(*parts.mesh, parts.sharding).ranks;
+  double sum = 0;
+  for (std::size_t r = 1; r < ranks.size(); ++r) {
+    if (parts.mesh->exchanges_meet_messages) {
+      sum += passes.messages(*parts.mesh, r, 1);
+    } else if (parts.mesh->reductions_meet_messages) {
+      sum += std::min(passes.last_message(*parts.mesh, r), ranks[r]->reductions->total);
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
 StepTimes step_times(const StepParts& parts) {
@@ -158,7 +174,7 @@ StepTimes step_times(const StepParts& parts) {
       longest = own.end - own.begin;
       times.bubble_fraction = std::max(0.0, 1 - own.busy / longest);
     }
-    const double messages = parts.model->passes().messages(*parts.mesh, r, parts.micro_batches);
+    const double messages = parts.model->passes().messages(*parts.mesh, r, parts.micro_batches - 1);
     times.contention =
         std::max(times.contention,
                  contention_of(*parts.mesh, messages, ending.hidden(r)) + updates.of_others[r]);
@@ -167,6 +183,7 @@ StepTimes step_times(const StepParts& parts) {
     times.compute = own.busy + update;
     times.link = own.exchanging + own.waited + std::max(0.0, ends[r] - own.end - update);
   }
+  times.contention += contention_on_way_back(parts);
   return times;
 }
 

@@ -1,0 +1,45 @@
+// Ops of a rank's program, priced to be played (program_player.h): what ranks of one mesh pay for
+// computing and for rings.
+#pragma once
+
+#include <map>
+#include <tuple>
+
+#include "cost/closed_form/mesh_costs.h"
+#include "cost/closed_form/program_player.h"
+#include "model/net/net.h"
+#include "model/plan/training.h"
+
+namespace rehearse {
+
+struct PlayingCosts {
+  const Net& net;  // as a rank runs it
+  const MeshCosts& mesh;
+  const Device& device;
+  double norm = -1;  // seconds until all ranks have added up their squares, if asked
+};
+
+class PlayedOps {
+ public:
+  // All must outlive it. samples: of a micro-batch.
+  PlayedOps(const PlayingCosts& costs, const RankProgram& program, const Training& training,
+            std::int64_t samples);
+
+  // Loads, passes and updates. squared: elements whose squares an op of that kind adds up.
+  double compute(const Op& op, std::int64_t squared);
+  // A collective of a group that stands in a ring, whose bytes share the links of their rank.
+  PlayedOp ring(const RingGroup& group, const Op& op);
+
+ private:
+  double pass(const Op& op);
+
+  const PlayingCosts& costs_;
+  const RankProgram& program_;
+  const Training& training_;
+  const std::int64_t samples_;
+  const ElementSizes sizes_;
+  std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
+  std::map<std::tuple<const RingGroup*, OpKind, std::int64_t, std::int64_t>, PlayedOp> rings_;
+};
+
+}  // namespace rehearse
