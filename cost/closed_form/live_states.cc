@@ -53,6 +53,10 @@ bool is_pass(StageAction action) {
          action == StageAction::weight;
 }
 
+bool is_receive(StageAction action) {
+  return action == StageAction::receive_forward || action == StageAction::receive_backward;
+}
+
 using Counts = std::vector<LiveStates::Counts>;
 
 bool is_covered(const Counts& small, const Counts& large) {
@@ -93,9 +97,15 @@ class OfRank {
     seen_.resize(made_.stages.size() * kStageActions * 2);
   }
 
-  LiveStates run(const std::vector<Action>& actions) {
-    for (const Action& action : actions)
-      act(action_of(action.kind), own_[action.stage.index()], action.micro_batch->index());
+  // is_awaited: whether messages stand between passes. What one receives is there then while what
+  // it sends still is; otherwise a pass comes next that has all of it.
+  LiveStates run(const std::vector<Action>& actions, bool is_awaited) {
+    for (const Action& action : actions) {
+      const StageAction kind = action_of(action.kind);
+      const std::size_t place = own_[action.stage.index()];
+      if (is_awaited && is_receive(kind)) see(place, kind, false);
+      act(kind, place, action.micro_batch->index());
+    }
     return finish();
   }
 
@@ -250,7 +260,8 @@ std::vector<LiveStates> live_states(const PipelineSchedule& schedule, const Pipe
   std::vector<LiveStates> ranks;
   for (std::size_t r = 0; r < slots.size(); ++r) {
     OfRank of_rank(schedule, request.shape, r);
-    ranks.push_back(is_waited_for(exchange) ? of_rank.run(actions[r]) : of_rank.run(slots[r]));
+    ranks.push_back(is_waited_for(exchange) ? of_rank.run(actions[r], true)
+                                            : of_rank.run(slots[r]));
   }
   if (shape.ranks > request.shape.ranks)
     ranks.insert(ranks.begin() + 1, static_cast<std::size_t>(shape.ranks) - ranks.size(), ranks[1]);
@@ -269,7 +280,7 @@ std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
       is_waited_for(exchange) ? add_awaited_messages(shape, slots) : add_messages(shape, slots);
   std::vector<LiveStates> ranks;
   for (std::size_t r = 0; r < actions.size(); ++r)
-    ranks.push_back(OfRank(schedule, shape, r).run(actions[r]));
+    ranks.push_back(OfRank(schedule, shape, r).run(actions[r], is_waited_for(exchange)));
   compare_neighbours(ranks);
   return ranks;
 }

@@ -22,13 +22,14 @@ struct LiveStates {
   using Counts = std::array<std::int32_t, kStageActions>;
   struct Moment {
     std::uint32_t place = 0;  // among the rank's stages, of the one that the pass is of
+    // A pass; or, where messages stand between passes, a receive.
     StageAction action = StageAction::forward;
     bool is_last = false;  // of its stage: gradients are complete
     friend bool operator==(const Moment&, const Moment&) = default;
   };
   std::vector<std::uint32_t> stages;  // of the rank, ascending
   std::vector<Moment> moments;
-  std::vector<Counts> counts;  // by moment and stage of the rank, when the pass begins
+  std::vector<Counts> counts;  // by moment and stage of the rank, when the action begins
   // The rank before has as many in every state at a moment of the same kind, whatever the moment:
   // with equal stages it keeps no less.
   bool is_covered = false;
@@ -51,7 +52,7 @@ std::vector<LiveStates> plain_live_states(const PipelineSchedule& schedule,
 
 // What is alive on a rank above its state when most is.
 struct RankAbove {
-  std::int64_t live = -1;  // while a pass runs, the most
+  std::int64_t live = -1;  // the most
   std::uint32_t stage = 0;
   StageAction action = StageAction::forward;
   // By stage of the rank: when the pass begins in which gradients are complete; below 0: never.
