@@ -37,8 +37,7 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   point.schedule = find_pipeline_schedule(strategy.pipeline ? strategy.pipeline->schedule : "1f1b");
   if (strategy.pipeline && mesh->pipeline > 1) point.exchange = strategy.pipeline->exchange;
   if (mesh->workers > kMostWorkers) return Verdict::many_workers;
-  const bool is_plain = !has_workers(strategy) && !is_sharded(strategy);
-  if (is_waited_for(point.exchange) && !is_plain) return Verdict::waiting_stages;
+  if (is_waited_for(point.exchange) && has_workers(strategy)) return Verdict::waiting_stages;
   if (has_workers(strategy)) return workers_.check(call(strategy, point));
   const auto& net = rank_net(strategy, *mesh);
   if (!net) return Verdict::tensor;
@@ -173,21 +172,31 @@ const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,
   return known->second;
 }
 
-const std::optional<ShardedPipelineStep>& EstimateTables::sharded_pipeline(
+const std::optional<PlayedPipelineStep>& EstimateTables::played_pipeline(
     const StrategySpec& strategy, const StrategyPoint& point) {
   const MeshCosts& mesh = costs(point.mesh);
   NetPasses& net = passes(strategy, point, mesh);
   const StageRule rule = strategy.pipeline ? strategy.pipeline->cut : StageRule::cost;
-  const auto [known, is_new] = sharded_pipelines_.try_emplace(
+  const auto [known, is_new] = played_pipelines_.try_emplace(
       {&net, &mesh, point.schedule, point.shape.chunks, point.shape.micro_batches, rule,
-       strategy.sharding, strategy.overlap, strategy.prefetch, strategy.bucket});
+       point.exchange, strategy.sharding, strategy.overlap, strategy.prefetch, strategy.bucket});
   const StageCut* const cut = is_new ? net.cut(point.shape.stages(), rule) : nullptr;
   if (cut != nullptr)
-    known->second = sharded_pipeline_step(
+    known->second = played_pipeline_step(
         {strategy, whole_, point.net->net(), *cut, point.mesh, mesh, point.shape, *point.schedule,
          point.samples, norm_seconds(mesh), has_stand_ins_},
         training_, cluster_.device());
   return known->second;
+}
+
+// Where all that is exchanged between two passes is under way at once, messages of two neighbours
+// share a rank's link, if a schedule has both there.
+bool EstimateTables::is_played(const StrategySpec& strategy, const StrategyPoint& point) {
+  if (is_sharded(strategy)) return true;
+  if (point.exchange != StageExchange::batched) return false;
+  const bool has_both =
+      point.shape.chunks > 1 || (point.schedule->splits_backward && point.shape.ranks > 2);
+  return has_both && costs(point.mesh).messages_meet;
 }
 
 Bytes EstimateTables::stand_ins(const RankNet& net) const {

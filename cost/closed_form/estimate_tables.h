@@ -8,8 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "cost/closed_form/played_pipeline.h"
 #include "cost/closed_form/refusal.h"
-#include "cost/closed_form/sharded_pipeline.h"
 #include "cost/closed_form/sharded_step.h"
 #include "cost/closed_form/staged_model.h"
 #include "cost/closed_form/worker_estimates.h"
@@ -48,8 +48,10 @@ class EstimateTables {
   // Where is_flat().
   const ShardedStep& sharded(const StrategySpec& strategy, const StrategyPoint& point);
   // None: as staged().
-  const std::optional<ShardedPipelineStep>& sharded_pipeline(const StrategySpec& strategy,
-                                                             const StrategyPoint& point);
+  const std::optional<PlayedPipelineStep>& played_pipeline(const StrategySpec& strategy,
+                                                           const StrategyPoint& point);
+  // Whether it is what this strategy asks for, but where it is_flat().
+  bool is_played(const StrategySpec& strategy, const StrategyPoint& point);
   // Of strategies that has_workers().
   WorkerEstimates& workers() { return workers_; }
   static WorkerEstimates::Call call(const StrategySpec& strategy, const StrategyPoint& point) {
@@ -99,10 +101,10 @@ class EstimateTables {
   using ShardedKey = std::tuple<RankNet*, const MeshCosts*, std::int64_t, std::int64_t, Sharding,
                                 bool, std::int64_t, Bytes>;
   std::map<ShardedKey, ShardedStep> sharded_;
-  using ShardedPipelineKey =
+  using PlayedPipelineKey =
       std::tuple<NetPasses*, const MeshCosts*, const PipelineSchedule*, std::int64_t, std::int64_t,
-                 StageRule, Sharding, bool, std::int64_t, Bytes>;
-  std::map<ShardedPipelineKey, std::optional<ShardedPipelineStep>> sharded_pipelines_;
+                 StageRule, StageExchange, Sharding, bool, std::int64_t, Bytes>;
+  std::map<PlayedPipelineKey, std::optional<PlayedPipelineStep>> played_pipelines_;
 };
 
 inline bool is_sharded(const StrategySpec& strategy) {

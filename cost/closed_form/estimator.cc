@@ -49,7 +49,8 @@ Estimate Estimator::estimate_fitting(const StrategySpec& strategy) {
 
 bool Estimator::is_quick(const StrategySpec& strategy) {
   StrategyPoint point;
-  return !is_sharded(strategy) || tables_->resolve(strategy, point) || is_flat(strategy, point);
+  if (tables_->resolve(strategy, point) || has_workers(strategy)) return true;
+  return !tables_->is_played(strategy, point) || (is_sharded(strategy) && is_flat(strategy, point));
 }
 
 std::vector<std::int64_t> Estimator::arena_live(const StrategySpec& strategy) {
@@ -88,7 +89,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
       return tables_->workers().why(EstimateTables::call(strategy, point));
     }
     case Verdict::sharded_gradients:
-    case Verdict::sharded_pipeline:
+    case Verdict::played_pipeline:
     case Verdict::redraws:
     case Verdict::parked_units:
     case Verdict::many_workers:

@@ -1,5 +1,5 @@
 // Step time and memory of strategies in closed form: their plans are not built and nothing is
-// simulated (of ZeRO-2 and 3 programs of few micro-batches are played, sharded_pipeline.h).
+// simulated (of ZeRO-2 and 3 programs of few micro-batches are played, played_pipeline.h).
 //
 // What a stage's passes take and keep is read once off a small program of it and kept
 // (stage_passes.h), as are prices of groups (mesh_costs.h), orders of passes (pass_order.h) and

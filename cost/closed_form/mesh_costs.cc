@@ -160,9 +160,14 @@ class MeshWalk {
       meet_others(own);
       costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
       const std::int64_t next = (r + 1) % mesh_.pipeline;
-      costs_.forward.push_back(between(r, next));
-      costs_.backward.push_back(between(next, r));
+      Crossed& forward = forward_.emplace_back();
+      Crossed& backward = backward_.emplace_back();
+      costs_.forward.push_back(between(r, next, forward));
+      costs_.backward.push_back(between(next, r, backward));
+      between_.add(forward);
+      between_.add(backward);
     }
+    costs_.messages_meet = do_messages_meet();
     if (mesh_.pipeline > 1) {
       costs_.tied = ring(holder_groups({0, mesh_.pipeline - 1}, false), partial_);
       costs_.partial_tied = ring(holder_groups({0, mesh_.pipeline - 1}, true), partial_);
@@ -220,7 +225,16 @@ class MeshWalk {
     return ring_of(routes_, groups, crossed);
   }
 
-  Paths between(std::int64_t from, std::int64_t to) {
+  bool do_messages_meet() const {
+    const std::size_t ranks = forward_.size();
+    for (std::size_t r = 0; ranks > 1 && r < ranks; ++r) {
+      const std::size_t before = (r + ranks - 1) % ranks;
+      if (forward_[before].meets(backward_[r]) || forward_[r].meets(backward_[before])) return true;
+    }
+    return false;
+  }
+
+  Paths between(std::int64_t from, std::int64_t to, Crossed& crossed) {
     if (from == to) return {};
     Messages messages;
     each_replica([&](MeshPlace place) {
@@ -230,7 +244,7 @@ class MeshWalk {
         messages.emplace_back(rank_at(mesh_, place), rank_at(mesh_, other));
       }
     });
-    cross(routes_, messages, between_);
+    cross(routes_, messages, crossed);
     return {routes_, messages};
   }
 
@@ -268,6 +282,7 @@ class MeshWalk {
   Crossed exchanges_, between_, reductions_;  // by their messages
   Crossed partial_;                           // ... by few and small ones
   std::vector<Crossed> of_ranks_;             // reductions, by rank of the pipeline
+  std::vector<Crossed> forward_, backward_;   // messages, by rank of the pipeline
 };
 
 }  // namespace

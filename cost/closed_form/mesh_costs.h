@@ -109,6 +109,9 @@ struct MeshCosts {
   // stages; of reductions and of tensor-parallel ranks; of reductions and between stages.
   bool exchanges_meet_messages = false, reductions_meet_exchanges = false,
        reductions_meet_messages = false;
+  // Whether the messages that a rank of the pipeline receives from both its neighbours, or sends to
+  // them, cross a link together.
+  bool messages_meet = false;
   Crossed exchanges, between;  // by messages of tensor-parallel ranks; between stages
 };
 

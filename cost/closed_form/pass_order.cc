@@ -78,6 +78,8 @@ class Playing {
       order_.waiting = std::max(order_.waiting, forward_[stage] - forward_[stage + 1]);
     if (stage > 0)
       order_.waiting = std::max(order_.waiting, backward_[stage] - backward_[stage - 1]);
+    if (stage + 1 == stages_ && forward_[stage] - backward_[stage] > 1)
+      order_.turns_at_once = false;
   }
 
   const std::vector<std::vector<Slot>>& ranks_;

@@ -39,6 +39,8 @@ struct PassOrder {
   std::vector<Pass> passes;
   std::vector<Loop> loops;  // ascending; all passes outside of them come once
   std::size_t waiting = 1;  // most messages between two stages that are not yet used
+  // Whether micro-batches turn around at the last stage one after the other, no pass between.
+  bool turns_at_once = true;
 };
 
 // schedule: one that places passes without costs, which can have this shape. Without loops: the

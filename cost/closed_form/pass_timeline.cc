@@ -101,10 +101,14 @@ class Run {
   // When what the pass receives is there.
   double input_of(const PassOrder::Pass& pass, RankState& rank) {
     const std::size_t s = pass.stage;
+    const bool turns = pass.action == StageAction::backward && s + 1 == stages_.size();
     if (is_waited_for(order_.exchange)) {
       rank.exchanged = std::max(rank.exchanged, rank.held);
-      return rank.free = std::max(rank.free, rank.held);
+      rank.free = std::max(rank.free, rank.held);
     }
+    // What its own forward pass has ended with.
+    if (turns && order_.turns_at_once) return take(forward_[s]);
+    if (is_waited_for(order_.exchange)) return rank.free;
     if (pass.action == StageAction::forward && s > 0) return receive(forward_[s - 1], rank.before);
     if (pass.action == StageAction::backward && s + 1 < stages_.size())
       return receive(backward_[s + 1], rank.before);
@@ -116,7 +120,7 @@ class Run {
     Boundary& boundary = forward ? forward_[pass.stage] : backward_[pass.stage];
     RankState& from = ranks_[order_.rank[pass.stage]];
     RankState& to = ranks_[order_.rank[forward ? pass.stage + 1U : pass.stage - 1U]];
-    const double made = boundary.ready[boundary.used++ & (room_ - 1)];
+    const double made = take(boundary);
     double start = std::max(std::max(made, boundary.arrived), std::max(from.free, to.free));
     if (order_.exchange == StageExchange::serial)
       start = std::max(start, std::max(from.held, to.held));
@@ -136,8 +140,10 @@ class Run {
     return std::max(std::max(computed, exchanged), input + moment.received);
   }
 
+  double take(Boundary& boundary) const { return boundary.ready[boundary.used++ & (room_ - 1)]; }
+
   double receive(Boundary& boundary, double before) const {
-    const double made = boundary.ready[boundary.used++ & (room_ - 1)];
+    const double made = take(boundary);
     return boundary.arrived = std::max(std::max(made, boundary.arrived), before) + boundary.seconds;
   }
 

@@ -104,7 +104,7 @@ class OfRank {
     made.seconds = send_seconds(cost, it.bytes).seconds();
     made.sends = sends;
     made.receives = !sends;
-    if (costs_.mesh.reductions_meet_messages) {
+    if (costs_.mesh.reductions_meet_messages || costs_.mesh.messages_meet) {
       made.messages = 1;
       made.flows = made.seconds - cost.alpha.seconds();
     }

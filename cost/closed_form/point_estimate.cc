@@ -22,7 +22,7 @@ class PointEstimate {
   bool is_too_large();
   void price_sharded(const ShardedStep& step);
   Estimate run_sharded(bool only_fitting);
-  Estimate run_sharded_pipeline(bool only_fitting);
+  Estimate run_played_pipeline(bool only_fitting);
   bool shares_links(const MeshCosts& mesh) const;
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
@@ -60,9 +60,8 @@ Estimate PointEstimate::run(bool only_fitting) {
   if (refused) return refusal(*refused);
   if (has_workers(strategy_)) return run_workers(only_fitting);
   if (only_fitting && is_too_large()) return refusal(Verdict::memory);
-  if (is_sharded(strategy_))
-    return is_flat(strategy_, point_) ? run_sharded(only_fitting)
-                                      : run_sharded_pipeline(only_fitting);
+  if (is_sharded(strategy_) && is_flat(strategy_, point_)) return run_sharded(only_fitting);
+  if (tables_.is_played(strategy_, point_)) return run_played_pipeline(only_fitting);
   const auto step = parts();
   if (!step) return refusal(Verdict::shared_parameters);
   take_memory(*step);
@@ -93,8 +92,8 @@ std::vector<std::int64_t> PointEstimate::live() {
   }
   if (is_sharded(strategy_) && is_flat(strategy_, point_))
     return {tables_.sharded(strategy_, point_).live};
-  if (is_sharded(strategy_)) {
-    const auto& step = tables_.sharded_pipeline(strategy_, point_);
+  if (tables_.is_played(strategy_, point_)) {
+    const auto& step = tables_.played_pipeline(strategy_, point_);
     for (std::size_t r = 0; step && r < step->peaks.size(); ++r)
       live.push_back(step->peaks[r].live);
     return live;
@@ -198,8 +197,8 @@ void PointEstimate::price_sharded(const ShardedStep& step) {
   if (estimate_.fits && estimate_.link > estimate_.compute) estimate_.binding = Binding::link;
 }
 
-Estimate PointEstimate::run_sharded_pipeline(bool only_fitting) {
-  const auto& step = tables_.sharded_pipeline(strategy_, point_);
+Estimate PointEstimate::run_played_pipeline(bool only_fitting) {
+  const auto& step = tables_.played_pipeline(strategy_, point_);
   if (!step) return refusal(Verdict::shared_parameters);
   for (std::size_t r = 0; r < step->peaks.size(); ++r) {
     const RankPeak& peak = step->peaks[r];

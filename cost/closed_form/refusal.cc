@@ -25,7 +25,7 @@ std::string_view to_string(Verdict verdict) {
       return "memory";
     case Verdict::sharded_gradients:
       return "ZeRO-2 and 3 of subnetworks or with local steps";
-    case Verdict::sharded_pipeline:
+    case Verdict::played_pipeline:
       return "ZeRO-2 and 3 in a pipeline, beyond the first that were estimated";
     case Verdict::redraws:
       return "masks that are drawn anew";

@@ -23,7 +23,7 @@ enum class Verdict : std::uint8_t {
   memory,
   // There is no closed form: simulated only.
   sharded_gradients,
-  sharded_pipeline,  // has one that takes as long as a simulation: of those who ask for many
+  played_pipeline,  // has one that takes as long as a simulation: of those who ask for many
   redraws,
   parked_units,
   many_workers,

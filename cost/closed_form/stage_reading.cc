@@ -17,7 +17,10 @@ class Reader {
         parts_(parts),
         tensor_(tensor),
         device_(device),
-        ends_(program_.ops.size()) {}
+        ends_(program_.ops.size()),
+        is_last_(std::none_of(program_.lanes.begin(), program_.lanes.end(), [](const Lane& lane) {
+          return lane.kind == LaneKind::receive_backward;
+        })) {}
 
   StageReading run() {
     const std::vector<StageAction>& kinds = made_.actions();
@@ -75,8 +78,10 @@ class Reader {
     ends_.assign(ends_.size(), Moment{});
     for (std::size_t id = 0; id < ends_.size(); ++id) {
       const LaneKind lane = program_.lanes[program_.ops[id].lane.index()].kind;
+      // The last stage goes on from what tensor-parallel ranks know of the loss together.
       const bool is_input = (kind == StageAction::forward && lane == LaneKind::receive_forward) ||
-                            (kind == StageAction::backward && lane == LaneKind::receive_backward);
+                            (kind == StageAction::backward && lane == LaneKind::receive_backward) ||
+                            (kind == StageAction::backward && is_last_ && lane == LaneKind::tensor);
       if (is_input) ends_[id].received = 0;
     }
     computed_ = {0, Moment::kNever, Moment::kNever};
@@ -149,6 +154,7 @@ class Reader {
   const RingGroup& tensor_;
   const Device& device_;
   std::vector<Moment> ends_;     // by op
+  const bool is_last_;           // stage
   Moment computed_, exchanged_;  // of the pass that is read, by the end of either lane
   Moment sent_[kStageActions];   // by pass: what is sent of it
   std::int64_t live_ = 0;        // of buffers that are not persistent

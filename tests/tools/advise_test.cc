@@ -214,7 +214,7 @@ TEST(Search, MakesFewOfTheEstimatesThatTakeLong) {
   const Searched::Counts all = counted(space.points().size() * 4), few = counted(3),
                          none = counted(0);
   const auto left = [](const Searched::Counts& counts) {
-    const auto found = counts.unpriced.find(Verdict::sharded_pipeline);
+    const auto found = counts.unpriced.find(Verdict::played_pipeline);
     return found == counts.unpriced.end() ? 0 : found->second;
   };
   EXPECT_EQ(left(all), 0);

@@ -314,6 +314,21 @@ TEST(Estimate, AgreesWithSimulationsOfWaitingPipelines) {
   EXPECT_GT(compared.alone, 30);
 }
 
+TEST(Estimate, AgreesWithSimulationsOfShardedPipelinesThatWait) {
+  const Compared compared = compare_drawn(7, 60, [](Random& random) {
+    std::int64_t batch = 1;
+    std::string strategy = sharded_text(random, batch);
+    const std::string key = "pipeline: {";
+    const auto at = strategy.find(key);
+    if (at == std::string::npos) return std::string();
+    const auto exchange = any_of<std::string>(random, {"batched", "serial"});
+    strategy.insert(at + key.size(), "exchange: " + exchange + ", ");
+    return scenario_text(random, model_text(random), batch, strategy);
+  });
+  EXPECT_GT(compared.all, 25);
+  EXPECT_GT(compared.alone, 10);
+}
+
 TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
   const Compared compared = compare_drawn(2, 120, [](Random& random) {
     std::int64_t batch = 1;

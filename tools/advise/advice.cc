@@ -26,7 +26,7 @@ Binding binding_of(const StrategySummary& summary) {
 
 // The strategy nearest to one without a closed form that may have one. None: nothing near it has.
 std::optional<StrategySpec> relative_of(StrategySpec spec, Verdict verdict) {
-  if (verdict == Verdict::sharded_gradients || verdict == Verdict::sharded_pipeline) {
+  if (verdict == Verdict::sharded_gradients || verdict == Verdict::played_pipeline) {
     spec.sharding = Sharding::optimizer_state;
   } else if (verdict == Verdict::schedule) {
     spec.pipeline->schedule = "zb-h1";

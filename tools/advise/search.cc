@@ -107,7 +107,7 @@ class Search {
       Found found{
           node.number, space_.spec(point, placement), {}, multiplier(family_of(node.number))};
       if (is_too_slow(found.spec)) {
-        found.estimate.verdict = Verdict::sharded_pipeline;
+        found.estimate.verdict = Verdict::played_pipeline;
         return add_unpriced(found, node.bound);
       }
       found.estimate = estimator_.estimate_fitting(found.spec);

@@ -1,4 +1,4 @@
-#include "cost/closed_form/sharded_pipeline.h"
+#include "cost/closed_form/played_pipeline.h"
 
 #include <algorithm>
 #include <array>
@@ -38,7 +38,7 @@ std::int64_t micro_batches_read(const PipelineShape& shape) {
   return few + (all - few) % turn;
 }
 
-Plan plan_of(const ShardedPipelineSettings& settings, Training training,
+Plan plan_of(const PlayedPipelineSettings& settings, Training training,
              std::int64_t micro_batches) {
   StrategySpec strategy = settings.strategy;
   strategy.micro_batches = micro_batches;
@@ -212,10 +212,10 @@ std::optional<RankPeak> peak_onward(const RankProgram& few, const RankProgram& m
 
 class Step {
  public:
-  Step(const ShardedPipelineSettings& settings, const Training& training, const Device& device)
+  Step(const PlayedPipelineSettings& settings, const Training& training, const Device& device)
       : settings_(settings), training_(training), device_(device) {}
 
-  std::optional<ShardedPipelineStep> run() {
+  std::optional<PlayedPipelineStep> run() {
     const std::int64_t few = micro_batches_read(settings_.shape);
     const std::int64_t all = settings_.shape.micro_batches;
     const std::int64_t turn = turn_of(settings_.shape);
@@ -240,7 +240,7 @@ class Step {
   }
 
   // From its own plan.
-  std::optional<ShardedPipelineStep> alone() const {
+  std::optional<PlayedPipelineStep> alone() const {
     const Plan plan = plan_of(settings_, training_, settings_.shape.micro_batches);
     const auto times = times_of(plan, costs());
     if (!times) return std::nullopt;
@@ -250,9 +250,8 @@ class Step {
     return made(plan, *times, std::move(peaks));
   }
 
-  ShardedPipelineStep made(const Plan& plan, const Times& times,
-                           std::vector<RankPeak> peaks) const {
-    ShardedPipelineStep made{summary(times), std::move(peaks), {}};
+  PlayedPipelineStep made(const Plan& plan, const Times& times, std::vector<RankPeak> peaks) const {
+    PlayedPipelineStep made{summary(times), std::move(peaks), {}};
     for (const RankProgram& program : plan.programs)
       made.stand_ins.push_back(
           settings_.has_stand_ins
@@ -292,16 +291,16 @@ class Step {
     return sum + (mesh.reductions_meet_messages ? std::min(own.messages, own.collectives) : 0);
   }
 
-  const ShardedPipelineSettings& settings_;
+  const PlayedPipelineSettings& settings_;
   const Training& training_;
   const Device& device_;
 };
 
 }  // namespace
 
-std::optional<ShardedPipelineStep> sharded_pipeline_step(const ShardedPipelineSettings& settings,
-                                                         const Training& training,
-                                                         const Device& device) {
+std::optional<PlayedPipelineStep> played_pipeline_step(const PlayedPipelineSettings& settings,
+                                                       const Training& training,
+                                                       const Device& device) {
   return Step(settings, training, device).run();
 }
 

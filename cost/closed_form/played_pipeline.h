@@ -1,10 +1,12 @@
 // A step of ranks that share out gradients (ZeRO-2) or parameters (ZeRO-3) in a pipeline, or that
-// reduce gradients when all passes have ended.
+// reduce gradients when all passes have ended; and of pipelines whose ranks exchange with both
+// neighbours at once while they wait.
 //
 // What is gathered and reduced goes on beside the passes of every micro-batch, which wait for it,
-// and for those of other stages. Read are the plans of few micro-batches, and of one turn of the
-// schedule more, played on an idle machine over a few steps: once turns follow each other in the
-// same way, one more adds as much as the one before, to times and to what is alive at each op.
+// and for those of other stages; on links all that is under way has its share. Read are the plans
+// of few micro-batches, and of one turn of the schedule more, played on an idle machine over a few
+// steps: once turns follow each other in the same way, one more adds as much as the one before, to
+// times and to what is alive at each op.
 #pragma once
 
 #include <optional>
@@ -18,7 +20,7 @@
 
 namespace rehearse {
 
-struct ShardedPipelineSettings {
+struct PlayedPipelineSettings {
   const StrategySpec& strategy;
   const Net& whole;     // as the model builds it
   const Net& rank_net;  // as a rank runs it
@@ -32,14 +34,14 @@ struct ShardedPipelineSettings {
   bool has_stand_ins = false;  // of gradients
 };
 
-struct ShardedPipelineStep {
+struct PlayedPipelineStep {
   StepTimes times;
   std::vector<RankPeak> peaks;   // by rank
   std::vector<Bytes> stand_ins;  // by rank, of gradients
 };
 // None: others than the first and the last rank share parameters.
-std::optional<ShardedPipelineStep> sharded_pipeline_step(const ShardedPipelineSettings& settings,
-                                                         const Training& training,
-                                                         const Device& device);
+std::optional<PlayedPipelineStep> played_pipeline_step(const PlayedPipelineSettings& settings,
+                                                       const Training& training,
+                                                       const Device& device);
 
 }  // namespace rehearse
