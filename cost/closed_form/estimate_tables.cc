@@ -6,6 +6,7 @@
 #include "cost/estimate.h"
 #include "cost/memory.h"
 #include "model/net/tensor.h"
+#include "model/schedule/scatter.h"
 
 namespace rehearse {
 
@@ -38,6 +39,8 @@ std::optional<Verdict> EstimateTables::resolve(const StrategySpec& strategy, Str
   if (strategy.pipeline && mesh->pipeline > 1) point.exchange = strategy.pipeline->exchange;
   if (mesh->workers > kMostWorkers) return Verdict::many_workers;
   if (is_waited_for(point.exchange) && has_workers(strategy)) return Verdict::waiting_stages;
+  if (scatters(strategy) && (has_workers(strategy) || is_sharded(strategy)))
+    return Verdict::sharing_stages;
   if (has_workers(strategy)) return workers_.check(call(strategy, point));
   const auto& net = rank_net(strategy, *mesh);
   if (!net) return Verdict::tensor;
@@ -53,16 +56,20 @@ const Result<std::unique_ptr<RankNet>>& EstimateTables::rank_net(const StrategyS
   frame.sequence_parallel =
       strategy.tensor && strategy.tensor->sequence_parallel && mesh.tensor > 1;
   const bool overlaps = strategy.tensor && strategy.tensor->overlap && mesh.tensor > 1;
-  const NetKey key{mesh.tensor, frame.sequence_parallel, overlaps,
+  const bool scatters = rehearse::scatters(strategy);
+  const NetKey key{mesh.tensor, frame.sequence_parallel, overlaps, scatters,
                    strategy.recomputation == Recomputation::selective};
   const auto known = nets_.find(key);
   if (known != nets_.end()) return known->second;
   Result<Net> net = whole_net(frame, whole_);
   Result<std::unique_ptr<RankNet>> made = error("");
-  if (net) {
+  const Status shared = net && scatters ? check_shares(*net, mesh.tensor) : success();
+  if (net && !shared) {
+    made = shared.errors();
+  } else if (net) {
     const NetVariants& variants = variants_.emplace_back(*std::move(net));
-    made =
-        std::make_unique<RankNet>(variants, mesh.tensor, programs(variants, mesh.tensor, overlaps));
+    made = std::make_unique<RankNet>(variants, mesh.tensor,
+                                     programs(variants, mesh.tensor, overlaps, scatters));
   } else {
     made = net.errors();
   }
@@ -70,15 +77,16 @@ const Result<std::unique_ptr<RankNet>>& EstimateTables::rank_net(const StrategyS
 }
 
 // Slices of different widths run the same programs.
-NetPrograms& EstimateTables::programs(const NetVariants& nets, std::int64_t tensor, bool overlaps) {
+NetPrograms& EstimateTables::programs(const NetVariants& nets, std::int64_t tensor, bool overlaps,
+                                      bool scatters) {
   for (NetPrograms& known : programs_) {
     const bool same = (known.tensor() > 1) == (tensor > 1) && known.overlaps() == overlaps &&
-                      are_alike(known.nets().whole, nets.whole) &&
+                      known.scatters() == scatters && are_alike(known.nets().whole, nets.whole) &&
                       known.nets().run.begin == nets.run.begin &&
                       known.nets().run.end == nets.run.end;
     if (same) return known;
   }
-  return programs_.emplace_back(nets, tensor, overlaps, training_);
+  return programs_.emplace_back(nets, tensor, overlaps, scatters, training_);
 }
 
 const MeshCosts& EstimateTables::costs(const Mesh& mesh) {

@@ -63,7 +63,7 @@ class EstimateTables {
   double norm_seconds(const MeshCosts& mesh) const;
 
  private:
-  NetPrograms& programs(const NetVariants& nets, std::int64_t tensor, bool overlaps);
+  NetPrograms& programs(const NetVariants& nets, std::int64_t tensor, bool overlaps, bool scatters);
   NetPasses& passes(const StrategySpec& strategy, const StrategyPoint& point,
                     const MeshCosts& mesh);
   static StageSequence sequence(NetPasses& net, const StagedCut& cut, const StrategyPoint& point);
@@ -77,7 +77,7 @@ class EstimateTables {
   const std::optional<Verdict> refused_;
   std::deque<NetVariants> variants_;
   std::deque<NetPrograms> programs_;
-  using NetKey = std::tuple<std::int64_t, bool, bool, bool>;
+  using NetKey = std::tuple<std::int64_t, bool, bool, bool, bool>;
   std::map<NetKey, Result<std::unique_ptr<RankNet>>> nets_;
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, AxisOrder>, MeshCosts> meshes_;
   std::map<std::tuple<RankNet*, std::int64_t, bool, std::size_t>, std::unique_ptr<NetPasses>>

@@ -94,6 +94,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
     case Verdict::parked_units:
     case Verdict::many_workers:
     case Verdict::waiting_stages:
+    case Verdict::sharing_stages:
     case Verdict::stochastic_depth:
     case Verdict::exact_sums:
     case Verdict::schedule:

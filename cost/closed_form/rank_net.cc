@@ -5,16 +5,18 @@
 
 #include "model/base/check.h"
 #include "model/net/tensor.h"
+#include "model/schedule/scatter.h"
 
 namespace rehearse {
 
-NetPrograms::NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps,
+NetPrograms::NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps, bool scatters,
                          const Training& training)
     : nets_(nets),
       net_(nets.whole),
       run_(nets.run),
       tensor_(tensor),
       overlaps_(overlaps),
+      scatters_(scatters),
       training_(training),
       parts_(nets) {}
 
@@ -102,7 +104,7 @@ NetPrograms::Stage NetPrograms::stage(std::size_t begin, std::size_t end,
   }
   const auto [known, is_new] = known_.try_emplace(key, kinds_.size());
   if (!is_new) return {known->second, repeats};
-  const ProgramSettings settings{recomputation, splits_backward, tensor_, overlaps_};
+  const ProgramSettings settings{recomputation, splits_backward, tensor_, overlaps_, scatters_};
   Kind& kind = kinds_.emplace_back();
   kind.before = place.first - begin;
   if (is_alone && fits_midst(place)) {
@@ -204,7 +206,8 @@ const NetPasses::Crossing& NetPasses::crossing(BlockId block) {
   const ElementSizes sizes = element_sizes(training_);
   Crossing made;
   for (const ValueId value : net_.programs().crossing(block)) {
-    made.outputs.push_back(size_of(net_.net(), value, samples_, sizes));
+    const Bytes whole = size_of(net_.net(), value, samples_, sizes);
+    made.outputs.push_back(net_.programs().scatters() ? share_of(whole, net_.tensor()) : whole);
     if (net_.net().values[value.index()].needs_gradient)
       made.gradients.push_back(made.outputs.back());
   }

@@ -16,14 +16,16 @@ namespace rehearse {
 // The programs of stages of networks that are alike (are_alike()).
 class NetPrograms {
  public:
-  // nets: must outlive it. tensor: ranks; overlaps: TensorSpec::overlap.
-  NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps,
+  // nets: must outlive it. tensor: ranks; overlaps: TensorSpec::overlap; scatters:
+  // PipelineSpec::scatter_gather.
+  NetPrograms(const NetVariants& nets, std::int64_t tensor, bool overlaps, bool scatters,
               const Training& training);
   NetPrograms(const NetPrograms&) = delete;
 
   const NetVariants& nets() const { return nets_; }
   std::int64_t tensor() const { return tensor_; }
   bool overlaps() const { return overlaps_; }
+  bool scatters() const { return scatters_; }
   // Stages of one kind differ in the number of their repeats only.
   struct Stage {
     std::size_t kind = 0, repeats = 0;
@@ -62,7 +64,7 @@ class NetPrograms {
   const Net& net_;  // whole
   const BlockRun& run_;
   const std::int64_t tensor_;
-  const bool overlaps_;
+  const bool overlaps_, scatters_;
   const Training& training_;
   PartNumbers parts_;
   std::deque<Kind> kinds_;

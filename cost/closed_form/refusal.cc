@@ -36,6 +36,9 @@ std::string_view to_string(Verdict verdict) {
     case Verdict::waiting_stages:
       return "ZeRO-2 and 3, subnetworks and local steps in a pipeline whose stages wait for what "
              "they exchange";
+    case Verdict::sharing_stages:
+      return "ZeRO-2 and 3, subnetworks and local steps in a pipeline whose ranks send shares of "
+             "messages";
     case Verdict::stochastic_depth:
       return "stochastic depth";
     case Verdict::exact_sums:

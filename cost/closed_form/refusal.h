@@ -28,6 +28,7 @@ enum class Verdict : std::uint8_t {
   parked_units,
   many_workers,
   waiting_stages,
+  sharing_stages,
   stochastic_depth,
   exact_sums,
   schedule,

@@ -26,6 +26,7 @@ class Frame {
     frame_.collective_costs = &no_costs_;
     if (settings.tensor > 1) frame_.tensor_group = 1;
     frame_.overlaps_tensor = settings.overlaps_tensor;
+    frame_.scatters = settings.scatters;
     frame_.tensor_layout = {static_cast<std::size_t>(settings.tensor), std::nullopt};
     place();
     list_actions(settings.splits_backward);

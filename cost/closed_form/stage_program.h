@@ -36,6 +36,7 @@ struct ProgramSettings {
   bool splits_backward = false;
   std::int64_t tensor = 1;  // ranks
   bool overlaps_tensor = false;
+  bool scatters = false;  // PipelineSpec::scatter_gather
 };
 
 // A pass over a part of a network.

@@ -84,13 +84,34 @@ class Folder {
   std::vector<std::vector<std::size_t>> users_;
 };
 
-// One op for each run.
-std::vector<Op> fold(const std::vector<Op>& ops, const std::vector<std::vector<OpId>>& runs) {
-  std::vector<OpId> folded_of(ops.size());
+// By op, the run that it is in.
+std::vector<OpId> folded_numbers(std::size_t ops, const std::vector<std::vector<OpId>>& runs) {
+  std::vector<OpId> folded_of(ops);
   for (std::size_t r = 0; r < runs.size(); ++r) {
     for (const OpId op : runs[r])
       folded_of[op.index()] = OpId(r);
   }
+  return folded_of;
+}
+
+// What is left of the tensor lane comes after what stood there before it: after all of its run, if
+// that has gone into one.
+void keep_order(const RankProgram& program, const std::vector<OpId>& folded_of,
+                std::vector<Op>& folded) {
+  std::optional<OpId> before;
+  for (std::size_t op = 0; op < program.ops.size(); ++op) {
+    if (program.lanes[program.ops[op].lane.index()].kind != LaneKind::tensor) continue;
+    const OpId own = folded_of[op];
+    const bool is_left = folded[own.index()].lane == program.ops[op].lane;
+    if (before && is_left && *before < own && folded[before->index()].lane != program.ops[op].lane)
+      folded[own.index()].after.push_back(*before);
+    before = own;
+  }
+}
+
+// One op for each run.
+std::vector<Op> fold(const std::vector<Op>& ops, const std::vector<std::vector<OpId>>& runs,
+                     const std::vector<OpId>& folded_of) {
   std::vector<Op> folded;
   for (std::size_t r = 0; r < runs.size(); ++r) {
     Op op = ops[runs[r].front().index()];
@@ -112,7 +133,11 @@ FoldedPlan fold_exchanges(const Plan& plan) {
   FoldedPlan folded{plan, {}};
   for (RankProgram& program : folded.plan.programs) {
     folded.parts.push_back(Folder(program).runs());
-    program.ops = fold(program.ops, folded.parts.back());
+    const auto& runs = folded.parts.back();
+    const std::vector<OpId> folded_of = folded_numbers(program.ops.size(), runs);
+    std::vector<Op> ops = fold(program.ops, runs, folded_of);
+    keep_order(program, folded_of, ops);
+    program.ops = std::move(ops);
   }
   return folded;
 }

@@ -116,7 +116,7 @@ struct Transfer {
 //   reduce_scatter  of gradients: member i gets sum / divisor of chunk i, in place, or in its shard
 //                   (added to it if the shard is updated, not written); of a value: its rows
 //   all_gather      of parameters: everybody gets all chunks, in place, or from the shards; of a
-//                   value: all rows
+//                   value: all rows, or in place all shares of it
 //   broadcast       of parameters, over their readers: what the first `sources` members have,
 //                   everybody gets
 struct Collective {

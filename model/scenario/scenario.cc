@@ -11,6 +11,7 @@
 #include "model/net/tensor.h"
 #include "model/scenario/names.h"
 #include "model/scenario/sections.h"
+#include "model/schedule/scatter.h"
 
 namespace rehearse {
 
@@ -115,6 +116,8 @@ SourceSpan place_of(StrategyKey key, const yaml::StrategyPlaces& places) {
       return places.micro_batches;
     case StrategyKey::live:
       return places.live;
+    case StrategyKey::scatter_gather:
+      return places.scatter_gather;
     case StrategyKey::tensor:
       return places.tensor;
     case StrategyKey::data:
@@ -171,6 +174,7 @@ class StrategyCheck {
     if (mesh->tensor > 1)
       report(model_.check_slices(mesh->tensor, spec.tensor->sequence_parallel),
              entry.places.tensor);
+    if (scatters(spec)) report(check_shares(net_, mesh->tensor), entry.places.scatter_gather);
     report(micro_batch_samples(spec, *mesh, scenario_.training.batch), entry.places.micro_batches,
            {{batch_, "the batch is here"}});
     if (!spec.subnetwork) return strategy;

@@ -31,7 +31,7 @@ std::optional<StatedPrices> read_prices(Map& scenario);
 struct StrategyPlaces {
   SourceSpan entry, data, stages, schedule, chunks, live, micro_batches, tensor, workers, coverage,
       construction, always_held, averaging, redraw, masking, local_steps, outer, stochastic_depth,
-      collectives;
+      collectives, scatter_gather;
 };
 struct StrategyEntry {
   StrategySpec spec;

@@ -164,12 +164,14 @@ PipelineSpec read_pipeline(const Value& value, SourceSpan where, const std::stri
   read(map, "chunks", spec.chunks);
   read_one_of(map, "cut", spec.cut, stage_rules());
   read_one_of(map, "exchange", spec.exchange, stage_exchanges());
+  read(map, "scatter_gather", spec.scatter_gather);
   read(map, "live", spec.live);
   read(map, "kept_after_input", spec.kept_after_input);
   refuse_unused(map, spec, problems);
   places.chunks = map.where("chunks");
   places.live = map.where("live");
   places.schedule = map.where("schedule");
+  places.scatter_gather = map.where("scatter_gather");
   places.stages = map.where("stages");
   places.micro_batches = map.where("micro_batches");
   map.finish();

@@ -15,6 +15,7 @@
 #include "model/schedule/pipeline.h"
 #include "model/schedule/rank_program.h"
 #include "model/schedule/rendezvous.h"
+#include "model/schedule/scatter.h"
 #include "model/schedule/stages.h"
 
 namespace rehearse {
@@ -369,6 +370,7 @@ class PlanBuilder {
     frame.outer = plan_.outer;
     frame.overlap = strategy_.overlap;
     if (strategy_.pipeline) frame.exchange = strategy_.pipeline->exchange;
+    frame.scatters = scatters(strategy_);
     const OwnClasses own =
         own_classes({static_cast<std::int64_t>(replica / workers_.size()),
                      static_cast<std::int64_t>(worker), static_cast<std::int64_t>(rank), 0});
@@ -542,6 +544,10 @@ Result<Plan> build_plan(const StrategySpec& strategy, const Net& model, const Tr
   frame.averaging = averaging_of(strategy, *split);
   Result<Net> net = whole_net(frame, model);
   if (!net) return net.errors();
+  if (scatters(strategy)) {
+    const Status shared = check_shares(*net, split->mesh.tensor);
+    if (!shared) return shared.errors();
+  }
   const bool is_cut = split->shape.stages() > 1;
   REHEARSE_CHECK(!is_cut || costs.forward.size() == net->blocks.size(), "{} costs for {} blocks",
                  costs.forward.size(), net->blocks.size());

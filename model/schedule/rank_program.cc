@@ -69,9 +69,12 @@ class ProgramOfRank {
     switch (action.kind) {
       case ActionKind::forward:
         load(action.stage, *action.micro_batch);
+        gather_shares(action);
         return run_steps(number);
       case ActionKind::backward:
       case ActionKind::backward_input:
+        gather_shares(action);
+        return run_steps(number);
       case ActionKind::backward_weight:
         return run_steps(number);
       case ActionKind::send_forward:
@@ -85,6 +88,11 @@ class ProgramOfRank {
       case ActionKind::reduce_gradients:
         return;
     }
+  }
+
+  void gather_shares(const Action& pass) {
+    for (const StageMessages::Share& share : messages_.shares_for(pass))
+      tensor_.gather_shares(share.buffer, share.value);
   }
 
   void load(StageId stage, MicroBatchId micro_batch) {

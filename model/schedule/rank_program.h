@@ -48,6 +48,7 @@ struct RankFrame {
   std::optional<std::size_t> tensor_group;
   CollectiveGroup tensor_layout;
   bool overlaps_tensor = false;  // TensorSpec::overlap
+  bool scatters = false;         // PipelineSpec::scatter_gather
   // Group slot of the ranks that share a norm and their number, where gradients are clipped between
   // several: all, or those of a replica.
   std::optional<std::size_t> norm_group;

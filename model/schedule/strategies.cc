@@ -82,6 +82,10 @@ const std::vector<StrategyRow>& strategy_rows() {
     rows.push_back({"pipeline, waiting",
                     "any of them, computing nothing while stages exchange (Megatron-LM, DeepSpeed)",
                     "data: auto, pipeline: {stages: 4, micro_batches: 8, exchange: batched}"});
+    rows.push_back({"pipeline, scatter/gather",
+                    "tensor-parallel ranks send a share each of what crosses stages, and gather it",
+                    "data: auto, tensor: 2, "
+                    "pipeline: {stages: 4, micro_batches: 8, scatter_gather: true}"});
     return rows;
   }();
   return table;

@@ -196,6 +196,29 @@ std::optional<StrategyProblem> check_schedule(const PipelineSpec& pipeline,
 
 }  // namespace
 
+namespace {
+
+// Shares of messages need messages, and ranks that have the same to send.
+std::optional<StrategyProblem> check_scatter(const StrategySpec& strategy, const Mesh& mesh) {
+  if (!strategy.pipeline || !strategy.pipeline->scatter_gather) return std::nullopt;
+  const auto refuse = [](std::string_view why) {
+    return StrategyProblem{StrategyKey::scatter_gather, fmt::format("'scatter_gather' {}", why)};
+  };
+  if (mesh.pipeline == 1)
+    return refuse("shares out messages between stages, of which one stage has none");
+  if (mesh.tensor == 1)
+    return refuse(
+        "shares out what tensor-parallel ranks have alike: a rank alone sends all of it (tensor: 2 "
+        "or more)");
+  if (strategy.tensor->sequence_parallel)
+    return refuse(
+        "shares out what tensor-parallel ranks have alike: with 'sequence_parallel' each has rows "
+        "of its own, and sends no more than these");
+  return std::nullopt;
+}
+
+}  // namespace
+
 BlockCount count_blocks(const Net& net) {
   return {net.blocks.size(), longest_run(alike_blocks(net)).size()};
 }
@@ -208,6 +231,7 @@ std::optional<StrategyProblem> check_pipeline(const StrategySpec& strategy, cons
                                                   : check_schedule(*strategy.pipeline, shape);
     if (problem) return problem;
   }
+  if (const auto problem = check_scatter(strategy, mesh)) return problem;
   // Of a rank's several stages micro-batches take turns, and buckets that a worker lacks are no
   // turns of its own.
   const Result<bool> drops =

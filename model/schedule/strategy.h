@@ -35,6 +35,9 @@ struct PipelineSpec {
   std::optional<std::int64_t> chunks = std::nullopt;  // per rank; none: the schedule's fewest
   StageRule cut = StageRule::cost;
   StageExchange exchange = StageExchange::overlapped;
+  // Whether tensor-parallel ranks, which have what crosses stages alike, send a share each of it
+  // and gather what they receive (Narayanan et al., arXiv 2104.04473, section 4.1).
+  bool scatter_gather = false;
   // Most activations that a rank may keep, where the schedule asks (PipelineRequest::live_limit);
   // none: as many as 1F1B, one per rank of the pipeline.
   std::optional<double> live = std::nullopt;
@@ -146,6 +149,7 @@ enum class StrategyKey {
   chunks,
   micro_batches,
   live,
+  scatter_gather,
   tensor,
   data,
   masking,

@@ -83,6 +83,12 @@ std::vector<Good> good_plans() {
   pipes.sharding = Sharding::gradients;
   StrategySpec sequences = testing::pipeline("zb-h1", 2, 3);
   sequences.tensor = TensorSpec{2, true};
+  StrategySpec shares = testing::pipeline("1f1b", 2, 3);
+  shares.tensor = TensorSpec{2, false};
+  shares.pipeline->scatter_gather = true;
+  StrategySpec awaited_shares = shares;
+  awaited_shares.pipeline->schedule = "zb-h1";
+  awaited_shares.pipeline->exchange = StageExchange::batched;
   StrategySpec piped_workers = testing::subnetwork({1, 2}, 2);
   piped_workers.pipeline = PipelineSpec{4, "gpipe", 2};
   // Every parameter is a bucket: residual blocks are cut into several ops.
@@ -108,6 +114,8 @@ std::vector<Good> good_plans() {
       {"tensor", tensor(false), small_gpt(1, 1), 4},
       {"sequence", tensor(true), small_gpt(1, 0), 4},
       {"sequence x zb-h1", sequences, small_gpt(1, 0), 4},
+      {"shares x 1f1b", shares, small_gpt(1, 1), 4},
+      {"shares x zb-h1, awaited", awaited_shares, small_gpt(1, 0), 4},
       {"subnetwork", workers, small_gpt(3, 1), 3},
       {"sharded subnetwork", sharded_workers, small_gpt(3, 1), 3},
       {"backward masking", backward, small_gpt(3, 1), 3},
@@ -193,6 +201,27 @@ TEST(Mutations, GoodPlansAreGood) {
     Random random(1);
     EXPECT_EQ(testing::play(good.plan, random).problem, "") << good.name;
     EXPECT_EQ(testing::what_goes_wrong(good.plan, good.plan, 50, 7), "") << good.name;
+  }
+}
+
+// Whether tensor-parallel ranks send all that they have alike or a share each, everybody computes
+// with the same and trains the same weights.
+TEST(Mutations, SharesOfMessagesTrainWhatWholeOnesDo) {
+  for (const char* schedule : {"1f1b", "gpipe", "zb-h1", "interleaved"}) {
+    for (const Recomputation recomputation : {Recomputation::none, Recomputation::full}) {
+      StrategySpec strategy = testing::pipeline(schedule, 2, 2);
+      strategy.tensor = TensorSpec{2, false};
+      strategy.recomputation = recomputation;
+      const auto trained = [&](bool scatter_gather) {
+        strategy.pipeline->scatter_gather = scatter_gather;
+        const Plan plan = *testing::plan_of({schedule, strategy, small_gpt(3, 1), 4}, 4);
+        Random random(1);
+        const testing::Played played = testing::play(plan, random);
+        EXPECT_EQ(played.problem, "") << schedule;
+        return played.weights;
+      };
+      EXPECT_EQ(trained(true), trained(false)) << schedule;
+    }
   }
 }
 

@@ -34,7 +34,8 @@ enum Term : Word {
   term_outer,
   term_outer_momentum,
   term_rows,
-  term_row_sum
+  term_row_sum,
+  term_share
 };
 
 // splitmix64's finaliser over the words in turn.
@@ -706,15 +707,30 @@ class Machine {
       fail(r, running.op, "its tag is taken");
     message.bytes = transfer_of(op).bytes.bytes();
     message.what = what;
-    if (message.bytes !=
-        size_of(facts(r).net, *it.value, plan_.micro_batch_samples, element_sizes(plan_.training))
-            .bytes())
-      fail(r, running.op, "it moves another number of bytes than its value has");
+    const bool is_share = moves_share(r, running.op, *it.value, message.bytes);
     if (sends) {
-      message.content = read(r, running.op, b);
+      const Word content = read(r, running.op, b);
+      message.content = is_share ? share_of(content, plan_.ranks[r].slice) : content;
     } else {
       message.taken = true;
     }
+  }
+
+  // Whether it is one of as many equal parts of the value as there are slices, and not all of it.
+  bool moves_share(std::size_t r, std::size_t id, ValueId value, std::int64_t bytes) const {
+    const std::int64_t whole =
+        size_of(facts(r).net, value, plan_.micro_batch_samples, element_sizes(plan_.training))
+            .bytes();
+    if (bytes == whole) return false;
+    if (bytes * plan_.mesh.tensor != whole)
+      fail(r, id, "it moves neither all bytes of its value nor a slice's share");
+    return true;
+  }
+
+  Word share_of(Word whole, std::int64_t slice) {
+    const Word share = hash({term_share, whole, static_cast<Word>(slice)});
+    whole_of_[{share, slice}] = whole;
+    return share;
   }
 
   void take(std::size_t r, const Op& op) {
@@ -946,7 +962,7 @@ class Machine {
       if (it.kind == BufferKind::communication) continue;
       if (it.kind != BufferKind::value && it.kind != BufferKind::gradient)
         fail(r, running.op, "it works on what is no value");
-      const bool writes = op.kind != OpKind::all_gather || k > 0;
+      const bool writes = op.kind != OpKind::all_gather || k > 0 || values_of(op, r) == 1;
       if (writes && op.operands[k].access == Access::read)
         fail(r, running.op, "it writes what it declares as read");
       touch_all(r, running, b, writes);
@@ -1093,8 +1109,30 @@ class Machine {
     }
   }
 
+  std::ptrdiff_t values_of(const Op& op, std::size_t r) const {
+    return std::count_if(op.operands.begin(), op.operands.end(), [&](const Operand& operand) {
+      return buffer(r, operand.buffer.index()).kind != BufferKind::communication;
+    });
+  }
+
+  // In place: what all have a share of, if they do; something else, if they don't.
+  void gather_shares(const std::vector<Member>& members) {
+    std::vector<Word> contents = {term_share}, wholes;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      contents.push_back(read(members[m].rank, members[m].op, operand(members[m], 0)));
+      const auto known = whole_of_.find({contents.back(), static_cast<std::int64_t>(m)});
+      wholes.push_back(known == whole_of_.end() ? kUnwritten : known->second);
+    }
+    const bool fit = wholes.front() != kUnwritten &&
+                     std::equal(wholes.begin() + 1, wholes.end(), wholes.begin());
+    for (const Member& member : members)
+      word(member.rank, operand(member, 0)) = fit ? wholes.front() : hash(contents);
+  }
+
   // Rows are numbered by slices, and a member has the rows of its slice.
   void exchange_values(const std::vector<Member>& members, const Op& op) {
+    if (op.kind == OpKind::all_gather && values_of(op, members.front().rank) == 1)
+      return gather_shares(members);
     Word sum = 0;
     std::vector<Word> rows = {term_rows};
     for (const Member& member : members) {
@@ -1170,6 +1208,7 @@ class Machine {
   const std::vector<std::int64_t> deal_;
   std::vector<std::unique_ptr<RankState>> ranks_;
   std::vector<std::vector<double>> priorities_;  // by rank: of the ends and beginnings of lanes
+  std::map<std::pair<Word, std::int64_t>, Word> whole_of_;  // by share of a value, and slice
   std::map<MessageKey, Message> messages_;
   std::map<MeetingKey, Meeting> meetings_;
   std::map<std::pair<std::size_t, std::size_t>, MeetingKey> joined_;

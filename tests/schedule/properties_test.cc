@@ -116,6 +116,7 @@ class Facts {
     return std::any_of(stages.begin(), stages.end(),
                        [](const auto& entry) { return entry.second.size() > 1; });
   }
+  bool scatters() const { return strategy.pipeline && strategy.pipeline->scatter_gather; }
   bool splits_backward() const {
     return strategy.pipeline &&
            find_pipeline_schedule(strategy.pipeline->schedule)->splits_backward;
@@ -222,8 +223,10 @@ std::int64_t expected_messages(const Facts& facts) {
       if (rank_of(facts.shape, stage.number) == rank_of(facts.shape, next)) continue;
       for (const ValueId value : values_across(own, stage.end)) {
         const std::int64_t ways = own.values[value.index()].needs_gradient ? 2 : 1;
-        bytes +=
-            ways * facts.m * size_of(own, value, facts.plan.micro_batch_samples, sizes).bytes();
+        const Bytes whole = size_of(own, value, facts.plan.micro_batch_samples, sizes);
+        // What all slices have alike they share out.
+        const std::int64_t senders = facts.scatters() ? facts.mesh.tensor : 1;
+        bytes += ways * facts.m * whole.bytes() / senders;
       }
     }
   }

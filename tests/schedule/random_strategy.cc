@@ -151,6 +151,9 @@ StrategySpec random_strategy(Draw& draw) {
   if (draw.one_in(2)) strategy.pipeline = random_pipeline(draw);
   if (draw.one_in(3))
     strategy.tensor = TensorSpec{draw.one_of<std::int64_t>({1, 2, 4}), draw.one_in(2)};
+  const bool has_shares = strategy.pipeline && *strategy.pipeline->stages > 1 && strategy.tensor &&
+                          *strategy.tensor->ranks > 1 && !strategy.tensor->sequence_parallel;
+  if (has_shares) strategy.pipeline->scatter_gather = draw.one_in(2);
   if (draw.one_in(3)) strategy.subnetwork = random_subnetwork(draw);
   strategy.micro_batches = draw.between(1, 4);
   strategy.bucket = Bytes::bytes(draw.one_of<std::int64_t>({1, 200, 2'000, 50'000, 25 << 20}));

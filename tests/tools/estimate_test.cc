@@ -329,6 +329,51 @@ TEST(Estimate, AgreesWithSimulationsOfShardedPipelinesThatWait) {
   EXPECT_GT(compared.alone, 10);
 }
 
+// Of pipelines whose tensor-parallel ranks send a share each of what crosses stages.
+TEST(Estimate, AgreesWithSimulationsOfSharedMessages) {
+  const Compared compared = compare_drawn(7, 700, [](Random& random) {
+    std::string text = draw(random);
+    const std::string key = "pipeline: {";
+    const auto at = text.find(key);
+    const bool can_be = at != std::string::npos && text.find("stages: 1,") == std::string::npos &&
+                        text.find("sequence_parallel: false") != std::string::npos;
+    if (!can_be) return std::string();
+    const auto exchange = any_of<std::string>(random, {"overlapped", "batched", "serial"});
+    return text.insert(at + key.size(), "scatter_gather: true, exchange: " + exchange + ", ");
+  });
+  EXPECT_GT(compared.all, 60);
+  EXPECT_GT(compared.alone, 30);
+}
+
+TEST(Estimate, RefusesSharedMessagesOfShardsAndOfReplicasThatTrainAlone) {
+  const auto reason = [](const std::string& replicas, const std::string& messages) {
+    const std::string text =
+        "name: shares\n"
+        "model: {kind: gpt, layers: 6, width: 64, heads: 8, vocabulary: 1024, sequence: 256, "
+        "positions: 256, tied: false}\n"
+        "training: {data: synthetic, batch: 16, optimizer: {kind: adamw, lr: 0.001}, dtype: bf16, "
+        "steps: 3}\n"
+        "cluster:\n  device: h100-sxm-80gb\n" +
+        machines().front() +
+        "strategies: [{name: one, tensor: 2, pipeline: {stages: 2, micro_batches: 4" + messages +
+        "}, " + replicas + "}]\n";
+    const auto scenario = parse_scenario(text, "shares.yaml", profile_path("shares.yaml")).value();
+    Estimator estimator =
+        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+    const StrategySpec& strategy = scenario.strategies.front().spec;
+    return estimator.reason(strategy, estimator.estimate(strategy));
+  };
+  for (const std::string& replicas :
+       {std::string("data: 2, local_steps: 5, outer: {lr: 0.7, momentum: 0.9}"),
+        std::string("data: {ranks: 2, zero: 3}")}) {
+    EXPECT_EQ(reason(replicas, ""), "");
+    EXPECT_EQ(reason(replicas, ", scatter_gather: true"),
+              "simulated only: there is no closed form of ZeRO-2 and 3, subnetworks and local "
+              "steps in a pipeline whose ranks send shares of messages");
+  }
+  EXPECT_EQ(reason("data: 2", ", scatter_gather: true"), "");
+}
+
 TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
   const Compared compared = compare_drawn(2, 120, [](Random& random) {
     std::int64_t batch = 1;

@@ -41,6 +41,12 @@ StrategySummary predicted(const Scenario& scenario) {
 constexpr auto kMegatron =
     "data: auto, tensor: 4, pipeline: {stages: 4, schedule: 1f1b, micro_batches: 8}";
 
+// Of messages between stages.
+std::string shares(std::string strategy, const std::string& exchange) {
+  return strategy.insert(strategy.find("stages:"),
+                         fmt::format("scatter_gather: true, exchange: {}, ", exchange));
+}
+
 void expect_same_times(const StrategySummary& a, const StrategySummary& b) {
   const double step = b.step_time.seconds(), near = 1e-6 * step;
   ASSERT_GT(b.exposed_communication.seconds(), 0.02 * step) << "exchanges that would be missed";
@@ -70,7 +76,7 @@ void expect_same_times(const StrategySummary& a, const StrategySummary& b) {
 // all the same. Bytes of links are the same.
 TEST(Block, TakesAsLongAsSegments) {
   for (const std::string& strategy :
-       {std::string(kMegatron), std::string("data: auto, tensor: 4"),
+       {std::string(kMegatron), shares(kMegatron, "batched"), std::string("data: auto, tensor: 4"),
         std::string("data: auto, tensor: {ranks: 2, sequence_parallel: true}")}) {
     const StrategySummary all = predicted(rails("", strategy));
     const StrategySummary block = predicted(rails(", detail: block", strategy));
@@ -83,12 +89,23 @@ TEST(Block, TakesAsLongAsSegments) {
   }
 }
 
+// What a rank gathers beside a pass stands after the last exchange in it, and as one op after all
+// of it: a little later.
+TEST(Block, HasGathersOfSharesAfterThePassBefore) {
+  const std::string strategy = shares(kMegatron, "overlapped");
+  const Seconds all = predicted(rails("", strategy)).step_time;
+  const Seconds block = predicted(rails(", detail: block", strategy)).step_time;
+  EXPECT_GE(block / all, 1 - 1e-7);
+  EXPECT_LT(block / all, 1.02);
+}
+
 // Replicas of four nodes under a leaf of their own, and of four nodes anywhere in rails that do not
 // block: one takes as long as all, and all links carry the same.
 TEST(FirstReplica, TakesAsLongAsAll) {
   for (const auto* detail : {"", ", detail: block"}) {
     for (const std::string& strategy :
-         {std::string(kMegatron), std::string("data: {ranks: auto, zero: 1}, tensor: 4"),
+         {std::string(kMegatron), shares(kMegatron, "batched"),
+          std::string("data: {ranks: auto, zero: 1}, tensor: 4"),
           std::string("data: auto, pipeline: {stages: 4, schedule: 1f1b, micro_batches: 8}")}) {
       const StrategySummary all = predicted(rails(detail, strategy));
       const StrategySummary first =

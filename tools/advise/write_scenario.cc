@@ -150,6 +150,7 @@ std::string print_strategy(const StrategySpec& spec) {
     if (spec.pipeline->chunks) text += fmt::format(", chunks: {}", *spec.pipeline->chunks);
     if (is_waited_for(spec.pipeline->exchange))
       text += fmt::format(", exchange: {}", to_string(spec.pipeline->exchange));
+    if (spec.pipeline->scatter_gather) text += ", scatter_gather: true";
     text += "}";
   } else if (spec.micro_batches > 1) {
     text += fmt::format(", micro_batches: {}", spec.micro_batches);

@@ -17,8 +17,20 @@ bool is_exchange(const RankProgram& program, const Op& op) {
          !is_of_squares(program, op);
 }
 
+}  // namespace
+
+bool gathers_in_place(const RankProgram& program, const Op& op) {
+  if (op.kind != OpKind::all_gather || collective_of(op).parameter_class) return false;
+  return std::count_if(op.operands.begin(), op.operands.end(), [&](const Operand& operand) {
+           return program.buffers[operand.buffer.index()].value.has_value();
+         }) == 1;
+}
+
+namespace {
+
 // What tensor-parallel ranks exchange about values: every sum once, between its terms and whoever
-// reads it; every row exchange where the network has one.
+// reads it; every row exchange where the network has one; every share that was received gathered
+// with the others before it is used.
 class Exchanges {
  public:
   Exchanges(Report& report, const Net& full, std::size_t number)
@@ -44,6 +56,7 @@ class Exchanges {
       const Exchange sums =
           buffer.kind == BufferKind::value ? Exchange::sum : Exchange::sum_gradient;
       check_sums(uses[b], value.exchange == sums);
+      check_shares(buffer, uses[b]);
       check_rows(buffer, uses[b]);
     }
     check_row_passes();
@@ -106,6 +119,20 @@ class Exchanges {
     }
     if (is_sum && !received && sums == 0)
       report_.add(at(uses.front().op), "what it has a term of is never summed");
+  }
+
+  void check_shares(const Buffer& buffer, const std::vector<Use>& uses) {
+    const Op& maker = program_.ops[uses.front().op.index()];
+    bool is_whole = maker.kind != OpKind::receive || transfer_of(maker).bytes == buffer.size;
+    for (std::size_t u = 1; u < uses.size(); ++u) {
+      if (!gathers_in_place(program_, program_.ops[uses[u].op.index()])) {
+        if (!is_whole)
+          return report_.add(at(uses[u].op), "it uses a value of which it has a share");
+        continue;
+      }
+      if (is_whole) report_.add(at(uses[u].op), "it gathers what is whole already");
+      is_whole = true;
+    }
   }
 
   // The row exchange that a buffer's content comes from, if it does: a value's from its producer,

@@ -240,15 +240,16 @@ std::vector<Need> Needs::of_reduction(const Op& op, const Collective& detail) co
   return needs;
 }
 
-// Sums of a value or gradient in place, or its rows gathered or scattered.
+// Sums or shares of a value or gradient in place, or its rows gathered or scattered.
 std::vector<Need> Needs::of_exchange(const Op& op) const {
-  const std::size_t carries = op.kind == OpKind::all_reduce ? 1 : 2;
+  const bool in_place = op.kind == OpKind::all_reduce || gathers_in_place(program_, op);
+  const std::size_t carries = in_place ? 1 : 2;
   std::vector<Need> needs;
   for (std::size_t k = 0; k < std::min(carries, op.operands.size()); ++k) {
     const Buffer& buffer = program_.buffers[op.operands[k].buffer.index()];
     if (buffer.kind != BufferKind::value && buffer.kind != BufferKind::gradient) continue;
-    const bool adds_up = op.kind == OpKind::all_reduce || op.kind == OpKind::reduce_scatter;
-    const Access source = adds_up ? Access::update : Access::read;
+    const bool updates = in_place || op.kind == OpKind::reduce_scatter;
+    const Access source = updates ? Access::update : Access::read;
     needs.push_back(
         {.kind = buffer.kind, .access = k == 0 ? source : Access::write, .value = buffer.value});
   }

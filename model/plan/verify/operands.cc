@@ -52,9 +52,17 @@ class Operands {
     }
     if (op.kind == OpKind::receive && !operand.allocates)
       report_.add(at_, fmt::format("it overwrites buffer {}", operand.buffer.value()));
-    if (buffer.size == transfer_of(op).bytes) return;
-    report_.add(at_, fmt::format("it moves {} bytes of a buffer of {}",
-                                 transfer_of(op).bytes.bytes(), buffer.size.bytes()));
+    const std::int64_t moved = transfer_of(op).bytes.bytes();
+    if (moved == buffer.size.bytes() || is_share(moved, buffer.size.bytes())) return;
+    report_.add(at_,
+                fmt::format("it moves {} bytes of a buffer of {}", moved, buffer.size.bytes()));
+  }
+
+  // Whether the ranks of all slices, which have it alike, move a part each of it: whole elements.
+  bool is_share(std::int64_t moved, std::int64_t whole) const {
+    const Plan& plan = report_.plan;
+    const std::int64_t element = element_sizes(plan.training).activation_bytes;
+    return !plan.sequence_parallel && moved % element == 0 && moved * plan.mesh.tensor == whole;
   }
 
   void check_element_bytes(const Op& op) {

@@ -85,7 +85,9 @@ void check_depth(Report& report);
 // Its clear ops: each program clears exactly what it holds and does not run, before it is reduced
 // and updated.
 void check_clears(Report& report, const Net& net, std::size_t program, const HappensBefore& before);
-// Of check_meaning: sums and rows between tensor-parallel ranks.
+// Whether it gathers shares of a value or gradient in the buffer that has one of them.
+bool gathers_in_place(const RankProgram& program, const Op& op);
+// Of check_meaning: sums, rows and shares between tensor-parallel ranks.
 void check_exchanges(Report& report, const Net& net);
 
 // Parts of check_buffers, of one program: when buffers are allocated, used and freed; which of them

@@ -106,6 +106,10 @@ Section pipeline() {
                    "whether ranks compute while messages between stages are under way, or wait for "
                    "all between two passes at once (Megatron-LM) or in turn (DeepSpeed)",
                    "batched"),
+          optional("scatter_gather", basic(Form::yes_no), "false",
+                   "whether tensor-parallel ranks send a share each of what they have alike, and "
+                   "gather what they receive",
+                   "true"),
           optional(
               "live", number(), "",
               "activations that a rank may keep, for schedules that place passes under a limit",

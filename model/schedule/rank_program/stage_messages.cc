@@ -1,6 +1,7 @@
 #include "model/schedule/rank_program/stage_messages.h"
 
 #include "model/base/check.h"
+#include "model/schedule/scatter.h"
 
 namespace rehearse {
 namespace {
@@ -61,9 +62,33 @@ void StageMessages::add(const Action& action) {
     last_ = draft_.builder.add(
         sends ? OpKind::send : OpKind::receive, lane_of(action),
         {{buffer, sends ? Access::read : Access::write}},
-        Transfer{*inputs_.frame.peers[other], tag(action, cut, k), values_.size_of(value)}, after);
+        Transfer{*inputs_.frame.peers[other], tag(action, cut, k), sent_of(value)}, after);
     if (waits) draft_.builder.wait_for(*last_);
   }
+}
+
+Bytes StageMessages::sent_of(ValueId value) const {
+  const Bytes whole = values_.size_of(value);
+  if (!inputs_.frame.scatters) return whole;
+  return share_of(whole, static_cast<std::int64_t>(inputs_.frame.tensor_layout.members));
+}
+
+std::vector<StageMessages::Share> StageMessages::shares_for(const Action& pass) {
+  std::vector<Share> shares;
+  if (!inputs_.frame.scatters) return shares;
+  const bool forward = pass.kind == ActionKind::forward;
+  const std::size_t own = pass.stage.index();
+  if (forward ? own == 0 : own == crossing_.size()) return shares;
+  const std::size_t cut = forward ? own - 1 : own, other = forward ? own - 1 : own + 1;
+  if (!inputs_.frame.peers[other]) return shares;
+  for (const ValueId value : crossing_[cut]) {
+    if (forward) {
+      shares.push_back({values_.value(value, *pass.micro_batch, pass.stage), value});
+    } else if (inputs_.net.values[value.index()].needs_gradient) {
+      shares.push_back({values_.gradient(value, *pass.micro_batch, pass.stage), value});
+    }
+  }
+  return shares;
 }
 
 // Messages are numbered through the micro-batches, the cuts and the values that cross them, the

@@ -15,8 +15,15 @@ class StageMessages {
 
   // action: of a message. One op per value.
   void add(const Action& action);
+  // What a pass uses of which only a share has been received.
+  struct Share {
+    BufferId buffer;
+    ValueId value;
+  };
+  std::vector<Share> shares_for(const Action& pass);
 
  private:
+  Bytes sent_of(ValueId value) const;
   std::int64_t tag(const Action& action, std::size_t cut, std::size_t k) const;
 
   const RankInputs& inputs_;

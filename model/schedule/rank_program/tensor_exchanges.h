@@ -14,6 +14,10 @@ class TensorExchanges {
   TensorExchanges(const RankInputs& inputs, Parts& parts, ValueBuffers& values, RankDraft& draft)
       : inputs_(inputs), parts_(parts), values_(values), draft_(draft) {}
 
+  // Of what a stage has sent a share of to every rank: in place.
+  void gather_shares(BufferId buffer, ValueId value) {
+    exchange(OpKind::all_gather, {{buffer, Access::update}}, value);
+  }
   // Of a step whose part consists of an exchange: the step itself.
   void exchange_rows(const Step& step);
   // Terms of a sum are summed before anybody reads it.
