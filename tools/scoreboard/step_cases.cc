@@ -12,40 +12,18 @@
 namespace rehearse {
 namespace {
 
-const std::vector<std::string> kColumns = {"source",
-                                           "row",
-                                           "group",
-                                           "model",
-                                           "layers",
-                                           "width",
-                                           "heads",
-                                           "kv_heads",
-                                           "hidden",
-                                           "vocabulary",
-                                           "sequence",
-                                           "fused",
-                                           "kernels",
-                                           "dropout",
-                                           "cut",
-                                           "dtype",
-                                           "gradients",
-                                           "machine",
-                                           "gpus",
-                                           "tensor",
-                                           "sequence_parallel",
-                                           "tensor_overlap",
-                                           "pipeline",
-                                           "chunks",
-                                           "schedule",
-                                           "exchange",
-                                           "zero",
-                                           "overlap",
-                                           "micro_batch",
-                                           "batch",
-                                           "recompute",
-                                           "metric",
-                                           "value",
-                                           "fit"};
+const std::vector<std::string> kColumns = {"source",         "row",       "group",
+                                           "model",          "layers",    "width",
+                                           "heads",          "kv_heads",  "hidden",
+                                           "vocabulary",     "sequence",  "fused",
+                                           "kernels",        "dropout",   "cut",
+                                           "dtype",          "gradients", "machine",
+                                           "gpus",           "tensor",    "sequence_parallel",
+                                           "tensor_overlap", "pipeline",  "chunks",
+                                           "schedule",       "exchange",  "scatter_gather",
+                                           "zero",           "overlap",   "micro_batch",
+                                           "batch",          "recompute", "metric",
+                                           "value",          "fit"};
 
 bool is_of_memory(const CsvRow& row) {
   return row.text("metric").ends_with("_gib");
@@ -96,6 +74,7 @@ Result<std::string> strategy_text(const CsvRow& row) {
     text += fmt::format(", pipeline: {{stages: {}, schedule: {}, micro_batches: {}", *pipeline,
                         row.text("schedule"), micro_batches);
     text += fmt::format(", cut: {}, exchange: {}", row.text("cut"), row.text("exchange"));
+    if (row.text("scatter_gather") == "true") text += ", scatter_gather: true";
     if (row.text("chunks") != "1") text += fmt::format(", chunks: {}", row.text("chunks"));
     text += "}";
   } else if (micro_batches > 1) {
