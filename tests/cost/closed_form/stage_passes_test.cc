@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kSamples = 3;
 
-Net gpt(std::int64_t ways) {
+Net gpt(std::int64_t ways, bool sequence_parallel) {
   const Net whole = build_net({"gpt",
                                {{"layers", {14}},
                                 {"width", {64}},
@@ -24,13 +24,14 @@ Net gpt(std::int64_t ways) {
                                 {"positions", {32}},
                                 {"tied", {0}}}})
                         .value();
-  return ways == 1 ? whole : shard(whole, ways, true).value();
+  return ways == 1 ? whole : shard(whole, ways, sequence_parallel).value();
 }
 
 struct Case {
   std::int64_t ways;
   Recomputation recomputation;
   bool splits_backward;
+  bool scatters = false;  // messages, which sequence parallelism does not ask for
 };
 
 class Stages : public ::testing::TestWithParam<Case> {
@@ -42,7 +43,8 @@ class Stages : public ::testing::TestWithParam<Case> {
                    const std::vector<SegmentId>& complete, PartNumbers& numbers) {
     const Case& it = GetParam();
     StageProgram program(nets, &NetVariants::whole, nets.run.size(), begin, end, complete,
-                         {it.recomputation, it.splits_backward, it.ways}, training_, numbers);
+                         {it.recomputation, it.splits_backward, it.ways, false, it.scatters},
+                         training_, numbers);
     std::vector<PartPass> parts;
     price_parts(numbers, nets, kSamples, training_, device_, parts);
     program.resize({nets.whole, kSamples, it.ways, parts}, training_);
@@ -63,11 +65,11 @@ class Stages : public ::testing::TestWithParam<Case> {
 
 TEST_P(Stages, OfFewRepeatsSayThoseOfMany) {
   const Case& it = GetParam();
-  const NetVariants nets(gpt(it.ways));
+  const NetVariants nets(gpt(it.ways, !it.scatters));
   // Slices of other widths run the same programs.
-  const NetVariants others(gpt(it.ways == 2 ? 4 : it.ways));
+  const NetVariants others(gpt(it.ways == 2 ? 4 : it.ways, !it.scatters));
   ASSERT_TRUE(are_alike(nets.whole, others.whole));
-  NetPrograms programs(others, it.ways == 2 ? 4 : it.ways, false, training_);
+  NetPrograms programs(others, it.ways == 2 ? 4 : it.ways, false, it.scatters, training_);
   RankNet net(nets, it.ways, programs);
   NetPasses passes(net, kSamples, ring(), even_costs(nets.few.blocks.size()), training_, device_);
   const std::size_t blocks = net.net().blocks.size();
@@ -106,7 +108,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Case{1, Recomputation::none, false}, Case{1, Recomputation::none, true},
                       Case{1, Recomputation::full, false}, Case{1, Recomputation::full, true},
                       Case{2, Recomputation::none, false}, Case{2, Recomputation::none, true},
-                      Case{4, Recomputation::full, false}, Case{4, Recomputation::full, true}));
+                      Case{4, Recomputation::full, false}, Case{4, Recomputation::full, true},
+                      Case{2, Recomputation::none, false, true},
+                      Case{4, Recomputation::full, true, true}));
 
 }  // namespace
 }  // namespace rehearse
