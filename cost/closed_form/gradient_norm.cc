@@ -4,16 +4,20 @@
 
 namespace rehearse {
 
-double norm_seconds(const RingGroup& ranks, const Training& training, const Device& device) {
+double norm_seconds(const NearAndFar& ranks, const Training& training, const Device& device) {
   if (!training.optimizer.clip) return -1;
-  if (ranks.members == 1) return 0;
+  if (ranks.far.members == 1) return 0;
   const auto numbers = square_numbers(training);
-  const CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
-                              ranks.members};
+  CollectiveShape shape{CollectiveKind::all_reduce, CollectiveAlgorithm::doubling,
+                        ranks.far.members};
+  shape.node_members = ranks.node_ranks;
+  const Bytes bytes = Bytes::bytes(8 * numbers);
   const auto seconds_by = [&](const MessageProtocol* protocol) {
-    const MessageCost cost = ranks.paths.exchange(device, Bytes::bytes(8 * numbers), protocol);
+    const MessageCost far = ranks.far.paths.exchange(device, bytes, protocol);
+    const MessageCost near =
+        ranks.near.empty() ? far : ranks.near.exchange(device, bytes, protocol);
     return start_seconds(device, shape, numbers, 8, protocol) +
-           collective_seconds(shape, cost, numbers, 8);
+           collective_seconds(shape, LevelCosts{near, far}, numbers, 8);
   };
   return fastest_protocol(device, seconds_by).seconds.seconds();
 }

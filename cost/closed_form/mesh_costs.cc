@@ -270,10 +270,18 @@ class MeshWalk {
     of_ranks_.push_back(own);
   }
 
-  RingGroup all_ranks() {
+  NearAndFar all_ranks() {
     const auto ranks = static_cast<std::uint32_t>(mesh_.ranks());
     if (ranks == 1) return {};
-    return {ranks, Paths(routes_, {{RankId(0), RankId(ranks - 1)}})};
+    NearAndFar all;
+    all.far = {ranks, Paths(routes_, {{RankId(0), RankId(ranks - 1)}})};
+    const auto own = static_cast<std::uint32_t>(routes_.cluster().spec().devices_per_node);
+    all.node_ranks = std::min(own, ranks);
+    Messages messages;
+    for (std::uint32_t distance = 1; 2 * distance <= all.node_ranks; distance *= 2)
+      messages.emplace_back(RankId(0), RankId(distance));
+    if (!messages.empty()) all.near = Paths(routes_, messages);
+    return all;
   }
 
   Routes& routes_;

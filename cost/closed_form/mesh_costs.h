@@ -91,6 +91,13 @@ class Crossed {
 // Groups of as many members each, all rings at once. crossed: links that are added.
 RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups, Crossed& crossed);
 
+// A group whose members exchange with those 1, 2, 4, ... places away.
+struct NearAndFar {
+  RingGroup far;               // by the longest way
+  std::size_t node_ranks = 1;  // neighbours on a node
+  Paths near;                  // among these
+};
+
 struct MeshCosts {
   RingGroup tensor;
   // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
@@ -104,7 +111,7 @@ struct MeshCosts {
   std::vector<std::vector<std::size_t>> reductions_meet;
   // By rank of the pipeline: to the next one (of the last: to the first), and back.
   std::vector<Paths> forward, backward;
-  RingGroup all;  // ranks, for sums of squares
+  NearAndFar all;  // ranks, for sums of squares
   // Whether there are links that messages of both cross: of tensor-parallel ranks and between
   // stages; of reductions and of tensor-parallel ranks; of reductions and between stages.
   bool exchanges_meet_messages = false, reductions_meet_exchanges = false,

@@ -269,6 +269,7 @@ class Run {
     for (std::size_t r = 0; r < ranks_.size(); ++r) {
       made_.ranks[r].begin = ranks_[r].first, made_.ranks[r].end = ranks_[r].free;
       made_.ranks[r].held = ranks_[r].held, made_.ranks[r].waited = ranks_[r].waited;
+      made_.ranks[r].sent = std::max(0.0, ranks_[r].exchanged);
     }
     for (std::size_t s = 0; s < stages_.size(); ++s) {
       RankPasses& own = made_.ranks[order_.rank[s]];

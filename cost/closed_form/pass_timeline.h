@@ -24,7 +24,7 @@ namespace rehearse {
 struct RankPasses {
   double begin = 0;       // of its first pass: what it did before was to wait
   double end = 0;         // of its last pass
-  double sent = 0;        // when its last message has arrived
+  double sent = 0;        // when its last message has arrived, its last exchange has ended
   double busy = 0;        // computing
   double exchanging = 0;  // waiting inside passes for tensor-parallel ranks
   // Where passes wait for messages: when the last one that this rank waits for has arrived, and

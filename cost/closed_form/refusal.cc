@@ -34,8 +34,7 @@ std::string_view to_string(Verdict verdict) {
     case Verdict::many_workers:
       return "more than 256 workers of subnetworks";
     case Verdict::waiting_stages:
-      return "ZeRO-2 and 3, subnetworks and local steps in a pipeline whose stages wait for what "
-             "they exchange";
+      return "subnetworks and local steps in a pipeline whose stages wait for what they exchange";
     case Verdict::sharing_stages:
       return "ZeRO-2 and 3, subnetworks and local steps in a pipeline whose ranks send shares of "
              "messages";

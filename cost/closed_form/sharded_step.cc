@@ -71,6 +71,7 @@ class Program {
     frame.samples = settings.samples;
     frame.recomputation = strategy.recomputation;
     frame.prefetch = strategy.prefetch;
+    frame.overlaps_tensor = strategy.tensor && strategy.tensor->overlap;
     std::size_t slots = 0;
     std::vector<OwnClass> classes;
     std::vector<std::optional<std::size_t>> places;
@@ -285,11 +286,8 @@ class Step {
     std::optional<Peak> peak;
     if (!is_alone)
       peak = peak_of(weighed(nets.few), weighed(nets.one_more), nets.run.begin, further);
-    // Gathers and reductions of one block after the other lie beside one another differently.
-    const bool is_whole = !peak || settings_.strategy.sharding == Sharding::parameters;
-    const Times times =
-        is_whole ? played(nets.whole)
-                 : onward(played(nets.few), played(nets.one_more), static_cast<double>(further));
+    // What is reduced and gathered lies beside one block differently than beside the next.
+    const Times times = played(nets.whole);
     if (!peak) peak = peak_of(weighed(nets.whole));
     return {times.step,       times.span,   times.busy,
             times.optimizer,  times.shared, peak->live + state(held),

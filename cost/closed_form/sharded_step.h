@@ -4,11 +4,9 @@
 // What is gathered and reduced runs ahead of passes and behind them, across blocks and
 // micro-batches, so that a pass alone says little. Read is the rank's real program instead, of two
 // and three micro-batches, played on an idle machine (program_player.h): once micro-batches follow
-// each other in the same way, one more of them adds as much as the one before. Of ZeRO-2 programs
-// with kFewRepeats and one more of the network's alike blocks are read, for the same reason. A
-// gather and a reduction that are under way at once share the rank's link, so that blocks of ZeRO-3
-// differ in how these lie beside one another: it is played whole, and so is what has buckets that
-// do not cut all blocks alike.
+// each other in the same way, one more of them adds as much as the one before. All blocks are
+// played, as what is gathered and reduced lies beside each of them differently; what is alive is
+// said by kFewRepeats of the alike ones and one more, where buckets cut all of them alike.
 #pragma once
 
 #include <cstdint>

@@ -136,7 +136,8 @@ double optimizer_seconds(const RankReductions& updates, bool has_norm) {
 }
 
 double contention_of(const MeshCosts& mesh, double messages, double reductions) {
-  double sum = mesh.exchanges_meet_messages ? messages : 0;
+  // What a rank receives from both its neighbours, or sends to them, may be under way at once.
+  double sum = mesh.exchanges_meet_messages || mesh.messages_meet ? messages : 0;
   if (mesh.reductions_meet_exchanges) return sum + reductions;
   return mesh.reductions_meet_messages ? sum + std::min(messages, reductions) : sum;
 }

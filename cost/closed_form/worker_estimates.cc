@@ -206,12 +206,13 @@ WorkerPrices WorkerEstimates::prices(const Call& call, const Staff& staff) const
 double WorkerEstimates::norm(const Call& call, const Staff& staff) {
   if (!is_local(call.strategy)) return norm_seconds(staff.mesh->all, training_, cluster_.device());
   const auto ranks = static_cast<std::size_t>(call.mesh.pipeline * call.mesh.tensor);
-  RingGroup own{ranks, {}};
+  NearAndFar own;
+  own.far.members = ranks;
   MeshPlace first, last;
   last.pipeline = call.mesh.pipeline - 1;
   last.tensor = call.mesh.tensor - 1;
   if (ranks > 1)
-    own.paths = Paths(routes_, {{rank_at(call.mesh, first), rank_at(call.mesh, last)}});
+    own.far.paths = Paths(routes_, {{rank_at(call.mesh, first), rank_at(call.mesh, last)}});
   return norm_seconds(own, training_, cluster_.device());
 }
 

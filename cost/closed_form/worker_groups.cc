@@ -157,24 +157,25 @@ class Pricing {
     shape.sources = group.sources;
     const auto readers = static_cast<std::int64_t>(group.all - group.sources);
     const Bytes chunk = Bytes::bytes((it.elements + readers - 1) / readers * sizes_.parameter);
+    const auto sources = static_cast<std::int64_t>(group.sources);
+    const auto rounds = static_cast<double>((readers + sources - 1) / sources);
     struct Sending {
       Seconds starts, out, all;
     };
+    // Sources send each reader a share, round by round; then these go around among the readers.
     const auto sending_by = [&](const MessageProtocol* protocol) {
       const MessageCost out = group.out.exchange(device_, chunk, protocol);
       const MessageCost around =
           readers > 1 ? group.around.exchange(device_, chunk, protocol) : out;
-      const bool is_out = send_seconds(out, chunk) > send_seconds(around, chunk);
       const Seconds starts = start_seconds(device_, shape, it.elements, sizes_.parameter, protocol);
+      const Seconds share = send_seconds(out, chunk);
       const Seconds steps =
-          collective_seconds(shape, is_out ? out : around, it.elements, sizes_.parameter);
-      return Sending{starts, send_seconds(out, chunk), starts + steps};
+          rounds * share + static_cast<double>(readers - 1) * send_seconds(around, chunk);
+      return Sending{starts, share, starts + steps};
     };
     const auto fastest = fastest_protocol(
         device_, [&](const MessageProtocol* protocol) { return sending_by(protocol).all; });
     const Sending sending = sending_by(fastest.protocol);
-    const auto sources = static_cast<std::int64_t>(group.sources);
-    const auto rounds = static_cast<double>((readers + sources - 1) / sources);
     made.broadcast = sending.all.seconds();
     made.sent = (sending.starts + rounds * sending.out).seconds();
   }

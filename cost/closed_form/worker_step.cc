@@ -281,25 +281,29 @@ class Steps {
     return sum;
   }
 
-  // Reductions that the rank's own meet on links: of classes that it has no part in; and its own,
-  // where messages of passes cross the same links.
+  // Reductions that the rank's own meet on links: of classes that it does not hold, of which it has
+  // a part in the broadcast only; and its own, where messages of passes cross the same links.
   double contention(std::size_t rank) const {
     const WorkerRank& own = ranks_[rank];
     Crossed crossed;
     double all = 0;
-    const auto has_part = [&](std::size_t number) {
-      return std::binary_search(own.held.begin(), own.held.end(), number) ||
-             std::binary_search(own.read.begin(), own.read.end(), number);
+    const auto is_among = [](const std::vector<std::size_t>& classes, std::size_t number) {
+      return std::binary_search(classes.begin(), classes.end(), number);
     };
+    // Of each class what the rank takes part in.
+    std::vector<double> parts;
     for (std::size_t c = 0; c < step_.groups->size(); ++c) {
-      if (!has_part(c)) continue;
-      all += reductions_of(c);
-      crossed.add((*step_.groups)[c].crossed);
+      const double whole = reductions_of(c);
+      parts.push_back(is_among(own.held, c)   ? whole
+                      : is_among(own.read, c) ? std::min(whole, prices_.classes[c].broadcast)
+                                              : 0);
+      all += parts.back();
+      if (parts.back() > 0) crossed.add((*step_.groups)[c].crossed);
     }
     const auto meets = [&](const Crossed& other) { return crossed.meets(other); };
     double sum = 0;
     for (std::size_t c = 0; c < step_.groups->size(); ++c) {
-      if (!has_part(c) && meets((*step_.groups)[c].crossed)) sum += reductions_of(c);
+      if (meets((*step_.groups)[c].crossed)) sum += reductions_of(c) - parts[c];
     }
     const double messages = messages_of(own);
     if (step_.mesh->exchanges_meet_messages) sum += messages;

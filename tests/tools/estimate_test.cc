@@ -395,7 +395,7 @@ TEST(Estimate, AgreesWithSimulationsOfSubnetworksOfResidualBlocks) {
 
 // More workers than a node has devices, each on one of its own.
 TEST(Estimate, AgreesWithSimulationsOfManyWorkers) {
-  const Compared compared = compare_drawn(6, 12, [](Random& random) {
+  const Compared compared = compare_drawn(6, 16, [](Random& random) {
     const auto workers = any_of<std::int64_t>(random, {33, 48, 64, 96});
     const std::string machine = any_of<std::string>(
         random,

@@ -90,6 +90,10 @@ const std::vector<Figure>& figures() {
        [](E e) { return Cell(e.estimate.arena_live); }},
       // With the libraries' pools, without gaps of the arena.
       {"least_memory_bytes", [](S) { return Cell(); }, [](E e) { return Cell(e.estimate.memory); }},
+      {"binds", [](S) { return Cell(); },
+       [](E e) { return Cell(std::string(to_string(e.estimate.binding))); }},
+      {"contention_at_most_s", [](S) { return Cell(); },
+       [](E e) { return Cell(e.estimate.contention); }},
       {"largest_state_bytes", [](S s) { return cell(part(s.largest, &LargestSummary::state)); }},
       {"largest_activation_bytes",
        [](S s) { return cell(part(s.largest, &LargestSummary::activations)); }},

@@ -1,26 +1,27 @@
 // LlamaForCausalLM, and its relatives MistralForCausalLM and Qwen2ForCausalLM.
 //
-// | key                     | missing: Llama | Mistral        | Qwen2  | becomes |
-// |-------------------------|----------------|----------------|--------|----------------------------|
-// | vocab_size              | 32000          | 32000          | 151936 | vocabulary | |
-// max_position_embeddings | 2048           | 131072         | 32768  | sequence, at most a window |
-// | hidden_size             | 4096           | 4096           | 4096   | width | |
-// intermediate_size       | 11008          | 14336          | 22016  | hidden                     |
-// | num_hidden_layers       | 32             | 32             | 32     | layers | |
-// num_attention_heads     | 32             | 32             | 32     | heads                      |
-// | num_key_value_heads     | as heads       | 8              | 32     | kv_heads; null: as heads |
-// | head_dim                | null           | null           | null   | head_size; null: width /
-// heads | | hidden_act              | silu           | silu           | silu   | any other is
-// refused       | | rope_theta              | 10000          | 10000          | 10000  |
-// rotary_base                | | rope_scaling            | null           | null           | null
-// | scaled ones are refused    | | rope_parameters         | null           | null           | null
-// | rope_theta: as above       | | tie_word_embeddings     | false          | false          |
-// false  | tied                       | | attention_bias          | false          | (none) |
-// (none) | qkv_bias, projection_bias  | | mlp_bias                | false          | (none) |
-// (none) | hidden_bias                | | sliding_window          | (none)         | 4096 | 4096 |
-// a window; null: none       | | use_sliding_window      | (none)         | (none)         | false
-// | whether there is one       | | max_window_layers       | (none)         | (none)         | 28
-// | the first layers without it |
+// What a missing key is, by architecture:
+//
+// | key                     | Llama    | Mistral | Qwen2  | becomes                        |
+// |-------------------------|----------|---------|--------|--------------------------------|
+// | vocab_size              | 32000    | 32000   | 151936 | vocabulary                     |
+// | max_position_embeddings | 2048     | 131072  | 32768  | sequence, at most a window     |
+// | hidden_size             | 4096     | 4096    | 4096   | width                          |
+// | intermediate_size       | 11008    | 14336   | 22016  | hidden                         |
+// | num_hidden_layers       | 32       | 32      | 32     | layers                         |
+// | num_attention_heads     | 32       | 32      | 32     | heads                          |
+// | num_key_value_heads     | as heads | 8       | 32     | kv_heads; null: as heads       |
+// | head_dim                | null     | null    | null   | head_size; null: width / heads |
+// | hidden_act              | silu     | silu    | silu   | any other is refused           |
+// | rope_theta              | 10000    | 10000   | 10000  | rotary_base                    |
+// | rope_scaling            | null     | null    | null   | scaled ones are refused        |
+// | rope_parameters         | null     | null    | null   | rope_theta: as above           |
+// | tie_word_embeddings     | false    | false   | false  | tied                           |
+// | attention_bias          | false    | (none)  | (none) | qkv_bias, projection_bias      |
+// | mlp_bias                | false    | (none)  | (none) | hidden_bias                    |
+// | sliding_window          | (none)   | 4096    | 4096   | a window; null: none           |
+// | use_sliding_window      | (none)   | (none)  | false  | whether there is one           |
+// | max_window_layers       | (none)   | (none)  | 28     | the first layers without it    |
 //
 // Qwen2 always has qkv_bias.
 #include <fmt/format.h>
