@@ -10,7 +10,7 @@ namespace rehearse {
 namespace {
 
 // Of large groups a few of their steps are played as one.
-constexpr std::size_t kMostMessages = 16;
+constexpr std::size_t kMostMessages = 32;
 
 }  // namespace
 

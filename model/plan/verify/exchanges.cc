@@ -123,7 +123,7 @@ class Exchanges {
 
   void check_shares(const Buffer& buffer, const std::vector<Use>& uses) {
     const Op& maker = program_.ops[uses.front().op.index()];
-    bool is_whole = maker.kind != OpKind::receive || transfer_of(maker).bytes == buffer.size;
+    bool is_whole = maker.kind != OpKind::receive || transfer_of(maker).bytes >= buffer.size;
     for (std::size_t u = 1; u < uses.size(); ++u) {
       if (!gathers_in_place(program_, program_.ops[uses[u].op.index()])) {
         if (!is_whole)
