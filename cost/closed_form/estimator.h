@@ -1,5 +1,6 @@
 // Step time and memory of strategies in closed form: their plans are not built and nothing is
-// simulated (of ZeRO-2 and 3 programs of few micro-batches are played, played_pipeline.h).
+// simulated (of ZeRO-2 and 3, and of exchanges with both neighbours at once, programs of few
+// micro-batches are played: sharded_step.h, played_pipeline.h).
 //
 // What a stage's passes take and keep is read once off a small program of it and kept
 // (stage_passes.h), as are prices of groups (mesh_costs.h), orders of passes (pass_order.h) and
@@ -32,7 +33,8 @@ struct Estimate {
   // Of the rank that computes longest, seconds of a step.
   double compute = 0, link = 0;
   // Seconds of messages that may be under way beside others on the same links, of the same rank or,
-  // of reductions, of other ranks of the pipeline: the step may take so much longer.
+  // of reductions, of other ranks of the pipeline: the step may take so much longer; an estimate,
+  // no bound (README.md).
   double contention = 0;
   // Of the rank that needs most: live bytes of its arena, and with the libraries' pools: at least
   // this, since an arena has gaps.

@@ -26,7 +26,8 @@ struct StepTimes {
   double step_time = 0;
   double bubble_fraction = 0;
   double compute = 0, link = 0;  // of the rank that computes longest
-  // Of messages of one rank that may be under way beside others of its own on the same links.
+  // Seconds of messages that may be under way beside others on the same links: of one rank, of
+  // reductions of other ranks, and of those that the last micro-batch's way back waits for.
   double contention = 0;
 };
 StepTimes step_times(const StepParts& parts);
