@@ -158,8 +158,10 @@ TEST_P(FarAway, AllNumbersAreTheSame) {
   const auto [near, far] =
       train([&](auto real) { return train_near<decltype(real)>(plans); },
             [&](auto real) { return train_far<decltype(real)>(plans, std::get<Way>(GetParam())); });
-  // For what several ranks hold: updates behind collectives.
-  EXPECT_EQ(waits > 0, !plans.front().groups.empty());
+  // Only updates behind collectives wait for other queues.
+  if (plans.front().groups.empty()) {
+    EXPECT_EQ(waits, 0);
+  }
   EXPECT_EQ(far.losses, near.losses);
   EXPECT_EQ(far.gradient_norms, near.gradient_norms);
   EXPECT_EQ(far.weights, near.weights);
@@ -186,6 +188,16 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       return std::get<Case>(info.param).name + "_" + std::get<Way>(info.param).name;
     });
+
+// Whether one collective still runs when its update is looked at is chance: of many in several
+// trainings some do.
+TEST(FarDeviceQueues, WaitForOthersWithoutTheHost) {
+  const std::vector<Plan> plans = {executable(sharded(Sharding::gradients), 4, narrow_gpt(true))};
+  waits = 0;
+  for (int training = 0; training < 8 && waits == 0; ++training)
+    train_far<double>(plans, ways().front());
+  EXPECT_GT(waits, 0);
+}
 
 }  // namespace
 }  // namespace rehearse
