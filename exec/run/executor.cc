@@ -3,14 +3,11 @@
 #include <time.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <numeric>
 #include <thread>
 
 #include "exec/run/tags.h"
 #include "model/base/check.h"
-#include "model/base/exact_squares.h"
 #include "model/plan/verify.h"
 
 namespace rehearse::exec {
@@ -75,6 +72,8 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
       parameters_(plan, rank_, net_, arena_),
       compute_(plan, rank_, net_, backend, arena_, parameters_),
       recorder_(compute_, device_, options.records),
+      finite_check_(plan, rank_, net_, backend, arena_, compute_, parameters_),
+      state_ops_(plan, rank_, backend, arena_, parameters_),
       lanes_(program_.lanes.size()) {
   for (std::size_t op = 0; op < program_.ops.size(); ++op) {
     lanes_[program_.ops[op].lane.index()].ops.push_back(OpId(op));
@@ -187,60 +186,11 @@ void Executor::begin_transfer(Running& running, const Op& op) {
 }
 
 void Executor::begin_collective(Running& running, const Op& op) {
-  const bool of_squares = is_of_squares(program_, op);
   const Group& group = group_of(plan_, rank_, op);
-  running.collective.emplace(transport_, of_squares ? *doubles_ : backend_, group,
+  running.collective.emplace(transport_, state_ops_.adder_of(op), group,
                              shape_of(op, group.members.size()), collective_of(op),
                              collective_tag(program_.lanes[op.lane.index()].kind),
-                             of_squares ? squares_of(op) : memory_of(op));
-}
-
-CollectiveMemory Executor::squares_of(const Op& op) {
-  CollectiveMemory memory;
-  for (const Operand& operand : op.operands) {
-    const BufferKind kind = program_.buffers[operand.buffer.index()].kind;
-    if (kind == BufferKind::communication) memory.room = on_host(operand.buffer);
-    if (kind == BufferKind::squares) memory.values = on_host(operand.buffer);
-  }
-  return memory;
-}
-
-// Where the host works on a buffer that no kernel ever sees.
-std::span<std::byte> Executor::on_host(BufferId buffer) {
-  if (device_.shares_host_memory()) return arena_.at(buffer);
-  std::vector<std::byte>& bytes = host_buffers_[buffer];
-  bytes.resize(arena_.at(buffer).size());
-  return bytes;
-}
-
-CollectiveMemory Executor::memory_of(const Op& op) {
-  const Collective& collective = collective_of(op);
-  CollectiveMemory memory;
-  for (const Operand& operand : op.operands) {
-    const Buffer& buffer = program_.buffers[operand.buffer.index()];
-    const std::span<std::byte> at = arena_.at(operand.buffer);
-    if (buffer.kind == BufferKind::communication) memory.room = at;
-    // Ranges of a class have a buffer of their own, or are a part of the flat one.
-    if (holds_range(buffer.kind)) memory.values = at;
-  }
-  REHEARSE_CHECK(collective.parameter_class.has_value(), "a collective of a value");
-  const ParameterClassId c = *collective.parameter_class;
-  const bool of_weights = op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
-  std::byte* flat = of_weights ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);
-  if (memory.values.empty()) {
-    const auto bytes =
-        static_cast<std::size_t>((collective.end - collective.begin) * collective.element_bytes);
-    memory.values = std::span(flat + collective.begin * collective.element_bytes, bytes);
-    return memory;
-  }
-  const ParameterClass& held = program_.parameter_classes[c.index()];
-  const Group& group = group_of(plan_, rank_, op);
-  const ElementRange chunk =
-      chunk_of(collective.begin, collective.end, group.members.size(), member_number(group, rank_));
-  memory.shard = std::span(flat + shard_offset(held, collective.begin) * collective.element_bytes,
-                           static_cast<std::size_t>(chunk.size() * collective.element_bytes));
-  memory.adds_to_shard = op.operands[1].access == Access::update;
-  return memory;
+                             state_ops_.memory_of(op));
 }
 
 // Whether all of the op is queued, and its messages are done.
@@ -265,26 +215,16 @@ bool Executor::advance(Running& running) {
     case OpKind::backward_weight:
     case OpKind::recompute:
       return launch_next(running);
-    case OpKind::accumulate:
-      accumulate(op);
-      return true;
-    case OpKind::clear:
-      clear(op);
-      return true;
     case OpKind::load_batch:
       load(op);
       return true;
+    case OpKind::accumulate:
+    case OpKind::clear:
     case OpKind::sum_squares:
-      sum_squares(op);
-      return true;
     case OpKind::optimizer_step:
-      update(op);
-      return true;
     case OpKind::outer_gradient:
-      take_outer_gradient(op);
-      return true;
     case OpKind::outer_step:
-      step_outer(op);
+      state_ops_.run(op, step_);
       return true;
   }
   REHEARSE_UNREACHABLE("op kind");
@@ -298,63 +238,6 @@ bool Executor::launch_next(Running& running) {
     running.moved = true;
   }
   return running.launched == launches;
-}
-
-// What passes hand on is little beside what they compute; what they keep to themselves shows in it.
-void Executor::check_finite(OpId id) const {
-  for (const Operand& operand : program_.ops[id.index()].operands) {
-    const Buffer& buffer = program_.buffers[operand.buffer.index()];
-    const bool handed_on = buffer.kind == BufferKind::value || buffer.kind == BufferKind::gradient;
-    if (!handed_on || operand.access == Access::read) continue;
-    const std::span<const std::byte> at = arena_.at(operand.buffer);
-    if (is_finite(*buffer.value, at)) continue;
-    const auto layer = first_infinite_layer(id);
-    transport_.abort(fmt::format(
-        "step {}: rank {}, {} made {} '{}' infinite or not a number{}{}", step_ + 1, rank_.value(),
-        describe_op(program_, id), buffer.kind == BufferKind::value ? "value" : "the gradient of",
-        net_.values[buffer.value->index()].name,
-        layer ? fmt::format(", first in layer '{}'", net_.layers[layer->index()].name) : "",
-        weights_are_finite()
-            ? "; its weights are finite: a smaller learning rate may help"
-            : "; its weights are so already, since the update of the step before"));
-  }
-}
-
-// Of a forward pass, which is run once more, kernel by kernel: what it reads is still there.
-std::optional<LayerId> Executor::first_infinite_layer(OpId id) const {
-  const OpKind kind = program_.ops[id.index()].kind;
-  if (kind != OpKind::forward && kind != OpKind::recompute) return std::nullopt;
-  const auto is_good = [&](LayerId layer, const KernelArguments& arguments) {
-    const ValueId output = net_.layers[layer.index()].output;
-    const Bytes size = size_of(net_, output, plan_.micro_batch_samples, backend_.sizes());
-    return is_finite(output, {static_cast<const std::byte*>(arguments.output),
-                              static_cast<std::size_t>(size.bytes())});
-  };
-  for (const Launch& launch : compute_.launches(id)) {
-    launch.run();
-    if (!is_good(launch.layer, launch.arguments)) return launch.layer;
-    const auto& second = launch.second;
-    if (second && !is_good(second->layer, second->arguments)) return second->layer;
-  }
-  return std::nullopt;
-}
-
-// Losses are few, and statistics.
-bool Executor::is_finite(ValueId value, std::span<const std::byte> at) const {
-  const auto size = static_cast<std::int64_t>(at.size());
-  const ElementSizes sizes = backend_.sizes();
-  if (value != net_.loss) return backend_.all_finite(at.data(), size / sizes.activation_bytes);
-  const auto losses = backend_.load_statistics(at.data(), size / sizes.statistic_bytes);
-  return std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); });
-}
-
-bool Executor::weights_are_finite() const {
-  for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
-    for (const Parameters::Part& part : parameters_.parts(ParameterClassId(c))) {
-      if (!backend_.all_finite(part.weights, part.elements)) return false;
-    }
-  }
-  return true;
 }
 
 void Executor::note_loss(MicroBatchId micro_batch, const void* losses) {
@@ -382,92 +265,6 @@ const Mirror& Executor::mirror_of(BufferId buffer) {
   const auto known = mirrors_.find(buffer);
   if (known != mirrors_.end()) return known->second;
   return mirrors_.emplace(buffer, Mirror::of_device(device_, arena_.at(buffer))).first->second;
-}
-
-void Executor::accumulate(const Op& op) {
-  const Accumulate& it = accumulate_of(op);
-  const std::int64_t element = state_sizes(plan_.training).gradient;
-  const auto at = [&](const Operand& operand) {
-    const std::int64_t begin =
-        holds_range(program_.buffers[operand.buffer.index()].kind) ? 0 : it.begin;
-    return arena_.at(operand.buffer).data() + begin * element;
-  };
-  backend_.add(at(op.operands[0]), at(op.operands[1]), it.end - it.begin);
-  if (it.divisor != 1) backend_.divide(at(op.operands[0]), it.end - it.begin, it.divisor);
-}
-
-void Executor::clear(const Op& op) {
-  const Clear& it = clear_of(op);
-  const std::int64_t element = state_sizes(plan_.training).gradient;
-  // All bits 0 are 0 in every type.
-  device_.fill(arena_.at(op.operands[0].buffer).data() + it.begin * element, std::byte{},
-               static_cast<std::size_t>((it.end - it.begin) * element));
-}
-
-namespace {
-
-// Numbers that are brought to double at a time.
-constexpr std::int64_t kSquared = 1 << 12;
-
-void add_squares(ExactSquares& sum, Backend& backend, const std::byte* numbers, std::int64_t n,
-                 std::int64_t element) {
-  for (std::int64_t begin = 0; begin < n; begin += kSquared) {
-    for (const double number :
-         backend.load(numbers + begin * element, std::min(kSquared, n - begin)))
-      sum.add(number);
-  }
-}
-
-}  // namespace
-
-void Executor::sum_squares(const Op& op) {
-  const bool is_exact = plan_.training.reduction == Reduction::exact;
-  ExactSquares exact(plan_.training.dtype);
-  std::vector<Backend::Piece> pieces;
-  for (std::size_t c = 0; c < program_.parameter_classes.size(); ++c) {
-    for (const auto& [gradients, elements] : parameters_.squared(ParameterClassId(c))) {
-      if (is_exact) {
-        add_squares(exact, backend_, gradients, elements, state_sizes(plan_.training).gradient);
-      } else {
-        pieces.push_back({gradients, elements});
-      }
-    }
-  }
-  const std::vector<double> numbers =
-      is_exact ? exact.digits() : std::vector{backend_.sum_of_squares_of(pieces)};
-  std::memcpy(on_host(op.operands.front().buffer).data(), numbers.data(),
-              numbers.size() * sizeof(double));
-}
-
-// Of this rank's sum first, then of all.
-void Executor::note_norm(BufferId squares) {
-  const std::span<const std::byte> bytes = on_host(squares);
-  std::vector<double> numbers(bytes.size() / sizeof(double));
-  std::memcpy(numbers.data(), bytes.data(), bytes.size());
-  const bool is_exact = plan_.training.reduction == Reduction::exact;
-  gradient_norm_ =
-      std::sqrt(is_exact ? ExactSquares::value(plan_.training.dtype, numbers) : numbers.front());
-}
-
-void Executor::update(const Op& op) {
-  const ParameterClassId c = optimize_of(op).parameter_class;
-  const Training& training = plan_.training;
-  const double lr = learning_rate(training.optimizer, step_, training.steps);
-  const double factor = gradient_norm_ ? clip_factor(training.optimizer, *gradient_norm_) : 1;
-  for (const Parameters::Part& part : parameters_.parts(c)) {
-    backend_.step({training.optimizer, lr, step_, part.decays, factor}, part.weights,
-                  part.gradients, part.state, part.elements);
-  }
-}
-
-void Executor::take_outer_gradient(const Op& op) {
-  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
-    backend_.outer_gradient(part.outer, part.gradients, part.elements);
-}
-
-void Executor::step_outer(const Op& op) {
-  for (const Parameters::Part& part : parameters_.parts(optimize_of(op).parameter_class))
-    backend_.outer_step(plan_.outer, part.outer, part.gradients, part.elements);
 }
 
 // Marks the end of an op all of whose work stands in its queue. Others may have its memory behind
@@ -507,10 +304,10 @@ void Executor::finish(Lane& lane) {
 // Numbers that the host reads, now that they are there.
 void Executor::note_results(const Running& running) {
   const Op& op = program_.ops[running.op.index()];
-  if (op.kind == OpKind::sum_squares || is_of_squares(program_, op))
-    note_norm(op.operands.front().buffer);
+  if (op.kind == OpKind::sum_squares || is_of_squares(program_, op)) state_ops_.note_norm(op);
   if (!is_pass(op.kind)) return;
-  check_finite(running.op);
+  if (const std::string complaint = finite_check_.complaint(running.op); !complaint.empty())
+    transport_.abort(fmt::format("step {}: {}", step_ + 1, complaint));
   if (const void* losses = compute_.losses(running.op); losses != nullptr)
     note_loss(compute_of(op).micro_batch, losses);
 }

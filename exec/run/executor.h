@@ -19,8 +19,10 @@
 #include "exec/run/arena.h"
 #include "exec/run/collective.h"
 #include "exec/run/compute.h"
+#include "exec/run/finite_check.h"
 #include "exec/run/parameters.h"
 #include "exec/run/recorder.h"
+#include "exec/run/state_ops.h"
 #include "exec/transport.h"
 #include "model/plan/plan.h"
 #include "model/plan/timeline.h"
@@ -63,7 +65,7 @@ class Executor {
   // name.
   double run_step(std::int64_t step);
   // Of all gradients of the last step, before they were clipped; none if they are not.
-  std::optional<double> gradient_norm() const { return gradient_norm_; }
+  std::optional<double> gradient_norm() const { return state_ops_.gradient_norm(); }
   // Leaves a pause between steps out of the spans' clock; every rank must leave out the same.
   void skip_ns(std::int64_t pause) { origin_ns_ += pause; }
 
@@ -101,23 +103,9 @@ class Executor {
   void note_results(const Running& running);
   void begin_transfer(Running& running, const Op& op);
   void begin_collective(Running& running, const Op& op);
-  CollectiveMemory memory_of(const Op& op);
-  CollectiveMemory squares_of(const Op& op);
-  std::span<std::byte> on_host(BufferId buffer);
   void note_loss(MicroBatchId micro_batch, const void* losses);
-  void check_finite(OpId op) const;
-  std::optional<LayerId> first_infinite_layer(OpId op) const;
-  bool is_finite(ValueId value, std::span<const std::byte> at) const;
-  bool weights_are_finite() const;
   void load(const Op& op);
   const Mirror& mirror_of(BufferId buffer);
-  void accumulate(const Op& op);
-  void clear(const Op& op);
-  void sum_squares(const Op& op);
-  void note_norm(BufferId squares);
-  void update(const Op& op);
-  void take_outer_gradient(const Op& op);
-  void step_outer(const Op& op);
   void count(const Op& op, const CollectiveRun& collective);
   void wait(std::int64_t& idle_since);
   std::string describe_wait() const;
@@ -137,17 +125,15 @@ class Executor {
   Parameters parameters_;
   ComputeProgram compute_;
   Recorder recorder_;
+  FiniteCheck finite_check_;
+  StateOps state_ops_;
   std::vector<Lane> lanes_;
   std::vector<bool> ended_;
   std::size_t ended_count_ = 0;
   std::int64_t step_ = 0;
   std::vector<double> losses_;  // of the step, by micro-batch
-  std::optional<double> gradient_norm_;
-  // Adds sums of squares, which are doubles whatever the gradients are.
-  std::unique_ptr<Backend> doubles_ = make_reference_backend(DataType::fp64);
-  // Of buffers that the host fills, and of sums of squares, with which it alone has to do.
+  // Of buffers that the host fills.
   std::map<BufferId, Mirror> mirrors_;
-  std::map<BufferId, std::vector<std::byte>> host_buffers_;
   bool waits_for_device_ = false;
   std::vector<Span> spans_;
   Traffic traffic_;
