@@ -5,6 +5,7 @@
 
 #include "model/base/text.h"
 #include "model/scenario/hugging_face/config.h"
+#include "model/scenario/hugging_face/json_text.h"
 #include "model/scenario/scenario.h"
 
 namespace rehearse {
@@ -103,7 +104,7 @@ void pass_over_common(Config& config) {
 }  // namespace
 
 Result<ImportedModel> parse_config(const std::string& text, const std::string& path) {
-  const auto source = std::make_shared<SourceText>(path, text);
+  const auto source = std::make_shared<SourceText>(path, hugging_face::with_whole_characters(text));
   Result<yaml::Document> document = yaml::parse(source);
   if (!document) return document.errors();
   yaml::Problems problems;

@@ -172,6 +172,20 @@ TEST(ImportConfig, WindowsLimitSequences) {
   EXPECT_EQ(spec_of(qwen + "32}").at("sequence"), 32'768);
 }
 
+// JSON has characters beyond the first plane in two halves; what stands behind them keeps its
+// place.
+TEST(ImportConfig, CharactersInTwoHalves) {
+  const std::string labels =
+      "{\"model_type\": \"vit\", \"id2label\": {\"\\ud83d\\ude00\": 0, \"\\ud83d\\uDE01\": 1, "
+      "\"\\\\ud83d\\u00e9\": 2}";
+  EXPECT_EQ(spec_of(labels + "}").at("classes"), 3);
+  const std::string text = labels + ", \"hidden_size\": 0}";
+  EXPECT_THAT(refusal(text),
+              HasSubstr(fmt::format("config.json:1:{}: error: expected a whole number",
+                                    text.find("0}") + 1)));
+  EXPECT_THAT(refusal("{\"model_type\": \"\\ud83d\"}"), HasSubstr("invalid unicode: 55357"));
+}
+
 TEST(ImportConfig, KeysThatAreNotKnownAreFineUnlessTheyAreMisspelt) {
   EXPECT_EQ(spec_of("{\"model_type\": \"llama\", \"what_else\": {\"there\": [\"is\"]}}"),
             spec_of("{\"model_type\": \"llama\"}"));
