@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "model/base/text.h"
 #include "model/scenario/hugging_face/config.h"
@@ -40,11 +41,20 @@ bool names_experts(std::string_view name) {
          name.find("mixtral") != std::string_view::npos || name.ends_with("_moe");
 }
 
+// One expert is none, and so is a key that is null.
+bool has_experts(const yaml::Value& value) {
+  if (value.kind == yaml::Kind::empty) return false;
+  const auto count = value.quoted ? std::nullopt : parse_integer(value.text);
+  return !count || *count > 1;
+}
+
 // Whether the weights are of a kind that there are no layers for.
 bool refuses_weights(yaml::Map& map) {
   const std::size_t before = map.problems().size();
   for (const std::string_view key : {"num_local_experts", "num_experts", "n_routed_experts"}) {
-    if (map.find(key) != nullptr) map.problems().add(map.where(key), std::string(kNoExperts));
+    const yaml::Value* value = map.find(key);
+    if (value != nullptr && has_experts(*value))
+      map.problems().add(map.where(key), std::string(kNoExperts));
   }
   if (const yaml::Value* quantised = map.find("quantization_config");
       quantised != nullptr && quantised->kind != yaml::Kind::empty)
@@ -52,6 +62,17 @@ bool refuses_weights(yaml::Map& map) {
                        "quantised weights are not trained: import the config of the model that "
                        "they were made of");
   return map.problems().size() > before;
+}
+
+// The family that an architecture's name begins with, however it is spelt: "LLaMAForCausalLM" and
+// "LlamaForTokenClassification" are of "llama". One letter more is another family.
+std::string family_of(std::string_view name) {
+  std::string family;
+  for (const char c : name.substr(0, std::min(name.find("For"), name.find("LMHead")))) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      family += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return family;
 }
 
 // By a name in one of the table's columns; what is not there is noted.
@@ -63,26 +84,33 @@ const Architecture* architecture_named(const yaml::Value& value, std::string_vie
   if (const Architecture* row = find(*name, column)) return row;
   if (names_experts(*name)) return problems.add(value.where, std::string(kNoExperts)), nullptr;
   std::vector<std::string> names;
-  for (const Architecture& row : architectures())
+  std::string guess;
+  for (const Architecture& row : architectures()) {
     names.emplace_back(row.*column);
-  const auto guess = nearest(*name, names);
-  problems.add(
-      value.where,
-      fmt::format("{} '{}' is not supported{}; there are {}", what, yaml::printable(*name),
-                  guess ? fmt::format(": did you mean '{}'?", *guess) : "", join(names, ", ")));
+    if (family_of(*name) == family_of(row.*column))
+      guess = fmt::format(": did you mean '{}'?", row.*column);
+  }
+  problems.add(value.where, fmt::format("{} '{}' is not supported{}; there are {}", what,
+                                        yaml::printable(*name), guess, join(names, ", ")));
   return nullptr;
 }
 
 const Architecture* architecture_of(yaml::Map& map) {
   const yaml::Value* list = map.find("architectures");
   const yaml::Value* type = map.find("model_type");
-  if (list != nullptr && list->kind != yaml::Kind::empty) {
-    if (list->kind == yaml::Kind::list && !list->items.empty())
-      return architecture_named(list->items.front(), "architecture", &Architecture::name,
-                                map.problems());
-    yaml::expected("a list of architectures", *list, map.problems());
+  const bool is_list = list != nullptr && list->kind == yaml::Kind::list;
+  if (is_list && list->items.size() == 1)
+    return architecture_named(list->items.front(), "architecture", &Architecture::name,
+                              map.problems());
+  if (is_list && list->items.size() > 1) {
+    map.problems().add(
+        list->items[1].where,
+        "a network has one architecture, and this is a second: leave the one that is "
+        "trained");
     return nullptr;
   }
+  if (list != nullptr && !is_list && list->kind != yaml::Kind::empty)
+    return yaml::expected("a list of architectures", *list, map.problems()), nullptr;
   if (type != nullptr)
     return architecture_named(*type, "model type", &Architecture::model_type, map.problems());
   map.problems().add(map.where(),

@@ -104,6 +104,14 @@ TEST(ImportConfig, AnArchitectureAloneIsAModel) {
   }
 }
 
+TEST(ImportConfig, NoArchitecturesAndNoExpertsAreNone) {
+  const ModelSpec llama = spec_of("{\"model_type\": \"llama\"}");
+  for (const std::string none :
+       {"\"architectures\": []", "\"architectures\": null", "\"num_local_experts\": null",
+        "\"num_local_experts\": 0", "\"num_experts\": 1"})
+    EXPECT_EQ(spec_of("{\"model_type\": \"llama\", " + none + "}"), llama) << none;
+}
+
 TEST(ImportConfig, NullIsWhatHuggingFaceTakesItFor) {
   const ModelSpec spec = spec_of(
       "{\"model_type\": \"mistral\", \"num_key_value_heads\": null, \"head_dim\": null, "
@@ -215,6 +223,18 @@ TEST(ImportConfig, SaysWhatItHasNot) {
        "config.json:1:20: error: architecture 'LLaMAForCausalLM' is not supported: did you mean "
        "'LlamaForCausalLM'?; " +
            all},
+      {"{\"architectures\": [\"FalconForCausalLM\"]}",
+       "config.json:1:20: error: architecture 'FalconForCausalLM' is not supported; " + all},
+      {"{\"architectures\": [\"Qwen3ForCausalLM\"]}",
+       "config.json:1:20: error: architecture 'Qwen3ForCausalLM' is not supported; " + all},
+      {"{\"architectures\": [\"LlamaForCausalLM\", \"GPT2LMHeadModel\"]}",
+       "config.json:1:40: error: a network has one architecture, and this is a second: leave the "
+       "one that is trained\n"},
+      {"{\"architectures\": []}",
+       "config.json:1:1: error: 'config' needs the key 'architectures' or 'model_type'\n"},
+      {"{\"model_type\": \"GPT-NeoX\"}",
+       "config.json:1:16: error: model type 'GPT-NeoX' is not supported: did you mean 'gpt_neox'?; "
+       "there are gpt2, gpt_neox, llama, mistral, opt, qwen2, vit\n"},
       {"{\"architectures\": \"x\"}",
        "config.json:1:19: error: expected a list of architectures, got the quoted text 'x'\n"},
       {"{\"model_type\": \"bert\"}",
@@ -224,6 +244,7 @@ TEST(ImportConfig, SaysWhatItHasNot) {
       {"{\"architectures\": [\"Qwen2MoeForCausalLM\"]}", "config.json:1:20: " + experts},
       {"{\"model_type\": \"qwen2_moe\"}", "config.json:1:16: " + experts},
       {"{\"model_type\": \"llama\", \"num_local_experts\": 8}", "config.json:1:25: " + experts},
+      {"{\"model_type\": \"llama\", \"num_experts\": [2]}", "config.json:1:25: " + experts},
       {"{\"model_type\": \"llama\", \"quantization_config\": {\"bits\": 4}}",
        "config.json:1:25: error: quantised weights are not trained: import the config of the "
        "model that they were made of\n"},
