@@ -141,11 +141,14 @@ Result<ImportedModel> parse_config(const std::string& text, const std::string& p
   if (!problems.empty() || refuses_weights(map)) return problems.take();
   const Architecture* architecture = architecture_of(map);
   if (architecture == nullptr) return problems.take();
-  Config config(map);
-  ImportedModel model = architecture->read(config);
+  const ModelBuilder* kind = find_model_builder(architecture->kind);
+  REHEARSE_CHECK(kind != nullptr, "there is no model kind {}", architecture->kind);
+  Config config(map, *kind);
+  architecture->read(config);
   pass_over_common(config);
   config.note_misspelt(document->root);
   if (!problems.empty()) return problems.take();
+  ImportedModel model = config.take();
   Result<ModelSpec> resolved = resolve(model.spec);
   if (!resolved) return error_at({source, 1, 1, 0}, resolved.errors().front().message);
   model.spec = *std::move(resolved);

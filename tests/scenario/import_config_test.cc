@@ -261,10 +261,30 @@ TEST(ImportConfig, SaysWhatItHasNot) {
        "config.json:1:48: error: expected true or false, got '1'\n"},
       {"{\"model_type\": \"llama\", \"vocab_size\": 7, \"vocab_size\": 8}",
        "config.json:1:42: error: duplicate key 'vocab_size'\n"},
-      {"{\"model_type\": \"llama\", \"num_key_value_heads\": 5}",
-       "config.json:1:1: error: 32 heads do not divide into 5 kv_heads\n"},
-      {"{\"model_type\": \"llama\", \"num_hidden_layers\": 20000}",
-       "config.json:1:1: error: field 'layers' is at most 10000, got 20000\n"},
+      {"{\"model_type\": \"llama\",\n \"num_key_value_heads\": 5}",
+       "config.json:2:25: error: 'num_attention_heads' of 32 does not divide into "
+       "'num_key_value_heads' of 5\n"},
+      {"{\"model_type\": \"mistral\",\n \"num_attention_heads\": 4}",
+       "config.json:2:25: error: 'num_attention_heads' of 4 does not divide into "
+       "'num_key_value_heads' of 8\n"},
+      {"{\"model_type\": \"mistral\",\n \"hidden_size\": 4100}",
+       "config.json:2:17: error: 'hidden_size' of 4100 does not divide into 'num_attention_heads' "
+       "of "
+       "32\n"},
+      {"{\"model_type\": \"qwen2\",\n \"head_dim\": 65}",
+       "config.json:2:14: error: channels are rotated in pairs, not 65 of a head\n"},
+      {"{\"model_type\": \"llama\",\n \"num_hidden_layers\": 20000}",
+       "config.json:2:23: error: 'num_hidden_layers' is at most 10000, got 20000\n"},
+      {"{\"model_type\": \"gpt2\",\n \"n_embd\": 770}",
+       "config.json:2:12: error: 'n_embd' of 770 does not divide into 'n_head' of 12\n"},
+      {"{\"model_type\": \"gpt_neox\", \"hidden_size\": 6400,\n \"rotary_pct\": 0.25}",
+       "config.json:2:16: error: channels are rotated in pairs, not 25 of a head\n"},
+      {"{\"model_type\": \"opt\",\n \"num_attention_heads\": 7}",
+       "config.json:2:25: error: 'hidden_size' of 768 does not divide into 'num_attention_heads' "
+       "of "
+       "7\n"},
+      {"{\"model_type\": \"vit\",\n \"image_size\": [16384, 16]}",
+       "config.json:2:16: error: 'image_size' is at most 8192, got 16384\n"},
       {"{\"model_type\": \"llama\", \"hidden_act\": \"gelu\"}",
        "config.json:1:39: error: activation 'gelu' is not supported: the gate of these decoders "
        "has silu\n"},
@@ -294,8 +314,8 @@ TEST(ImportConfig, SaysWhatItHasNot) {
        "config.json:1:46: error: embeddings of 512 for a width of 768 are not supported\n"},
       {"{\"model_type\": \"vit\", \"id2label\": []}",
        "config.json:1:35: error: expected a map of labels, got a list\n"},
-      {"{\"model_type\": \"vit\", \"image_size\": 225}",
-       "config.json:1:1: error: an image of 225x225x3 does not divide into patches of 16\n"},
+      {"{\"model_type\": \"vit\",\n \"image_size\": 225}",
+       "config.json:2:16: error: 'image_size' of 225 does not divide into 'patch_size' of 16\n"},
   };
   for (const Refused& it : cases)
     EXPECT_TRUE(refusal(it.json).starts_with(it.message)) << it.json << "\n" << refusal(it.json);

@@ -37,6 +37,28 @@ const yaml::Value* Config::find(std::string_view key) {
   return value;
 }
 
+void Config::set(const std::string& field, std::vector<std::int64_t> value, std::string_view key) {
+  const auto row = std::find_if(kind_.fields.begin(), kind_.fields.end(),
+                                [&](const ModelField& it) { return it.name == field; });
+  REHEARSE_CHECK(row != kind_.fields.end(), "there is no field {} of {}", field, kind_.kind);
+  const std::int64_t largest = *std::max_element(value.begin(), value.end());
+  if (!key.empty() && largest > row->most)
+    refuse(key, fmt::format("'{}' is at most {}, got {}", key, row->most, largest));
+  fields_.insert_or_assign(field, std::move(value));
+}
+
+std::int64_t Config::set_count(const std::string& field, std::string_view key,
+                               std::int64_t preset) {
+  set(field, {count(key, preset)}, key);
+  return at(field);
+}
+
+void Config::set_window(std::optional<std::int64_t> tokens, std::string_view key) {
+  if (!tokens) return;
+  window_ = {*tokens, map_.where(key)};
+  set("sequence", {std::min(at("sequence"), *tokens)});
+}
+
 std::int64_t Config::count(std::string_view key, std::int64_t preset) {
   const yaml::Value* value = find(key);
   if (value == nullptr) return preset;
@@ -87,6 +109,25 @@ void Config::refuse(std::string_view key, std::string message) {
   const yaml::Value* value = find(key);
   map_.problems().add(value != nullptr && !is_null(*value) ? value->where : map_.where(key),
                       std::move(message));
+}
+
+std::string_view Config::first_of(std::initializer_list<std::string_view> keys) {
+  const auto there =
+      std::find_if(keys.begin(), keys.end(), [&](auto key) { return map_.find(key) != nullptr; });
+  return there == keys.end() ? *keys.begin() : *there;
+}
+
+void Config::expect_to_divide(std::string_view whole, std::int64_t count, std::string_view into,
+                              std::int64_t parts) {
+  if (count % parts != 0)
+    refuse(first_of({into, whole}),
+           fmt::format("'{}' of {} does not divide into '{}' of {}", whole, count, into, parts));
+}
+
+void Config::expect_pairs(std::int64_t channels, std::initializer_list<std::string_view> keys) {
+  if (channels % 2 != 0)
+    refuse(first_of(keys),
+           fmt::format("channels are rotated in pairs, not {} of a head", channels));
 }
 
 void Config::pass_over(std::initializer_list<std::string_view> keys) {

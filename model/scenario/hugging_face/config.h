@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -12,7 +13,21 @@ namespace rehearse::hugging_face {
 
 class Config {
  public:
-  explicit Config(yaml::Map& map) : map_(map) {}
+  // Of a model of this kind.
+  Config(yaml::Map& map, const ModelBuilder& kind) : map_(map), kind_(kind) {}
+
+  // ---- fields of the model ---------------------------------------------------------------------
+
+  // key: where the value is from, and refused if the field is not so large.
+  void set(const std::string& field, std::vector<std::int64_t> value, std::string_view key = "");
+  // As the key has it; returned, too.
+  std::int64_t set_count(const std::string& field, std::string_view key, std::int64_t preset);
+  std::int64_t at(const std::string& field) const { return fields_.at(field).at(0); }
+  // Sequences beyond the window, if there is one, are refused: they are as long as it is at most.
+  void set_window(std::optional<std::int64_t> tokens, std::string_view key);
+  ImportedModel take() { return {{std::string(kind_.kind), std::move(fields_)}, window_}; }
+
+  // ---- keys ------------------------------------------------------------------------------------
 
   // The preset stands for a missing key, and for one that is wrong, which is noted.
   std::int64_t count(std::string_view key, std::int64_t preset);
@@ -27,6 +42,11 @@ class Config {
   // A problem unless the key has this value, which is its preset unless said otherwise.
   void expect(std::string_view key, bool wanted, std::string_view otherwise);
   void refuse(std::string_view key, std::string message);
+  // What one key counts goes into as many parts as another says; a problem where that stands.
+  void expect_to_divide(std::string_view whole, std::int64_t count, std::string_view into,
+                        std::int64_t parts);
+  // Channels are rotated in pairs. keys: those that say how many; the first there is the place.
+  void expect_pairs(std::int64_t channels, std::initializer_list<std::string_view> keys);
   // Keys that say nothing about the network, so that they count for no misspelt ones.
   void pass_over(std::initializer_list<std::string_view> keys);
   // Notes keys that look like one that was asked for and is missing; any other is fine.
@@ -43,23 +63,26 @@ class Config {
   // For keys of other forms.
   const yaml::Value* value_of(std::string_view key) { return find(key); }
   yaml::Problems& problems() { return map_.problems(); }
-  SourceSpan where(std::string_view key) const { return map_.where(key); }
 
  private:
   // Null if it is missing.
   const yaml::Value* find(std::string_view key);
   void rope_parameters(std::string_view key, Rotary& rotary);
   std::optional<std::int64_t> base_of(const yaml::Value& value);
+  // Where the first of the keys that is there stands.
+  std::string_view first_of(std::initializer_list<std::string_view> keys);
+
   yaml::Map& map_;
+  const ModelBuilder& kind_;
+  std::map<std::string, std::vector<std::int64_t>> fields_;
+  std::optional<ImportedModel::Window> window_;
   std::vector<std::string> missing_, known_;
 };
 
-using Fields = std::map<std::string, std::vector<std::int64_t>>;
-
-// One row: an architecture and what its config says. `spec` of the result need not be resolved.
+// One row: an architecture, the kind of model that it is, and what its config says of it.
 struct Architecture {
-  std::string_view name, model_type;
-  ImportedModel (*read)(Config& config);
+  std::string_view name, model_type, kind;
+  void (*read)(Config& config);
 };
 
 Architecture gpt2();

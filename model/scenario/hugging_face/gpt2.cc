@@ -17,29 +17,26 @@
 namespace rehearse::hugging_face {
 namespace {
 
-ImportedModel read(Config& config) {
-  const std::int64_t positions = config.count("n_positions", 1024);
+void read(Config& config) {
   const Activation activation = config.activation("activation_function", Activation::gelu_tanh);
-  Fields fields{{"vocabulary", {config.count("vocab_size", 50'257)}},
-                {"positions", {positions}},
-                {"sequence", {positions}},
-                {"width", {config.count("n_embd", 768)}},
-                {"layers", {config.count("n_layer", 12)}},
-                {"heads", {config.count("n_head", 12)}},
-                {"hidden", {config.count_or_null("n_inner", std::nullopt).value_or(0)}},
-                {"activation", {static_cast<std::int64_t>(activation)}},
-                {"tied", {config.yes_no("tie_word_embeddings", true)}}};
+  config.set_count("vocabulary", "vocab_size", 50'257);
+  config.set("sequence", {config.set_count("positions", "n_positions", 1024)});
+  const std::int64_t width = config.set_count("width", "n_embd", 768);
+  config.set_count("layers", "n_layer", 12);
+  config.expect_to_divide("n_embd", width, "n_head", config.set_count("heads", "n_head", 12));
+  config.set("hidden", {config.count_or_null("n_inner", std::nullopt).value_or(0)});
+  config.set("activation", {static_cast<std::int64_t>(activation)});
+  config.set("tied", {config.yes_no("tie_word_embeddings", true)});
   config.expect("scale_attn_weights", true, "attention divides by the root of a head's width");
   config.expect("scale_attn_by_inverse_layer_idx", false, "all layers scale attention alike");
   config.expect("add_cross_attention", false, "decoders attend to themselves only");
   config.pass_over({"n_ctx", "reorder_and_upcast_attn"});
-  return {{"gpt", std::move(fields)}, std::nullopt};
 }
 
 }  // namespace
 
 Architecture gpt2() {
-  return {"GPT2LMHeadModel", "gpt2", read};
+  return {"GPT2LMHeadModel", "gpt2", "gpt", read};
 }
 
 }  // namespace rehearse::hugging_face

@@ -23,34 +23,32 @@
 namespace rehearse::hugging_face {
 namespace {
 
-ImportedModel read(Config& config) {
-  const std::int64_t positions = config.count("max_position_embeddings", 2048);
-  const std::int64_t width = config.count("hidden_size", 6144);
-  const std::int64_t heads = config.count("num_attention_heads", 64);
+void read(Config& config) {
+  config.set_count("vocabulary", "vocab_size", 50'432);
+  config.set("sequence", {config.set_count("positions", "max_position_embeddings", 2048)});
+  const std::int64_t width = config.set_count("width", "hidden_size", 6144);
+  config.set_count("layers", "num_hidden_layers", 44);
+  const std::int64_t heads = config.set_count("heads", "num_attention_heads", 64);
+  config.expect_to_divide("hidden_size", width, "num_attention_heads", heads);
+  config.set_count("hidden", "intermediate_size", 24'576);
   const Activation activation = config.activation("hidden_act", Activation::gelu_erf);
+  config.set("activation", {static_cast<std::int64_t>(activation)});
   const Config::Rotary rotary = config.rotary("rotary_emb_base", "rotary_pct", 0.25);
-  const double rotated = std::min(rotary.share, 1.0) * static_cast<double>(width / heads);
-  if (rotated < 1) config.refuse("rotary_pct", "no channel of a head is rotated");
-  Fields fields{{"vocabulary", {config.count("vocab_size", 50'432)}},
-                {"positions", {positions}},
-                {"sequence", {positions}},
-                {"width", {width}},
-                {"layers", {config.count("num_hidden_layers", 44)}},
-                {"heads", {heads}},
-                {"hidden", {config.count("intermediate_size", 24'576)}},
-                {"activation", {static_cast<std::int64_t>(activation)}},
-                {"rotary", {static_cast<std::int64_t>(rotated)}},
-                {"rotary_base", {rotary.base}},
-                {"parallel", {config.yes_no("use_parallel_residual", true)}},
-                {"tied", {config.yes_no("tie_word_embeddings", false)}}};
+  const double share = std::min(rotary.share, 1.0) * static_cast<double>(width / heads);
+  if (share < 1) config.refuse("rotary_pct", "no channel of a head is rotated");
+  const auto rotated = static_cast<std::int64_t>(share);
+  config.expect_pairs(rotated, {"rotary_pct", "num_attention_heads", "hidden_size"});
+  config.set("rotary", {rotated});
+  config.set("rotary_base", {rotary.base});
+  config.set("parallel", {config.yes_no("use_parallel_residual", true)});
+  config.set("tied", {config.yes_no("tie_word_embeddings", false)});
   config.expect("attention_bias", true, "attention of these decoders has biases");
-  return {{"gpt", std::move(fields)}, std::nullopt};
 }
 
 }  // namespace
 
 Architecture gpt_neox() {
-  return {"GPTNeoXForCausalLM", "gpt_neox", read};
+  return {"GPTNeoXForCausalLM", "gpt_neox", "gpt", read};
 }
 
 }  // namespace rehearse::hugging_face

@@ -48,75 +48,73 @@ void expect_silu(Config& config) {
                                           yaml::printable(*text)));
 }
 
-ImportedModel read_decoder(Config& config, const Presets& presets) {
-  constexpr std::int64_t kWidth = 4096, kLayers = 32, kHeads = 32;
-  const std::int64_t heads = config.count("num_attention_heads", kHeads);
+void read_heads(Config& config, std::optional<std::int64_t> kv_preset) {
+  constexpr std::int64_t kWidth = 4096, kHeads = 32;
+  const std::int64_t width = config.set_count("width", "hidden_size", kWidth);
+  const std::int64_t heads = config.set_count("heads", "num_attention_heads", kHeads);
+  const std::int64_t kv_heads =
+      config.count_or_null("num_key_value_heads", kv_preset).value_or(heads);
+  config.set("kv_heads", {kv_heads}, "num_key_value_heads");
+  config.expect_to_divide("num_attention_heads", heads, "num_key_value_heads", kv_heads);
+  const auto size = config.count_or_null("head_dim", std::nullopt);
+  config.set("head_size", {size.value_or(0)}, "head_dim");
+  if (!size) config.expect_to_divide("hidden_size", width, "num_attention_heads", heads);
+  config.expect_pairs(size.value_or(width / heads),
+                      {"head_dim", "num_attention_heads", "hidden_size"});
+}
+
+void read_decoder(Config& config, const Presets& presets) {
+  config.set_count("vocabulary", "vocab_size", presets.vocabulary);
+  config.set_count("sequence", "max_position_embeddings", presets.positions);
+  config.set_count("hidden", "intermediate_size", presets.hidden);
+  config.set_count("layers", "num_hidden_layers", 32);
+  read_heads(config, presets.kv_heads);
   const Config::Rotary rotary = config.rotary("rope_theta", "partial_rotary_factor", 1);
   if (rotary.share != 1)
     config.refuse(config.value_of("partial_rotary_factor") != nullptr ? "partial_rotary_factor"
                                                                       : "rope_parameters",
                   "these decoders rotate all channels of a head");
+  config.set("rotary_base", {rotary.base});
   expect_silu(config);
-  const auto kv_heads = config.count_or_null("num_key_value_heads", presets.kv_heads);
-  Fields fields{{"vocabulary", {config.count("vocab_size", presets.vocabulary)}},
-                {"sequence", {config.count("max_position_embeddings", presets.positions)}},
-                {"width", {config.count("hidden_size", kWidth)}},
-                {"hidden", {config.count("intermediate_size", presets.hidden)}},
-                {"layers", {config.count("num_hidden_layers", kLayers)}},
-                {"heads", {heads}},
-                {"kv_heads", {kv_heads.value_or(heads)}},
-                {"head_size", {config.count_or_null("head_dim", std::nullopt).value_or(0)}},
-                {"rotary_base", {rotary.base}},
-                {"tied", {config.yes_no("tie_word_embeddings", false)}}};
-  return {{"llama", std::move(fields)}, std::nullopt};
+  config.set("tied", {config.yes_no("tie_word_embeddings", false)});
 }
 
-void set_window(ImportedModel& model, std::optional<std::int64_t> tokens, SourceSpan where) {
-  if (!tokens) return;
-  model.window = {*tokens, std::move(where)};
-  std::int64_t& sequence = model.spec.fields["sequence"].at(0);
-  sequence = std::min(sequence, *tokens);
-}
-
-ImportedModel read_llama(Config& config) {
-  ImportedModel model = read_decoder(config, {32'000, 2048, 11'008, std::nullopt});
+void read_llama(Config& config) {
+  read_decoder(config, {32'000, 2048, 11'008, std::nullopt});
   const std::int64_t attention = config.yes_no("attention_bias", false);
-  model.spec.fields["qkv_bias"] = model.spec.fields["projection_bias"] = {attention};
-  model.spec.fields["hidden_bias"] = {config.yes_no("mlp_bias", false)};
+  config.set("qkv_bias", {attention});
+  config.set("projection_bias", {attention});
+  config.set("hidden_bias", {config.yes_no("mlp_bias", false)});
   config.pass_over({"pretraining_tp"});
-  return model;
 }
 
-ImportedModel read_mistral(Config& config) {
-  ImportedModel model = read_decoder(config, {32'000, 131'072, 14'336, 8});
-  set_window(model, config.count_or_null("sliding_window", 4096), config.where("sliding_window"));
-  return model;
+void read_mistral(Config& config) {
+  read_decoder(config, {32'000, 131'072, 14'336, 8});
+  config.set_window(config.count_or_null("sliding_window", 4096), "sliding_window");
 }
 
-ImportedModel read_qwen2(Config& config) {
-  ImportedModel model = read_decoder(config, {151'936, 32'768, 22'016, 32});
-  model.spec.fields["qkv_bias"] = {1};
+void read_qwen2(Config& config) {
+  read_decoder(config, {151'936, 32'768, 22'016, 32});
+  config.set("qkv_bias", {1});
   const auto window = config.count_or_null("sliding_window", 4096);
   const std::int64_t without = config.count("max_window_layers", 28);
   const bool slides = config.yes_no("use_sliding_window", false);
-  if (slides && without < model.spec.at("layers"))
-    set_window(model, window, config.where("sliding_window"));
+  if (slides && without < config.at("layers")) config.set_window(window, "sliding_window");
   config.pass_over({"layer_types"});
-  return model;
 }
 
 }  // namespace
 
 Architecture llama() {
-  return {"LlamaForCausalLM", "llama", read_llama};
+  return {"LlamaForCausalLM", "llama", "llama", read_llama};
 }
 
 Architecture mistral() {
-  return {"MistralForCausalLM", "mistral", read_mistral};
+  return {"MistralForCausalLM", "mistral", "llama", read_mistral};
 }
 
 Architecture qwen2() {
-  return {"Qwen2ForCausalLM", "qwen2", read_qwen2};
+  return {"Qwen2ForCausalLM", "qwen2", "llama", read_qwen2};
 }
 
 }  // namespace rehearse::hugging_face

@@ -27,19 +27,18 @@ namespace {
 
 constexpr std::int64_t kOffset = 2;
 
-ImportedModel read(Config& config) {
-  const std::int64_t length = config.count("max_position_embeddings", 2048);
-  const std::int64_t width = config.count("hidden_size", 768);
+void read(Config& config) {
+  config.set_count("vocabulary", "vocab_size", 50'272);
+  const std::int64_t length = config.set_count("sequence", "max_position_embeddings", 2048);
+  config.set("positions", {length + kOffset});
+  const std::int64_t width = config.set_count("width", "hidden_size", 768);
+  config.set_count("layers", "num_hidden_layers", 12);
+  config.expect_to_divide("hidden_size", width, "num_attention_heads",
+                          config.set_count("heads", "num_attention_heads", 12));
+  config.set_count("hidden", "ffn_dim", 3072);
   const Activation activation = config.activation("activation_function", Activation::relu);
-  Fields fields{{"vocabulary", {config.count("vocab_size", 50'272)}},
-                {"positions", {length + kOffset}},
-                {"sequence", {length}},
-                {"width", {width}},
-                {"layers", {config.count("num_hidden_layers", 12)}},
-                {"heads", {config.count("num_attention_heads", 12)}},
-                {"hidden", {config.count("ffn_dim", 3072)}},
-                {"activation", {static_cast<std::int64_t>(activation)}},
-                {"tied", {config.yes_no("tie_word_embeddings", true)}}};
+  config.set("activation", {static_cast<std::int64_t>(activation)});
+  config.set("tied", {config.yes_no("tie_word_embeddings", true)});
   const auto projected = config.count_or_null("word_embed_proj_dim", width);
   if (projected.value_or(width) != width)
     config.refuse(
@@ -49,13 +48,12 @@ ImportedModel read(Config& config) {
   config.expect("_remove_final_layer_norm", false, "the head has a norm");
   config.expect("enable_bias", true, "linear layers of these decoders have biases");
   config.expect("layer_norm_elementwise_affine", true, "norms have scales and shifts");
-  return {{"gpt", std::move(fields)}, std::nullopt};
 }
 
 }  // namespace
 
 Architecture opt() {
-  return {"OPTForCausalLM", "opt", read};
+  return {"OPTForCausalLM", "opt", "gpt", read};
 }
 
 }  // namespace rehearse::hugging_face

@@ -45,26 +45,28 @@ std::pair<std::int64_t, std::int64_t> read_image(Config& config) {
   return {side(value->items[0]), side(value->items[1])};
 }
 
-ImportedModel read(Config& config) {
+void read(Config& config) {
   const auto [height, width] = read_image(config);
+  config.set("image", {height, width, config.count("num_channels", 3)}, "image_size");
+  const std::int64_t patch = config.set_count("patch", "patch_size", 16);
+  for (const std::int64_t side : {height, width})
+    config.expect_to_divide("image_size", side, "patch_size", patch);
+  config.set("classes", {count_classes(config)});
+  const std::int64_t channels = config.set_count("width", "hidden_size", 768);
+  config.set_count("layers", "num_hidden_layers", 12);
+  config.expect_to_divide("hidden_size", channels, "num_attention_heads",
+                          config.set_count("heads", "num_attention_heads", 12));
+  config.set_count("hidden", "intermediate_size", 3072);
   const Activation activation = config.activation("hidden_act", Activation::gelu_erf);
-  Fields fields{{"image", {height, width, config.count("num_channels", 3)}},
-                {"patch", {config.count("patch_size", 16)}},
-                {"classes", {count_classes(config)}},
-                {"width", {config.count("hidden_size", 768)}},
-                {"layers", {config.count("num_hidden_layers", 12)}},
-                {"heads", {config.count("num_attention_heads", 12)}},
-                {"hidden", {config.count("intermediate_size", 3072)}},
-                {"activation", {static_cast<std::int64_t>(activation)}},
-                {"qkv_bias", {config.yes_no("qkv_bias", true)}}};
+  config.set("activation", {static_cast<std::int64_t>(activation)});
+  config.set("qkv_bias", {config.yes_no("qkv_bias", true)});
   config.pass_over({"label2id", "encoder_stride", "pooler_act", "pooler_output_size"});
-  return {{"vit", std::move(fields)}, std::nullopt};
 }
 
 }  // namespace
 
 Architecture vit() {
-  return {"ViTForImageClassification", "vit", read};
+  return {"ViTForImageClassification", "vit", "vit", read};
 }
 
 }  // namespace rehearse::hugging_face
