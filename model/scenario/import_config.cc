@@ -131,7 +131,8 @@ void pass_over_common(Config& config) {
 
 }  // namespace
 
-Result<ImportedModel> parse_config(const std::string& text, const std::string& path) {
+Result<ImportedModel> parse_config(const std::string& text, const std::string& path,
+                                   RopeScaling scaling) {
   const auto source = std::make_shared<SourceText>(path, hugging_face::with_whole_characters(text));
   Result<yaml::Document> document = yaml::parse(source);
   if (!document) return document.errors();
@@ -143,7 +144,7 @@ Result<ImportedModel> parse_config(const std::string& text, const std::string& p
   if (architecture == nullptr) return problems.take();
   const ModelBuilder* kind = find_model_builder(architecture->kind);
   REHEARSE_CHECK(kind != nullptr, "there is no model kind {}", architecture->kind);
-  Config config(map, *kind);
+  Config config(map, *kind, scaling);
   architecture->read(config);
   pass_over_common(config);
   config.note_misspelt(document->root);
@@ -157,10 +158,10 @@ Result<ImportedModel> parse_config(const std::string& text, const std::string& p
   return model;
 }
 
-Result<ImportedModel> import_config(const std::string& path) {
+Result<ImportedModel> import_config(const std::string& path, RopeScaling scaling) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
-  return parse_config(*text, path);
+  return parse_config(*text, path, scaling);
 }
 
 Status check_window(const ImportedModel& imported, const ModelSpec& spec) {

@@ -17,6 +17,10 @@
 
 namespace rehearse {
 
+// What becomes of a config whose positions are scaled to longer sequences (`rope_scaling`). No layer
+// here does that; left out, it is a network of the same shapes, parameters and FLOPs.
+enum class RopeScaling { refused, left_out };
+
 struct ImportedModel {
   ModelSpec spec;  // resolved
   // Where attention sees a window of the sequence only, which no layer of ours does: how many
@@ -33,8 +37,10 @@ struct ImportedModel {
 //
 // Errors: the file cannot be read or is no JSON; an architecture that is not there, mixtures of
 // experts and quantised weights among them; keys of a wrong type; what no kind of model has.
-Result<ImportedModel> import_config(const std::string& path);
-Result<ImportedModel> parse_config(const std::string& text, const std::string& path);
+Result<ImportedModel> import_config(const std::string& path,
+                                    RopeScaling scaling = RopeScaling::refused);
+Result<ImportedModel> parse_config(const std::string& text, const std::string& path,
+                                   RopeScaling scaling = RopeScaling::refused);
 
 // Errors: the spec, whose fields may have been changed since, has sequences beyond the window.
 Status check_window(const ImportedModel& imported, const ModelSpec& spec);

@@ -64,11 +64,11 @@ const ModelBuilder* find_kind(Map& map, const std::string& kind) {
 
 // The config that `hf_config` names, relative to the scenario.
 std::optional<ImportedModel> read_import(const Value& value, const std::string& scenario_path,
-                                         Problems& problems) {
+                                         RopeScaling scaling, Problems& problems) {
   const auto name = read_text(value, problems);
   if (!name) return std::nullopt;
   const std::filesystem::path path = std::filesystem::path(scenario_path).parent_path() / *name;
-  Result<ImportedModel> imported = import_config(path.string());
+  Result<ImportedModel> imported = import_config(path.string(), scaling);
   if (imported) return *std::move(imported);
   const bool is_placed = imported.errors().front().where.has_value();
   if (is_placed) {
@@ -79,6 +79,16 @@ std::optional<ImportedModel> read_import(const Value& value, const std::string& 
   return std::nullopt;
 }
 
+RopeScaling read_rope_scaling(Map& map) {
+  const Value* value = map.find("rope_scaling");
+  if (value == nullptr) return RopeScaling::refused;
+  const std::vector<std::string>& names = map.row("rope_scaling").type.names;
+  const auto name = read_text(*value, map.problems());
+  if (name && *name != names.front())
+    unknown_name("scaling of positions", *value, names, map.problems());
+  return RopeScaling::left_out;
+}
+
 // The spec so far: a kind alone, or all that was imported.
 struct Start {
   ModelSpec spec;
@@ -86,15 +96,19 @@ struct Start {
 };
 
 std::optional<Start> read_start(Map& map, const std::string& scenario_path) {
+  const RopeScaling scaling = read_rope_scaling(map);
   if (const Value* config = map.find("hf_config")) {
     if (map.find("kind") != nullptr) {
       map.problems().add(map.where("kind"), "a model that is imported has its kind already");
       return std::nullopt;
     }
-    auto imported = read_import(*config, scenario_path, map.problems());
+    auto imported = read_import(*config, scenario_path, scaling, map.problems());
     if (!imported) return std::nullopt;
     return Start{imported->spec, imported};
   }
+  if (scaling == RopeScaling::left_out)
+    map.problems().add(map.where("rope_scaling"),
+                       "'rope_scaling' is about the config that 'hf_config' names");
   Start start;
   read_needed(map, "kind", start.spec.kind, read_text);
   if (start.spec.kind.empty()) return std::nullopt;

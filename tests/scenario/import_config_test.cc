@@ -295,8 +295,11 @@ TEST(ImportConfig, SaysWhatItHasNot) {
        "config.json:1:39: error: expected a whole number up to 1e12, got '10000.5'\n"},
       {"{\"model_type\": \"llama\", \"rope_scaling\": {\"factor\": 8.0, \"rope_type\": "
        "\"llama3\"}}",
-       "config.json:1:70: error: positions that are scaled ('llama3') are not supported: "
-       "'\"rope_scaling\": null' gives a network of the same shapes\n"},
+       "config.json:1:70: error: positions that are scaled ('llama3') are not supported: left out "
+       "by "
+       "'rope_scaling: none' beside 'hf_config', or '--rope-scaling none' of 'rehearse model', it "
+       "is "
+       "a network of the same shapes, parameters and FLOPs\n"},
       {"{\"model_type\": \"llama\", \"partial_rotary_factor\": 0.5}",
        "config.json:1:50: error: these decoders rotate all channels of a head\n"},
       {"{\"model_type\": \"gpt_neox\", \"rotary_pct\": 0}",
@@ -370,6 +373,20 @@ TEST_F(ImportingScenario, MayReplaceFields) {
 
 TEST_F(ImportingScenario, MayNameItsConfigByAnAbsolutePath) {
   EXPECT_TRUE(read("{hf_config: " + (folder_ / "models/small.json").string() + "}").ok());
+}
+
+TEST_F(ImportingScenario, MayLeaveOutHowPositionsAreScaled) {
+  write("models/scaled.json",
+        "{\"model_type\": \"llama\", \"num_hidden_layers\": 1, \"rope_theta\": 500000.0,\n "
+        "\"rope_scaling\": {\"factor\": 8.0, \"rope_type\": \"llama3\"}}");
+  EXPECT_THAT(said("{hf_config: models/scaled.json}"), HasSubstr("scaled.json:2:47: error: "));
+  const Result<Scenario> scenario = read("{hf_config: models/scaled.json, rope_scaling: none}");
+  ASSERT_TRUE(scenario.ok()) << format(scenario.errors());
+  EXPECT_EQ(scenario->model.at("rotary_base"), 500'000);
+  EXPECT_THAT(said("{hf_config: models/scaled.json, rope_scaling: linear}"),
+              HasSubstr("scaling of positions 'linear'"));
+  EXPECT_THAT(said("{kind: llama, rope_scaling: none}"),
+              HasSubstr("2:22: error: 'rope_scaling' is about the config that"));
 }
 
 TEST_F(ImportingScenario, IsRefusedBeyondTheWindow) {

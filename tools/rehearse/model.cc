@@ -17,6 +17,7 @@ constexpr std::string_view kFile = "SCENARIO|CONFIG";
 Syntax syntax() {
   return {{std::string(kFile)},
           {{"sequence", "N", "of a config: tokens of a sample, instead of its own"},
+           {"rope-scaling", "none", "of a config: positions as if it scaled none", {"none"}},
            {"samples", "N", "of a micro-batch, whose saved bytes are shown (1)"},
            {"dtype", "TYPE", "of activations (the scenario's; of a config bf16)",
             names_of(data_types())},
@@ -28,8 +29,9 @@ struct Subject {
   Training training;
 };
 
-Result<Subject> of_config(const std::string& path, std::optional<std::int64_t> sequence) {
-  const Result<ImportedModel> imported = import_config(path);
+Result<Subject> of_config(const std::string& path, RopeScaling scaling,
+                          std::optional<std::int64_t> sequence) {
+  const Result<ImportedModel> imported = import_config(path, scaling);
   if (!imported) return imported.errors();
   Subject subject{imported->spec, {}};
   subject.training.dtype = DataType::bf16;
@@ -54,6 +56,7 @@ Result<Subject> of_scenario(const std::string& path) {
 // What the options ask for; errors are of the command line.
 struct Asked {
   std::optional<std::int64_t> sequence;
+  RopeScaling scaling = RopeScaling::refused;
   std::int64_t samples = 1;
   std::optional<DataType> dtype;
 };
@@ -72,6 +75,10 @@ Result<Asked> read_options(const Arguments& arguments, bool is_config) {
     if (!is_config) return error("--sequence is for a config.json: a scenario says its own");
     asked.sequence = *sequence;
   }
+  if (arguments.has("rope-scaling")) {
+    if (!is_config) return error("--rope-scaling is for a config.json: a scenario says its own");
+    asked.scaling = RopeScaling::left_out;
+  }
   if (const auto name = arguments.get("dtype")) asked.dtype = parse_data_type(*name);
   return asked;
 }
@@ -81,7 +88,8 @@ int run(const Arguments& arguments) {
   const bool is_config = path.ends_with(".json");
   const Result<Asked> asked = read_options(arguments, is_config);
   if (!asked) return fail(asked.errors()), kWrongCommandLine;
-  Result<Subject> subject = is_config ? of_config(path, asked->sequence) : of_scenario(path);
+  Result<Subject> subject =
+      is_config ? of_config(path, asked->scaling, asked->sequence) : of_scenario(path);
   if (!subject) return fail(subject.errors());
   Training& training = subject->training;
   training.dtype = asked->dtype.value_or(training.dtype);

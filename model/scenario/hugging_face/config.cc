@@ -159,12 +159,14 @@ void Config::rope_parameters(std::string_view key, Rotary& rotary) {
   yaml::Map rope(*value, std::string(key), map_.where(key), map_.problems());
   for (const std::string_view type : {"rope_type", "type"}) {
     const yaml::Value* kind = rope.find(type);
-    if (kind == nullptr || kind->text == "default") continue;
+    if (kind == nullptr || kind->text == "default" || scaling_ == RopeScaling::left_out) continue;
     map_.problems().add(
         kind->where,
-        fmt::format("positions that are scaled ('{}') are not supported: '\"{}\": null' gives a "
-                    "network of the same shapes",
-                    yaml::printable(kind->text), key));
+        fmt::format(
+            "positions that are scaled ('{}') are not supported: left out by "
+            "'rope_scaling: none' beside 'hf_config', or '--rope-scaling none' of 'rehearse "
+            "model', it is a network of the same shapes, parameters and FLOPs",
+            yaml::printable(kind->text)));
   }
   if (const yaml::Value* theta = rope.find("rope_theta"))
     rotary.base = base_of(*theta).value_or(rotary.base);

@@ -14,7 +14,8 @@ namespace rehearse::hugging_face {
 class Config {
  public:
   // Of a model of this kind.
-  Config(yaml::Map& map, const ModelBuilder& kind) : map_(map), kind_(kind) {}
+  Config(yaml::Map& map, const ModelBuilder& kind, RopeScaling scaling)
+      : map_(map), kind_(kind), scaling_(scaling) {}
 
   // ---- fields of the model ---------------------------------------------------------------------
 
@@ -52,8 +53,7 @@ class Config {
   // Notes keys that look like one that was asked for and is missing; any other is fine.
   void note_misspelt(const yaml::Value& root);
 
-  // Of positions that are rotated: rope_theta, also in rope_parameters; what scales them is
-  // refused.
+  // Of positions that are rotated: rope_theta, also in rope_parameters.
   struct Rotary {
     std::int64_t base;
     double share;  // of a head's channels
@@ -74,6 +74,7 @@ class Config {
 
   yaml::Map& map_;
   const ModelBuilder& kind_;
+  RopeScaling scaling_;
   std::map<std::string, std::vector<std::int64_t>> fields_;
   std::optional<ImportedModel::Window> window_;
   std::vector<std::string> missing_, known_;

@@ -56,7 +56,9 @@ Section model() {
       "the kind replaces what the config says.",
       {optional("kind", one_of("model kind", kinds), "", "the family of networks", "gpt"),
        optional("hf_config", basic(Form::text), "",
-                "path of a config.json, relative to the scenario", "models/llama-3-8b.json")},
+                "path of a config.json, relative to the scenario", "models/llama-3-8b.json"),
+       optional("rope_scaling", one_of("scaling of positions", {"none"}), "",
+                "none: what of it the config has is left out", "none")},
       {{"kind"}, {"hf_config"}},
   };
   for (const ModelBuilder& kind : model_builders()) {
@@ -116,9 +118,9 @@ Section optimizer() {
               optional("betas", list_of(share, 2, 2), "[0.9, 0.999]",
                        "decay of the running means of gradients and their squares", "[0.9, 0.95]"),
               {"adam", "adamw"}),
-          of_rule(
-              optional("epsilon", number(), "1.0e-8", "added to the root of the mean square", "1.0e-6"),
-              {"adam", "adamw"}),
+          of_rule(optional("epsilon", number(), "1.0e-8", "added to the root of the mean square",
+                           "1.0e-6"),
+                  {"adam", "adamw"}),
           optional("schedule", map_of("schedule"), "", "the learning rate over time",
                    "{warmup: 100, decay: cosine}"),
       },
