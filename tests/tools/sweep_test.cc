@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -538,6 +539,59 @@ TEST_F(Sweeps, WriteIntoAFolderAlone) {
               "another process writes results into '" + path("out") + "'");
   }
   EXPECT_TRUE(Results::resume(path("out"), manifest, ignore).ok());
+}
+
+// In files of many times the part that is read at once, with lines that end within a cell.
+TEST_F(Sweeps, ArePutInOrderFromAnyOrder) {
+  constexpr std::uint64_t kRows = 2000;
+  const auto row_at = [](std::uint64_t point) {
+    Row row;
+    row.scenario = row.file = "s";
+    row.strategy = "ddp";
+    row.point = point;
+    row.status = RowStatus::refused;
+    row.reason = fmt::format("{} \"\n{}", point, std::string(point % 3000, 'x'));
+    row.scenario_hash = fmt::format("{:016x}", point);
+    return row;
+  };
+  const Manifest manifest{"0.1.0", "simulate", {}, {{"s", "s", "00", kRows, {"ddp"}, {}}}};
+  std::vector<std::uint64_t> order(kRows);
+  std::iota(order.begin(), order.end(), 0);
+  std::mt19937_64 random(7);
+  for (const std::string folder : {"sorted", "nearly", "anyhow"}) {
+    if (folder == "anyhow") std::shuffle(order.begin(), order.end(), random);
+    if (folder == "nearly") {
+      for (std::size_t r = 0; r + 8 < order.size(); r += 8)
+        std::shuffle(order.begin() + static_cast<std::ptrdiff_t>(r),
+                     order.begin() + static_cast<std::ptrdiff_t>(r + 8), random);
+    }
+    Results results = Results::create(path(folder), manifest).value();
+    for (const std::uint64_t point : order)
+      ASSERT_TRUE(results.append(results.print({0, 0, point}, row_at(point))).ok());
+    ASSERT_TRUE(results.put_in_order().ok());
+    for (const char* name : {"/results.jsonl", "/results.csv"})
+      EXPECT_TRUE(text_of(path(folder + name)) == text_of(path("sorted" + std::string(name))))
+          << folder << name;
+  }
+  EXPECT_GT(fs::file_size(path("sorted/results.jsonl")), 2u << 20);
+}
+
+// Rows that are copied often are at hand; of very many that are different some are not.
+TEST(SweepsIdentical, KeepTheLastRows) {
+  constexpr std::uint64_t kMany = 100'000;
+  const auto row = std::make_shared<const Row>();
+  Identical identical({});
+  for (std::uint64_t hash = 0; hash < kMany; ++hash) {
+    EXPECT_TRUE(identical.claim(hash, {}).is_first);
+    identical.finish(hash, 10 * hash);
+    identical.keep(hash, row);
+  }
+  const auto first = identical.claim(0, {}), last = identical.claim(kMany - 1, {});
+  EXPECT_EQ(first.json_at, 0u);
+  EXPECT_EQ(first.row, nullptr);
+  EXPECT_EQ(last.json_at, 10 * (kMany - 1));
+  EXPECT_EQ(last.row, row);
+  EXPECT_LT(row.use_count(), 20'000);
 }
 
 }  // namespace

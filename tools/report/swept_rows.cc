@@ -192,7 +192,7 @@ std::string print_json(const SweptRows& swept) {
     const Json own = Json::parse(sweep::print_json_line(row));
     Json cells = Json::array();
     for (const std::string& name : named)
-      cells.push_back(own[name]);
+      cells.push_back(own.value(name, Json()));
     for (const std::string& name : axes)
       cells.push_back(own["values"].value(name, Json()));
     for (const std::string& name : sweep::figure_names())

@@ -21,6 +21,22 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+// A row's name: its place, and the values it is swept by.
+void take_name(Row& row, const Sources& sources, const RowPlace& place) {
+  const Source& source = *sources[place.file];
+  const SweptScenario& file = source.file;
+  row.scenario = file.scenario.name;
+  row.file = source.path;
+  row.point = place.point;
+  row.strategy = file.scenario.strategies[place.strategy].spec.name;
+  row.values.clear();
+  const std::vector<std::size_t> values = Space(file.sweep).values_of(place.point);
+  for (std::size_t a = 0; a < values.size(); ++a) {
+    for (const SweptColumn& column : file.sweep.axes[a].columns)
+      row.values.emplace_back(column.name, cell_of(column.values[values[a]]));
+  }
+}
+
 // What the threads share, one at a time.
 class Desk {
  public:
@@ -47,13 +63,16 @@ class Desk {
     const std::uint64_t json_at = append(row, printed);
     for (const RowPlace& waiting : identical_.finish(printed.scenario_hash, json_at))
       append_copy(row, waiting);
+    identical_.keep(printed.scenario_hash, std::make_shared<const Row>(row));
   }
 
-  void copy(std::uint64_t json_at, const RowPlace& place) {
-    const std::scoped_lock lock(mutex_);
-    const Result<Row> row = results_.read(json_at);
-    if (!row) return fail(row.errors());
-    append_copy(*row, place);
+  // Of a row that is there.
+  void copy(const Identical::Claim& claim, std::uint64_t hash, const RowPlace& place) {
+    const std::shared_ptr<const Row> first = claim.row ? claim.row : read(*claim.json_at, hash);
+    if (!first) return;
+    Row row = *first;
+    take_name(row, sources_, place);
+    store(row, place);
   }
 
   void refuse(const RowPlace& place, const Diagnostics& errors) {
@@ -98,7 +117,20 @@ class Desk {
     outcome_.ranking.add(printed.place, row);
     return *json_at;
   }
-  void append_copy(Row row, const RowPlace& place);
+  void append_copy(Row row, const RowPlace& place) {
+    take_name(row, sources_, place);
+    append(row, results_.print(place, row));
+  }
+
+  // None if it cannot be read.
+  std::shared_ptr<const Row> read(std::uint64_t json_at, std::uint64_t hash) {
+    const std::scoped_lock lock(mutex_);
+    Result<Row> row = results_.read(json_at);
+    if (!row) return fail(row.errors()), nullptr;
+    auto kept = std::make_shared<const Row>(*std::move(row));
+    identical_.keep(hash, kept);
+    return kept;
+  }
 
   Results& results_;
   Identical identical_;
@@ -109,27 +141,6 @@ class Desk {
   Diagnostics errors_;
   std::atomic<bool> stopped_ = false;
 };
-
-// A row's name: its place, and the values it is swept by.
-void take_name(Row& row, const Sources& sources, const RowPlace& place) {
-  const Source& source = *sources[place.file];
-  const SweptScenario& file = source.file;
-  row.scenario = file.scenario.name;
-  row.file = source.path;
-  row.point = place.point;
-  row.strategy = file.scenario.strategies[place.strategy].spec.name;
-  row.values.clear();
-  const std::vector<std::size_t> values = Space(file.sweep).values_of(place.point);
-  for (std::size_t a = 0; a < values.size(); ++a) {
-    for (const SweptColumn& column : file.sweep.axes[a].columns)
-      row.values.emplace_back(column.name, cell_of(column.values[values[a]]));
-  }
-}
-
-void Desk::append_copy(Row row, const RowPlace& place) {
-  take_name(row, sources_, place);
-  append(row, results_.print(place, row));
-}
 
 // One thread: reads the scenarios of rows and evaluates them.
 class Player {
@@ -171,7 +182,7 @@ class Player {
       return desk_.store(row, place);
     }
     const Identical::Claim claim = desk_.claim(hash, place);
-    if (claim.json_at) return desk_.copy(*claim.json_at, place);
+    if (claim.json_at) return desk_.copy(claim, hash, place);
     if (!claim.is_first) return;
     evaluate(row, place, *scenario, reader);
     desk_.finish(row, place);

@@ -46,27 +46,51 @@ Status write_whole(const std::string& path, const std::string& text) {
   return problem ? Status(cannot_write(path)) : success();
 }
 
-// A copy of a file's lines in another order, instead of the file.
+// Pieces of a file, asked for nearly in its order: much of it is read at a time.
+class Pieces {
+ public:
+  explicit Pieces(const std::string& path) : file_(path, std::ios::binary) {}
+
+  // Until the next one is asked for. Shorter than asked for if the file is.
+  std::string_view read(std::uint64_t at, std::uint64_t length) {
+    constexpr std::uint64_t kBefore = 1 << 18, kBehind = 1 << 20;
+    if (at < begin_ || at + length > begin_ + part_.size()) {
+      begin_ = at - std::min(at, kBefore);
+      part_.resize(at - begin_ + std::max(length, kBehind));
+      file_.clear();
+      file_.seekg(static_cast<std::streamoff>(begin_));
+      file_.read(part_.data(), static_cast<std::streamsize>(part_.size()));
+      part_.resize(static_cast<std::size_t>(file_.gcount()));
+    }
+    return std::string_view(part_).substr(std::min(at - begin_, part_.size()), length);
+  }
+
+ private:
+  std::ifstream file_;
+  std::uint64_t begin_ = 0;
+  std::string part_;
+};
+
+// A copy of a file's rows in another order, instead of the file. end: of the last one in the file.
 Status reorder(const std::string& path, const std::string& heading,
-               const std::vector<StoredRow>& rows, std::uint64_t StoredRow::*at) {
+               const std::vector<StoredRow>& rows, std::uint64_t StoredRow::*at,
+               std::uint64_t end) {
+  std::vector<std::uint64_t> ends = {end};  // every row ends where another one begins
+  for (const StoredRow& row : rows)
+    ends.push_back(row.*at);
+  std::sort(ends.begin(), ends.end());
   const std::string part = path + ".part";
   {
-    std::ifstream from(path, std::ios::binary);
+    Pieces from(path);
     std::ofstream to(part, std::ios::binary);
     to << heading;
-    std::string line;
     for (const StoredRow& row : rows) {
-      from.seekg(static_cast<std::streamoff>(row.*at));
-      std::getline(from, line);
-      // A quoted cell may hold the end of a line.
-      while (std::count(line.begin(), line.end(), '"') % 2 != 0) {
-        std::string more;
-        if (!std::getline(from, more)) break;
-        line += "\n" + more;
-      }
-      to << line << '\n';
+      const std::uint64_t length = *std::upper_bound(ends.begin(), ends.end(), row.*at) - row.*at;
+      const std::string_view text = from.read(row.*at, length);
+      if (text.size() < length) return error(fmt::format("cannot read '{}' again", path));
+      to << text;
     }
-    if (!from || !to.flush()) return cannot_write(part);
+    if (!to.flush()) return cannot_write(part);
   }
   std::error_code problem;
   fs::rename(part, path, problem);
@@ -266,9 +290,9 @@ Status Results::put_in_order() {
   const auto is_before = [](const StoredRow& a, const StoredRow& b) { return a.place < b.place; };
   if (std::is_sorted(rows_.begin(), rows_.end(), is_before)) return success();
   std::sort(rows_.begin(), rows_.end(), is_before);
-  const Status json = reorder(path(kJson), "", rows_, &StoredRow::json_at);
+  const Status json = reorder(path(kJson), "", rows_, &StoredRow::json_at, json_end_);
   if (!json) return json;
-  return reorder(path(kCsv), csv_heading(columns_), rows_, &StoredRow::csv_at);
+  return reorder(path(kCsv), csv_heading(columns_), rows_, &StoredRow::csv_at, csv_end_);
 }
 
 }  // namespace rehearse::sweep

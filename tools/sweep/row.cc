@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "model/base/text.h"
@@ -113,15 +116,43 @@ const std::vector<Figure>& figures() {
 
 // ---- cells -------------------------------------------------------------------------------------
 
-Json json_of(const Cell& cell) {
-  return std::visit(
-      [](const auto& value) -> Json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>)
-          return nullptr;
+// As JSON has it, in quotes.
+void append_text(std::string& line, std::string_view text) {
+  const auto is_plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    fmt::format_to(std::back_inserter(line), "\"{}\"", text);
+  } else {
+    line += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+}
+
+// A number that is whole keeps its point, so that it is read as one again.
+void append_number(std::string& line, double number) {
+  const std::size_t begin = line.size();
+  fmt::format_to(std::back_inserter(line), "{}", number);
+  if (line.find_first_of(".e", begin) == std::string::npos) line += ".0";
+}
+
+void append_cell(std::string& line, const Cell& cell) {
+  std::visit(
+      [&](const auto& value) {
+        using Value = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<Value, std::monostate>)
+          line += "null";
+        else if constexpr (std::is_same_v<Value, std::string>)
+          append_text(line, value);
+        else if constexpr (std::is_same_v<Value, double>)
+          append_number(line, value);
         else
-          return value;
+          fmt::format_to(std::back_inserter(line), "{}", value);
       },
       cell);
+}
+
+// There is nothing to be said where there is no such figure, nor where it is no number.
+bool is_there(const Cell& cell) {
+  const auto* number = std::get_if<double>(&cell);
+  return number == nullptr ? !std::holds_alternative<std::monostate>(cell) : std::isfinite(*number);
 }
 
 Cell cell_of(const Json& json) {
@@ -150,6 +181,17 @@ std::string text_of(const Cell& cell) {
 
 std::string line_of(const std::vector<std::string>& cells) {
   return fmt::format("{}\n", fmt::join(cells, ","));
+}
+
+std::optional<std::size_t> place_of_figure(std::string_view name) {
+  static const std::map<std::string_view, std::size_t> places = [] {
+    std::map<std::string_view, std::size_t> all;
+    for (std::size_t f = 0; f < figures().size(); ++f)
+      all.emplace(figures()[f].name, f);
+    return all;
+  }();
+  const auto found = places.find(name);
+  return found == places.end() ? std::nullopt : std::optional(found->second);
 }
 
 constexpr RowStatus kStatuses[] = {RowStatus::played, RowStatus::does_not_fit, RowStatus::refused};
@@ -206,10 +248,8 @@ std::vector<Cell> figures_of(const StrategyEstimate& estimate, std::int64_t devi
 }
 
 Cell figure(const Row& row, std::string_view name) {
-  const auto& names = figure_names();
-  const auto at =
-      static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
-  return at < row.figures.size() ? row.figures[at] : Cell();
+  const auto at = place_of_figure(name);
+  return at && *at < row.figures.size() ? row.figures[*at] : Cell();
 }
 
 std::optional<double> number(const Cell& cell) {
@@ -219,23 +259,39 @@ std::optional<double> number(const Cell& cell) {
 }
 
 std::string print_json_line(const Row& row) {
-  // Names differ, so that nobody needs to look for them.
-  Json::object_t values, json;
-  for (const auto& [name, value] : row.values)
-    values.emplace_back(name, json_of(value));
-  json.emplace_back("scenario", row.scenario);
-  json.emplace_back("file", row.file);
-  json.emplace_back("point", row.point);
-  json.emplace_back("strategy", row.strategy);
-  json.emplace_back("values", std::move(values));
-  json.emplace_back("status", to_string(row.status));
-  json.emplace_back("reason", row.reason.empty() ? Json(nullptr) : Json(row.reason));
-  json.emplace_back("method", row.method);
-  json.emplace_back("tool_version", row.tool_version);
-  json.emplace_back("scenario_hash", row.scenario_hash);
-  for (std::size_t f = 0; f < row.figures.size(); ++f)
-    json.emplace_back(figure_names()[f], json_of(row.figures[f]));
-  return Json(std::move(json)).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::string line;
+  const auto add_key = [&](std::string_view key) {
+    line += line.empty() ? '{' : ',';
+    append_text(line, key);
+    line += ':';
+  };
+  const auto add = [&](std::string_view key, std::string_view text) {
+    add_key(key);
+    append_text(line, text);
+  };
+  add("scenario", row.scenario);
+  add("file", row.file);
+  fmt::format_to(std::back_inserter(line), ",\"point\":{}", row.point);
+  add("strategy", row.strategy);
+  line += ",\"values\":{";
+  for (const auto& [name, value] : row.values) {
+    if (!line.ends_with('{')) line += ',';
+    append_text(line, name);
+    line += ':';
+    append_cell(line, value);
+  }
+  line += '}';
+  add("status", to_string(row.status));
+  if (!row.reason.empty()) add("reason", row.reason);
+  add("method", row.method);
+  add("tool_version", row.tool_version);
+  add("scenario_hash", row.scenario_hash);
+  for (std::size_t f = 0; f < row.figures.size(); ++f) {
+    if (!is_there(row.figures[f])) continue;
+    add_key(figure_names()[f]);
+    append_cell(line, row.figures[f]);
+  }
+  return line + "}\n";
 }
 
 Result<Row> parse_json_line(std::string_view line) try {
@@ -252,13 +308,15 @@ Result<Row> parse_json_line(std::string_view line) try {
                                    [&](RowStatus s) { return to_string(s) == status; });
   if (known == std::end(kStatuses)) return error(fmt::format("there is no status '{}'", status));
   row.status = *known;
-  if (!json.at("reason").is_null()) row.reason = json.at("reason").get<std::string>();
   row.method = json.at("method").get<std::string>();
   row.tool_version = json.at("tool_version").get<std::string>();
   row.scenario_hash = json.at("scenario_hash").get<std::string>();
-  if (row.status == RowStatus::refused) return row;
-  for (const std::string& name : figure_names())
-    row.figures.push_back(cell_of(json.at(name)));
+  if (row.status != RowStatus::refused) row.figures.resize(figure_names().size());
+  for (const auto& [key, value] : json.items()) {
+    if (key == "reason" && !value.is_null()) row.reason = value.get<std::string>();
+    const auto at = place_of_figure(key);
+    if (at && *at < row.figures.size()) row.figures[*at] = cell_of(value);
+  }
   return row;
 } catch (const Json::exception& problem) {
   return error(fmt::format("not a row of a sweep: {}", problem.what()));

@@ -62,7 +62,7 @@ std::vector<Cell> figures_of(const StrategyEstimate& estimate, std::int64_t devi
 Cell figure(const Row& row, std::string_view name);
 std::optional<double> number(const Cell& cell);
 
-// One line each, with its end.
+// One line each, with its end. A line of JSON leaves out what there is none of.
 std::string print_json_line(const Row& row);
 Result<Row> parse_json_line(std::string_view line);
 // swept: the columns of swept values, of all files; cells of others' are empty. RFC 4180.

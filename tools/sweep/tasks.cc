@@ -54,10 +54,13 @@ Identical::Identical(const std::vector<StoredRow>& stored) {
 
 Identical::Claim Identical::claim(std::uint64_t scenario_hash, const RowPlace& place) {
   const auto stored = stored_.find(scenario_hash);
-  if (stored != stored_.end()) return {false, stored->second};
+  if (stored != stored_.end()) {
+    const auto kept = kept_.find(scenario_hash);
+    return {false, stored->second, kept == kept_.end() ? nullptr : kept->second};
+  }
   const auto [waiting, is_first] = waiting_.try_emplace(scenario_hash);
   if (!is_first) waiting->second.push_back(place);
-  return {is_first, std::nullopt};
+  return {is_first, std::nullopt, nullptr};
 }
 
 std::vector<RowPlace> Identical::finish(std::uint64_t scenario_hash, std::uint64_t json_at) {
@@ -66,6 +69,15 @@ std::vector<RowPlace> Identical::finish(std::uint64_t scenario_hash, std::uint64
   std::vector<RowPlace> places = std::move(waiting->second);
   waiting_.erase(waiting);
   return places;
+}
+
+void Identical::keep(std::uint64_t scenario_hash, std::shared_ptr<const Row> row) {
+  constexpr std::size_t kMostKept = 1 << 14;  // some 30 MB
+  if (!kept_.try_emplace(scenario_hash, std::move(row)).second) return;
+  keeping_.push_back(scenario_hash);
+  if (keeping_.size() <= kMostKept) return;
+  kept_.erase(keeping_.front());
+  keeping_.pop_front();
 }
 
 }  // namespace rehearse::sweep

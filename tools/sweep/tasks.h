@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -50,14 +52,19 @@ class Identical {
   struct Claim {
     bool is_first = false;
     std::optional<std::uint64_t> json_at;  // of the row to copy
+    std::shared_ptr<const Row> row;        // that one, if it is among the last that were kept
   };
   Claim claim(std::uint64_t scenario_hash, const RowPlace& place);
   // Of a first one, once it is stored: the places that wait for it.
   std::vector<RowPlace> finish(std::uint64_t scenario_hash, std::uint64_t json_at);
+  // Of a row that others are likely to be copied from soon.
+  void keep(std::uint64_t scenario_hash, std::shared_ptr<const Row> row);
 
  private:
   std::unordered_map<std::uint64_t, std::uint64_t> stored_;  // where
   std::unordered_map<std::uint64_t, std::vector<RowPlace>> waiting_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<const Row>> kept_;
+  std::deque<std::uint64_t> keeping_;  // the kept ones, the first kept first
 };
 
 }  // namespace rehearse::sweep
