@@ -180,6 +180,7 @@ Row played(std::uint64_t point, const std::string& strategy, double samples) {
   row.point = point;
   row.strategy = strategy;
   row.values.emplace_back("a.nodes", static_cast<std::int64_t>(point));
+  row.scenario_hash = fmt::format("{} {}", point, strategy);
   for (const std::string& name : figure_names()) {
     const bool counts = name == "samples_per_s" || name == "run_samples_per_s";
     row.figures.emplace_back();
@@ -233,11 +234,35 @@ TEST(SweepRanking, HasTheBestRowsOfManyPoints) {
     if (first.empty()) first = text;
     EXPECT_EQ(text, first);
   }
-  EXPECT_THAT(first, HasSubstr("the best 10 of 60 rows\n"));
+  EXPECT_THAT(first, HasSubstr("the best 10 of 60 rows, the same scenario once\n"));
   // 58 and 59 have as many: the first of them stands first.
   EXPECT_LT(first.find("\n58 "), first.find("\n59 "));
   EXPECT_EQ(first.find("\n49 "), std::string::npos);
   EXPECT_NE(first.find("\n50 "), std::string::npos);
+}
+
+// Where an axis is of one strategy, the others' rows are the same all along it.
+TEST(SweepRanking, HasTheSameScenarioOnce) {
+  std::vector<std::pair<RowPlace, Row>> rows;
+  for (std::uint64_t n = 0; n < 60; ++n) {
+    Row row = played(n, "ddp", static_cast<double>(n % 12));
+    row.scenario_hash = fmt::format("{}", n % 12);
+    row.values.emplace_back("strategies.pipe.stages", std::int64_t{4});
+    rows.push_back({{0, 0, n}, row});
+  }
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 20; ++i) {
+    Ranking ranking;
+    std::shuffle(rows.begin(), rows.end(), random);
+    for (const auto& [place, row] : rows)
+      ranking.add(place, row);
+    const std::string text = ranking.print({"a.nodes", "strategies.pipe.stages"}).plain();
+    EXPECT_THAT(text, HasSubstr("\nnodes  stages  strategy  step time  samples/s  peak memory\n"
+                                "11          -       ddp          -         11            -\n"
+                                "10          -       ddp          -         10            -\n"));
+    EXPECT_THAT(text,
+                HasSubstr("\n2           -       ddp          -          2            -\n\n"));
+  }
 }
 
 TEST(SweepRanking, TellsColumnsApart) {

@@ -79,8 +79,10 @@ Result<Request> read_request(const Arguments& arguments) {
   return request;
 }
 
-void print_ranking(const sweep::Ranking& ranking, const sweep::Manifest& manifest) {
+void print_ranking(const sweep::Ranking& ranking, const sweep::Manifest& manifest,
+                   const std::string& folder) {
   print(ranking.print(sweep::columns_of(manifest)));
+  std::cout << fmt::format("all rows written to {0}/results.csv and {0}/results.jsonl\n", folder);
   if (manifest.method != "estimate" || ranking.rows_with(sweep::RowStatus::played) == 0) return;
   std::cout << "What is said to fit does so by the least memory that it needs: 'rehearse memory' "
                "tells what layouts take.\n";
@@ -96,7 +98,7 @@ int run_merge(const Arguments& arguments) {
   if (!out) return fail(error("--out is missing: the folder for the results")), kWrongCommandLine;
   const Result<sweep::Merged> merged = sweep::merge(arguments.all("SCENARIO..."), *out);
   if (!merged) return fail(merged.errors());
-  print_ranking(merged->ranking, merged->manifest);
+  print_ranking(merged->ranking, merged->manifest, *out);
   if (merged->missing == 0) return kDone;
   std::cerr << fmt::format(
       "{} rows are missing: 'rehearse sweep ... --out {} --resume' plays them\n",
@@ -139,11 +141,14 @@ int run(const Arguments& arguments) {
   if (!outcome) return fail(outcome.errors());
   if (outcome->interrupted)
     return say_interrupted(*outcome, sweep::rows_of(manifest), request->out);
-  print_ranking(outcome->ranking, manifest);
+  print_ranking(outcome->ranking, manifest, request->out);
   constexpr double kShort = 5;  // seconds, of which nobody needs to know where they went
   if (progress.seconds() > kShort)
-    std::cerr << fmt::format("{:.1f} s, of which {} threads evaluated {:.1f} %\n",
-                             progress.seconds(), request->options.jobs, 100 * outcome->busy);
+    std::cerr << fmt::format("{:.1f} s, of which {} evaluated {:.1f} %\n", progress.seconds(),
+                             request->options.jobs == 1
+                                 ? "one thread"
+                                 : fmt::format("{} threads", request->options.jobs),
+                             100 * outcome->busy);
   // Of a shard that says little about the others.
   const bool is_whole = request->options.shard.of == 1;
   if (!is_whole || outcome->ranking.rows_with(sweep::RowStatus::refused) < outcome->ranking.rows())

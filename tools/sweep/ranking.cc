@@ -54,11 +54,19 @@ std::string bytes_of(const Cell& cell) {
   return bytes == nullptr ? "-" : human(Bytes::bytes(*bytes));
 }
 
+// Whether a column is of a place in another strategy.
+bool is_of_another(std::string_view column, const std::string& strategy) {
+  return column.starts_with("strategies.") &&
+         !column.starts_with(fmt::format("strategies.{}.", strategy));
+}
+
 // What some of the rows have, so that there is a column for it.
 struct Columns {
   bool scenarios = false;  // several
   bool runs = false;       // of more steps than others for the same work, which they are ranked by
   bool bounds = false;     // of memory, in place of what a plan's layout takes
+  // Rows are of no point: of other strategies' values nothing is said.
+  bool own_values = false;
   void see(const Row& row) {
     const auto step = number(figure(row, "samples_per_s")),
                run = number(figure(row, "run_samples_per_s"));
@@ -90,7 +98,9 @@ class Table {
     for (const std::string& column : columns_) {
       const auto value = std::find_if(row.values.begin(), row.values.end(),
                                       [&](const auto& own) { return own.first == column; });
-      cells.push_back(value == row.values.end() ? "" : text_of(value->second));
+      const bool is_told =
+          value != row.values.end() && !(shown_.own_values && is_of_another(column, row.strategy));
+      cells.push_back(is_told ? text_of(value->second) : "-");
     }
     if (!is_played) {
       cells.resize(rows_.front().size(), "-");
@@ -138,10 +148,21 @@ void Ranking::add(const RowPlace& place, const Row& row) {
     ++reasons_[has_room ? reason : "other reasons"];
   }
   if (!has_many_points_) add_to_point(place, row, rank);
-  if (!rank) return;
-  if (best_.size() == kMostBest && !(*rank < std::prev(best_.end())->first)) return;
-  best_.emplace(*rank, row);
-  if (best_.size() > kMostBest) best_.erase(std::prev(best_.end()));
+  if (rank) add_to_best(*rank, row);
+}
+
+void Ranking::add_to_best(const Rank& rank, const Row& row) {
+  if (best_.size() == kMostBest && !(rank < std::prev(best_.end())->first)) return;
+  const auto [same, is_new] = ranks_.try_emplace(row.scenario_hash, rank);
+  if (!is_new) {
+    if (!(rank < same->second)) return;
+    best_.erase(std::exchange(same->second, rank));
+  }
+  best_.emplace(rank, row);
+  if (best_.size() <= kMostBest) return;
+  const auto last = std::prev(best_.end());
+  ranks_.erase(last->second.scenario_hash);
+  best_.erase(last);
 }
 
 void Ranking::add_to_point(const RowPlace& place, const Row& row, const std::optional<Rank>& rank) {
@@ -173,6 +194,7 @@ std::uint64_t Ranking::rows() const {
 StyledText Ranking::print(const std::vector<std::string>& columns) const {
   StyledText text;
   Columns shown;
+  shown.own_values = has_many_points_;
   const std::string* first = nullptr;
   const auto see = [&](const Row& row) {
     shown.scenarios = shown.scenarios || (first != nullptr && *first != row.file);
@@ -187,7 +209,8 @@ StyledText Ranking::print(const std::vector<std::string>& columns) const {
   if (has_many_points_) {
     for (const auto& [rank, row] : best_)
       table.add(row, true);
-    text += fmt::format("the best {} of {}\n", best_.size(), counted(rows(), "row", "rows"));
+    text += fmt::format("the best {} of {}, the same scenario once\n", best_.size(),
+                        counted(rows(), "row", "rows"));
   } else {
     for (const auto& [point, of] : points_)
       table.add(of.row, of.rank.has_value());
