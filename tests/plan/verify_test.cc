@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "model/plan/plan_text.h"
-#include "tests/plan/mutations.h"
+#include "tests/plan/mutations/reorder.h"
 #include "tests/schedule/plans.h"
 
 namespace rehearse {

@@ -1,4 +1,4 @@
-// Ways to damage a plan.
+// Ops of a program put elsewhere, or left out.
 #pragma once
 
 #include <algorithm>
