@@ -31,4 +31,18 @@ inline RankId rank_at(const Mesh& mesh, const MeshPlace& place) {
   return RankId(rank);
 }
 
+// In the order of data, worker, pipeline, tensor, whatever the mesh's.
+template <class Visit>
+void for_each_place(const Mesh& mesh, Visit visit) {
+  MeshPlace place;
+  for (place.data = 0; place.data < mesh.data; ++place.data) {
+    for (place.worker = 0; place.worker < mesh.workers; ++place.worker) {
+      for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
+        for (place.tensor = 0; place.tensor < mesh.tensor; ++place.tensor)
+          visit(place);
+      }
+    }
+  }
+}
+
 }  // namespace rehearse
