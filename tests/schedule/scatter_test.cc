@@ -38,6 +38,16 @@ Bytes sent(Plan& plan) {
   return sum;
 }
 
+// At both ends, by a fraction.
+void scale_messages(Plan& plan, std::int64_t numerator, std::int64_t denominator) {
+  for (const OpKind kind : {OpKind::send, OpKind::receive}) {
+    for (Op* op : ops_of(plan, kind)) {
+      Bytes& bytes = std::get<Transfer>(op->detail).bytes;
+      bytes = Bytes::bytes(bytes.bytes() * numerator / denominator);
+    }
+  }
+}
+
 bool is_in_errors(const Plan& plan, const std::string& text) {
   const Status status = verify(plan);
   if (status) return false;
@@ -62,35 +72,20 @@ TEST(Scatter, SharesAreSentAndGathered) {
 
 TEST(Scatter, NobodyUsesAShare) {
   Plan plan = plan_of("1f1b", false, Recomputation::none);
-  for (const OpKind kind : {OpKind::send, OpKind::receive}) {
-    for (Op* op : ops_of(plan, kind)) {
-      Bytes& bytes = std::get<Transfer>(op->detail).bytes;
-      bytes = Bytes::bytes(bytes.bytes() / kTensor);
-    }
-  }
+  scale_messages(plan, 1, kTensor);
   EXPECT_TRUE(is_in_errors(plan, "it uses a value of which it has a share"));
 }
 
 TEST(Scatter, NobodyGathersWhatIsWhole) {
   Plan plan = plan_of("1f1b", true, Recomputation::none);
-  for (const OpKind kind : {OpKind::send, OpKind::receive}) {
-    for (Op* op : ops_of(plan, kind)) {
-      Bytes& bytes = std::get<Transfer>(op->detail).bytes;
-      bytes = kTensor * bytes;
-    }
-  }
+  scale_messages(plan, kTensor, 1);
   EXPECT_TRUE(is_in_errors(plan, "it gathers what is whole already"));
 }
 
 // Other parts of a value are no shares.
 TEST(Scatter, SharesAreAsLargeAsTheRanksHaveThem) {
   Plan plan = plan_of("1f1b", true, Recomputation::none);
-  for (const OpKind kind : {OpKind::send, OpKind::receive}) {
-    for (Op* op : ops_of(plan, kind)) {
-      Bytes& bytes = std::get<Transfer>(op->detail).bytes;
-      bytes = Bytes::bytes(bytes.bytes() / 2);
-    }
-  }
+  scale_messages(plan, 1, 2);
   EXPECT_TRUE(is_in_errors(plan, "of a buffer of"));
 }
 
