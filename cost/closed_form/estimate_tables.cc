@@ -11,13 +11,14 @@
 namespace rehearse {
 
 EstimateTables::EstimateTables(const ModelSpec& model, Net whole, Training training,
-                               Cluster cluster)
+                               Cluster cluster, std::int64_t steps)
     : whole_(std::move(whole)),
       blocks_(count_blocks(whole_)),
       training_(std::move(training)),
       cluster_(std::move(cluster)),
       has_stand_ins_(has_gradient_stand_ins(model, training_)),
-      refused_(refuse(cluster_.spec(), training_)) {}
+      refused_(refuse(cluster_.spec(), training_)),
+      workers_(whole_, training_, cluster_, routes_, orders_, has_stand_ins_, steps) {}
 
 // Who holds what is searched for: about a second for 256 workers of a GPT of 24 layers, and more
 // than in proportion for more of them.
@@ -204,7 +205,8 @@ bool EstimateTables::is_played(const StrategySpec& strategy, const StrategyPoint
   if (point.exchange != StageExchange::batched) return false;
   const bool has_both =
       point.shape.chunks > 1 || (point.schedule->splits_backward && point.shape.ranks > 2);
-  return has_both && costs(point.mesh).messages_meet;
+  const std::vector<double>& held = costs(point.mesh).held_of(point.shape.chunks > 1);
+  return has_both && *std::max_element(held.begin(), held.end()) > 0;
 }
 
 Bytes EstimateTables::stand_ins(const RankNet& net) const {

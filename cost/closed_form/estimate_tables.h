@@ -28,7 +28,8 @@ struct StrategyPoint {
 
 class EstimateTables {
  public:
-  EstimateTables(const ModelSpec& model, Net whole, Training training, Cluster cluster);
+  EstimateTables(const ModelSpec& model, Net whole, Training training, Cluster cluster,
+                 std::int64_t steps);
 
   const Net& whole() const { return whole_; }
   const BlockCount& blocks() const { return blocks_; }
@@ -89,7 +90,7 @@ class EstimateTables {
   PassOrders orders_;
   ReductionTable reductions_{training_, cluster_.device()};
   StagedPassesTable staged_passes_{orders_, cluster_.device()};
-  WorkerEstimates workers_{whole_, training_, cluster_, routes_, orders_, has_stand_ins_};
+  WorkerEstimates workers_;
   std::map<std::tuple<NetPasses*, std::int64_t, std::int64_t, StageRule, StageExchange, bool, bool,
                       Bytes>,
            std::unique_ptr<StagedModel>>

@@ -28,23 +28,23 @@ Estimator::Estimator(Estimator&&) noexcept = default;
 Estimator::~Estimator() = default;
 
 Result<Estimator> Estimator::make(const ModelSpec& model, const Training& training,
-                                  const ClusterSpec& cluster) {
+                                  const ClusterSpec& cluster, std::int64_t steps) {
   Result<ModelSpec> resolved = resolve(model);
   if (!resolved) return resolved.errors();
   Result<Net> net = build_net(*resolved);
   if (!net) return net.errors();
   Result<Cluster> machines = Cluster::build(cluster);
   if (!machines) return machines.errors();
-  return Estimator(
-      std::make_unique<EstimateTables>(*resolved, *std::move(net), training, *std::move(machines)));
+  return Estimator(std::make_unique<EstimateTables>(*resolved, *std::move(net), training,
+                                                    *std::move(machines), steps));
 }
 
-Estimate Estimator::estimate(const StrategySpec& strategy) {
-  return estimate_point(*tables_, strategy, false);
+Estimate Estimator::estimate(const StrategySpec& strategy, Contention contention) {
+  return estimate_point(*tables_, strategy, {.plays = contention == Contention::played});
 }
 
 Estimate Estimator::estimate_fitting(const StrategySpec& strategy) {
-  return estimate_point(*tables_, strategy, true);
+  return estimate_point(*tables_, strategy, {.only_fitting = true});
 }
 
 bool Estimator::is_quick(const StrategySpec& strategy) {

@@ -32,9 +32,9 @@ struct Estimate {
   double bubble_fraction = 0;  // of the rank with the longest stretch of passes
   // Of the rank that computes longest, seconds of a step.
   double compute = 0, link = 0;
-  // Seconds of messages that may be under way beside others on the same links, of the same rank or,
-  // of reductions, of other ranks of the pipeline: the step may take so much longer; an estimate,
-  // no bound (README.md).
+  // Seconds of messages that may be under way beside others on the same links, of the same rank or
+  // of others; where these are played, that they take longer than alone, which the step has in it.
+  // The step may be off by as much: an estimate, no bound (README.md).
   double contention = 0;
   // Of the rank that needs most: live bytes of its arena, and with the libraries' pools: at least
   // this, since an arena has gaps.
@@ -52,16 +52,22 @@ struct Estimate {
 
 class EstimateTables;
 
+// Messages that meet on links: what they may cost is said; or, where ranks of one pipeline meet
+// each other and have few passes, their plan is played with what they leave each other (some
+// milliseconds to a second).
+enum class Contention : std::uint8_t { marked, played };
+
 class Estimator {
  public:
-  // Errors: those of building the network or the cluster.
+  // steps: that a simulation plays, of which the first two are warm-up: where workers hold
+  // different parts, steps differ. Errors: those of building the network or the cluster.
   static Result<Estimator> make(const ModelSpec& model, const Training& training,
-                                const ClusterSpec& cluster);
+                                const ClusterSpec& cluster, std::int64_t steps = 6);
   Estimator(Estimator&&) noexcept;
   ~Estimator();
 
   // Checks come first, from the cheapest: of what cannot be no more is found out.
-  Estimate estimate(const StrategySpec& strategy);
+  Estimate estimate(const StrategySpec& strategy, Contention contention = Contention::marked);
   // The same; what does not fit is not priced: verdict `memory`, with the bytes that say so.
   Estimate estimate_fitting(const StrategySpec& strategy);
   // Whether its estimate takes no longer than most: those of ZeRO-2 and 3 in pipelines play plans.

@@ -7,42 +7,23 @@
 
 namespace rehearse {
 
-using Messages = std::vector<std::pair<RankId, RankId>>;
-
-Routes::Routes(const Cluster& cluster) : cluster_(cluster) {
-  std::vector<const LinkSpec*> different;
-  for (const Link& link : cluster.links()) {
-    const auto found = std::find_if(different.begin(), different.end(),
-                                    [&](const LinkSpec* spec) { return *spec == link; });
-    specs_.push_back(static_cast<std::size_t>(found - different.begin()));
-    if (found == different.end()) different.push_back(&link);
-  }
-}
-
-const Route& Routes::of(RankId from, RankId to) {
-  const auto [known, is_new] =
-      known_.try_emplace(std::uint64_t{from.value()} * cluster_.rank_count() + to.value());
-  if (is_new) known->second = cluster_.route(from, to);
-  return known->second;
-}
-
 Paths::Paths(Routes& routes, const Messages& messages) {
   const auto& links = routes.cluster().links();
   std::vector<std::int64_t> load(links.size(), 0);
-  for (const auto& [from, to] : messages) {
-    for (const LinkId link : routes.of(from, to))
+  const std::vector<const Route*> routes_of = routes.of(messages);
+  for (const Route* route : routes_of) {
+    for (const LinkId link : *route)
       most_shared_ = std::max(most_shared_, ++load[link.index()]);
   }
   // By link of the way: its spec, and messages on it.
   std::set<std::vector<std::pair<std::size_t, std::int64_t>>> known;
-  for (const auto& [from, to] : messages) {
-    const Route& route = routes.of(from, to);
+  for (const Route* route : routes_of) {
     std::vector<std::pair<std::size_t, std::int64_t>> kind;
-    for (const LinkId id : route)
+    for (const LinkId id : *route)
       kind.emplace_back(routes.spec_of(id), load[id.index()]);
     if (!known.insert(std::move(kind)).second) continue;
     Way way;
-    for (const LinkId id : route) {
+    for (const LinkId id : *route) {
       const LinkSpec& link = links[id.index()];
       way.latency += link.latency;
       const std::pair<LinkSpec, std::int64_t> shared(link, load[id.index()]);
@@ -133,51 +114,132 @@ void cross(Routes& routes, const Messages& messages, Crossed& crossed) {
 
 }  // namespace
 
-RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups,
-                  Crossed& crossed) {
-  const std::size_t members = groups.front().size();
-  if (members == 1) return {};
+Messages around(const std::vector<std::vector<RankId>>& groups) {
   Messages messages;
   for (const auto& group : groups) {
-    for (std::size_t m = 0; m < members; ++m)
-      messages.emplace_back(group[m], group[(m + 1) % members]);
+    for (std::size_t m = 0; group.size() > 1 && m < group.size(); ++m)
+      messages.emplace_back(group[m], group[(m + 1) % group.size()]);
   }
+  return messages;
+}
+
+RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups,
+                  Crossed& crossed) {
+  const Messages messages = around(groups);
+  if (messages.empty()) return {};
   cross(routes, messages, crossed);
-  return {members, Paths(routes, messages)};
+  return {groups.front().size(), Paths(routes, messages)};
 }
 
 namespace {
+
+constexpr double kWhole = 1 + 1e-6;
+
+// What meets on a link that cannot take all of it at once.
+class Meetings {
+ public:
+  Meetings(MeshCosts& costs, const SharedLink& link) : costs_(costs), link_(link) {
+    for (const SharedLink::Use& use : link.uses) {
+      const bool wraps = use.flow.rank + 1 == costs.forward.size();
+      if (is_between_stages(use.flow)) {
+        messages_ += use.share;
+        if (!wraps) inner_ += use.share;
+      } else if (use.flow.kind == FlowKind::tensor) {
+        exchanges_ += use.share;
+      } else if (use.flow.kind == FlowKind::holders) {
+        reductions_ += use.share;
+      }
+    }
+  }
+
+  void note() {
+    hold(costs_.held_wrapping, messages_, true);
+    hold(costs_.held, inner_, false);
+    costs_.messages_meet_others |= messages_ > kWhole && !have_a_common_end();
+    if (reductions_ > kWhole) meet_others();
+    if (messages_ + exchanges_ + reductions_ <= kWhole) return;
+    const bool messages = messages_ > 0, exchanges = exchanges_ > 0, reductions = reductions_ > 0;
+    costs_.exchanges_meet_messages |= exchanges && messages;
+    costs_.reductions_meet_exchanges |= reductions && exchanges;
+    costs_.reductions_meet_messages |= reductions && messages;
+  }
+
+ private:
+  bool have_a_common_end() const {
+    const std::size_t ranks = costs_.held.size();
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+      const bool all = std::all_of(link_.uses.begin(), link_.uses.end(), [&](const auto& use) {
+        return !is_between_stages(use.flow) || use.flow.rank == rank ||
+               (use.flow.rank + 1) % ranks == rank;
+      });
+      if (all) return true;
+    }
+    return false;
+  }
+
+  // Both ends of each.
+  void hold(std::vector<double>& held, double sum, bool wraps) {
+    for (const SharedLink::Use& use : link_.uses) {
+      const std::size_t next = (use.flow.rank + 1) % held.size();
+      if (!is_between_stages(use.flow) || (next == 0 && !wraps)) continue;
+      for (const std::size_t rank : {use.flow.rank, next})
+        held[rank] = std::max(held[rank], sum > kWhole ? sum - 1 : 0);
+    }
+  }
+
+  void meet_others() {
+    for (const SharedLink::Use& one : link_.uses) {
+      for (const SharedLink::Use& other : link_.uses) {
+        const bool are_reductions =
+            one.flow.kind == FlowKind::holders && other.flow.kind == FlowKind::holders;
+        if (!are_reductions || one.flow == other.flow) continue;
+        auto& known = costs_.reductions_meet[one.flow.rank];
+        if (std::find(known.begin(), known.end(), other.flow.rank) == known.end())
+          known.push_back(other.flow.rank);
+      }
+    }
+  }
+
+  MeshCosts& costs_;
+  const SharedLink& link_;
+  double messages_ = 0, inner_ = 0, exchanges_ = 0, reductions_ = 0;
+};
+
+void note_meetings(MeshCosts& costs) {
+  const std::size_t ranks = costs.holders.size();
+  costs.held.assign(ranks, 0);
+  costs.held_wrapping.assign(ranks, 0);
+  costs.reductions_meet.resize(ranks);
+  for (const SharedLink& link : costs.shared)
+    Meetings(costs, link).note();
+  for (auto& others : costs.reductions_meet)
+    std::sort(others.begin(), others.end());
+}
 
 class MeshWalk {
  public:
   MeshWalk(Routes& routes, const Mesh& mesh) : routes_(routes), mesh_(mesh) {}
 
   MeshCosts run() {
-    costs_.tensor = ring(tensor_groups(), exchanges_);
+    costs_.tensor = ring_of(routes_, tensor_groups(), costs_.exchanges);
     for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
-      Crossed own;
-      costs_.holders.push_back(ring(holder_groups({r}, false), own));
-      meet_others(own);
-      costs_.partial_holders.push_back(ring(holder_groups({r}, true), partial_));
+      const auto rank = static_cast<std::size_t>(r);
+      costs_.own_tensor.push_back(own_tensor(r));
+      costs_.holders.push_back(ring({FlowKind::holders, rank}, holder_groups({r}, false)));
+      costs_.partial_holders.push_back(
+          ring({FlowKind::partial_holders, rank}, holder_groups({r}, true)));
       const std::int64_t next = (r + 1) % mesh_.pipeline;
-      Crossed& forward = forward_.emplace_back();
-      Crossed& backward = backward_.emplace_back();
-      costs_.forward.push_back(between(r, next, forward));
-      costs_.backward.push_back(between(next, r, backward));
-      between_.add(forward);
-      between_.add(backward);
+      costs_.forward.push_back(between({FlowKind::forward, rank}, r, next));
+      costs_.backward.push_back(between({FlowKind::backward, rank}, next, r));
     }
-    costs_.messages_meet = do_messages_meet();
     if (mesh_.pipeline > 1) {
-      costs_.tied = ring(holder_groups({0, mesh_.pipeline - 1}, false), partial_);
-      costs_.partial_tied = ring(holder_groups({0, mesh_.pipeline - 1}, true), partial_);
+      const std::vector<std::int64_t> ends = {0, mesh_.pipeline - 1};
+      costs_.tied = ring({FlowKind::tied}, holder_groups(ends, false));
+      costs_.partial_tied = ring({FlowKind::partial_tied}, holder_groups(ends, true));
     }
     costs_.all = all_ranks();
-    costs_.exchanges_meet_messages = exchanges_.meets(between_);
-    costs_.reductions_meet_exchanges = reductions_.meets(exchanges_);
-    costs_.reductions_meet_messages = reductions_.meets(between_);
-    costs_.exchanges = exchanges_;
-    costs_.between = between_;
+    costs_.shared = uses_.shared();
+    note_meetings(costs_);
     note_alike();
     return std::move(costs_);
   }
@@ -195,10 +257,12 @@ class MeshWalk {
     }
   }
 
-  Groups tensor_groups() const {
+  // Of one rank of the pipeline, or all.
+  Groups tensor_groups(std::optional<std::int64_t> rank = std::nullopt) const {
     Groups groups;
     each_replica([&](MeshPlace place) {
       for (place.pipeline = 0; place.pipeline < mesh_.pipeline; ++place.pipeline) {
+        if (rank && *rank != place.pipeline) continue;
         auto& group = groups.emplace_back();
         for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor)
           group.push_back(rank_at(mesh_, place));
@@ -221,20 +285,24 @@ class MeshWalk {
     return groups;
   }
 
-  RingGroup ring(const Groups& groups, Crossed& crossed) {
-    return ring_of(routes_, groups, crossed);
+  // Where all are alike those of all ranks say it.
+  RingGroup own_tensor(std::int64_t rank) {
+    const Groups groups = tensor_groups(rank);
+    const Paths& all = costs_.tensor.paths;
+    const Flow flow{FlowKind::tensor, static_cast<std::size_t>(rank)};
+    if (!all.are_alike() || all.most_shared() > 1) return ring(flow, groups);
+    uses_.add(flow, around(groups));
+    return costs_.tensor;
   }
 
-  bool do_messages_meet() const {
-    const std::size_t ranks = forward_.size();
-    for (std::size_t r = 0; ranks > 1 && r < ranks; ++r) {
-      const std::size_t before = (r + ranks - 1) % ranks;
-      if (forward_[before].meets(backward_[r]) || forward_[r].meets(backward_[before])) return true;
-    }
-    return false;
+  RingGroup ring(const Flow& flow, const Groups& groups) {
+    const Messages messages = around(groups);
+    if (messages.empty()) return {};
+    uses_.add(flow, messages);
+    return {groups.front().size(), Paths(routes_, messages)};
   }
 
-  Paths between(std::int64_t from, std::int64_t to, Crossed& crossed) {
+  Paths between(const Flow& flow, std::int64_t from, std::int64_t to) {
     if (from == to) return {};
     Messages messages;
     each_replica([&](MeshPlace place) {
@@ -244,7 +312,8 @@ class MeshWalk {
         messages.emplace_back(rank_at(mesh_, place), rank_at(mesh_, other));
       }
     });
-    cross(routes_, messages, crossed);
+    cross(routes_, messages, costs_.between);
+    uses_.add(flow, messages);
     return {routes_, messages};
   }
 
@@ -256,18 +325,6 @@ class MeshWalk {
         ++first;
       costs_.like.push_back(first);
     }
-  }
-
-  void meet_others(const Crossed& own) {
-    const std::size_t rank = of_ranks_.size();
-    costs_.reductions_meet.emplace_back();
-    for (std::size_t other = 0; other < rank; ++other) {
-      if (!own.meets(of_ranks_[other])) continue;
-      costs_.reductions_meet[rank].push_back(other);
-      costs_.reductions_meet[other].push_back(rank);
-    }
-    reductions_.add(own);
-    of_ranks_.push_back(own);
   }
 
   NearAndFar all_ranks() {
@@ -287,10 +344,7 @@ class MeshWalk {
   Routes& routes_;
   const Mesh& mesh_;
   MeshCosts costs_;
-  Crossed exchanges_, between_, reductions_;  // by their messages
-  Crossed partial_;                           // ... by few and small ones
-  std::vector<Crossed> of_ranks_;             // reductions, by rank of the pipeline
-  std::vector<Crossed> forward_, backward_;   // messages, by rank of the pipeline
+  LinkUses uses_{routes_};
 };
 
 }  // namespace
@@ -298,6 +352,12 @@ class MeshWalk {
 const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank) {
   if (held.is_tied) return held.is_partial ? mesh.partial_tied : mesh.tied;
   return (held.is_partial ? mesh.partial_holders : mesh.holders)[rank];
+}
+
+bool MeshCosts::meets_others() const {
+  return exchanges_meet_messages || reductions_meet_exchanges || messages_meet_others ||
+         std::any_of(reductions_meet.begin(), reductions_meet.end(),
+                     [](const auto& others) { return !others.empty(); });
 }
 
 MeshCosts mesh_costs(Routes& routes, const Mesh& mesh) {

@@ -7,36 +7,21 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "cost/closed_form/rank_buckets.h"
+#include "cost/closed_form/shared_links.h"
 #include "cost/collective_cost.h"
 #include "model/cluster/cluster.h"
 #include "model/plan/plan.h"
 
 namespace rehearse {
 
-// Routes of a cluster, each found when it is first asked for.
-class Routes {
- public:
-  explicit Routes(const Cluster& cluster);  // which must outlive it
-  const Cluster& cluster() const { return cluster_; }
-  const Route& of(RankId from, RankId to);
-  // Links of one spec have one number.
-  std::size_t spec_of(LinkId link) const { return specs_[link.index()]; }
-
- private:
-  const Cluster& cluster_;
-  std::vector<std::size_t> specs_;
-  std::unordered_map<std::uint64_t, Route> known_;
-};
-
 // The ways that messages take which are sent at the same time; the slowest counts.
 class Paths {
  public:
   Paths() = default;
-  Paths(Routes& routes, const std::vector<std::pair<RankId, RankId>>& messages);
+  Paths(Routes& routes, const Messages& messages);
 
   Seconds message(const Device& device, Bytes bytes) const;
   // An exchange of messages of so many bytes: the dearest one's costs.
@@ -88,7 +73,9 @@ class Crossed {
   static constexpr std::size_t kBits = 64;
   std::vector<Word> words_;
 };
-// Groups of as many members each, all rings at once. crossed: links that are added.
+// What members of groups, of as many each, send to those behind them.
+Messages around(const std::vector<std::vector<RankId>>& groups);
+// All rings at once. crossed: links that are added.
 RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups, Crossed& crossed);
 
 // A group whose members exchange with those 1, 2, 4, ... places away.
@@ -99,7 +86,9 @@ struct NearAndFar {
 };
 
 struct MeshCosts {
-  RingGroup tensor;
+  RingGroup tensor;  // of all ranks of the pipeline at once
+  // By rank of the pipeline: its tensor-parallel ranks alone.
+  std::vector<RingGroup> own_tensor;
   // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
   // over the tensor-parallel ranks, of those.
   std::vector<RingGroup> holders, partial_holders;
@@ -107,18 +96,24 @@ struct MeshCosts {
   std::vector<std::size_t> like;
   // Of parameters that the first and the last rank of the pipeline share.
   RingGroup tied, partial_tied;
-  // By rank of the pipeline: the other ones whose holders' messages cross links that its own cross.
-  std::vector<std::vector<std::size_t>> reductions_meet;
   // By rank of the pipeline: to the next one (of the last: to the first), and back.
   std::vector<Paths> forward, backward;
   NearAndFar all;  // ranks, for sums of squares
-  // Whether there are links that messages of both cross: of tensor-parallel ranks and between
-  // stages; of reductions and of tensor-parallel ranks; of reductions and between stages.
+  // Where any of these may have less of a link than alone.
+  std::vector<SharedLink> shared;
+  // By rank of the pipeline: the other ones whose reductions have less for its own.
+  std::vector<std::vector<std::size_t>> reductions_meet;
+  // Whether there are links on which both have less: tensor-parallel ranks and messages between
+  // stages; reductions and tensor-parallel ranks; reductions and messages between stages.
   bool exchanges_meet_messages = false, reductions_meet_exchanges = false,
        reductions_meet_messages = false;
-  // Whether the messages that a rank of the pipeline receives from both its neighbours, or sends to
-  // them, cross a link together.
-  bool messages_meet = false;
+  // By rank of the pipeline: how much longer its messages may take, as a share of what they take
+  // alone, beside those over other boundaries, all at once; and where stages wrap around the ranks.
+  std::vector<double> held, held_wrapping;
+  const std::vector<double>& held_of(bool wraps) const { return wraps ? held_wrapping : held; }
+  bool messages_meet_others = false;  // over boundaries of different ranks
+  // Whether flows meet otherwise than messages do on a rank's own link.
+  bool meets_others() const;
   Crossed exchanges, between;  // by messages of tensor-parallel ranks; between stages
 };
 

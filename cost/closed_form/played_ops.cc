@@ -44,10 +44,34 @@ double PlayedOps::pass(const Op& op) {
   return known->second;
 }
 
-PlayedOp PlayedOps::ring(const RingGroup& group, const Op& op) {
+namespace {
+
+const RingGroup& group_of(const MeshCosts& mesh, const Flow& flow) {
+  switch (flow.kind) {
+    case FlowKind::tensor:
+      return mesh.own_tensor[flow.rank];
+    case FlowKind::holders:
+      return mesh.holders[flow.rank];
+    case FlowKind::partial_holders:
+      return mesh.partial_holders[flow.rank];
+    case FlowKind::tied:
+      return mesh.tied;
+    case FlowKind::partial_tied:
+      return mesh.partial_tied;
+    case FlowKind::forward:
+    case FlowKind::backward:
+      break;
+  }
+  REHEARSE_UNREACHABLE("a ring");
+}
+
+}  // namespace
+
+PlayedOp PlayedOps::ring(const Flow& flow, const Op& op) {
   const Collective& it = collective_of(op);
+  const RingGroup& group = group_of(costs_.mesh, flow);
   const std::int64_t elements = it.end - it.begin;
-  const auto [known, is_new] = rings_.try_emplace({&group, op.kind, elements, it.element_bytes});
+  const auto [known, is_new] = rings_.try_emplace({flow, op.kind, elements, it.element_bytes});
   PlayedOp& made = known->second;
   if (!is_new) return made;
   const auto members = static_cast<std::int64_t>(group.members);
@@ -55,14 +79,43 @@ PlayedOp PlayedOps::ring(const RingGroup& group, const Op& op) {
   const RingCost cost =
       ring_cost(group, collective_kind(op.kind), costs_.device, elements, it.element_bytes);
   made.seconds = cost.seconds.seconds();
-  made.sends = made.receives = true;
   if (made.seconds <= 0) return made;
   const std::size_t steps = group.members - 1;
   made.messages = std::min(op.kind == OpKind::all_reduce ? 2 * steps : steps, kMostMessages);
   made.start = cost.start.seconds();
-  made.weight = 1 / cost.rate_share;
-  const double waits = cost.message.alpha.seconds() / send_seconds(cost.message, chunk).seconds();
-  made.flows = (made.seconds - made.start) * (1 - waits) / static_cast<double>(made.messages);
+  const double step = send_seconds(cost.message, chunk).seconds();
+  const double flows = 1 - cost.message.alpha.seconds() / step;
+  made.flows = (made.seconds - made.start) * flows / static_cast<double>(made.messages);
+  share(made, flow, chunk, step * flows, 1 / cost.rate_share);
+  return made;
+}
+
+void PlayedOps::share(PlayedOp& op, const Flow& flow, Bytes bytes, double seconds,
+                      double weight) const {
+  const auto& links = costs_.mesh.shared;
+  op.rate = static_cast<double>(bytes.bytes()) / seconds;
+  for (std::size_t link = 0; link < links.size() && seconds > 0; ++link) {
+    for (const SharedLink::Use& use : links[link].uses) {
+      const double taken = static_cast<double>(use.messages) * weight * op.rate;
+      if (use.flow == flow)
+        op.uses.push_back({link, std::min(1.0, taken / links[link].bandwidth.bytes_per_second())});
+    }
+  }
+  // Nobody asks how its bytes flow.
+  if (op.uses.empty()) op.messages = 0;
+}
+
+PlayedOp PlayedOps::message(const Flow& flow, Bytes bytes) {
+  const auto [known, is_new] = messages_.try_emplace({flow, bytes});
+  PlayedOp& made = known->second;
+  if (!is_new) return made;
+  const Paths& paths = flow.kind == FlowKind::forward ? costs_.mesh.forward[flow.rank]
+                                                      : costs_.mesh.backward[flow.rank];
+  const MessageCost cost = paths.exchange(costs_.device, bytes);
+  made.seconds = send_seconds(cost, bytes).seconds();
+  made.messages = 1;
+  made.flows = made.seconds - cost.alpha.seconds();
+  share(made, flow, bytes, made.flows, 1);
   return made;
 }
 

@@ -27,11 +27,16 @@ class PlayedOps {
 
   // Loads, passes and updates. squared: elements whose squares an op of that kind adds up.
   double compute(const Op& op, std::int64_t squared);
-  // A collective of a group that stands in a ring, whose bytes share the links of their rank.
-  PlayedOp ring(const RingGroup& group, const Op& op);
+  // A collective of a group that stands in a ring.
+  PlayedOp ring(const Flow& flow, const Op& op);
+  // A message between stages.
+  PlayedOp message(const Flow& flow, Bytes bytes);
 
  private:
   double pass(const Op& op);
+  // Notes where messages of so many bytes, which flow for so long alone, may have less; weight:
+  // bytes of a link that one of them takes.
+  void share(PlayedOp& op, const Flow& flow, Bytes bytes, double seconds, double weight) const;
 
   const PlayingCosts& costs_;
   const RankProgram& program_;
@@ -39,7 +44,8 @@ class PlayedOps {
   const std::int64_t samples_;
   const ElementSizes sizes_;
   std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
-  std::map<std::tuple<const RingGroup*, OpKind, std::int64_t, std::int64_t>, PlayedOp> rings_;
+  std::map<std::tuple<Flow, OpKind, std::int64_t, std::int64_t>, PlayedOp> rings_;
+  std::map<std::pair<Flow, Bytes>, PlayedOp> messages_;
 };
 
 }  // namespace rehearse

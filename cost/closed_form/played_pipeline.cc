@@ -53,13 +53,13 @@ Plan plan_of(const PlayedPipelineSettings& settings, Training training,
 // ---- times -------------------------------------------------------------------------------------
 
 struct RankTimes {
-  double begin = 0, end = 0;             // of its passes, in the last step
-  double passes = 0, updates = 0;        // computing
-  double exchanging = 0;                 // collectives while nothing computes
-  double messages = 0, collectives = 0;  // on links
-  static constexpr std::array kAll = {
-      &RankTimes::begin,      &RankTimes::end,      &RankTimes::passes,     &RankTimes::updates,
-      &RankTimes::exchanging, &RankTimes::messages, &RankTimes::collectives};
+  double begin = 0, end = 0;       // of its passes, in the last step
+  double passes = 0, updates = 0;  // computing
+  double exchanging = 0;           // collectives while nothing computes
+  double waited = 0;               // longer than alone, of what it sends, receives and reduces
+  static constexpr std::array kAll = {&RankTimes::begin,      &RankTimes::end,
+                                      &RankTimes::passes,     &RankTimes::updates,
+                                      &RankTimes::exchanging, &RankTimes::waited};
 };
 struct Times {
   double step = 0;
@@ -104,13 +104,11 @@ RankTimes times_of(const RankProgram& program, const PlayedRank& played,
   for (std::size_t id = 0; id < program.ops.size(); ++id) {
     const Op& op = program.ops[id];
     const LaneKind lane = program.lanes[op.lane.index()].kind;
-    if (op.kind == OpKind::send || op.kind == OpKind::receive) {
-      if (op.kind == OpKind::send) made.messages += played.ops[id].seconds;
-      continue;
-    }
+    if (lane != LaneKind::compute)
+      made.waited += spans[id].end - spans[id].begin - played.ops[id].seconds;
+    if (op.kind == OpKind::send || op.kind == OpKind::receive) continue;
     if (lane != LaneKind::compute) {
       exchanging.push_back(spans[id]);
-      if (lane != LaneKind::tensor) made.collectives += played.ops[id].seconds;
       continue;
     }
     computing.push_back(spans[id]);
@@ -271,24 +269,12 @@ class Step {
         longest = span;
         made.bubble_fraction = span > 0 ? std::max(0.0, 1 - own.passes / span) : 0;
       }
-      made.contention = std::max(made.contention, contention_of(times, r));
+      if (settings_.costs.meets_others()) made.contention = std::max(made.contention, own.waited);
       if (own.passes + own.updates <= most) continue;
       most = made.compute = own.passes + own.updates;
       made.link = own.exchanging;
     }
     return made;
-  }
-
-  // What shares links but is not played so.
-  double contention_of(const Times& times, std::size_t rank) const {
-    const MeshCosts& mesh = settings_.costs;
-    const RankTimes& own = times.ranks[rank];
-    double sum = mesh.exchanges_meet_messages ? own.messages : 0;
-    for (const std::size_t other : mesh.reductions_meet[rank])
-      sum += times.ranks[other].collectives;
-    if (mesh.reductions_meet_exchanges) return sum + own.collectives;
-    if (mesh.holders[rank].paths.are_alike()) return sum;
-    return sum + (mesh.reductions_meet_messages ? std::min(own.messages, own.collectives) : 0);
   }
 
   const PlayedPipelineSettings& settings_;
@@ -297,6 +283,12 @@ class Step {
 };
 
 }  // namespace
+
+PipelineShape shape_played(PipelineShape shape) {
+  const std::int64_t few = micro_batches_read(shape);
+  if (few < shape.micro_batches) shape.micro_batches = few + turn_of(shape);
+  return shape;
+}
 
 std::optional<PlayedPipelineStep> played_pipeline_step(const PlayedPipelineSettings& settings,
                                                        const Training& training,

@@ -34,6 +34,9 @@ struct PlayedPipelineSettings {
   bool has_stand_ins = false;  // of gradients
 };
 
+// Of as many micro-batches as are read, of the longer one of the two plans.
+PipelineShape shape_played(PipelineShape shape);
+
 struct PlayedPipelineStep {
   StepTimes times;
   std::vector<RankPeak> peaks;   // by rank

@@ -97,17 +97,9 @@ class OfRank {
     const bool sends = op.kind == OpKind::send;
     const std::size_t from = sends ? rank_ : peer, to = sends ? peer : rank_;
     const auto ranks = static_cast<std::size_t>(plan_.mesh.pipeline);
-    const Paths& paths =
-        to == (from + 1) % ranks ? costs_.mesh.forward[from] : costs_.mesh.backward[to];
-    const MessageCost cost = paths.exchange(costs_.device, it.bytes);
-    PlayedOp made;
-    made.seconds = send_seconds(cost, it.bytes).seconds();
-    made.sends = sends;
-    made.receives = !sends;
-    if (costs_.mesh.reductions_meet_messages || costs_.mesh.messages_meet) {
-      made.messages = 1;
-      made.flows = made.seconds - cost.alpha.seconds();
-    }
+    const bool forward = to == (from + 1) % ranks;
+    PlayedOp made = priced_.message(
+        {forward ? FlowKind::forward : FlowKind::backward, forward ? from : to}, it.bytes);
     made.meeting = meetings_.join({Meetings::Kind::message, static_cast<std::int64_t>(from),
                                    static_cast<std::int64_t>(to), it.tag});
     return made;
@@ -117,11 +109,9 @@ class OfRank {
 
   std::optional<PlayedOp> collective(const Op& op) {
     const Collective& it = collective_of(op);
+    if (program_.lanes[op.lane.index()].kind == LaneKind::tensor)
+      return priced_.ring({FlowKind::tensor, rank_}, op);
     PlayedOp made;
-    if (program_.lanes[op.lane.index()].kind == LaneKind::tensor) {
-      made.seconds = priced_.ring(costs_.mesh.tensor, op).seconds;
-      return made;
-    }
     if (!it.parameter_class) {
       made.seconds = costs_.norm;
       made.meeting = meetings_.join({Meetings::Kind::norm, 0, 0, 0});
@@ -129,8 +119,8 @@ class OfRank {
     }
     const auto reach = reach_of(it.group);
     if (!reach) return std::nullopt;
-    made = priced_.ring(*reach->group, op);
-    if (reach->is_tied)
+    made = priced_.ring(reach->flow, op);
+    if (reach->flow.kind >= FlowKind::tied)
       made.meeting = meetings_.join(
           {Meetings::Kind::tied, static_cast<std::int64_t>(op.kind), it.begin, reach->number});
     return made;
@@ -138,8 +128,7 @@ class OfRank {
 
   // Who is in a group of the rank's.
   struct Reach {
-    const RingGroup* group;
-    bool is_tied = false;
+    Flow flow;
     std::int64_t number = 0;  // the plan's
   };
   std::optional<Reach> reach_of(std::size_t slot) {
@@ -156,12 +145,10 @@ class OfRank {
       is_known = is_known && (place.pipeline == 0 || place.pipeline == last);
     }
     is_known = is_known && (!is_tied || rank_ == 0 || static_cast<std::int64_t>(rank_) == last);
-    const MeshCosts& mesh = costs_.mesh;
-    const RingGroup& group = is_tied      ? (is_partial ? mesh.partial_tied : mesh.tied)
-                             : is_partial ? mesh.partial_holders[rank_]
-                                          : mesh.holders[rank_];
+    Flow flow{is_partial ? FlowKind::partial_holders : FlowKind::holders, rank_};
+    if (is_tied) flow = {is_partial ? FlowKind::partial_tied : FlowKind::tied};
     std::optional<Reach> made;
-    if (is_known) made = Reach{&group, is_tied, static_cast<std::int64_t>(number.value())};
+    if (is_known) made = Reach{flow, static_cast<std::int64_t>(number.value())};
     return reaches_.emplace(slot, made).first->second;
   }
 

@@ -12,24 +12,26 @@ namespace {
 
 class PointEstimate {
  public:
-  PointEstimate(EstimateTables& tables, const StrategySpec& strategy)
-      : tables_(tables), strategy_(strategy) {}
+  PointEstimate(EstimateTables& tables, const StrategySpec& strategy, const EstimateRule& rule)
+      : tables_(tables), strategy_(strategy), rule_(rule) {}
 
-  Estimate run(bool only_fitting);
+  Estimate run();
   std::vector<std::int64_t> live();
 
  private:
   bool is_too_large();
   void price_sharded(const ShardedStep& step);
-  Estimate run_sharded(bool only_fitting);
-  Estimate run_played_pipeline(bool only_fitting);
+  Estimate run_sharded();
+  Estimate run_played_pipeline();
   bool shares_links(const MeshCosts& mesh) const;
+  bool is_worth_playing(const MeshCosts& mesh) const;
+  void play();
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
   // Beside gradients, for the sums of their squares.
   std::int64_t squares_bytes() const;
   void take_memory(const StepParts& parts);
-  Estimate run_workers(bool only_fitting);
+  Estimate run_workers();
   void note_times(const StepTimes& times, bool shares_links);
   // Of the ranks the one that needs most.
   void take_rank(std::size_t rank, const RankPeak& peak, std::int64_t memory) {
@@ -51,25 +53,43 @@ class PointEstimate {
 
   EstimateTables& tables_;
   const StrategySpec& strategy_;
+  const EstimateRule& rule_;
   StrategyPoint point_;
   Estimate estimate_;
 };
 
-Estimate PointEstimate::run(bool only_fitting) {
+Estimate PointEstimate::run() {
   const auto refused = tables_.resolve(strategy_, point_);
   if (refused) return refusal(*refused);
-  if (has_workers(strategy_)) return run_workers(only_fitting);
-  if (only_fitting && is_too_large()) return refusal(Verdict::memory);
-  if (is_sharded(strategy_) && is_flat(strategy_, point_)) return run_sharded(only_fitting);
-  if (tables_.is_played(strategy_, point_)) return run_played_pipeline(only_fitting);
+  if (has_workers(strategy_)) return run_workers();
+  if (rule_.only_fitting && is_too_large()) return refusal(Verdict::memory);
+  if (is_sharded(strategy_) && is_flat(strategy_, point_)) return run_sharded();
+  if (tables_.is_played(strategy_, point_)) return run_played_pipeline();
   const auto step = parts();
   if (!step) return refusal(Verdict::shared_parameters);
   take_memory(*step);
-  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
   const bool shares_links = step->model->passes().shares_links(*step->mesh) ||
                             step->model->updates(*step->mesh, step->sharding).shares_links;
   note_times(step_times(*step), shares_links);
+  if (rule_.plays && is_worth_playing(*step->mesh)) play();
   return estimate_;
+}
+
+// Whether there is more to it than the shares that those who do the same have.
+bool PointEstimate::is_worth_playing(const MeshCosts& mesh) const {
+  constexpr double kLittle = 0.005;
+  constexpr std::int64_t kMostPasses = 1024;  // of plans that are played
+  const PipelineShape shape = shape_played(point_.shape);
+  if (shape.stages() * shape.micro_batches > kMostPasses) return false;
+  return estimate_.contention > kLittle * estimate_.step_time ||
+         std::any_of(mesh.own_tensor.begin(), mesh.own_tensor.end(),
+                     [&](const RingGroup& own) { return !(own == mesh.tensor); });
+}
+
+void PointEstimate::play() {
+  const auto& played = tables_.played_pipeline(strategy_, point_);
+  if (played) note_times(played->times, estimate_.shares_links);
 }
 
 // Before anything else is known of it.
@@ -147,7 +167,9 @@ void PointEstimate::note_times(const StepTimes& times, bool shares_links) {
   estimate_.bubble_fraction = times.bubble_fraction;
   estimate_.compute = times.compute;
   estimate_.link = times.link;
-  estimate_.contention = times.contention;
+  // Of sums that cancel something is left.
+  constexpr double kNothing = 1e-9;
+  estimate_.contention = times.contention > kNothing * times.step_time ? times.contention : 0;
   estimate_.shares_links = shares_links;
   const double bubble = times.step_time - times.compute - times.link;
   if (!estimate_.fits) return;
@@ -157,7 +179,7 @@ void PointEstimate::note_times(const StepTimes& times, bool shares_links) {
 
 // ---- subnetworks and local steps ---------------------------------------------------------------
 
-Estimate PointEstimate::run_workers(bool only_fitting) {
+Estimate PointEstimate::run_workers() {
   const auto call = EstimateTables::call(strategy_, point_);
   WorkerEstimates& workers = tables_.workers();
   for (const WorkerEstimates::Rank& rank : workers.ranks(call, tables_.states(point_))) {
@@ -166,21 +188,21 @@ Estimate PointEstimate::run_workers(bool only_fitting) {
     take_rank(rank.rank, rank.peak, memory);
   }
   note_fits();
-  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
   note_times(workers.times(call), workers.shares_links(call));
   return estimate_;
 }
 
 // ---- ZeRO-2 and 3 ------------------------------------------------------------------------------
 
-Estimate PointEstimate::run_sharded(bool only_fitting) {
+Estimate PointEstimate::run_sharded() {
   const ShardedStep& step = tables_.sharded(strategy_, point_);
   estimate_.arena_live = step.live;
   estimate_.memory = rank_memory(tables_.device(), {point_.mesh, 0, false}, step.live,
                                  tables_.stand_ins(*point_.net));
   estimate_.worst_action = step.is_backward ? StageAction::backward : StageAction::forward;
   note_fits();
-  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
   price_sharded(step);
   return estimate_;
 }
@@ -191,13 +213,12 @@ void PointEstimate::price_sharded(const ShardedStep& step) {
   estimate_.bubble_fraction = std::max(0.0, 1 - step.busy / step.span);  // rounded
   estimate_.compute = step.busy + step.optimizer;
   estimate_.link = step.step - estimate_.compute;
-  if (mesh.reductions_meet_exchanges) estimate_.contention = step.shared;
   estimate_.shares_links =
       mesh.tensor.paths.most_shared() > 1 || mesh.holders.front().paths.most_shared() > 1;
   if (estimate_.fits && estimate_.link > estimate_.compute) estimate_.binding = Binding::link;
 }
 
-Estimate PointEstimate::run_played_pipeline(bool only_fitting) {
+Estimate PointEstimate::run_played_pipeline() {
   const auto& step = tables_.played_pipeline(strategy_, point_);
   if (!step) return refusal(Verdict::shared_parameters);
   for (std::size_t r = 0; r < step->peaks.size(); ++r) {
@@ -206,7 +227,7 @@ Estimate PointEstimate::run_played_pipeline(bool only_fitting) {
     take_rank(r, peak, rank_memory(tables_.device(), placed, peak.live, step->stand_ins[r]));
   }
   note_fits();
-  if (!estimate_.fits && only_fitting) return refusal(Verdict::memory);
+  if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
   note_times(step->times, shares_links(tables_.costs(point_.mesh)));
   return estimate_;
 }
@@ -226,12 +247,13 @@ bool PointEstimate::shares_links(const MeshCosts& mesh) const {
 
 }  // namespace
 
-Estimate estimate_point(EstimateTables& tables, const StrategySpec& strategy, bool only_fitting) {
-  return PointEstimate(tables, strategy).run(only_fitting);
+Estimate estimate_point(EstimateTables& tables, const StrategySpec& strategy,
+                        const EstimateRule& rule) {
+  return PointEstimate(tables, strategy, rule).run();
 }
 
 std::vector<std::int64_t> live_bytes(EstimateTables& tables, const StrategySpec& strategy) {
-  return PointEstimate(tables, strategy).live();
+  return PointEstimate(tables, strategy, {}).live();
 }
 
 }  // namespace rehearse

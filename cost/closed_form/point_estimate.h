@@ -8,8 +8,12 @@
 
 namespace rehearse {
 
-// only_fitting: what does not fit is not priced.
-Estimate estimate_point(EstimateTables& tables, const StrategySpec& strategy, bool only_fitting);
+struct EstimateRule {
+  bool only_fitting = false;  // what does not fit is not priced
+  bool plays = false;         // Contention::played
+};
+Estimate estimate_point(EstimateTables& tables, const StrategySpec& strategy,
+                        const EstimateRule& rule);
 // By rank of the pipeline: live bytes of the arena; empty of what has no estimate.
 std::vector<std::int64_t> live_bytes(EstimateTables& tables, const StrategySpec& strategy);
 

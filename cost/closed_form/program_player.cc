@@ -1,7 +1,6 @@
 #include "cost/closed_form/program_player.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <map>
 
@@ -11,6 +10,8 @@ namespace rehearse {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity(), kEnd = 1e-13;
+// Rates are the same.
+constexpr double kSame = 1 + 1e-9;
 
 class Player {
  public:
@@ -19,8 +20,11 @@ class Player {
       : ranks_(ranks), meetings_(meetings), states_(ranks.size()), made_(steps) {
     for (std::size_t r = 0; r < ranks.size(); ++r) {
       states_[r].lanes.resize(ranks[r].lanes);
-      for (std::size_t id = 0; id < ranks[r].ops.size(); ++id)
+      for (std::size_t id = 0; id < ranks[r].ops.size(); ++id) {
         states_[r].lanes[ranks[r].ops[id].lane].push_back(id);
+        for (const PlayedOp::Use& use : ranks[r].ops[id].uses)
+          links_.resize(std::max(links_.size(), use.link + 1));
+      }
     }
     for (PlayedStep& step : made_) {
       for (const PlayedRank& rank : ranks)
@@ -46,17 +50,17 @@ class Player {
   }
 
  private:
-  struct Way {
-    double left = 1, weight = 0;  // of its rate; of all that share what is left
-    int flows = 0;                // that do
-    double rate() const { return left / weight; }
+  // What flows whose speed is not known yet have of a link.
+  struct Link {
+    double left = 1, need = 0;  // of it; of it for each unit of rate
+    int flows = 0;
+    double rate() const { return left / need; }
   };
   struct RankState {
     std::vector<std::vector<std::size_t>> lanes;  // ops
     std::vector<std::size_t> next;                // by lane
     std::vector<bool> begun, done;
     std::size_t left = 0, step = 0;
-    std::array<Way, 2> ways;  // of its link
   };
   struct Member {
     std::size_t rank, op;
@@ -120,70 +124,66 @@ class Player {
   bool goes_on(Running& it) {
     if (it.messages == 0) return false;
     const PlayedOp& op = op_of(it);
-    has_other_flows_ = true;
+    has_other_flows_ = has_other_flows_ || !op.uses.empty();
     if (it.flows && --it.messages == 0) return false;
     it.flows = !it.flows;
     it.left = it.flows ? op.flows : waits(op);
     return true;
   }
 
-  template <class Visit>
-  void each_way(const Running& it, Visit visit) {
-    for (const auto& [rank, id] : it.members) {
-      const PlayedOp& op = ranks_[rank].ops[id];
-      if (op.sends) visit(states_[rank].ways[0]);
-      if (op.receives) visit(states_[rank].ways[1]);
-    }
-  }
-
   void share_links() {
     flowing_.clear();
-    for (RankState& state : states_)
-      state.ways = {};
+    links_.assign(links_.size(), {});
     for (Running& it : running_) {
       it.slowed = 1;
-      if (it.flows) each_way(it, [&](Way& way) { way.weight += weight(it), ++way.flows; });
-    }
-    for (Running& it : running_) {
-      bool shares = false;
-      if (it.flows) each_way(it, [&](const Way& way) { shares = shares || way.flows > 1; });
-      if (shares) {
-        flowing_.push_back(&it);
-      } else if (it.flows) {
-        each_way(it, [](Way& way) { way.flows = 0; });
-      }
+      if (!it.flows || op_of(it).uses.empty()) continue;
+      flowing_.push_back(&it);
+      for (const PlayedOp::Use& use : op_of(it).uses)
+        links_[use.link].need += use.share / op_of(it).rate, ++links_[use.link].flows;
     }
     while (!flowing_.empty())
       fill_slowest();
   }
 
-  // The way on which what is left has least for each gives each as much.
+  // Those that go no faster alone, or else those of the link that has least for each, have what
+  // they need, or each as much.
   void fill_slowest() {
-    Way* slowest = nullptr;
-    for (RankState& state : states_) {
-      for (Way& way : state.ways) {
-        if (way.flows > 0 && (slowest == nullptr || way.rate() < slowest->rate())) slowest = &way;
-      }
+    double rate = kNever;
+    std::size_t slowest = 0;
+    for (std::size_t l = 0; l < links_.size(); ++l) {
+      if (links_[l].flows == 0 || links_[l].rate() >= rate) continue;
+      rate = links_[l].rate(), slowest = l;
     }
-    const double rate = slowest->rate();
-    std::erase_if(flowing_, [&](Running* it) {
-      bool is_there = false;
-      each_way(*it, [&](Way& way) { is_there = is_there || &way == slowest; });
-      if (!is_there) return false;
-      it->slowed = std::max(1.0, 1 / (rate * weight(*it)));
-      each_way(*it, [&](Way& way) {
-        if (&way == slowest) return;
-        way.weight -= weight(*it), way.left -= rate * weight(*it), --way.flows;
-      });
-      return true;
-    });
-    slowest->flows = 0;
+    const bool alone = settle([&](const PlayedOp& op) { return op.rate <= rate * kSame; }, kNever);
+    if (alone) return;
+    settle(
+        [&](const PlayedOp& op) {
+          return std::any_of(op.uses.begin(), op.uses.end(),
+                             [&](const PlayedOp::Use& use) { return use.link == slowest; });
+        },
+        rate);
+  }
+
+  // Whether there are such.
+  template <class IsMeant>
+  bool settle(const IsMeant& is_meant, double most) {
+    return std::erase_if(flowing_, [&](Running* it) {
+             const PlayedOp& op = op_of(*it);
+             if (!is_meant(op)) return false;
+             const double rate = std::min(op.rate, most);
+             it->slowed = op.rate / rate;
+             for (const PlayedOp::Use& use : op.uses) {
+               Link& link = links_[use.link];
+               link.left = std::max(0.0, link.left - use.share * rate / op.rate);
+               link.need -= use.share / op.rate, --link.flows;
+             }
+             return true;
+           }) > 0;
   }
 
   const PlayedOp& op_of(const Running& it) const {
     return ranks_[it.members.front().rank].ops[it.members.front().op];
   }
-  double weight(const Running& it) const { return op_of(it).weight; }
 
   void pass(double seconds) {
     ended_.clear();
@@ -222,6 +222,7 @@ class Player {
   std::map<std::pair<std::size_t, std::size_t>, std::vector<Member>> waiting_;  // and step
   std::vector<Running> running_;
   std::vector<Running*> flowing_;  // those whose share of links is not known yet
+  std::vector<Link> links_;
   std::vector<Member> ended_;
   bool has_other_flows_ = false;  // than when links were shared out
   double now_ = 0;

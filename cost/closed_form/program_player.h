@@ -2,8 +2,8 @@
 // several ranks begin together.
 //
 // An op begins when its turn comes on its lane and what it waits for has ended; of a meeting, when
-// that is so of all its ops. A rank's link has two ways. Messages whose bytes flow there at the
-// same time go equally fast, as far as none of them is slower elsewhere (max-min).
+// that is so of all its ops. Messages whose bytes flow over a link at the same time go equally
+// fast, as far as none of them is slower alone or on another link (max-min).
 #pragma once
 
 #include <cstddef>
@@ -17,18 +17,22 @@ struct PlayedOp {
   std::vector<std::size_t> after;  // ops of the rank
   double seconds = 0;              // alone
   // Messages one after the other: when the first one is under way, and how long the bytes of each
-  // flow, away from the rank or to it. What is left they wait, in equal parts.
+  // flow. What is left they wait, in equal parts.
   std::size_t messages = 0;
   double start = 0, flows = 0;
-  bool sends = false, receives = false;
-  double weight = 1;  // bytes of the link's that one of its own takes
+  double rate = 1;  // at which they flow alone, in any unit that all have
+  struct Use {
+    std::size_t link;  // any number
+    double share = 1;  // of the link, alone
+  };
+  std::vector<Use> uses = {};
   std::optional<std::size_t> meeting = std::nullopt;
 };
 struct PlayedRank {
   std::size_t lanes = 0;
   std::vector<PlayedOp> ops;  // in the order of their lanes
 };
-// A message, or a collective of several ranks: as many ops as there are members, equally long.
+// A message, or a collective of several ranks: as many ops as there are members, all alike.
 struct Meeting {
   std::size_t members = 0;
 };

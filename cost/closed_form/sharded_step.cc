@@ -104,9 +104,9 @@ class Program {
 // ---- time --------------------------------------------------------------------------------------
 
 struct Times {
-  double step = 0, span = 0, busy = 0, optimizer = 0, shared = 0;
-  static constexpr std::array<double Times::*, 5> kAll = {&Times::step, &Times::span, &Times::busy,
-                                                          &Times::optimizer, &Times::shared};
+  double step = 0, span = 0, busy = 0, optimizer = 0;
+  static constexpr std::array<double Times::*, 4> kAll = {&Times::step, &Times::span, &Times::busy,
+                                                          &Times::optimizer};
 };
 
 Times onward(const Times& few, const Times& more, double further) {
@@ -148,15 +148,11 @@ class Playing {
       made.seconds = priced_.compute(op, squared_);
       return made;
     }
-    if (lane == LaneKind::tensor) {
-      made.seconds = priced_.ring(costs_.mesh.tensor, op).seconds;
-      return made;
-    }
+    if (lane == LaneKind::tensor) return priced_.ring({FlowKind::tensor}, op);
     const auto& held = collective_of(op).parameter_class;
     if (held)
-      return priced_.ring(program_.is_partial(held->index()) ? costs_.mesh.partial_holders.front()
-                                                             : costs_.mesh.holders.front(),
-                          op);
+      return priced_.ring(
+          {program_.is_partial(held->index()) ? FlowKind::partial_holders : FlowKind::holders}, op);
     made.seconds = costs_.norm;
     return made;
   }
@@ -169,11 +165,7 @@ class Playing {
     for (std::size_t id = 0; id < ops_.ops.size(); ++id) {
       const LaneKind lane = ops_.lanes[ops_.ops[id].lane.index()].kind;
       const double seconds = rank.ops[id].seconds;
-      if (lane == LaneKind::tensor) continue;
-      if (lane != LaneKind::compute) {
-        made.shared += seconds;
-        continue;
-      }
+      if (lane != LaneKind::compute) continue;
       const bool updates = id >= program_.begins().back().index();
       (updates ? made.optimizer : made.busy) += seconds;
       if (updates || !is_pass(ops_.ops[id].kind)) continue;
@@ -289,8 +281,7 @@ class Step {
     // What is reduced and gathered lies beside one block differently than beside the next.
     const Times times = played(nets.whole);
     if (!peak) peak = peak_of(weighed(nets.whole));
-    return {times.step,       times.span,   times.busy,
-            times.optimizer,  times.shared, peak->live + state(held),
+    return {times.step,       times.span, times.busy, times.optimizer, peak->live + state(held),
             peak->is_backward};
   }
 

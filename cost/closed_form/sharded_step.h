@@ -29,7 +29,6 @@ struct ShardedStep {
   double step = 0;            // seconds
   double span = 0, busy = 0;  // from the first pass to the last; computing in it
   double optimizer = 0;       // computing after it
-  double shared = 0;          // gathers and reductions
   std::int64_t live = 0;      // bytes of the arena when most is alive
   bool is_backward = false;   // that then a backward pass runs
 };

@@ -135,11 +135,18 @@ double optimizer_seconds(const RankReductions& updates, bool has_norm) {
   return sum;
 }
 
-double contention_of(const MeshCosts& mesh, double messages, double reductions) {
-  // What a rank receives from both its neighbours, or sends to them, may be under way at once.
-  double sum = mesh.exchanges_meet_messages || mesh.messages_meet ? messages : 0;
-  if (mesh.reductions_meet_exchanges) return sum + reductions;
-  return mesh.reductions_meet_messages ? sum + std::min(messages, reductions) : sum;
+// What a rank sends and receives over its boundaries, and what goes over others, may be under way
+// at once.
+double held_up(const StepParts& parts, std::size_t rank, double messages) {
+  const bool wraps = parts.model->cut().stages_of.front().size() > 1;
+  const double exchanged = parts.mesh->exchanges_meet_messages ? messages : 0;
+  return exchanged + messages * parts.mesh->held_of(wraps)[rank];
+}
+
+double contention_of(const StepParts& parts, std::size_t rank, double messages, double reductions) {
+  const double sum = held_up(parts, rank, messages);
+  if (parts.mesh->reductions_meet_exchanges) return sum + reductions;
+  return parts.mesh->reductions_meet_messages ? sum + std::min(messages, reductions) : sum;
 }
 
 // The last micro-batch comes back through all ranks, one after the other: what meets its messages
@@ -149,11 +156,9 @@ double contention_on_way_back(const StepParts& parts) {
   const auto& ranks = parts.model->updates(*parts.mesh, parts.sharding).ranks;
   double sum = 0;
   for (std::size_t r = 1; r < ranks.size(); ++r) {
-    if (parts.mesh->exchanges_meet_messages) {
-      sum += passes.messages(*parts.mesh, r, 1);
-    } else if (parts.mesh->reductions_meet_messages) {
+    sum += held_up(parts, r, passes.messages(*parts.mesh, r, 1));
+    if (!parts.mesh->exchanges_meet_messages && parts.mesh->reductions_meet_messages)
       sum += std::min(passes.last_message(*parts.mesh, r), ranks[r]->reductions->total);
-    }
   }
   return sum;
 }
@@ -178,7 +183,7 @@ StepTimes step_times(const StepParts& parts) {
     const double messages = parts.model->passes().messages(*parts.mesh, r, parts.micro_batches - 1);
     times.contention =
         std::max(times.contention,
-                 contention_of(*parts.mesh, messages, ending.hidden(r)) + updates.of_others[r]);
+                 contention_of(parts, r, messages, ending.hidden(r)) + updates.of_others[r]);
     const double update = optimizer_seconds(*updates.ranks[r]->reductions, parts.norm >= 0);
     if (own.busy + update <= times.compute) continue;
     times.compute = own.busy + update;

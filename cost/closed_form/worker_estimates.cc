@@ -231,6 +231,7 @@ WorkerStep WorkerEstimates::step(const Call& call, const Staff& staff, const Wor
   made.is_local = is_local(call.strategy);
   made.synchronises = made.is_local && synchronises;
   made.has_outer = call.strategy.outer.has_value();
+  made.steps = steps_;
   made.norm = norm(call, staff);
   return made;
 }

@@ -24,13 +24,14 @@ class WorkerEstimates {
  public:
   // All must outlive it. whole: as the model builds it.
   WorkerEstimates(const Net& whole, const Training& training, const Cluster& cluster,
-                  Routes& routes, PassOrders& orders, bool has_stand_ins)
+                  Routes& routes, PassOrders& orders, bool has_stand_ins, std::int64_t steps)
       : whole_(whole),
         training_(training),
         cluster_(cluster),
         routes_(routes),
         orders_(orders),
-        has_stand_ins_(has_stand_ins) {}
+        has_stand_ins_(has_stand_ins),
+        steps_(steps) {}
 
   // A strategy to which resolve_mesh(), check_pipeline() and micro_batch_samples() have no
   // objections, and what these say.
@@ -105,6 +106,7 @@ class WorkerEstimates {
   Routes& routes_;
   PassOrders& orders_;
   const bool has_stand_ins_;
+  const std::int64_t steps_;
   using SideKey = std::tuple<std::int64_t, bool, bool, bool, std::int64_t, std::vector<WidthAxis>,
                              std::vector<BlockId>>;
   std::map<SideKey, std::unique_ptr<Side>> sides_;

@@ -8,8 +8,8 @@ namespace {
 
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-// The steps that a simulation plays, and those of them that are not looked at.
-constexpr int kSteps = 6, kWarmUp = 2;
+// Steps that are not looked at.
+constexpr std::size_t kWarmUp = 2;
 
 class Steps {
  public:
@@ -38,7 +38,7 @@ class Steps {
 
   StepTimes run() {
     std::vector<double> ends;
-    for (int step = 0; step < kSteps; ++step) {
+    for (std::int64_t step = 0; step < step_.steps; ++step) {
       run_step();
       ends.push_back(*std::max_element(begin_.begin(), begin_.end()));
     }
@@ -307,6 +307,8 @@ class Steps {
     }
     const double messages = messages_of(own);
     if (step_.mesh->exchanges_meet_messages) sum += messages;
+    const bool wraps = own.stages.size() > 1;
+    sum += messages * step_.mesh->held_of(wraps)[own.rank];
     if (meets(step_.mesh->exchanges)) return sum + all;
     return meets(step_.mesh->between) ? sum + std::min(messages, all) : sum;
   }

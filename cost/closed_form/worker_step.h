@@ -31,6 +31,7 @@ struct WorkerStep {
   bool is_local = false;      // gradients are not reduced
   bool synchronises = false;  // but weights are, after the updates
   bool has_outer = false;     // by an outer optimizer
+  std::int64_t steps = 6;     // followed
   // Seconds until all ranks, or where steps are local those of one pipeline, have added up their
   // squares; below 0: nobody asks.
   double norm = -1;

@@ -51,6 +51,24 @@ const std::vector<std::string>& machines() {
   return all;
 }
 
+// ... and on which they meet: a node's ranks on its link, nodes on an uplink of their leaf switch.
+const std::vector<std::string>& crowded_machines() {
+  static const std::vector<std::string> all = {
+      "  nodes: 8\n  devices_per_node: 1\n"
+      "  network: {kind: fat-tree, nodes_per_leaf: 2, oversubscription: 4, link: {bandwidth: 100 "
+      "Gb/s, latency: 5 us}}\n",
+      "  nodes: 4\n  devices_per_node: 2\n"
+      "  interconnect: {bandwidth: 300 GB/s, latency: 2 us}\n"
+      "  network: {kind: fat-tree, nodes_per_leaf: 2, oversubscription: 2, link: {bandwidth: 25 "
+      "Gb/s, latency: 2 us}}\n",
+      "  nodes: 2\n  devices_per_node: 4\n"
+      "  interconnect: {bandwidth: 300 GB/s, latency: 2 us}\n"
+      "  network: {kind: crossbar, link: {bandwidth: 100 Gb/s, latency: 5 us}}\n",
+      "  nodes: 8\n  devices_per_node: 1\n"
+      "  network: {kind: crossbar, link: {bandwidth: 25 Gb/s, latency: 5 us}}\n"};
+  return all;
+}
+
 std::string strategy_text(Random& random, std::int64_t& batch) {
   const std::int64_t tensor = any_of<std::int64_t>(random, {1, 1, 2, 4, 8});
   const std::int64_t pipeline = any_of<std::int64_t>(random, {1, 2, 4, 8, kDevices / tensor});
@@ -85,7 +103,8 @@ std::string strategy_text(Random& random, std::int64_t& batch) {
 }
 
 std::string scenario_text(Random& random, const std::string& model, std::int64_t batch,
-                          const std::string& strategy) {
+                          const std::string& strategy,
+                          const std::vector<std::string>& on = machines()) {
   const std::string clip = random.below(4) == 0 ? ", clip: 1" : "";
   return fmt::format(
       "name: drawn\n"
@@ -95,8 +114,8 @@ std::string scenario_text(Random& random, const std::string& model, std::int64_t
       "cluster:\n"
       "  device: h100-sxm-80gb\n{}"
       "strategies: [{{name: one, {}}}]\n",
-      model, batch, clip, any_of<std::string>(random, {"bf16", "bf16", "tf32"}),
-      any_of(random, machines()), strategy);
+      model, batch, clip, any_of<std::string>(random, {"bf16", "bf16", "tf32"}), any_of(random, on),
+      strategy);
 }
 
 std::string draw(Random& random) {
@@ -288,6 +307,40 @@ TEST(Estimate, AgreesWithSimulations) {
   const Compared compared = compare_drawn(1, 360, draw);
   EXPECT_GT(compared.all, 200);
   EXPECT_GT(compared.alone, 90);
+}
+
+// Of ranks that meet on links: what they leave each other is played, but that of a flow's messages
+// each has what the one with least has.
+TEST(Estimate, PlaysWhatMeets) {
+  Random random(8, 0);
+  int all = 0, near = 0, meeting = 0;
+  for (int trial = 0; trial < trials(160); ++trial) {
+    std::int64_t batch = 1;
+    const std::string strategy = strategy_text(random, batch);
+    const std::string text =
+        scenario_text(random, model_text(random), batch, strategy, crowded_machines());
+    const auto scenario = parse_scenario(text, "drawn.yaml", profile_path("drawn.yaml"));
+    if (!scenario) continue;
+    const StrategySpec& spec = scenario->strategies.front().spec;
+    const auto simulated = predict(*scenario, scenario->strategies.front());
+    ASSERT_TRUE(simulated) << text;
+    Estimator estimator =
+        Estimator::make(scenario->model, scenario->training, scenario->cluster).value();
+    const double step = simulated->summary.step_time.seconds();
+    const Estimate played = estimator.estimate(spec, Contention::played);
+    const double error = std::abs(played.step_time / step - 1);
+    EXPECT_LT(error, 0.2) << text;
+    // What is not marked is as it is alone.
+    if (!played.shares_links && played.contention < 0.01 * step) {
+      EXPECT_LT(error, 0.015) << text;
+    }
+    ++all;
+    near += error < 0.015 ? 1 : 0;
+    meeting += std::abs(estimator.estimate(spec).step_time / step - 1) > 0.015 ? 1 : 0;
+  }
+  EXPECT_GT(all, 80);
+  EXPECT_GT(meeting, all / 4);
+  EXPECT_GT(near, all * 9 / 10);
 }
 
 TEST(Estimate, AgreesWithSimulationsOfShardedPipelines) {

@@ -70,8 +70,8 @@ class Adviser {
   Result<Advice> run(const AdviseSpace& asked) {
     const Result<SearchSpace> space = SearchSpace::make(scenario_, asked);
     if (!space) return space.errors();
-    Result<Estimator> estimator =
-        Estimator::make(scenario_.model, scenario_.training, scenario_.cluster);
+    Result<Estimator> estimator = Estimator::make(scenario_.model, scenario_.training,
+                                                  scenario_.cluster, scenario_.simulation.steps);
     if (!estimator) return estimator.errors();
     advice_.families = std::ssize(space->families());
     advice_.points = std::ssize(space->points());

@@ -109,14 +109,15 @@ double multiplier_of(const ScenarioStrategy& strategy) {
 Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
   if (scenario.prices)
     return error("simulated only: there is no closed form of times that a scenario states itself");
-  Result<Estimator> estimator =
-      Estimator::make(scenario.model, scenario.training, scenario.cluster);
+  Result<Estimator> estimator = Estimator::make(scenario.model, scenario.training, scenario.cluster,
+                                                scenario.simulation.steps);
   if (!estimator) return estimator.errors();
   return ScenarioEstimator(*std::move(estimator), errors_of(scenario.cluster));
 }
 
-StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy) {
-  StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec)};
+StrategyEstimate ScenarioEstimator::operator()(const ScenarioStrategy& strategy,
+                                               Contention contention) {
+  StrategyEstimate made{strategy.spec.name, estimator_.estimate(strategy.spec, contention)};
   const Estimate& estimate = made.estimate;
   made.reason = estimator_.reason(strategy.spec, made.estimate);
   if (!made.estimate.ok()) return made;
@@ -170,7 +171,10 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
   }
   if (may_not)
     text += "may: so near to what a device has, layouts decide: 'rehearse memory' tells.\n";
-  if (shares) text += "* messages meet on links and may take longer: a simulation sees how much.\n";
+  if (shares)
+    text +=
+        "* messages meet on links: the step may take longer, seldom less; a simulation tells how "
+        "long.\n";
   return text;
 }
 

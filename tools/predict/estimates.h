@@ -28,7 +28,8 @@ class ScenarioEstimator {
  public:
   // Errors: the estimator's; times that the scenario states itself, which are simulated only.
   static Result<ScenarioEstimator> make(const Scenario& scenario);
-  StrategyEstimate operator()(const ScenarioStrategy& strategy);
+  StrategyEstimate operator()(const ScenarioStrategy& strategy,
+                              Contention contention = Contention::marked);
 
  private:
   ScenarioEstimator(Estimator estimator, const std::optional<PredictionErrors>& errors)

@@ -26,7 +26,7 @@ int run(const Arguments& arguments) {
   if (!estimate) return fail(estimate.errors());
   std::vector<StrategyEstimate> all;
   for (const ScenarioStrategy& strategy : strategies)
-    all.push_back((*estimate)(strategy));
+    all.push_back((*estimate)(strategy, Contention::played));
   print(arguments.has("json") ? StyledText(print_json(scenario, all)) : print_table(scenario, all));
   if (const auto out = arguments.get("out")) {
     const Status written = write_file(*out, print_json(scenario, all));
