@@ -106,7 +106,7 @@ std::string Estimator::reason(const StrategySpec& strategy, const Estimate& esti
     case Verdict::jitter:
     case Verdict::overlap_slowdown:
       return fmt::format("simulated only: there is no closed form of {}",
-                         to_string(estimate.verdict));
+                         asked_for(strategy, estimate.verdict));
   }
   REHEARSE_UNREACHABLE("verdict");
 }

@@ -1,5 +1,7 @@
 #include "cost/closed_form/refusal.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -60,6 +62,29 @@ std::string_view to_string(Verdict verdict) {
       return "GPUs that messages slow down";
   }
   REHEARSE_UNREACHABLE("verdict");
+}
+
+std::string asked_for(const StrategySpec& strategy, Verdict verdict) {
+  const std::string what(to_string(verdict));
+  switch (verdict) {
+    case Verdict::schedule:
+      return fmt::format("'pipeline: {{schedule: {}}}'", strategy.pipeline->schedule);
+    case Verdict::schedule_file:
+      return what + " ('pipeline: {schedule}')";
+    case Verdict::algorithm:
+      return fmt::format("'collectives: {}', by 'ring' alone",
+                         strategy.collectives ? to_string(*strategy.collectives) : "auto");
+    case Verdict::stochastic_depth:
+      return what + " ('stochastic_depth')";
+    case Verdict::redraws:
+      return what + " ('subnetwork: {redraw}')";
+    case Verdict::waiting_stages:
+      return what + " ('pipeline: {exchange}')";
+    case Verdict::sharing_stages:
+      return what + " ('pipeline: {scatter_gather}')";
+    default:
+      return what;
+  }
 }
 
 bool is_simulated_only(Verdict verdict) {

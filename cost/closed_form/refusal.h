@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "model/cluster/cluster.h"
@@ -42,6 +43,8 @@ enum class Verdict : std::uint8_t {
 };
 // "zb-v and other schedules that ...", for people; of the last kind what has no closed form.
 std::string_view to_string(Verdict verdict);
+// The same as the strategy asks for it, with the key that does: "'pipeline: {schedule: zb-v}'".
+std::string asked_for(const StrategySpec& strategy, Verdict verdict);
 bool is_simulated_only(Verdict verdict);
 
 // What only a simulation can tell, of the machines and of the training; of a strategy.

@@ -422,9 +422,37 @@ TEST(Estimate, RefusesSharedMessagesOfShardsAndOfReplicasThatTrainAlone) {
     EXPECT_EQ(reason(replicas, ""), "");
     EXPECT_EQ(reason(replicas, ", scatter_gather: true"),
               "simulated only: there is no closed form of ZeRO-2 and 3, subnetworks and local "
-              "steps in a pipeline whose ranks send shares of messages");
+              "steps in a pipeline whose ranks send shares of messages ('pipeline: "
+              "{scatter_gather}')");
   }
   EXPECT_EQ(reason("data: 2", ", scatter_gather: true"), "");
+}
+
+// By what was asked for, and where.
+TEST(Estimate, RefusesByName) {
+  const auto reason = [](const std::string& strategy) {
+    const std::string text =
+        "name: refused\n"
+        "model: {kind: gpt, layers: 6, width: 64, heads: 8, vocabulary: 1024, sequence: 256, "
+        "positions: 256, tied: false}\n"
+        "training: {data: synthetic, batch: 16, optimizer: {kind: adamw, lr: 0.001}, dtype: bf16, "
+        "steps: 3}\n"
+        "cluster:\n  device: h100-sxm-80gb\n" +
+        machines().front() + "strategies: [{name: one, " + strategy + "}]\n";
+    const auto scenario = parse_scenario(text, "refused.yaml", profile_path("refused.yaml"));
+    EXPECT_TRUE(scenario) << text;
+    Estimator estimator =
+        Estimator::make(scenario->model, scenario->training, scenario->cluster).value();
+    const StrategySpec& spec = scenario->strategies.front().spec;
+    return estimator.reason(spec, estimator.estimate(spec));
+  };
+  const std::string no_closed_form = "simulated only: there is no closed form of ";
+  EXPECT_EQ(reason("data: 4, pipeline: {stages: 2, schedule: v-half, micro_batches: 4}"),
+            no_closed_form + "'pipeline: {schedule: v-half}'");
+  EXPECT_EQ(reason("data: 8, collectives: doubling"),
+            no_closed_form + "'collectives: doubling', by 'ring' alone");
+  EXPECT_EQ(reason("data: 8, collectives: auto"),
+            no_closed_form + "'collectives: auto', by 'ring' alone");
 }
 
 TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
