@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "model/base/check.h"
 
@@ -65,26 +66,22 @@ std::string_view to_string(Verdict verdict) {
 }
 
 std::string asked_for(const StrategySpec& strategy, Verdict verdict) {
-  const std::string what(to_string(verdict));
-  switch (verdict) {
-    case Verdict::schedule:
-      return fmt::format("'pipeline: {{schedule: {}}}'", strategy.pipeline->schedule);
-    case Verdict::schedule_file:
-      return what + " ('pipeline: {schedule}')";
-    case Verdict::algorithm:
-      return fmt::format("'collectives: {}', by 'ring' alone",
-                         strategy.collectives ? to_string(*strategy.collectives) : "auto");
-    case Verdict::stochastic_depth:
-      return what + " ('stochastic_depth')";
-    case Verdict::redraws:
-      return what + " ('subnetwork: {redraw}')";
-    case Verdict::waiting_stages:
-      return what + " ('pipeline: {exchange}')";
-    case Verdict::sharing_stages:
-      return what + " ('pipeline: {scatter_gather}')";
-    default:
-      return what;
+  if (verdict == Verdict::schedule)
+    return fmt::format("'pipeline: {{schedule: {}}}'", strategy.pipeline->schedule);
+  if (verdict == Verdict::algorithm)
+    return fmt::format("'collectives: {}', by 'ring' alone",
+                       strategy.collectives ? to_string(*strategy.collectives) : "auto");
+  constexpr std::array<std::pair<Verdict, std::string_view>, 5> kKeys = {{
+      {Verdict::schedule_file, "pipeline: {schedule}"},
+      {Verdict::stochastic_depth, "stochastic_depth"},
+      {Verdict::redraws, "subnetwork: {redraw}"},
+      {Verdict::waiting_stages, "pipeline: {exchange}"},
+      {Verdict::sharing_stages, "pipeline: {scatter_gather}"},
+  }};
+  for (const auto& [of, key] : kKeys) {
+    if (of == verdict) return fmt::format("{} ('{}')", to_string(verdict), key);
   }
+  return std::string(to_string(verdict));
 }
 
 bool is_simulated_only(Verdict verdict) {
