@@ -288,8 +288,13 @@ TEST(SearchSpace, RefusesWhatCannotBe) {
   EXPECT_EQ(refused("{tensor: [1, 3]}"), "3 ranks do not divide the 4 devices of the cluster");
   EXPECT_EQ(refused("{micro_batch: 5}"),
             "micro-batches of 5 samples do not divide the batch of 16");
-  EXPECT_THAT(refused("{tensor: 1, pipeline: 1, micro_batch: 16}"),
-              ::testing::HasSubstr("no strategy of this space"));
+  EXPECT_EQ(refused("{tensor: 1, pipeline: 1, micro_batch: 16}"),
+            "no strategy of this space goes with the model, a batch of 16 and 4 devices; there "
+            "are some without 'tensor' or 'pipeline' or 'micro_batch'");
+  // 0.3 of 4 workers, of 2 and of 1 are no whole number of them.
+  EXPECT_EQ(refused("{coverage: 0.3}"),
+            "no strategy of this space goes with the model, a batch of 16 and 4 devices; there "
+            "are some without 'coverage'");
 }
 
 // ---- advice

@@ -91,6 +91,14 @@ class SpaceBuilder {
         ranks_(scenario.cluster.nodes * scenario.cluster.devices_per_node) {}
 
   Result<SearchSpace> run() {
+    const Status filled = fill();
+    if (!filled) return filled.errors();
+    if (space_.points_.empty()) return is_empty();
+    return std::move(space_);
+  }
+
+ private:
+  Status fill() {
     const Status possible = check();
     if (!possible) return possible.errors();
     for (const std::int64_t tensor : chosen(asked_.tensor, divisors_of(ranks_))) {
@@ -101,14 +109,39 @@ class SpaceBuilder {
         if (space_.points_.size() > static_cast<std::size_t>(kMostPoints)) return too_large();
       }
     }
-    if (!space_.points_.empty()) return std::move(space_);
-    return error(
-        fmt::format("no strategy of this space goes with the model, a batch of {} and {} devices",
-                    human_count(scenario_.training.batch), human_count(ranks_)));
+    return success();
   }
 
- private:
   // ---- choices that cannot be ------------------------------------------------------------------
+
+  // Points at the keys without any one of which there would be points.
+  Diagnostics is_empty() const {
+    Diagnostic problem{
+        {},
+        fmt::format("no strategy of this space goes with the model, a batch of {} and {} devices",
+                    human_count(scenario_.training.batch), human_count(ranks_)),
+        {}};
+    std::vector<std::string> names;
+    const auto try_without = [&](std::string_view name, auto key) {
+      if (!(asked_.*key).is_given()) return;
+      AdviseSpace more = asked_;
+      (more.*key).list.clear();
+      SpaceBuilder builder(scenario_, more, net_);
+      static_cast<void>(builder.fill());
+      if (builder.space_.points_.empty()) return;
+      if (!problem.where) problem.where = (asked_.*key).list.front().where;
+      names.push_back(fmt::format("'{}'", name));
+    };
+    try_without("tensor", &AdviseSpace::tensor);
+    try_without("sequence_parallel", &AdviseSpace::sequence_parallel);
+    try_without("pipeline", &AdviseSpace::pipeline);
+    try_without("schedule", &AdviseSpace::schedule);
+    try_without("chunks", &AdviseSpace::chunks);
+    try_without("micro_batch", &AdviseSpace::micro_batch);
+    try_without("coverage", &AdviseSpace::coverage);
+    if (!names.empty()) problem.message += "; there are some without " + join(names, " or ");
+    return {problem};
+  }
 
   Status check() const {
     Diagnostics errors;
@@ -156,8 +189,7 @@ class SpaceBuilder {
                              human_count(kMostPoints)));
   }
 
-  // ---- families
-  // ----------------------------------------------------------------------------------
+  // ---- families ---------------------------------------------------------------------------------
 
   void add_networks(std::int64_t tensor, bool sequence_parallel) {
     std::vector<Recomputation> ways = {Recomputation::none};
@@ -242,8 +274,7 @@ class SpaceBuilder {
                                        [&](const auto& choice) { return choice.value == axis; });
   }
 
-  // ---- points
-  // ------------------------------------------------------------------------------------
+  // ---- points -----------------------------------------------------------------------------------
 
   void add_schedule(const Family& family, Point point) {
     const PipelineSchedule& schedule = *point.schedule;

@@ -31,6 +31,8 @@ Result<std::vector<std::string>> json_files(const std::string& directory) {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
   std::error_code problem;
+  if (fs::is_regular_file(directory, problem))
+    return error(fmt::format("'{}' is a file: a report is of a folder of results", directory));
   for (const auto& file : fs::recursive_directory_iterator(directory, problem)) {
     if (file.is_regular_file() && file.path().extension() == ".json")
       paths.push_back(file.path().string());

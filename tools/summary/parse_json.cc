@@ -180,7 +180,10 @@ SourceSpan place_of(const std::string& text, const std::string& path, std::size_
 Summary summary_of(const Json& json) {
   const JsonNode root(json, "");
   const std::string source = root.at("source").text();
-  // Estimates in closed form have no step that could be drawn.
+  if (source.starts_with("estimated"))
+    throw WrongJson{"/source",
+                    "an estimate has no step that could be drawn or compared: 'rehearse simulate "
+                    "--out' writes one that has"};
   if (source != "predicted" && source != "measured")
     root.at("source").expected("'predicted' or 'measured'");
   Summary summary{root.at("scenario").text(), source, root.at("device").text(), {}};
