@@ -310,9 +310,14 @@ struct Read {
   Sweep sweep;
 };
 
+// What becomes of strategies that the file's own values make impossible. Those values are none of
+// its sweep's: each point has its say.
+enum class Impossible { refused, left_to_sweep };
+
 Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::string& path,
                   const ProfilePath& profiles, const std::optional<std::string>& device,
-                  PointReader::Memory& memory, Problems problems) {
+                  PointReader::Memory& memory, Problems problems,
+                  Impossible impossible = Impossible::refused) {
   Map map(root, yaml::section("scenario"), where, problems);
   Scenario scenario;
   scenario.path = path;
@@ -347,42 +352,56 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
     for (const StrategyEntry& entry : entries)
       scenario.strategies.push_back(check_stated(*scenario.prices, entry, problems));
   }
-  if (!problems.empty()) return problems.take();
+  const bool is_left = impossible == Impossible::left_to_sweep && !sweep.axes.empty();
+  if (!problems.empty() && !is_left) return problems.take();
   return Read{std::move(scenario), std::move(sweep)};
 }
 
 Result<SweptScenario> read(const std::string& text, const std::string& path,
-                           const ProfilePath& profiles, const std::optional<std::string>& device) {
+                           const ProfilePath& profiles, const std::optional<std::string>& device,
+                           Impossible impossible = Impossible::refused) {
   const auto source = std::make_shared<SourceText>(path, text);
   Result<yaml::Document> document = yaml::parse(source);
   if (!document) return document.errors();
   Problems problems;
   problems.add(std::move(document->duplicates));
   PointReader::Memory memory{path, profiles};
-  Result<Read> file =
-      read(document->root, {source, 1, 1, 0}, path, profiles, device, memory, std::move(problems));
+  Result<Read> file = read(document->root, {source, 1, 1, 0}, path, profiles, device, memory,
+                           std::move(problems), impossible);
   if (!file) return file.errors();
   return SweptScenario{std::move(file->scenario), std::move(document->root),
                        std::move(file->sweep)};
 }
 
+// The file at its sweep's first point, if that can be read.
+std::optional<SweptScenario> read_first_point(const std::string& text, const std::string& path,
+                                              const ProfilePath& profiles, Impossible impossible) {
+  const auto source = std::make_shared<SourceText>(path, text);
+  Result<yaml::Document> document = yaml::parse(source);
+  if (!document || !document->duplicates.empty()) return std::nullopt;
+  const SourceSpan where{source, 1, 1, 0};
+  const std::optional<yaml::Value> first = yaml::with_first_values(document->root, where);
+  if (!first) return std::nullopt;
+  PointReader::Memory memory{path, profiles};
+  Result<Read> point = read(*first, where, path, profiles, std::nullopt, memory, {}, impossible);
+  if (!point) return std::nullopt;
+  return SweptScenario{std::move(point->scenario), std::move(document->root),
+                       std::move(point->sweep)};
+}
+
 // Of a file whose own values are wrong, those of its sweep's first point: its own are none of the
-// sweep's.
+// sweep's. Where neither goes with all strategies, other points may.
 Result<SweptScenario> read_swept(const std::string& text, const std::string& path,
                                  const ProfilePath& profiles) {
   Result<SweptScenario> file = read(text, path, profiles, std::nullopt);
   if (file) return file;
-  const auto source = std::make_shared<SourceText>(path, text);
-  Result<yaml::Document> document = yaml::parse(source);
-  if (!document || !document->duplicates.empty()) return file;
-  const SourceSpan where{source, 1, 1, 0};
-  const std::optional<yaml::Value> first = yaml::with_first_values(document->root, where);
-  if (!first) return file;
-  PointReader::Memory memory{path, profiles};
-  Result<Read> point = read(*first, where, path, profiles, std::nullopt, memory, {});
-  if (!point) return file;
-  return SweptScenario{std::move(point->scenario), std::move(document->root),
-                       std::move(point->sweep)};
+  if (auto first = read_first_point(text, path, profiles, Impossible::refused))
+    return *std::move(first);
+  Result<SweptScenario> left = read(text, path, profiles, std::nullopt, Impossible::left_to_sweep);
+  if (left) return left;
+  if (auto first = read_first_point(text, path, profiles, Impossible::left_to_sweep))
+    return *std::move(first);
+  return file;
 }
 
 Result<Scenario> without_sweep(Result<SweptScenario> file) {

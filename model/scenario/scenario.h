@@ -70,7 +70,9 @@ Result<Scenario> parse_scenario(const std::string& text, const std::string& path
 
 // A file, and what its `sweep` makes of it.
 struct SweptScenario {
-  Scenario scenario;  // as it stands
+  // As it stands, with strategies that its own values may make impossible; if it cannot be read at
+  // all, at the sweep's first point.
+  Scenario scenario;
   yaml::Value root;   // its tree
   Sweep sweep;
 };

@@ -525,6 +525,24 @@ TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
   }
 }
 
+// Where neither the file's own values nor the first point's go with any strategy, others' may.
+TEST_F(Sweeps, GoOnWhereTheFirstPointIsImpossible) {
+  std::string text = kScenario;
+  text.replace(text.find("nodes: 2"), 8, "nodes: 3");
+  const std::string file = write("a.yaml", text + "sweep: {cluster.nodes: [5, 2, 4]}\n");
+  EXPECT_FALSE(parse(text).ok()) << "a batch of 16 for 3";
+  const Sources sources = read_sources({file}, 100).value();
+  Options options;
+  options.method = find_method("simulate").value();
+  Results results = Results::create(path("out"), manifest_of(sources, options.method, {})).value();
+  ASSERT_TRUE(play(sources, options, results, {}).ok());
+  std::vector<std::string> said;
+  for (const Row& row : rows_of("out"))
+    said.push_back(fmt::format("{} {} {}", row.point, row.strategy, to_string(row.status)));
+  EXPECT_THAT(said, ElementsAre("0 ddp refused", "0 pipe refused", "1 ddp played", "1 pipe played",
+                                "2 ddp played", "2 pipe refused"));
+}
+
 // Two that write into one folder would each cut off what the other has written.
 TEST_F(Sweeps, WriteIntoAFolderAlone) {
   const std::string file = write("a.yaml", std::string(kScenario) + kSweep);
