@@ -6,6 +6,7 @@
 
 #include "model/base/human_number.h"
 #include "model/base/text.h"
+#include "tools/summary/missing.h"
 #include "tools/summary/subnetworks.h"
 #include "tools/summary/summary.h"
 
@@ -96,6 +97,10 @@ std::string print_price_shares(const Summary& summary) {
   return text;
 }
 
+std::string named(MissingPrice price) {
+  return fmt::format("{} ({})", meaning_of(price), to_string(price));
+}
+
 // Of all strategies at once.
 std::string print_missing_prices(const Summary& summary) {
   std::vector<std::string> texts;
@@ -106,12 +111,10 @@ std::string print_missing_prices(const Summary& summary) {
       return std::count(s.missing_prices.begin(), s.missing_prices.end(), price) > 0;
     };
     if (std::none_of(summary.strategies.begin(), summary.strategies.end(), is_without)) continue;
-    const std::string text = fmt::format("{} ({})", meaning_of(price), to_string(price));
     if (is_of_cluster(price)) {
-      of_cluster =
-          fmt::format("Taken for nothing, since 'cluster' says nothing of it: {}.\n", text);
+      of_cluster = missing_of_cluster(price);
     } else {
-      texts.push_back(text);
+      texts.push_back(named(price));
     }
   }
   if (texts.empty()) return of_cluster;
@@ -131,6 +134,10 @@ bool is_of_profile(const Summary& summary) {
 }
 
 }  // namespace
+
+std::string missing_of_cluster(MissingPrice price) {
+  return fmt::format("Taken for nothing, since 'cluster' says nothing of it: {}.\n", named(price));
+}
 
 StyledText print_table(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",

@@ -1,0 +1,13 @@
+// What predictions have for nothing, as tables say it.
+#pragma once
+
+#include <string>
+
+#include "cost/missing_prices.h"
+
+namespace rehearse {
+
+// A line about a price that the scenario's cluster would say.
+std::string missing_of_cluster(MissingPrice price);
+
+}  // namespace rehearse
