@@ -120,8 +120,9 @@ class Backend {
   }
 
   // Elementwise work on flat buffers of n elements of the real type.
-  virtual void add(void* into, const void* from, std::int64_t n) = 0;      // into += from
-  virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;  // values /= by
+  virtual void add(void* into, const void* from, std::int64_t n) = 0;             // into += from
+  virtual void add_statistics(void* into, const void* from, std::int64_t n) = 0;  // of that type
+  virtual void divide(void* values, std::int64_t n, std::int64_t by) = 0;         // values /= by
   virtual bool all_finite(const void* values, std::int64_t n) = 0;  // neither infinite nor NaN
   virtual double sum_of_squares(const void* values, std::int64_t n) = 0;  // in double
   // The sum of several pieces' sums, in their order: a device is waited for once.

@@ -138,6 +138,10 @@ class QueueBackend : public Backend {
   void add(void* into, const void* from, std::int64_t n) override {
     Flat<Real>::add(queue(), reals(into), reals(into), reals(from), n);
   }
+  void add_statistics(void* into, const void* from, std::int64_t n) override {
+    auto* const sum = static_cast<Wide<Real>*>(into);
+    Flat<Wide<Real>>::add(queue(), sum, sum, static_cast<const Wide<Real>*>(from), n);
+  }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     Flat<Real>::divide(queue(), reals(values), n, by);
   }

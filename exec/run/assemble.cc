@@ -6,6 +6,7 @@
 #include "exec/run/tags.h"
 #include "exec/run/wait.h"
 #include "model/base/text.h"
+#include "model/net/tensor.h"
 
 namespace rehearse::exec {
 namespace {
@@ -15,15 +16,16 @@ struct Owner {
   ParameterClassId parameter_class;
 };
 
-// Classes are told apart by their first parameter; all holders of a class have it whole, and so has
-// the rank where it is parked.
-std::map<ParameterId, Owner> owners_of(const Plan& plan) {
-  std::map<ParameterId, Owner> owners;
+// Classes are told apart by their first parameter, and by whose slice they are; all holders of a
+// class have it whole, and so has the rank where it is parked.
+std::map<std::pair<ParameterId, std::int64_t>, Owner> owners_of(const Plan& plan) {
+  std::map<std::pair<ParameterId, std::int64_t>, Owner> owners;
   for (std::size_t r = 0; r < plan.ranks.size(); ++r) {
     const auto& classes = program_of(plan, RankId(r)).parameter_classes;
     for (std::size_t c = 0; c < classes.size(); ++c) {
       if (!classes[c].is_held && !is_parked(classes[c])) continue;
-      owners.try_emplace(classes[c].parameters.front(), Owner{RankId(r), ParameterClassId(c)});
+      owners.try_emplace({classes[c].parameters.front(), plan.ranks[r].slice},
+                         Owner{RankId(r), ParameterClassId(c)});
     }
   }
   return owners;
@@ -100,6 +102,26 @@ std::vector<std::byte> join_shares(const ParameterClass& held, const Content& co
   return flat;
 }
 
+// The parameters of one class, one after the other, into the whole model's.
+void place(const ParameterClass& held, const Net& net, std::int64_t element_bytes,
+           const std::vector<std::byte>& flat, Weights& weights) {
+  const std::byte* at = flat.data();
+  for (const ParameterId id : held.parameters) {
+    const Parameter& parameter = net.parameters[id.index()];
+    const std::byte* end = at + parameter.shape.elements() * element_bytes;
+    std::vector<std::byte>& whole = weights[id.index()];
+    if (parameter.spread == Spread::sliced) {
+      whole.resize(static_cast<std::size_t>(parameter.slice->whole.elements() * element_bytes));
+      for (const ParameterSlice::Run& run : parameter.slice->runs())
+        std::memcpy(whole.data() + run.whole * element_bytes, at + run.part * element_bytes,
+                    static_cast<std::size_t>(run.elements * element_bytes));
+    } else {
+      whole.assign(at, end);
+    }
+    at = end;
+  }
+}
+
 Weights assemble(const Plan& plan, const Net& net, const Parameters& own, const Content& content,
                  Backend& backend, Transport& transport) {
   const std::int64_t element_bytes = backend.sizes().activation_bytes;
@@ -107,26 +129,23 @@ Weights assemble(const Plan& plan, const Net& net, const Parameters& own, const 
   for (const auto& [first, owner] : owners_of(plan)) {
     const ParameterClass& held =
         program_of(plan, owner.rank).parameter_classes[owner.parameter_class.index()];
+    const Net sliced = slice_of(net, first.second);
     // Nobody has gradients of what is parked.
     if (content.gradients && is_parked(held)) {
-      for (const ParameterId id : held.parameters) {
-        const std::int64_t elements = net.parameters[id.index()].shape.elements();
-        weights[id.index()].assign(static_cast<std::size_t>(elements * element_bytes), std::byte{});
-      }
+      const auto bytes = static_cast<std::size_t>(held.elements * element_bytes);
+      place(held, sliced, element_bytes, std::vector<std::byte>(bytes), weights);
       continue;
     }
-    const std::byte* mine = own_flat(plan, transport.rank(), first, own, content);
-    const std::vector<std::byte> flat =
-        content.is_shared_out(held)
-            ? join_shares(held, content, group_at(plan, owner.rank, *held.group), mine,
-                          element_bytes, own.device(), transport)
-            : share(owner.rank, mine, held.elements * element_bytes, own.device(), transport);
-    auto at = flat.begin();
-    for (const ParameterId id : held.parameters) {
-      const auto end = at + net.parameters[id.index()].shape.elements() * element_bytes;
-      weights[id.index()].assign(at, end);
-      at = end;
-    }
+    const bool is_mine = plan.ranks[transport.rank().index()].slice == first.second;
+    const std::byte* mine = is_mine || content.is_shared_out(held)
+                                ? own_flat(plan, transport.rank(), first.first, own, content)
+                                : nullptr;
+    place(held, sliced, element_bytes,
+          content.is_shared_out(held)
+              ? join_shares(held, content, group_at(plan, owner.rank, *held.group), mine,
+                            element_bytes, own.device(), transport)
+              : share(owner.rank, mine, held.elements * element_bytes, own.device(), transport),
+          weights);
   }
   return weights;
 }
@@ -143,9 +162,27 @@ Weights assemble_gradients(const Plan& plan, const Net& net, const Parameters& o
   return assemble(plan, net, own, Content{.gradients = true}, backend, transport);
 }
 
-std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own) {
+namespace {
+
+// The weights of a class that all tensor-parallel ranks hold alike.
+std::string alike_in(const ParameterClass& held, const Net& net, std::int64_t element_bytes,
+                     std::string_view weights) {
+  std::string alike;
+  for (const ParameterId id : held.parameters) {
+    const Parameter& parameter = net.parameters[id.index()];
+    const auto bytes = static_cast<std::size_t>(parameter.shape.elements() * element_bytes);
+    if (parameter.spread != Spread::sliced) alike += weights.substr(0, bytes);
+    weights.remove_prefix(bytes);
+  }
+  return alike;
+}
+
+}  // namespace
+
+std::string class_hashes(const Plan& plan, const Net& net, RankId rank, const Parameters& own) {
   std::string lines;
   const RankProgram& program = program_of(plan, rank);
+  const bool is_sliced = plan.mesh.tensor > 1;
   const std::int64_t element_bytes = state_sizes(plan.training).parameter;
   for (std::size_t c = 0; c < program.parameter_classes.size(); ++c) {
     const ParameterClass& held = program.parameter_classes[c];
@@ -162,7 +199,11 @@ std::string class_hashes(const Plan& plan, RankId rank, const Parameters& own) {
     const bool is_own = held.group && !copies_agree(plan);
     if (sharded || is_own)
       name += fmt::format("/{}", member_number(group_at(plan, rank, *held.group), rank));
+    if (is_sliced) name += fmt::format(":{}", plan.ranks[rank.index()].slice);
     lines += fmt::format("{} {}\n", name, hash_text(text));
+    if (!is_sliced || sharded || is_own) continue;
+    lines += fmt::format("{}= {}\n", held.parameters.front().value(),
+                         hash_text(alike_in(held, net, element_bytes, text)));
   }
   return lines;
 }

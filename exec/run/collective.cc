@@ -36,6 +36,11 @@ CollectiveRun::CollectiveRun(Transport& transport, Backend& backend, const Group
     copy(own_chunk(), memory_.shard.first(own_chunk().size()));
 }
 
+void CollectiveRun::add(std::byte* into, const std::byte* from, std::int64_t elements) {
+  memory_.of_statistics ? backend_.add_statistics(into, from, elements)
+                        : backend_.add(into, from, elements);
+}
+
 void CollectiveRun::copy(std::span<std::byte> into, std::span<const std::byte> from) {
   backend_.device().copy(into.data(), from.data(), from.size());
 }
@@ -101,7 +106,7 @@ void CollectiveRun::finish_step(Channel& channel) {
   if (step.reduce && step.receive.size() > 0) {
     std::byte* into = bytes(step.receive).data();
     if (algorithm_ != CollectiveAlgorithm::pairwise) {
-      backend_.add(into, channel.room.data(), step.receive.size());
+      add(into, channel.room.data(), step.receive.size());
     } else if (step.completes) {
       add_up(channel, step.receive);
     }
@@ -122,7 +127,7 @@ void CollectiveRun::add_up(const Channel& channel, const ElementRange& chunk) {
   for (std::size_t s = 0; s <= channel.step; ++s)
     terms[channel.steps[s].from] = channel.room.data() + s * size;
   fold_tree(terms.size(), [&](std::size_t left, std::size_t right) {
-    backend_.add(terms[left], terms[right], chunk.size());
+    add(terms[left], terms[right], chunk.size());
   });
   if (terms.front() != bytes(chunk).data())
     copy(bytes(chunk), {terms.front(), bytes(chunk).size()});
@@ -132,8 +137,7 @@ void CollectiveRun::finish() {
   if (kind_ != CollectiveKind::reduce_scatter || memory_.shard.empty()) return;
   const std::span<std::byte> chunk = own_chunk();
   if (!memory_.adds_to_shard) return copy(memory_.shard, chunk);
-  backend_.add(memory_.shard.data(), chunk.data(),
-               static_cast<std::int64_t>(chunk.size()) / element_bytes_);
+  add(memory_.shard.data(), chunk.data(), static_cast<std::int64_t>(chunk.size()) / element_bytes_);
 }
 
 }  // namespace rehearse::exec

@@ -19,6 +19,7 @@ struct CollectiveMemory {
   // comes from. Empty: it lies in `values`.
   std::span<std::byte> shard;
   bool adds_to_shard = false;
+  bool of_statistics = false;  // in the type of these, not in that of weights and activations
 };
 
 // Its channels' messages have tags of their own: `tag` and as many after it as kMostChannels says.
@@ -54,6 +55,7 @@ class CollectiveRun {
   std::span<std::byte> room_of_step(const Channel& channel) const;
   void add_up(const Channel& channel, const ElementRange& chunk);
   void finish();
+  void add(std::byte* into, const std::byte* from, std::int64_t elements);
   void copy(std::span<std::byte> into, std::span<const std::byte> from);
   std::span<std::byte> own_chunk() const;
   std::span<std::byte> bytes(const ElementRange& range) const;

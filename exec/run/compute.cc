@@ -5,6 +5,7 @@
 
 #include "exec/bind.h"
 #include "model/base/check.h"
+#include "model/net/tensor.h"
 
 namespace rehearse::exec {
 namespace {
@@ -83,11 +84,6 @@ class Operands {
     return find(weight_gradients_, place, element_bytes);
   }
 
-  const void* value(ValueId value) const {
-    const auto found = values_.find(value);
-    return found == values_.end() ? nullptr : found->second;
-  }
-
  private:
   struct Flat {
     BufferId id;
@@ -112,6 +108,27 @@ class Operands {
   std::byte *saved_ = nullptr, *kept_ = nullptr, *deferred_ = nullptr, *scratch_ = nullptr;
 };
 
+// A product whose bias has no gradient from this rank.
+class WithoutBias : public Kernel {
+ public:
+  WithoutBias(std::unique_ptr<Kernel> product, KernelDevice& device, std::int64_t bias_bytes)
+      : product_(std::move(product)),
+        device_(device),
+        bias_bytes_(static_cast<std::size_t>(bias_bytes)) {}
+
+  void run(const KernelArguments& arguments) override {
+    product_->run(arguments);
+    void* const gradient = arguments.parameter_gradients[1];
+    if (gradient == nullptr || arguments.adds_to_parameter_gradients) return;
+    device_.fill(gradient, std::byte{}, bias_bytes_);
+  }
+
+ private:
+  std::unique_ptr<Kernel> product_;
+  KernelDevice& device_;
+  std::size_t bias_bytes_;
+};
+
 }  // namespace
 
 // What all ops of a program share while they are bound.
@@ -134,6 +151,7 @@ class ComputeProgram::Binder {
   void run() {
     for (std::size_t id = 0; id < program_.ops.size(); ++id) {
       const Op& op = program_.ops[id];
+      find_losses(id, op);
       if (!is_pass(op.kind)) continue;
       const Operands operands(program_, op, arena_);
       const std::vector<KernelStep>& steps = lowering(op).steps;
@@ -144,11 +162,25 @@ class ComputeProgram::Binder {
         ++s;
         result_.launches_[id].back().second->arguments = arguments(steps[s], op, operands);
       }
-      if (op.kind == OpKind::forward) result_.losses_[id] = operands.value(net_.loss);
     }
   }
 
  private:
+  // A forward pass makes them; if they are terms of a sum, the op that adds these up.
+  void find_losses(std::size_t id, const Op& op) {
+    const bool makes = op.kind == OpKind::forward, sums = op.kind == OpKind::all_reduce;
+    if (!makes && !sums) return;
+    for (const Operand& operand : op.operands) {
+      const Buffer& buffer = program_.buffers[operand.buffer.index()];
+      if (buffer.kind != BufferKind::value || buffer.value != net_.loss) continue;
+      if (makes) batch_of_losses_[operand.buffer] = compute_of(op).micro_batch;
+      const Value& loss = net_.values[net_.loss.index()];
+      if (makes == (loss.exchange == Exchange::sum)) continue;
+      result_.losses_[id] = {arena_.at(operand.buffer).data(), batch_of_losses_.at(operand.buffer),
+                             loss.shape.elements() / labels_per_sample(net_)};
+    }
+  }
+
   const Lowering& lowering(const Op& op) {
     const Compute& compute = compute_of(op);
     const Pass pass = pass_of(program_, op);
@@ -163,10 +195,27 @@ class ComputeProgram::Binder {
     const KernelRequest request = request_for(net_, step, samples_);
     Kernel*& kernel = known_[{step.layer, step.kind, request.wants_input_gradient}];
     if (kernel == nullptr) {
-      result_.kernels_.push_back(backend_.prepare(request));
+      result_.kernels_.push_back(prepare(request, step));
       kernel = result_.kernels_.back().get();
     }
     return {step.layer, kernel, arguments(step, op, operands), draws(step)};
+  }
+
+  // The bias of a product whose terms tensor-parallel ranks sum is the first rank's to add; its
+  // gradient all know, unless that is a sum over them, too.
+  std::unique_ptr<Kernel> prepare(KernelRequest request, const KernelStep& step) {
+    const bool is_first = plan_.ranks[rank_.index()].slice == 0;
+    if (is_first || !works_on_a_layer(step.kind)) return backend_.prepare(request);
+    const Layer& layer = net_.layers[step.layer.index()];
+    if (!is_bias_of_sum(net_, layer)) return backend_.prepare(request);
+    const Parameter& bias = net_.parameters[layer.parameters[1].index()];
+    const bool gives = writes_parameter_gradients(step.kind);
+    if (gives && bias.spread == Spread::replicated) return backend_.prepare(request);
+    std::get<Linear>(request.layer).bias = false;
+    auto kernel = backend_.prepare(request);
+    if (!gives) return kernel;
+    const std::int64_t bytes = bias.shape.elements() * state_.gradient;
+    return std::make_unique<WithoutBias>(std::move(kernel), backend_.device(), bytes);
   }
 
   // Makes the launch one of both steps, where the backend has a kernel for that.
@@ -231,6 +280,7 @@ class ComputeProgram::Binder {
   // One kernel serves all ops that run the same step, whatever the addresses.
   std::map<std::tuple<LayerId, KernelKind, std::vector<bool>>, Kernel*> known_;
   std::map<std::tuple<LayerId, KernelKind, LayerId>, KernelPair*> known_pairs_;
+  std::map<BufferId, MicroBatchId> batch_of_losses_;
   // Passes stand on one lane: whoever is first in list order to have a gradient in a buffer
   // overwrites it, the others add to it.
   std::set<std::pair<BufferId, ParameterId>> written_;
@@ -240,7 +290,7 @@ ComputeProgram::ComputeProgram(const Plan& plan, RankId rank, const Net& net, Ba
                                const Arena& arena, const Parameters& parameters) {
   const std::size_t ops = program_of(plan, rank).ops.size();
   launches_.resize(ops);
-  losses_.resize(ops, nullptr);
+  losses_.resize(ops);
   Binder(plan, rank, net, backend, arena, parameters, *this).run();
 }
 

@@ -32,6 +32,14 @@ struct Launch {
   }
 };
 
+// Where a micro-batch's losses are once an op has ended, one for each label; of tensor-parallel
+// ranks the terms that they follow from (loss_of_terms()).
+struct LossAt {
+  const void* memory = nullptr;
+  MicroBatchId micro_batch;
+  std::int64_t terms = 1;
+};
+
 class ComputeProgram {
  public:
   // net: the rank's own, that of its program.
@@ -42,15 +50,15 @@ class ComputeProgram {
   void begin_step(std::int64_t step);
   // In the order they run; empty for ops that are no passes.
   const std::vector<Launch>& launches(OpId op) const { return launches_[op.index()]; }
-  // The losses this op computes (one per label), or null.
-  const void* losses(OpId op) const { return losses_[op.index()]; }
+  // The losses this op completes, or nowhere.
+  const LossAt& losses(OpId op) const { return losses_[op.index()]; }
 
  private:
   class Binder;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::vector<std::unique_ptr<KernelPair>> pairs_;
   std::vector<std::vector<Launch>> launches_;
-  std::vector<const void*> losses_;
+  std::vector<LossAt> losses_;
 };
 
 }  // namespace rehearse::exec

@@ -23,15 +23,6 @@ struct Executor::Running {
   bool moved = false;       // since it was last polled
 };
 
-namespace {
-
-// Whether the host reads what it brings, once it has ended.
-bool is_read(const RankProgram& program, const Op& op) {
-  return is_pass(op.kind) || op.kind == OpKind::sum_squares || is_of_squares(program, op);
-}
-
-}  // namespace
-
 std::int64_t Executor::now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -61,7 +52,7 @@ Executor::Executor(const Plan& plan, const Net& net, Backend& backend, Transport
     : plan_(plan),
       program_(program_of(plan, transport.rank())),
       rank_(transport.rank()),
-      net_(net_of(plan, net, program_)),
+      net_(net_of(plan, net, rank_)),
       backend_(backend),
       device_(backend.device()),
       transport_(transport),
@@ -145,13 +136,20 @@ bool Executor::has_ended(const Op& op) const {
                      [&](OpId before) { return ended_[before.index()]; });
 }
 
+// Whether the host reads what it brings, once it has ended.
+bool Executor::is_read(OpId id) const {
+  const Op& op = program_.ops[id.index()];
+  return is_pass(op.kind) || op.kind == OpKind::sum_squares || is_of_squares(program_, op) ||
+         compute_.losses(id).memory != nullptr;
+}
+
 // The op, where it stands in its queue to its end and others' queues may wait for that: the host
 // has nothing to read of it.
 const Executor::Running* Executor::waited_for(OpId id) const {
   const Op& op = program_.ops[id.index()];
   const Running* const running = lanes_[op.lane.index()].running.get();
   const bool is_queued = running != nullptr && running->op == id && running->end;
-  return is_queued && !is_read(program_, op) ? running : nullptr;
+  return is_queued && !is_read(id) ? running : nullptr;
 }
 
 void Executor::issue(Lane& lane, OpId id) {
@@ -172,7 +170,12 @@ void Executor::issue(Lane& lane, OpId id) {
 void Executor::begin_transfer(Running& running, const Op& op) {
   const Transfer& transfer = transfer_of(op);
   const RankId peer = plan_.ranks[rank_.index()].peers[transfer.peer];
-  const std::span<std::byte> buffer = arena_.at(op.operands.front().buffer);
+  // All of it, or the share of the value that this tensor-parallel rank moves.
+  const auto size = static_cast<std::size_t>(transfer.bytes.bytes());
+  const std::span<std::byte> whole = arena_.at(op.operands.front().buffer);
+  const auto slice = static_cast<std::size_t>(plan_.ranks[rank_.index()].slice);
+  const std::span<std::byte> buffer =
+      size < whole.size() ? whole.subspan(slice * size, size) : whole;
   const std::int64_t tag = kFirstTransferTag + transfer.tag;
   const Bytes bytes = Bytes::bytes(static_cast<std::int64_t>(buffer.size()));
   if (op.kind == OpKind::send) {
@@ -240,11 +243,13 @@ bool Executor::launch_next(Running& running) {
   return running.launched == launches;
 }
 
-void Executor::note_loss(MicroBatchId micro_batch, const void* losses) {
+void Executor::note_loss(const LossAt& at) {
   const std::int64_t labels = plan_.micro_batch_samples * labels_per_sample(net_);
-  const std::vector<double> values = backend_.load_statistics(losses, labels);
-  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
-  losses_[micro_batch.index()] = sum / static_cast<double>(labels);
+  const std::vector<double> values = backend_.load_statistics(at.memory, labels * at.terms);
+  double sum = 0;
+  for (auto value = values.begin(); value != values.end(); value += at.terms)
+    sum += at.terms == 1 ? *value : loss_of_terms({value, static_cast<std::size_t>(at.terms)}).loss;
+  losses_[at.micro_batch.index()] = sum / static_cast<double>(labels);
 }
 
 void Executor::load(const Op& op) {
@@ -271,7 +276,7 @@ const Mirror& Executor::mirror_of(BufferId buffer) {
 // that.
 void Executor::put_behind(Running& running) {
   const Op& op = program_.ops[running.op.index()];
-  if (!is_read(program_, op)) free_operands(op);
+  if (!is_read(running.op)) free_operands(op);
   running.end = device_.mark();
 }
 
@@ -285,7 +290,7 @@ void Executor::finish(Lane& lane) {
   const Running& running = *lane.running;
   const Op& op = program_.ops[running.op.index()];
   note_results(running);
-  if (is_read(program_, op)) {
+  if (is_read(running.op)) {
     free_operands(op);
     if (options_.poison) device_.wait();  // whoever has the memory next may stand in another queue
   }
@@ -305,11 +310,10 @@ void Executor::finish(Lane& lane) {
 void Executor::note_results(const Running& running) {
   const Op& op = program_.ops[running.op.index()];
   if (op.kind == OpKind::sum_squares || is_of_squares(program_, op)) state_ops_.note_norm(op);
-  if (!is_pass(op.kind)) return;
-  if (const std::string complaint = finite_check_.complaint(running.op); !complaint.empty())
-    transport_.abort(fmt::format("step {}: {}", step_ + 1, complaint));
-  if (const void* losses = compute_.losses(running.op); losses != nullptr)
-    note_loss(compute_of(op).micro_batch, losses);
+  const std::string complaint = is_pass(op.kind) ? finite_check_.complaint(running.op) : "";
+  if (!complaint.empty()) transport_.abort(fmt::format("step {}: {}", step_ + 1, complaint));
+  if (const LossAt& losses = compute_.losses(running.op); losses.memory != nullptr)
+    note_loss(losses);
 }
 
 void Executor::count(const Op& op, const CollectiveRun& collective) {

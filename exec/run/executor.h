@@ -92,6 +92,7 @@ class Executor {
 
   bool poll(std::size_t number);
   bool is_ready(const Op& op) const;
+  bool is_read(OpId op) const;
   const Running* waited_for(OpId op) const;
   bool has_ended(const Op& op) const;
   void issue(Lane& lane, OpId id);
@@ -103,7 +104,7 @@ class Executor {
   void note_results(const Running& running);
   void begin_transfer(Running& running, const Op& op);
   void begin_collective(Running& running, const Op& op);
-  void note_loss(MicroBatchId micro_batch, const void* losses);
+  void note_loss(const LossAt& at);
   void load(const Op& op);
   const Mirror& mirror_of(BufferId buffer);
   void count(const Op& op, const CollectiveRun& collective);

@@ -144,19 +144,39 @@ Parameters::Part Parameters::part_at(ParameterClassId c, const Own& own, std::in
   return part;
 }
 
-// No class is sliced: there is no tensor parallelism here.
 std::vector<std::pair<const std::byte*, std::int64_t>> Parameters::squared(
     ParameterClassId c) const {
-  const bool is_shared = held(c).group && !has_local_steps(plan_);
-  if (is_shared && held(c).sharding == Sharding::none) {
-    const Group& group = group_at(plan_, rank_, *held(c).group);
+  const ParameterClass& it = held(c);
+  std::vector<Own> ranges = own_ranges(c);
+  const bool is_shared = it.group && !has_local_steps(plan_);
+  if (is_shared && it.sharding == Sharding::none) {
+    const Group& group = group_at(plan_, rank_, *it.group);
     const ElementRange chunk =
-        chunk_of(0, held(c).elements, group.members.size(), member_number(group, rank_));
-    return {{flat_gradients(c) + chunk.begin * sizes_.gradient, chunk.size()}};
+        chunk_of(0, it.elements, group.members.size(), member_number(group, rank_));
+    ranges = {{chunk.begin, chunk.end, 0}};
   }
   std::vector<std::pair<const std::byte*, std::int64_t>> pieces;
-  for (const Part& part : parts(c))
-    pieces.emplace_back(part.gradients, part.elements);
+  for (const Own& own : ranges) {
+    const std::int64_t at = it.sharding >= Sharding::gradients ? own.shard : own.begin;
+    for (const auto& [begin, end] : answered_for(c, own))
+      pieces.emplace_back(flat_gradients(c) + (at + begin - own.begin) * sizes_.gradient,
+                          end - begin);
+  }
+  return pieces;
+}
+
+// Of a range of a class's elements, those that tensor-parallel ranks hold alike are the first's.
+std::vector<std::pair<std::int64_t, std::int64_t>> Parameters::answered_for(ParameterClassId c,
+                                                                            const Own& own) const {
+  if (plan_.ranks[rank_.index()].slice == 0) return {{own.begin, own.end}};
+  std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
+  for (const ParameterId id : held(c).parameters) {
+    const ParameterPlace& place = places_.at(id);
+    const std::int64_t begin = std::max(own.begin, place.offset);
+    const std::int64_t end = std::min(own.end, place.offset + place.elements);
+    if (begin < end && net_.parameters[id.index()].spread != Spread::replicated)
+      pieces.emplace_back(begin, end);
+  }
   return pieces;
 }
 
@@ -173,10 +193,14 @@ class InitialValues {
         limit_(std::sqrt(6.0 / static_cast<double>(parameter.fan_in + parameter.fan_out))),
         random_(seed, parameter.drawn_as.value_or(id).value()) {}
 
+  // What is padded to cut it into equal slices is 0.
   double next() {
-    while (slice_ && !slice_->contains(number_++))
-      draw();
-    return draw();
+    if (!slice_) return draw();
+    while (number_ < slice_->whole.elements()) {
+      const double value = draw();
+      if (slice_->contains(number_++)) return value;
+    }
+    return 0;
   }
 
  private:

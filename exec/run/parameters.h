@@ -86,6 +86,8 @@ class Parameters {
   void clear(void* array, ParameterClassId c) const;
   OptimizerState arrays_in(std::byte* memory, const ParameterClass& held) const;
   std::vector<Own> own_ranges(ParameterClassId c) const;
+  std::vector<std::pair<std::int64_t, std::int64_t>> answered_for(ParameterClassId c,
+                                                                  const Own& own) const;
   void cut_parts(ParameterClassId c);
   Part part_at(ParameterClassId c, const Own& own, std::int64_t begin, std::int64_t end,
                bool decays) const;

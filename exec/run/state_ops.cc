@@ -124,6 +124,23 @@ void StateOps::step_outer(const Op& op) {
     backend_.outer_step(plan_.outer, part.outer, part.gradients, part.elements);
 }
 
+// Of one buffer all of the value, of two a rank's rows and all rows, or the other way about.
+CollectiveMemory StateOps::values_of(const Op& op) {
+  const Collective& collective = collective_of(op);
+  CollectiveMemory memory;
+  std::vector<std::span<std::byte>> values;
+  for (const Operand& operand : op.operands) {
+    const bool is_room = program_.buffers[operand.buffer.index()].kind == BufferKind::communication;
+    is_room ? memory.room = arena_.at(operand.buffer)
+            : values.emplace_back(arena_.at(operand.buffer));
+  }
+  if (op.kind == OpKind::all_gather) std::reverse(values.begin(), values.end());
+  memory.values = values.front();
+  if (values.size() > 1) memory.shard = values.back();
+  memory.of_statistics = collective.element_bytes != backend_.sizes().activation_bytes;
+  return memory;
+}
+
 CollectiveMemory StateOps::squares_of(const Op& op) {
   CollectiveMemory memory;
   for (const Operand& operand : op.operands) {
@@ -145,6 +162,7 @@ std::span<std::byte> StateOps::on_host(BufferId buffer) {
 CollectiveMemory StateOps::memory_of(const Op& op) {
   if (is_of_squares(program_, op)) return squares_of(op);
   const Collective& collective = collective_of(op);
+  if (!collective.parameter_class) return values_of(op);
   CollectiveMemory memory;
   for (const Operand& operand : op.operands) {
     const Buffer& buffer = program_.buffers[operand.buffer.index()];
@@ -153,7 +171,6 @@ CollectiveMemory StateOps::memory_of(const Op& op) {
     // Ranges of a class have a buffer of their own, or are a part of the flat one.
     if (holds_range(buffer.kind)) memory.values = at;
   }
-  REHEARSE_CHECK(collective.parameter_class.has_value(), "a collective of a value");
   const ParameterClassId c = *collective.parameter_class;
   const bool of_weights = op.kind == OpKind::all_gather || op.kind == OpKind::broadcast;
   std::byte* flat = of_weights ? parameters_.flat_weights(c) : parameters_.flat_gradients(c);

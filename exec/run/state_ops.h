@@ -22,7 +22,7 @@ class StateOps {
   // All of one op's work, queued where the device stands: accumulate, clear, sum_squares,
   // optimizer_step, outer_gradient or outer_step.
   void run(const Op& op, std::int64_t step);
-  // A collective's memory: of gradients, of weights, or of sums of squares.
+  // A collective's memory: of gradients, of weights, of values, or of sums of squares.
   CollectiveMemory memory_of(const Op& op);
   // Which adds what the collective brings.
   Backend& adder_of(const Op& op) { return is_of_squares(program_, op) ? *doubles_ : backend_; }
@@ -39,6 +39,7 @@ class StateOps {
   void take_outer_gradient(const Op& op);
   void step_outer(const Op& op);
   CollectiveMemory squares_of(const Op& op);
+  CollectiveMemory values_of(const Op& op);
   std::span<std::byte> on_host(BufferId buffer);
 
   const Plan& plan_;

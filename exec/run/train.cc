@@ -231,6 +231,13 @@ class Training {
 
   // ---- weights between steps --------------------------------------------------------------------
 
+  // Which one rank can run by itself.
+  const Net& unsliced_net() {
+    if (plan_->mesh.tensor == 1) return net_;
+    if (!unsliced_) unsliced_ = *rehearse::unsliced_net(*plan_);
+    return *unsliced_;
+  }
+
   Weights whole_weights() {
     return assemble(*plan_, net_, executor_->parameters(), backend_, transport_);
   }
@@ -255,13 +262,16 @@ class Training {
   }
 
   void test(std::int64_t steps, const Weights& weights) {
-    const Net whole = scale_branches(without_dropout(net_), branch_scales_at_test(*plan_, net_));
+    const Net& unsliced = unsliced_net();
+    const Net whole =
+        scale_branches(without_dropout(unsliced), branch_scales_at_test(*plan_, unsliced));
     run_.evaluations.push_back(
         {steps, evaluate(whole, weights, backend_, transport_, *evaluation_)});
   }
 
   void align(std::int64_t steps, const Weights& weights) {
-    auto found = align_gradients(*plan_, net_, weights, steps, backend_, transport_, batches_);
+    auto found =
+        align_gradients(*plan_, unsliced_net(), weights, steps, backend_, transport_, batches_);
     if (found) run_.alignments.push_back(std::move(*found));
   }
 
@@ -279,7 +289,7 @@ class Training {
         begin = std::max(begin.value_or(span.end), span.end);
     }
     run_.losses = mean_losses(*plan_, net_, losses_, transport_);
-    own_.class_hashes = class_hashes(*plan_, transport_.rank(), executor_->parameters());
+    own_.class_hashes = class_hashes(*plan_, net_, transport_.rank(), executor_->parameters());
     for (const std::string& part : transport_.gather(print_measurement(own_)))
       run_.ranks.push_back(parse_measurement(part));
     if (options_.keep_weights) run_.weights = whole_weights();
@@ -292,6 +302,7 @@ class Training {
   BatchSource& batches_;
   EvaluationSource* evaluation_;
   const TrainOptions& options_;
+  std::optional<Net> unsliced_;
   std::shared_ptr<const Plan> plan_;
   std::unique_ptr<Executor> executor_;
   std::vector<std::vector<Span>> spans_;  // own ones, by stretch

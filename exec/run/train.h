@@ -57,8 +57,8 @@ struct Stretch {
 // Changes of plans in which state moved.
 struct Transitions {
   std::int64_t count = 0;  // of redraws, also of those that moved nothing
-  Bytes received;  // by all ranks together, of all of them
-  Seconds time;    // of all of them
+  Bytes received;          // by all ranks together, of all of them
+  Seconds time;            // of all of them
 };
 
 struct EvaluationAt {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "model/base/text.h"
+#include "model/net/tensor.h"
 
 namespace rehearse::exec {
 namespace {
@@ -43,25 +44,53 @@ std::uint64_t sum_of(ParameterId id, std::int64_t first, const std::byte* memory
   REHEARSE_UNREACHABLE("weights of another size");
 }
 
-// Elements [begin, end) of a class, whose weights are at `memory`.
-std::uint64_t sum_of_range(const Net& net, const ParameterClass& held, std::int64_t begin,
-                           std::int64_t end, const std::byte* memory, std::int64_t element_bytes) {
+// Elements [from, to) of a parameter, whose first is at `memory`: of a slice by their places in the
+// whole.
+std::uint64_t sum_of_elements(const Net& net, ParameterId id, std::int64_t from, std::int64_t to,
+                              const std::byte* memory, std::int64_t element_bytes) {
+  const Parameter& parameter = net.parameters[id.index()];
+  if (parameter.spread != Spread::sliced) return sum_of(id, from, memory, to - from, element_bytes);
   std::uint64_t sum = 0;
-  std::int64_t offset = 0;
-  for (const ParameterId id : held.parameters) {
-    const std::int64_t n = net.parameters[id.index()].shape.elements();
-    const std::int64_t from = std::max(begin, offset), to = std::min(end, offset + n);
-    if (from < to)
-      sum += sum_of(id, from - offset, memory + (from - begin) * element_bytes, to - from,
-                    element_bytes);
-    offset += n;
+  for (const ParameterSlice::Run& run : parameter.slice->runs()) {
+    const std::int64_t begin = std::max(from, run.part);
+    const std::int64_t end = std::min(to, run.part + run.elements);
+    if (begin < end)
+      sum += sum_of(id, run.whole + begin - run.part, memory + (begin - from) * element_bytes,
+                    end - begin, element_bytes);
   }
   return sum;
 }
 
+// Of a rank whose slice `net` is: elements [begin, end) of a class, whose weights are at `memory`,
+// without what the first slice answers for.
+struct Range {
+  const Net& net;
+  bool is_first;
+  std::int64_t element_bytes;
+
+  std::uint64_t sum(const ParameterClass& held, std::int64_t begin, std::int64_t end,
+                    const std::byte* memory) const {
+    std::uint64_t sum = 0;
+    std::int64_t offset = 0;
+    for (const ParameterId id : held.parameters) {
+      const Parameter& parameter = net.parameters[id.index()];
+      const std::int64_t n = parameter.shape.elements();
+      const std::int64_t from = std::max(begin, offset), to = std::min(end, offset + n);
+      const bool counts = is_first || parameter.spread != Spread::replicated;
+      if (from < to && counts)
+        sum += sum_of_elements(net, id, from - offset, to - offset,
+                               memory + (from - begin) * element_bytes, element_bytes);
+      offset += n;
+    }
+    return sum;
+  }
+};
+
 // What this rank answers for: its shards, and of what others hold alike what it is the first to.
 std::uint64_t own_sum(const Plan& plan, const Net& net, RankId rank, const Parameters& own) {
   const std::int64_t bytes = state_sizes(plan.training).parameter;
+  const Net sliced = slice_of(net, plan.ranks[rank.index()].slice);
+  const Range range{sliced, plan.ranks[rank.index()].slice == 0, bytes};
   const auto& classes = program_of(plan, rank).parameter_classes;
   std::uint64_t sum = 0;
   for (std::size_t c = 0; c < classes.size(); ++c) {
@@ -75,21 +104,19 @@ std::uint64_t own_sum(const Plan& plan, const Net& net, RankId rank, const Param
     mirror.download();
     const std::byte* const weights = mirror.on_host();
     if (!held.group) {
-      sum += sum_of_range(net, held, 0, held.elements, weights, bytes);
+      sum += range.sum(held, 0, held.elements, weights);
       continue;
     }
     const Group& group = group_at(plan, rank, *held.group);
     const std::size_t member = member_number(group, rank);
     if (held.sharding != Sharding::parameters) {
-      if (member == 0 || !copies_agree(plan))
-        sum += sum_of_range(net, held, 0, held.elements, weights, bytes);
+      if (member == 0 || !copies_agree(plan)) sum += range.sum(held, 0, held.elements, weights);
       continue;
     }
     std::int64_t begin = 0;
     for (const std::int64_t end : held.buckets) {
       const ElementRange chunk = chunk_of(begin, end, group.members.size(), member);
-      sum += sum_of_range(net, held, chunk.begin, chunk.end,
-                          weights + shard_offset(held, begin) * bytes, bytes);
+      sum += range.sum(held, chunk.begin, chunk.end, weights + shard_offset(held, begin) * bytes);
       begin = end;
     }
   }

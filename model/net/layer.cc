@@ -77,7 +77,8 @@ std::string_view kind_name(const LayerSpec& spec) {
 }
 
 std::optional<std::int64_t> classes_of_loss(const LayerSpec& spec) {
-  if (const auto* entropy = std::get_if<CrossEntropy>(&spec)) return entropy->classes;
+  if (const auto* entropy = std::get_if<CrossEntropy>(&spec))
+    return entropy->part.is_whole() ? entropy->classes : entropy->all;
   if (const auto* error = std::get_if<SquaredError>(&spec)) return error->classes;
   return std::nullopt;
 }

@@ -104,13 +104,23 @@ struct ClassToken {
 };
 // [t, c] -> [c].
 struct FirstRow {};
-// Token numbers [t] -> [t, width]; weights [vocabulary, width].
+// Which of as many equal parts of something each of several tensor-parallel ranks has one
+// (model/net/tensor.h). A whole is the only part.
+struct PartOf {
+  std::int64_t ways = 1, number = 0;
+  bool is_whole() const { return ways == 1; }
+};
+// Token numbers [t] -> [t, width]; weights [vocabulary, width]. Of a part the first token is
+// number * vocabulary, and others' have zeros.
 struct Embedding {
   std::int64_t vocabulary, width;
+  PartOf part = {};
 };
-// Adds learned positions [length, width].
+// Adds learned positions [length, width]. Of a part, the samples' rows, one sample after the other,
+// are cut into the parts: row k of a part of n has position (number * n + k) mod (ways * t).
 struct PositionEmbedding {
   std::int64_t length, width;
+  PartOf part = {};
 };
 // Rotates queries and keys in a packed [t, (heads + 2 kv_heads) head_size]: of each head the first
 // `rotated` channels, pair (i, i + rotated / 2) of position p by p base^(-2 i / rotated) (Su et
@@ -134,12 +144,25 @@ struct Attention {
   bool checkpointed = false;
 };
 // Inputs logits [..., classes] and labels [...]: one loss per label.
-// split: the classes are this rank's of several ranks', the output a term of a sum over them, and
-// backward reads the sum.
+//
+// Of a part, the classes are those from number * classes on, of which those beyond `all` are
+// padding. Then the output is [..., ways + 1] terms of sums over the ranks, which backward reads:
+// part k's log-sum-exp at place k, and at the last place the label's logit, from the rank that has
+// it (loss_of_terms()).
 struct CrossEntropy {
   std::int64_t classes;
-  bool split = false;
+  PartOf part = {};
+  std::int64_t all = 0;  // of a part: classes of the whole
+  // The part's classes that are no padding.
+  std::int64_t real_classes() const;
+  // Log-sum-exp of none: nothing beside that of any, and finite in every type.
+  static constexpr double kOfNone = -1e30;
 };
+// A label's loss by the summed terms, and the log-sum-exp of all its logits.
+struct SplitLoss {
+  double loss, log_sum_exp;
+};
+SplitLoss loss_of_terms(std::span<const double> terms);
 // Inputs logits [..., classes] and labels [...]: one loss per label, half the squared distance of
 // the logits from the label's unit vector (Hui and Belkin, "Evaluation of neural architectures
 // trained with square loss vs cross-entropy in classification tasks", ICLR 2021, arXiv 2006.07322;

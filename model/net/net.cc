@@ -114,6 +114,23 @@ bool ParameterSlice::contains(std::int64_t number) const {
                      [&](const Range& range) { return range.begin <= place && place < range.end; });
 }
 
+std::vector<ParameterSlice::Run> ParameterSlice::runs() const {
+  std::int64_t inner = 1;
+  for (std::size_t d = dimension + 1; d < whole.dims.size(); ++d)
+    inner *= whole.dims[d];
+  const std::int64_t across = whole.dims[dimension] * inner;
+  std::vector<Run> runs;
+  std::int64_t part = 0;
+  for (std::int64_t row = 0; row < whole.elements(); row += across) {
+    for (const Range& range : ranges) {
+      const std::int64_t elements = (range.end - range.begin) * inner;
+      if (elements > 0) runs.push_back({part, row + range.begin * inner, elements});
+      part += elements;
+    }
+  }
+  return runs;
+}
+
 std::string_view to_string(Exchange exchange) {
   switch (exchange) {
     case Exchange::none:

@@ -68,7 +68,8 @@ struct Layer {
   bool in_place = false;
 };
 
-// The part of a larger parameter that a unit of a width has: indices of one dimension.
+// The part of a larger parameter that a unit of a width has, or a tensor-parallel rank: indices of
+// one dimension.
 struct ParameterSlice {
   Shape whole;
   std::size_t dimension = 0;
@@ -78,6 +79,11 @@ struct ParameterSlice {
   std::vector<Range> ranges;  // ascending
   // Whether element `number` of the whole, in the order of its rows, is in the slice.
   bool contains(std::int64_t number) const;
+  // Elements that follow one another in both, in the order of the slice's.
+  struct Run {
+    std::int64_t part = 0, whole = 0, elements = 0;  // where it begins, and how long it is
+  };
+  std::vector<Run> runs() const;
 };
 
 struct Parameter {
@@ -89,7 +95,8 @@ struct Parameter {
   SegmentId segment;  // of the first layer that uses it
   std::optional<UnitId> unit;
   Spread spread = Spread::replicated;
-  // Where it is a part of a parameter (width.h); drawn_as: that one's number, by which it is drawn.
+  // Where it is a part of a parameter (width.h, tensor.h); drawn_as: that one's number, by which it
+  // is drawn, if not by its own.
   std::optional<ParameterSlice> slice = std::nullopt;
   std::optional<ParameterId> drawn_as = std::nullopt;
 };

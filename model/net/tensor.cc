@@ -122,16 +122,23 @@ std::vector<Role> find_roles(const Net& net) {
 struct Slice {
   Role role;
   std::int64_t ways;
+  bool by_rows;
 
   std::int64_t part(std::int64_t whole) const { return (whole + ways - 1) / ways; }
   void operator()(Linear& linear) const {
     auto& features = role == Role::row ? linear.in_features : linear.out_features;
     features = part(features);
   }
-  void operator()(Embedding& table) const { table.vocabulary = part(table.vocabulary); }
+  void operator()(Embedding& table) const {
+    table.vocabulary = part(table.vocabulary);
+    table.part.ways = ways;
+  }
+  void operator()(PositionEmbedding& positions) const {
+    if (by_rows) positions.part.ways = ways;
+  }
   void operator()(Rotary& rotary) const { split_heads(rotary); }
   void operator()(Attention& attention) const { split_heads(attention); }
-  void operator()(CrossEntropy& loss) const { loss = {part(loss.classes), true}; }
+  void operator()(CrossEntropy& loss) const { loss = {part(loss.classes), {ways}, loss.classes}; }
   // What works element by element takes the width of its input, and what is between the blocks
   // keeps it.
   template <class Other>
@@ -273,7 +280,7 @@ class Sharder {
   void slice(LayerId id) {
     Layer& layer = net_.layers[id.index()];
     const Role role = role_of(id);
-    if (role != Role::between) std::visit(Slice{role, ways_}, layer.spec);
+    std::visit(Slice{role, ways_, by_rows_}, layer.spec);
     std::vector<Shape> shapes;
     for (ValueId& input : layer.inputs) {
       input = stands_[input.index()];
@@ -284,9 +291,41 @@ class Sharder {
     for (std::size_t i = 0; i < layer.parameters.size(); ++i) {
       // The fans stay those of the full matrix: a slice starts like the rows it was cut from.
       Parameter& parameter = net_.parameters[layer.parameters[i].index()];
+      const Shape whole = full_.parameters[layer.parameters[i].index()].shape;
       parameter.shape = layer.facts.parameters[i].shape;
       parameter.spread = spread_of(role, i);
+      if (parameter.spread == Spread::sliced) parameter.slice = first_slice(layer, role, whole);
     }
+  }
+
+  // Columns of a row-parallel product's weights [out, in], else rows. Packed queries, keys and
+  // values are three runs of rows, of each of which a rank has its heads.
+  ParameterSlice first_slice(const Layer& layer, Role role, const Shape& whole) const {
+    ParameterSlice slice{whole, role == Role::row ? whole.dims.size() - 1 : 0, {}};
+    std::vector<std::int64_t> runs = {whole.dims[slice.dimension]};
+    if (const Attention* attention = role == Role::column ? attention_after(layer) : nullptr) {
+      const std::int64_t keys = attention->kv_heads * attention->head_size;
+      runs = {attention->heads * attention->head_size, keys, keys};
+    }
+    std::int64_t start = 0;
+    for (const std::int64_t run : runs) {
+      slice.ranges.push_back({start, start + (run + ways_ - 1) / ways_});
+      start += run;
+    }
+    return slice;
+  }
+
+  // Of the full network: what its packed output goes into, perhaps rotated.
+  const Attention* attention_after(const Layer& product) const {
+    ValueId packed = product.output;
+    for (std::size_t l = full_.values[packed.index()].producer->index(); l < full_.layers.size();
+         ++l) {
+      const Layer& layer = full_.layers[l];
+      if (layer.inputs.front() != packed) continue;
+      if (!std::holds_alternative<Rotary>(layer.spec)) return std::get_if<Attention>(&layer.spec);
+      packed = layer.output;
+    }
+    return nullptr;
   }
 
   // A product's second parameter is its bias, which follows the output.
@@ -351,6 +390,47 @@ Result<Net> shard(const Net& full, std::int64_t ways, bool sequence_parallel) {
   Diagnostics indivisible = find_indivisible(full, ways, sequence_parallel);
   if (!indivisible.empty()) return indivisible;
   return Sharder(full, ways, sequence_parallel).run();
+}
+
+namespace {
+
+struct Take {
+  std::int64_t number;
+  void operator()(Embedding& table) const { take(table.part); }
+  void operator()(PositionEmbedding& positions) const { take(positions.part); }
+  void operator()(CrossEntropy& loss) const { take(loss.part); }
+  template <class Other>
+  void operator()(Other&) const {}
+
+ private:
+  void take(PartOf& part) const {
+    if (!part.is_whole()) part.number = number;
+  }
+};
+
+}  // namespace
+
+Net slice_of(Net net, std::int64_t number) {
+  for (Layer& layer : net.layers)
+    std::visit(Take{number}, layer.spec);
+  for (Parameter& parameter : net.parameters) {
+    if (parameter.spread != Spread::sliced) continue;
+    // What is padded is cut in one run, to the end.
+    const std::int64_t end = parameter.slice->whole.dims[parameter.slice->dimension];
+    for (ParameterSlice::Range& range : parameter.slice->ranges) {
+      const std::int64_t shift = number * (range.end - range.begin);
+      range = {std::min(range.begin + shift, end), std::min(range.end + shift, end)};
+    }
+  }
+  return net;
+}
+
+bool is_bias_of_sum(const Net& net, const Layer& layer) {
+  if (!std::holds_alternative<Linear>(layer.spec) || layer.parameters.size() < 2) return false;
+  const auto spread = [&](std::size_t k) {
+    return net.parameters[layer.parameters[k].index()].spread;
+  };
+  return spread(0) == Spread::sliced && spread(1) != Spread::sliced;
 }
 
 bool is_gathered(const Net& net, ValueId value) {

@@ -15,18 +15,23 @@
 //
 // The token embedding is split by vocabulary and its rows are summed likewise; the head is split by
 // columns. The cross-entropy works on the rank's part of the vocabulary. Its output is marked `sum`
-// and its own backward needs the exchange, too: this stands for the maximum, the sum of
-// exponentials and the label's logit per position that Megatron reduces (three vectors of the
-// loss's size).
+// and its own backward needs the exchange, too: per position each rank's log-sum-exp, at its own
+// place among zeros, and the label's logit. (Megatron reduces the maximum, the sum of exponentials
+// and the label's logit, one after the other.)
 //
 // Sequence parallelism (Korthikanti et al., arXiv 2205.05198, section 4) splits what is between the
 // blocks by rows of the sequence: in place of each all-reduce a GatherRows ahead of the block and a
 // ScatterRows after it, each alone in a segment (attention.gather, attention.scatter, ...), and no
 // exchange is left but that of the loss. Backward needs the gathered rows again; they need not be
-// kept, since the rank's own are (is_gathered).
+// kept, since the rank's own are (is_gathered). Which rows are a rank's: of all samples' rows, one
+// sample after the other, the number-th part, so that gathering and scattering move contiguous
+// memory. Nothing between the blocks looks at other rows, and positions know theirs
+// (PositionEmbedding).
 //
-// Biases of the second product belong to the sum, not to its terms: they are added once, after the
-// exchange (so under sequence parallelism to the rank's rows: Spread::partial).
+// Biases of the second product belong to the sum, not to its terms: whoever runs the network has
+// one rank add them, the first. All know the whole gradient of the sum, so all of the bias's, but
+// under sequence parallelism, where gradients of what is on every rank are terms of a sum
+// (Spread::partial), it is the first's to give (is_bias_of_sum()).
 //
 // Dropout stands between the blocks: every rank draws the same mask. On rows of a sequence it would
 // draw that of the first rows, so sequence parallelism refuses it where kernels draw masks again.
@@ -42,8 +47,9 @@
 
 namespace rehearse {
 
-// The shapes, FLOPs and parameters of one of `ways` ranks; all have the same. Segments are cut as
-// above; layers, values, parameters, units and blocks keep their ids, new layers and values get
+// The shapes, FLOPs and parameters of one of `ways` ranks; all have the same. Which slices these
+// are (Parameter::slice, PartOf) is said of the first; slice_of() has another's. Segments are cut
+// as above; layers, values, parameters, units and blocks keep their ids, new layers and values get
 // higher ones. `full` has all its units: shard first, restrict afterwards. One way is `full`
 // itself.
 //
@@ -51,6 +57,12 @@ namespace rehearse {
 // divide into `ways`; dropout with sequence parallelism; the network has layers other than those of
 // transformer decoders.
 Result<Net> shard(const Net& full, std::int64_t ways, bool sequence_parallel);
+
+// The same network, which shard() cut, as the number-th of the ranks has it.
+Net slice_of(Net sharded, std::int64_t number);
+
+// Whether a layer is a second product with a bias, which only the first rank adds.
+bool is_bias_of_sum(const Net& net, const Layer& layer);
 
 // Whether the value is rows gathered from all ranks: a plan may free it after the forward pass and
 // have the backward pass read a second gather of the input of its producer.

@@ -491,14 +491,28 @@ Result<Net> whole_net(const Plan& plan) {
   return whole_net(plan, std::move(net).value());
 }
 
+namespace {
+
+Result<Net> unsliced(const Plan& plan, const Net& model) {
+  Result<Net> net = cut_units(model, plan.units);
+  if (net && plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
+  return net;
+}
+
+}  // namespace
+
 Result<Net> whole_net(const Plan& plan, Net model) {
   if (plan.units.of_width > 1 && plan.mesh.tensor > 1)
     return error("tensor parallelism cuts the widths that the plan's units are parts of");
-  Result<Net> net = cut_units(model, plan.units);
-  if (!net) return net;
-  if (plan.recomputation == Recomputation::selective) net = recompute_attention(*net);
-  if (plan.mesh.tensor == 1) return net;
+  Result<Net> net = unsliced(plan, model);
+  if (!net || plan.mesh.tensor == 1) return net;
   return shard(*net, plan.mesh.tensor, plan.sequence_parallel);
+}
+
+Result<Net> unsliced_net(const Plan& plan) {
+  const Result<Net> net = build_net(plan.model);
+  if (!net) return net;
+  return unsliced(plan, *net);
 }
 
 double survival_of(std::size_t unit, const Net& net, double last) {
@@ -519,6 +533,12 @@ Net net_of(const Plan& plan, const Net& full, const RankProgram& program) {
   const double scale = program.branch_scale_in_training.value_or(plan.branch_scale_in_training);
   if (scale == 1) return net;
   return scale_branches(net, scale);
+}
+
+Net net_of(const Plan& plan, const Net& full, RankId rank) {
+  Net net = net_of(plan, full, program_of(plan, rank));
+  if (plan.mesh.tensor == 1) return net;
+  return slice_of(std::move(net), plan.ranks[rank.index()].slice);
 }
 
 }  // namespace rehearse

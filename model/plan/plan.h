@@ -391,8 +391,12 @@ std::vector<double> branch_scales_at_test(const Plan& plan, const Net& net);
 Result<Net> whole_net(const Plan& plan);
 // The same of a network that stands for what plan.model builds.
 Result<Net> whole_net(const Plan& plan, Net model);
+// The same before tensor-parallel ranks slice it.
+Result<Net> unsliced_net(const Plan& plan);
 // The network as a program trains it: of the whole net, what is held, branches scaled; or all of
 // it, with what is not held frozen.
 Net net_of(const Plan& plan, const Net& full, const RankProgram& program);
+// The same of a rank, with its slices.
+Net net_of(const Plan& plan, const Net& full, RankId rank);
 
 }  // namespace rehearse

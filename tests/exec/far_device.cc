@@ -334,6 +334,9 @@ class FarBackend : public Backend {
     request.elements = n;
     later([=](Backend& near) { near.add(into, from, n); }, times_(work_of(request, sizes())));
   }
+  void add_statistics(void* into, const void* from, std::int64_t n) override {
+    later([=](Backend& near) { near.add_statistics(into, from, n); });
+  }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     later([=](Backend& near) { near.divide(values, n, by); });
   }

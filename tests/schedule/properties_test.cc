@@ -234,10 +234,11 @@ std::int64_t expected_messages(const Facts& facts) {
 }
 
 // Per micro-batch Megatron's two sums forward and two backward per layer, one of the embedding
-// forward and one of the head's input backward, all of b s h values, and one of the loss's b s; an
-// all-reduce sends 2 (T - 1) times its values. Under sequence parallelism each is an all-gather and
-// a reduce-scatter of as many bytes together; each of the 2 L + 1 gathers of the forward pass is
-// repeated for the backward pass (Korthikanti et al., section 4.2.2).
+// forward and one of the head's input backward, all of b s h values, and one of the loss's T + 1
+// terms of each of b s labels; an all-reduce sends 2 (T - 1) times its values. Under sequence
+// parallelism each is an all-gather and a reduce-scatter of as many bytes together; each of the 2 L
+// + 1 gathers of the forward pass is repeated for the backward pass (Korthikanti et al.,
+// section 4.2.2).
 std::int64_t expected_exchanged(const Facts& facts) {
   const Plan& plan = facts.plan;
   const ElementSizes sizes = element_sizes(plan.training);
@@ -245,8 +246,8 @@ std::int64_t expected_exchanged(const Facts& facts) {
   const std::int64_t activation = labels * plan.model.at("width") * sizes.activation_bytes;
   const std::int64_t layers = plan.model.at("layers");
   const std::int64_t halves = 2 * (4 * layers + 2) + (plan.sequence_parallel ? 2 * layers + 1 : 0);
-  const std::int64_t of_a_group =
-      (facts.mesh.tensor - 1) * (halves * activation + 2 * labels * sizes.statistic_bytes);
+  const std::int64_t loss = labels * (facts.mesh.tensor + 1) * sizes.statistic_bytes;
+  const std::int64_t of_a_group = (facts.mesh.tensor - 1) * (halves * activation + 2 * loss);
   return facts.mesh.data * facts.m * of_a_group;
 }
 bool exchanges_plainly(const Facts& facts) {

@@ -114,8 +114,7 @@ std::string last_steps_trace(const exec::TrainingRun& run) {
 
 namespace {
 
-// Sums of values over tensor-parallel ranks are what the executor has no kernels' slices for; and
-// no rank's messages are what a switch does.
+// No rank's messages are what a switch does.
 std::optional<std::string> first_unsupported(const Plan& plan) {
   for (const RankProgram& program : plan.programs) {
     for (std::size_t op = 0; op < program.ops.size(); ++op) {
@@ -126,11 +125,6 @@ std::optional<std::string> first_unsupported(const Plan& plan) {
             "in-network reduction is predicted, not run: {} of program {} asks for switches that "
             "add",
             describe_op(program, OpId(op)), program.name);
-      if (collective_of(it).parameter_class || is_of_squares(program, it)) continue;
-      return fmt::format(
-          "the executor does not run tensor parallelism yet: {} of program {} is of "
-          "a value",
-          describe_op(program, OpId(op)), program.name);
     }
   }
   return std::nullopt;

@@ -44,6 +44,7 @@ struct Chooser {
     return onednn::make_cross_entropy<Real>(session, request, loss);
   }
   std::unique_ptr<Kernel> operator()(const PositionEmbedding& embedding) const {
+    if (!embedding.part.is_whole()) return nullptr;
     return onednn::make_position_embedding<Real>(session, request, embedding);
   }
   std::unique_ptr<Kernel> operator()(const Relu&) const {
@@ -92,6 +93,9 @@ class OnednnBackend : public Backend {
 
   void add(void* into, const void* from, std::int64_t n) override {
     onednn::add(session_->team, reals(into), reals(from), n);
+  }
+  void add_statistics(void* into, const void* from, std::int64_t n) override {
+    reference_->add_statistics(into, from, n);
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     onednn::divide(session_->team, reals(values), n, static_cast<float>(by));

@@ -1,6 +1,8 @@
-// Softmax cross-entropy, row by row; the formulas stand in reference/loss.cc.
+// Softmax cross-entropy, also of a part of the classes, row by row; the formulas stand in
+// reference/loss.cc.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "exec/cpu/onednn/kernels.h"
 #include "exec/cpu/onednn/vectors.h"
@@ -48,51 +50,78 @@ REHEARSE_VECTORS void scaled_softmax(const Real* x, float log_sum_exp, float sca
 template <class Real>
 class Loss : public Kernel {
  public:
-  Loss(SharedSession session, const KernelRequest& request, std::int64_t classes)
+  Loss(SharedSession session, const KernelRequest& request, const CrossEntropy& loss)
       : session_(std::move(session)),
         is_forward_(request.kind == KernelKind::forward),
-        rows_(request.samples * request.inputs[0].elements() / classes),
-        classes_(classes) {}
+        rows_(request.samples * request.inputs[0].elements() / loss.classes),
+        loss_(loss),
+        first_(loss.part.number * loss.classes) {}
 
   void run(const KernelArguments& a) override {
     session_->team.share(rows_, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row)
-        is_forward_ ? forward(a, row) : backward(a, row);
+        is_forward_ ? forward(a, row) : backward(a, row, sum_of(a, row));
     });
   }
 
  private:
   const Real* logits(const KernelArguments& a, std::int64_t row) const {
-    return static_cast<const Real*>(a.inputs[0]) + row * classes_;
+    return static_cast<const Real*>(a.inputs[0]) + row * loss_.classes;
   }
-  static std::int64_t label(const KernelArguments& a, std::int64_t row) {
-    return static_cast<const std::int32_t*>(a.inputs[1])[row];
+  // In the part's classes; another part's is outside of them.
+  std::int64_t label(const KernelArguments& a, std::int64_t row) const {
+    return static_cast<const std::int32_t*>(a.inputs[1])[row] - first_;
+  }
+  float* terms(const KernelArguments& a, std::int64_t row) const {
+    return static_cast<float*>(a.output) + row * (loss_.part.ways + 1);
+  }
+  double log_sum_exp(const Real* x, std::int64_t n) const {
+    if (n == 0) return CrossEntropy::kOfNone;
+    const float shift = largest_of(x, n);
+    return double{shift} + std::log(sum_of_exponentials(x, shift, n));
   }
 
   void forward(const KernelArguments& a, std::int64_t row) const {
     const Real* x = logits(a, row);
-    const std::int64_t hit = label(a, row);
-    REHEARSE_CHECK(hit >= 0 && hit < classes_, "label {} of {} classes", hit, classes_);
-    const float shift = largest_of(x, classes_);
-    const double sum = double{shift} + std::log(sum_of_exponentials(x, shift, classes_));
+    const std::int64_t hit = label(a, row), classes = loss_.real_classes();
+    const double sum = log_sum_exp(x, classes);
+    const bool is_own = hit >= 0 && hit < classes;
+    if (!loss_.part.is_whole()) {
+      std::fill_n(terms(a, row), loss_.part.ways + 1, 0.0F);
+      terms(a, row)[loss_.part.number] = static_cast<float>(sum);
+      if (is_own) terms(a, row)[loss_.part.ways] = static_cast<float>(x[hit]);
+      return;
+    }
+    REHEARSE_CHECK(is_own, "label {} of {} classes", hit, classes);
     static_cast<float*>(a.auxiliaries[0])[row] = static_cast<float>(sum);
     static_cast<float*>(a.output)[row] = static_cast<float>(sum - static_cast<double>(x[hit]));
   }
 
-  void backward(const KernelArguments& a, std::int64_t row) const {
+  // Of all of the row's logits.
+  float sum_of(const KernelArguments& a, std::int64_t row) const {
+    if (loss_.part.is_whole()) return static_cast<const float*>(a.auxiliaries[0])[row];
+    const float* own = terms(a, row);
+    const std::vector<double> summed(own, own + loss_.part.ways + 1);
+    return static_cast<float>(loss_of_terms(summed).log_sum_exp);
+  }
+
+  void backward(const KernelArguments& a, std::int64_t row, float sum) const {
     const auto* dy = static_cast<const float*>(a.output_gradient);
     const auto scale = dy == nullptr ? static_cast<float>(a.loss_scale) : dy[row];
-    const float sum = static_cast<const float*>(a.auxiliaries[0])[row];
-    Real* dx = static_cast<Real*>(a.input_gradients[0]) + row * classes_;
-    const std::int64_t hit = label(a, row);
-    const float share = exponential(logits(a, row)[hit] - sum);
-    scaled_softmax(logits(a, row), sum, scale, classes_, dx);
-    dx[hit] = static_cast<Real>(scale * share - scale);
+    Real* dx = static_cast<Real*>(a.input_gradients[0]) + row * loss_.classes;
+    const std::int64_t hit = label(a, row), classes = loss_.real_classes();
+    const bool is_own = hit >= 0 && hit < classes;
+    const float share = is_own ? exponential(logits(a, row)[hit] - sum) : 0;
+    scaled_softmax(logits(a, row), sum, scale, classes, dx);
+    std::fill(dx + classes, dx + loss_.classes, Real{});
+    if (is_own) dx[hit] = static_cast<Real>(scale * share - scale);
   }
 
   SharedSession session_;
   bool is_forward_;
-  std::int64_t rows_, classes_;
+  std::int64_t rows_;
+  CrossEntropy loss_;
+  std::int64_t first_;  // class
 };
 
 }  // namespace
@@ -100,7 +129,7 @@ class Loss : public Kernel {
 template <class Real>
 std::unique_ptr<Kernel> make_cross_entropy(const SharedSession& session,
                                            const KernelRequest& request, const CrossEntropy& loss) {
-  return std::make_unique<Loss<Real>>(session, request, loss.classes);
+  return std::make_unique<Loss<Real>>(session, request, loss);
 }
 
 template std::unique_ptr<Kernel> make_cross_entropy<float>(const SharedSession&,

@@ -76,12 +76,9 @@ class ReferenceBackend : public Backend {
     return std::make_unique<ReferenceKernel<Real>>(request);
   }
 
-  void add(void* into, const void* from, std::int64_t n) override {
-    auto* sum = static_cast<Real*>(into);
-    const auto* term = static_cast<const Real*>(from);
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i)
-      sum[i] = static_cast<Real>(sum[i] + term[i]);
+  void add(void* into, const void* from, std::int64_t n) override { add_of<Real>(into, from, n); }
+  void add_statistics(void* into, const void* from, std::int64_t n) override {
+    add_of<Wide<Real>>(into, from, n);
   }
   void divide(void* values, std::int64_t n, std::int64_t by) override {
     auto* value = static_cast<Real*>(values);
@@ -148,6 +145,15 @@ class ReferenceBackend : public Backend {
   }
 
  private:
+  template <class Number>
+  static void add_of(void* into, const void* from, std::int64_t n) {
+    auto* sum = static_cast<Number*>(into);
+    const auto* term = static_cast<const Number*>(from);
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      sum[i] = static_cast<Number>(sum[i] + term[i]);
+  }
+
   DataType type_;
 };
 

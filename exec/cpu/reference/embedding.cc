@@ -40,15 +40,27 @@ void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real
 
 }  // namespace
 
+namespace {
+
+// Number of a token in the part of the table; others' are outside of [0, vocabulary).
+std::int64_t own_token(const Embedding& embedding, std::int32_t token) {
+  return token - embedding.part.number * embedding.vocabulary;
+}
+
+}  // namespace
+
 template <class Real>
 void Kernels<Embedding, Real>::forward(const Embedding& embedding, const Call<Real>& call) {
   const std::int64_t width = embedding.width;
   for (std::int64_t row = 0; row < call.elements() / width; ++row) {
-    const std::int64_t token = call.indices(0)[row];
-    REHEARSE_CHECK(token >= 0 && token < embedding.vocabulary, "token {} of a vocabulary of {}",
-                   token, embedding.vocabulary);
+    const std::int64_t token = own_token(embedding, call.indices(0)[row]);
+    const bool is_own = token >= 0 && token < embedding.vocabulary;
+    REHEARSE_CHECK(is_own || !embedding.part.is_whole(), "token {} of a vocabulary of {}", token,
+                   embedding.vocabulary);
     const Real* from = call.parameter(0) + token * width;
-    std::copy(from, from + width, call.output() + row * width);
+    Real* into = call.output() + row * width;
+    for (std::int64_t i = 0; i < width; ++i)
+      into[i] = is_own ? from[i] : Real{};
   }
 }
 
@@ -67,9 +79,14 @@ void Kernels<Embedding, Real>::backward_weight(const Embedding& embedding, const
                    [&](std::int64_t a, std::int64_t b) { return tokens[a] < tokens[b]; });
   std::vector<double> sums(static_cast<std::size_t>(width));
   for (auto row = rows.begin(); row != rows.end();) {
-    const std::int64_t token = tokens[*row];
+    const std::int32_t first = tokens[*row];
+    const std::int64_t token = own_token(embedding, first);
+    if (token < 0 || token >= embedding.vocabulary) {
+      ++row;
+      continue;
+    }
     std::fill(sums.begin(), sums.end(), 0.0);
-    for (; row != rows.end() && tokens[*row] == token; ++row) {
+    for (; row != rows.end() && tokens[*row] == first; ++row) {
       const Real* dy = call.output_gradient() + *row * width;
       std::transform(sums.begin(), sums.end(), dy, sums.begin(),
                      [](double sum, Real term) { return sum + double{term}; });
@@ -79,12 +96,27 @@ void Kernels<Embedding, Real>::backward_weight(const Embedding& embedding, const
   }
 }
 
+namespace {
+
+// Where an element of the rows is in the positions: of a part, whose rows are some of the samples'.
 template <class Real>
-void Kernels<PositionEmbedding, Real>::forward(const PositionEmbedding&, const Call<Real>& call) {
-  const std::int64_t period = call.request.output.elements();
-  for (std::int64_t i = 0; i < call.elements(); ++i) {
-    call.output()[i] = static_cast<Real>(call.input(0)[i] + call.parameter(0)[i % period]);
-  }
+struct Positions {
+  Positions(const PositionEmbedding& embedding, const Call<Real>& call)
+      : first(embedding.part.number * call.elements()),
+        period(embedding.part.ways * call.request.output.elements()) {}
+  std::int64_t operator()(std::int64_t i) const { return (first + i) % period; }
+
+  std::int64_t first, period;
+};
+
+}  // namespace
+
+template <class Real>
+void Kernels<PositionEmbedding, Real>::forward(const PositionEmbedding& embedding,
+                                               const Call<Real>& call) {
+  const Positions<Real> at(embedding, call);
+  for (std::int64_t i = 0; i < call.elements(); ++i)
+    call.output()[i] = static_cast<Real>(call.input(0)[i] + call.parameter(0)[at(i)]);
 }
 
 template <class Real>
@@ -94,18 +126,16 @@ void Kernels<PositionEmbedding, Real>::backward_input(const PositionEmbedding&,
   std::copy_n(call.output_gradient(), call.elements(), call.input_gradient(0));
 }
 
-// Positions beyond the sequence have a gradient of zero.
+// Positions beyond the sequence, and those that the rows do not have, have a gradient of zero.
 template <class Real>
 void Kernels<PositionEmbedding, Real>::backward_weight(const PositionEmbedding& embedding,
                                                        const Call<Real>& call) {
-  const std::int64_t period = call.request.output.elements();
-  for (std::int64_t i = 0; i < embedding.length * embedding.width; ++i) {
-    double sum = 0;
-    for (std::int64_t n = 0; i < period && n < call.samples(); ++n) {
-      sum += double{call.output_gradient()[n * period + i]};
-    }
-    call.give_gradient(0, i, sum);
-  }
+  const Positions<Real> at(embedding, call);
+  std::vector<double> sums(static_cast<std::size_t>(embedding.length * embedding.width));
+  for (std::int64_t i = 0; i < call.elements(); ++i)
+    sums[static_cast<std::size_t>(at(i))] += double{call.output_gradient()[i]};
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    call.give_gradient(0, static_cast<std::int64_t>(i), sums[i]);
 }
 
 namespace {

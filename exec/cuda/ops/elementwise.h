@@ -186,14 +186,15 @@ void sum_bias_gradient(const Call<Real>& call, std::size_t parameter, std::int64
       [=] REHEARSE_KERNEL(std::int64_t i, W sum) { gradient.give(i, sum); });
 }
 
-// y = x + b, b repeated.
+// y = x + b, b repeated, from its element `first` on.
 template <class Real, class Queue>
-void add_repeated(const Call<Real>& call, std::int64_t period, Queue& queue) {
+void add_repeated(const Call<Real>& call, std::int64_t period, Queue& queue,
+                  std::int64_t first = 0) {
   using W = Wide<Real>;
   const Real *x = call.input(0), *b = call.parameter(0);
   Real* y = call.output();
   queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
-    y[i] = static_cast<Real>(static_cast<W>(x[i]) + static_cast<W>(b[i % period]));
+    y[i] = static_cast<Real>(static_cast<W>(x[i]) + static_cast<W>(b[(first + i) % period]));
   });
 }
 
@@ -225,24 +226,28 @@ struct Op<PositionEmbedding, Real> {
   using W = Wide<Real>;
 
   template <class Queue>
-  static void forward(const PositionEmbedding&, const Call<Real>& call, Queue& queue) {
-    add_repeated(call, call.request.output.elements(), queue);
+  static void forward(const PositionEmbedding& embedding, const Call<Real>& call, Queue& queue) {
+    const PartOf& part = embedding.part;
+    add_repeated(call, part.ways * call.request.output.elements(), queue,
+                 part.number * call.elements());
   }
   template <class Queue>
   static void backward_input(const PositionEmbedding&, const Call<Real>& call, Queue& queue) {
     pass_gradient(call, queue);
   }
-  // Positions beyond the sequence have a gradient of zero.
+  // Positions beyond the sequence, and those that the rows do not have, have a gradient of zero.
   template <class Queue>
   static void backward_weight(const PositionEmbedding& embedding, const Call<Real>& call,
                               Queue& queue) {
-    const std::int64_t period = call.request.output.elements(), samples = call.samples();
+    const std::int64_t first = embedding.part.number * call.elements(), n = call.elements();
+    const std::int64_t period = embedding.part.ways * call.request.output.elements();
     const Real* dy = call.output_gradient();
     const Gradient<Real> gradient = gradient_of(call, 0);
     queue.each(embedding.length * embedding.width, [=] REHEARSE_KERNEL(std::int64_t i) {
       W sum = 0;
-      for (std::int64_t n = 0; i < period && n < samples; ++n)
-        sum += static_cast<W>(dy[n * period + i]);
+      const std::int64_t next = (i + period - first % period) % period;
+      for (std::int64_t at = next; i < period && at < n; at += period)
+        sum += static_cast<W>(dy[at]);
       gradient.give(i, sum);
     });
   }

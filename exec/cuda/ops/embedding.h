@@ -16,8 +16,13 @@ struct Op<Embedding, Real> {
     const std::int32_t* tokens = call.indices(0);
     const Real* table = call.parameter(0);
     Real* y = call.output();
+    const std::int64_t first = embedding.part.number * embedding.vocabulary;
+    const std::int64_t own = embedding.vocabulary;
     queue.each(call.elements(), [=] REHEARSE_KERNEL(std::int64_t i) {
-      y[i] = table[tokens[i / width] * width + i % width];
+      const std::int64_t token = tokens[i / width] - first;
+      // Another part's token.
+      const bool is_own = token >= 0 && token < own;
+      y[i] = is_own ? table[token * width + i % width] : Real{};
     });
   }
 
@@ -34,14 +39,17 @@ struct Op<Embedding, Real> {
     auto* const places = tokens + rows;
     queue.sort(call.indices(0), tokens, places, rows);
     const Real* dy = call.output_gradient();
+    const std::int64_t skipped = embedding.part.number * embedding.vocabulary;
+    const std::int64_t own = embedding.vocabulary;
     queue.rows(rows, [=] REHEARSE_KERNEL(std::int64_t first, typename Queue::Team & team) {
-      const std::int64_t token = tokens[first];
+      const std::int64_t token = tokens[first], row = token - skipped;
       if (first > 0 && tokens[first - 1] == token) return;
+      if (row < 0 || row >= own) return;
       for (std::int64_t i = team.rank(); i < width; i += team.size()) {
         W sum = 0;
         for (std::int64_t k = first; k < rows && tokens[k] == token; ++k)
           sum += static_cast<W>(dy[places[k] * width + i]);
-        gradient.give(token * width + i, sum);
+        gradient.give(row * width + i, sum);
       }
     });
   }

@@ -41,12 +41,72 @@ REHEARSE_PORTABLE W log_sum_exp(const Real* x, std::int64_t n, Team& team) {
   return all + std::log(team.sum(own));
 }
 
+// A part of the classes (model/net/layer.h), of which the first `real` are no padding.
+struct ClassPart {
+  std::int64_t classes, real, ways, number;
+  explicit ClassPart(const CrossEntropy& loss)
+      : classes(loss.classes),
+        real(loss.real_classes()),
+        ways(loss.part.ways),
+        number(loss.part.number) {}
+  REHEARSE_PORTABLE std::int64_t own(std::int64_t label) const { return label - number * classes; }
+
+  // log sum exp over all parts, from a row's summed terms (loss_of_terms()).
+  template <class W>
+  REHEARSE_PORTABLE W whole_sum(const W* terms) const {
+    W largest = terms[0], sum = 0;
+    for (std::int64_t k = 1; k < ways; ++k)
+      largest = terms[k] > largest ? terms[k] : largest;
+    for (std::int64_t k = 0; k < ways; ++k)
+      sum += std::exp(terms[k] - largest);
+    return largest + std::log(sum);
+  }
+};
+
 template <class Real>
 struct Op<CrossEntropy, Real> {
   using W = Wide<Real>;
 
   template <class Queue>
+  static void forward_part(const ClassPart& part, const Call<Real>& call, Queue& queue) {
+    const Real* logits = call.input(0);
+    const std::int32_t* labels = call.indices(1);
+    W* const all = call.losses();
+    constexpr W kOfNone = static_cast<W>(CrossEntropy::kOfNone);
+    queue.rows(call.rows(0), [=] REHEARSE_KERNEL(std::int64_t row, typename Queue::Team & team) {
+      const Real* x = logits + row * part.classes;
+      const W sum = log_sum_exp<W>(x, part.real, team);
+      if (team.rank() > 0) return;
+      W* terms = all + row * (part.ways + 1);
+      for (std::int64_t k = 0; k <= part.ways; ++k)
+        terms[k] = 0;
+      terms[part.number] = part.real == 0 ? kOfNone : sum;
+      const std::int64_t label = part.own(labels[row]);
+      if (label >= 0 && label < part.real) terms[part.ways] = static_cast<W>(x[label]);
+    });
+  }
+  template <class Queue>
+  static void backward_part(const ClassPart& part, const Call<Real>& call, Queue& queue) {
+    const Real* logits = call.input(0);
+    const std::int32_t* labels = call.indices(1);
+    const W* all = call.losses();
+    const LossScale<W> scale = loss_scale_of(call);
+    Real* dx = call.input_gradient(0);
+    queue.rows(call.rows(0), [=] REHEARSE_KERNEL(std::int64_t row, typename Queue::Team & team) {
+      const W sum = part.whole_sum(all + row * (part.ways + 1));
+      const std::int64_t label = part.own(labels[row]);
+      for (std::int64_t i = team.rank(); i < part.classes; i += team.size()) {
+        const std::int64_t at = row * part.classes + i;
+        const W p = std::exp(static_cast<W>(logits[at]) - sum);
+        const W slope = scale(row) * (p - (i == label ? W(1) : W(0)));
+        dx[at] = static_cast<Real>(i < part.real ? slope : W(0));
+      }
+    });
+  }
+
+  template <class Queue>
   static void forward(const CrossEntropy& loss, const Call<Real>& call, Queue& queue) {
+    if (!loss.part.is_whole()) return forward_part(ClassPart(loss), call, queue);
     const std::int64_t n = loss.classes;
     const Real* logits = call.input(0);
     const std::int32_t* labels = call.indices(1);
@@ -61,6 +121,7 @@ struct Op<CrossEntropy, Real> {
   }
   template <class Queue>
   static void backward(const CrossEntropy& loss, const Call<Real>& call, Queue& queue) {
+    if (!loss.part.is_whole()) return backward_part(ClassPart(loss), call, queue);
     const std::int64_t n = loss.classes;
     const Real* logits = call.input(0);
     const std::int32_t* labels = call.indices(1);

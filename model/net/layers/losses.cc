@@ -1,5 +1,27 @@
+#include <algorithm>
+#include <cmath>
+
 #include "model/base/check.h"
 #include "model/net/layers/layers.h"
+
+namespace rehearse {
+
+std::int64_t CrossEntropy::real_classes() const {
+  if (part.is_whole()) return classes;
+  return std::clamp<std::int64_t>(all - part.number * classes, 0, classes);
+}
+
+SplitLoss loss_of_terms(std::span<const double> terms) {
+  const std::span<const double> parts = terms.first(terms.size() - 1);
+  const double largest = *std::max_element(parts.begin(), parts.end());
+  double sum = 0;
+  for (const double part : parts)
+    sum += std::exp(part - largest);
+  const double whole = largest + std::log(sum);
+  return {whole - terms.back(), whole};
+}
+
+}  // namespace rehearse
 
 namespace rehearse::layers {
 namespace {
@@ -28,8 +50,12 @@ LayerFacts describe(const CrossEntropy& c, std::span<const Shape> inputs) {
   facts.backward_input = per_sample(4 * n, 2 * logits);
   // Backward repeats the softmax from the logits and one log-sum-exp per label: nothing of the
   // logits' size is kept twice.
-  facts.saves_output = c.split;
-  facts.auxiliaries = {{"log_sum_exp", inputs[1].elements(), 0}};
+  if (c.part.is_whole()) {
+    facts.auxiliaries = {{"log_sum_exp", inputs[1].elements(), 0}};
+  } else {
+    facts.output.dims.push_back(c.part.ways + 1);
+    facts.saves_output = true;
+  }
   return facts;
 }
 

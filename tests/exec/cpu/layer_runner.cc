@@ -222,7 +222,8 @@ LayerData draw(const LayerCase& layer, std::uint64_t seed) {
   Random random(seed);
   const auto below = [&] {
     const auto* embedding = std::get_if<Embedding>(&layer.layer);
-    const std::int64_t limit = embedding ? embedding->vocabulary : *classes_of_loss(layer.layer);
+    const std::int64_t limit =
+        embedding ? embedding->vocabulary * embedding->part.ways : *classes_of_loss(layer.layer);
     return static_cast<double>(random.below(static_cast<std::uint64_t>(limit)));
   };
   // At least 0.1 away from zero, where ReLU has no derivative.
@@ -292,7 +293,9 @@ const std::vector<LayerCase>& layer_cases() {
       {"class_token", ClassToken{4}, {{{3, 4}}}, 3},
       {"first_row", FirstRow{}, {{{3, 5}}}, 2},
       {"embedding", Embedding{6, 4}, {{{5}}}, 3},
+      {"embedding_part", Embedding{6, 4, {3, 1}}, {{{8}}}, 3},
       {"position_embedding", PositionEmbedding{7, 3}, {{{5, 3}}}, 2},
+      {"position_embedding_part", PositionEmbedding{17, 3, {3, 2}}, {{{5, 3}}}, 2},
       {"rotary", Rotary{4, 2, 6, 6}, {{{5, 48}}}, 2},
       {"rotary_in_part", Rotary{2, 2, 6, 4, 50}, {{{5, 36}}}, 2},
       {"attention", Attention{2, 2, 3, false, false}, {{{4, 18}}}, 2},
@@ -325,6 +328,10 @@ std::vector<LayerCase> training_cases() {
       {"gpt_norm", LayerNorm{200}, {{{37, 200}}}, 3},
       {"llama_norm", RmsNorm{200}, {{{37, 200}}}, 3},
       {"gpt_loss", CrossEntropy{1500}, {{{9, 1500}}, {{9}}}, 2},
+      // The last with padding, or with nothing else.
+      {"gpt_loss_part", CrossEntropy{500, {3, 1}, 1400}, {{{9, 500}}, {{9}}}, 2},
+      {"gpt_loss_last_part", CrossEntropy{500, {3, 2}, 1400}, {{{9, 500}}, {{9}}}, 2},
+      {"gpt_loss_no_part", CrossEntropy{5, {4, 3}, 12}, {{{9, 5}}, {{9}}}, 2},
       // Several blocks of queries, the last not full.
       {"gpt_attention", Attention{3, 3, 16, true, true}, {{{150, 144}}}, 2},
       {"gpt_attention_unfused", Attention{3, 3, 16, true, false}, {{{150, 144}}}, 2},

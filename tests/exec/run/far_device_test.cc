@@ -117,6 +117,12 @@ Plan in_bf16(StrategySpec strategy) {
   return executable(strategy, 4, narrow_gpt(true), training);
 }
 
+StrategySpec tensor_parallel() {
+  StrategySpec strategy = micro_batched(testing::data_parallel("tensor", Bytes::kib(64)), 2);
+  strategy.tensor = TensorSpec{2, true};
+  return strategy;
+}
+
 StrategySpec subnetwork_of(std::int64_t draw) {
   return testing::redrawn(testing::subnetwork({1, 1}), draw);
 }
@@ -130,6 +136,7 @@ std::vector<Case> cases() {
       {"zero3", {executable(sharded(Sharding::parameters), 4, narrow_gpt(true))}},
       {"pipeline", {executable(testing::pipeline("1f1b", 4, 8), 4, narrow_gpt(true))}},
       {"zero_bubble", {executable(testing::pipeline("zb-v", 2, 8), 2, narrow_gpt(true))}},
+      {"tensor", {executable(tensor_parallel(), 4, narrow_gpt(true))}},
       {"clipped", {clipped(Reduction::fast)}},
       {"clipped_exactly", {clipped(Reduction::exact)}},
       {"subnetwork", {executable(subnetwork_of(0), 4, narrow_gpt(true))}},
