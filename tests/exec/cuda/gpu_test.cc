@@ -237,6 +237,9 @@ TEST_F(GpuQueues, ReplayWhatTheyHaveRecorded) {
 struct Way {
   std::string name;
   StrategySpec strategy;
+  std::vector<ModelSpec> models = {
+      rehearse::testing::small_resnet(),
+      rehearse::testing::with_dropout(rehearse::testing::narrow_gpt())};
   friend void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 };
 
@@ -264,7 +267,7 @@ TrainingRun train_on_gpu(const Plan& plan, const TrainOptions& options, const Cu
 
 TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
   REHEARSE_NEEDS_GPU();
-  const Plan plan = plan_of(GetParam(), rehearse::testing::small_resnet());
+  const Plan plan = plan_of(GetParam(), GetParam().models.front());
   TrainOptions options = rehearse::testing::options_of(3);
   options.evaluate_every = 3;
   const TrainingRun expected = rehearse::testing::train_locally(plan, options);
@@ -284,8 +287,7 @@ TEST_P(GpuTraining, OfFourRanksIsThatOfTheReference) {
 // Recorded kernels are the same kernels: the same bits, whatever is fused and drawn.
 TEST_P(GpuTraining, IsTheSameByGraphs) {
   REHEARSE_NEEDS_GPU();
-  const ModelSpec gpt = rehearse::testing::with_dropout(rehearse::testing::narrow_gpt());
-  for (const ModelSpec& model : {rehearse::testing::small_resnet(), gpt}) {
+  for (const ModelSpec& model : GetParam().models) {
     const Plan plan = plan_of(GetParam(), model);
     TrainOptions options = rehearse::testing::options_of(6);
     options.evaluate_every = 3;
@@ -307,12 +309,20 @@ StrategySpec zero3() {
   return strategy;
 }
 
+StrategySpec tensor(bool sequence_parallel) {
+  StrategySpec strategy = rehearse::testing::data_parallel("tensor", Bytes::kib(64));
+  strategy.tensor = TensorSpec{2, sequence_parallel};
+  return strategy;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Ways, GpuTraining,
     ::testing::Values(Way{"data", rehearse::testing::data_parallel("data", Bytes::kib(64))},
                       Way{"zero3", zero3()},
                       Way{"pipeline", rehearse::testing::pipeline("1f1b", 4, 8)},
-                      Way{"subnetwork", rehearse::testing::subnetwork({1, 1})}),
+                      Way{"subnetwork", rehearse::testing::subnetwork({1, 1})},
+                      Way{"tensor", tensor(false), {rehearse::testing::narrow_gpt(true)}},
+                      Way{"sequence", tensor(true), {rehearse::testing::narrow_gpt(true)}}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
