@@ -47,6 +47,13 @@ struct Estimate {
   bool fits = true;
   // Ranks that do the same meet on links, each with its share of them.
   bool shares_links = false;
+  // Messages between stages take other times in other replicas: of each boundary the slowest
+  // counted.
+  bool replicas_differ = false;
+  // Whether what is not priced may be a matter of more than a few per cent, either way.
+  bool is_marked() const {
+    return shares_links || replicas_differ || contention > 0.02 * step_time;
+  }
   bool ok() const { return verdict == Verdict::estimated; }
 };
 

@@ -354,6 +354,14 @@ const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::s
   return (held.is_partial ? mesh.partial_holders : mesh.holders)[rank];
 }
 
+bool MeshCosts::replicas_differ(bool wraps) const {
+  const std::size_t boundaries = forward.size() - (wraps || forward.empty() ? 0 : 1);
+  for (std::size_t r = 0; r < boundaries; ++r) {
+    if (!forward[r].are_alike() || !backward[r].are_alike()) return true;
+  }
+  return false;
+}
+
 bool MeshCosts::meets_others() const {
   return exchanges_meet_messages || reductions_meet_exchanges || messages_meet_others ||
          std::any_of(reductions_meet.begin(), reductions_meet.end(),

@@ -112,6 +112,9 @@ struct MeshCosts {
   std::vector<double> held, held_wrapping;
   const std::vector<double>& held_of(bool wraps) const { return wraps ? held_wrapping : held; }
   bool messages_meet_others = false;  // over boundaries of different ranks
+  // Whether messages over a boundary take other times in other replicas: of each the slowest
+  // counts.
+  bool replicas_differ(bool wraps) const;
   // Whether flows meet otherwise than messages do on a rank's own link.
   bool meets_others() const;
   Crossed exchanges, between;  // by messages of tensor-parallel ranks; between stages

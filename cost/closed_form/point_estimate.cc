@@ -171,6 +171,8 @@ void PointEstimate::note_times(const StepTimes& times, bool shares_links) {
   constexpr double kNothing = 1e-9;
   estimate_.contention = times.contention > kNothing * times.step_time ? times.contention : 0;
   estimate_.shares_links = shares_links;
+  estimate_.replicas_differ = point_.mesh.pipeline > 1 &&
+                              tables_.costs(point_.mesh).replicas_differ(point_.shape.chunks > 1);
   const double bubble = times.step_time - times.compute - times.link;
   if (!estimate_.fits) return;
   if (times.link > times.compute && times.link >= bubble) estimate_.binding = Binding::link;

@@ -67,6 +67,7 @@ std::string details(const LayerSpec& spec) {
   if (const auto* a = std::get_if<Attention>(&spec)) {
     return fmt::format(" h{}{}{}", a->heads, a->causal ? " causal" : "", a->fused ? " fused" : "");
   }
+  if (const auto* l = std::get_if<Linear>(&spec)) return l->bias ? " bias" : "";
   return "";
 }
 

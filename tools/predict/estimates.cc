@@ -32,11 +32,6 @@ std::string_view action_name(StageAction action) {
   return "message";
 }
 
-// Whether messages that meet may be a matter of more than a few per cent.
-bool is_contended(const Estimate& estimate) {
-  return estimate.shares_links || estimate.contention > 0.02 * estimate.step_time;
-}
-
 std::string_view kind_of(const Estimate& estimate) {
   if (estimate.ok()) return "estimated";
   return is_simulated_only(estimate.verdict) ? "simulated-only" : "invalid";
@@ -75,6 +70,8 @@ Json json_of(const StrategyEstimate& it, Bytes device) {
                   {"during", action_name(e.worst_action)}};
   json["contention_at_most_s"] = e.contention;
   json["shares_links"] = e.shares_links;
+  json["replicas_differ"] = e.replicas_differ;
+  json["is_marked"] = e.is_marked();
   return json;
 }
 
@@ -87,7 +84,7 @@ std::vector<std::string> row_of(const StrategyEstimate& it, Bytes device) {
   const Estimate& e = it.estimate;
   if (!e.ok()) return {it.strategy, "-", "-", "-", "-", "-", "-", "-", "-"};
   return {it.strategy,
-          human(Seconds::seconds(e.step_time)) + (is_contended(e) ? "*" : ""),
+          human(Seconds::seconds(e.step_time)) + (e.is_marked() ? "*" : ""),
           human_number(it.samples_per_s),
           human(Bytes::bytes(e.memory)),
           fmt::format("{} of stage {}", action_name(e.worst_action), e.worst_stage),
@@ -169,7 +166,7 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
     add_band(text_of(it.step_time_band));
     if (it.estimate.ok() && !it.estimate.fits)
       emphases.push_back({rows.size() - 1, rows.back().size() - 1, Emphasis::bad});
-    shares = shares || is_contended(it.estimate);
+    shares = shares || it.estimate.is_marked();
     may_not = may_not || may_not_fit(it.estimate, device);
   }
   StyledText text = align_columns(rows, emphases);
@@ -185,8 +182,8 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
     text += "may: so near to what a device has, layouts decide: 'rehearse memory' tells.\n";
   if (shares)
     text +=
-        "* messages meet on links: the step may take longer, seldom less; a simulation tells how "
-        "long.\n";
+        "* messages meet on links, or take other times in other replicas: the step may take much "
+        "longer, or less; a simulation tells how long.\n";
   return text;
 }
 

@@ -38,7 +38,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command estimate_command() {
-  return {"estimate", "the same in closed form: no plan is built, nothing is simulated", syntax,
+  return {"estimate", "the same at once, in closed form; small plans are played where messages meet", syntax,
           run};
 }
 

@@ -58,8 +58,12 @@ Status write_first_step(const std::string& path, const Plan& plan, const Net& ne
                         const exec::Backend& backend) {
   const TensorType real = real_type(backend);
   std::vector<NamedTensor> tensors;
+  const ElementSizes sizes = backend.sizes();
   for (std::size_t p = 0; p < net.parameters.size(); ++p) {
     const Parameter& parameter = net.parameters[p];
+    const std::int64_t bytes = parameter.shape.elements() * sizes.activation_bytes;
+    REHEARSE_CHECK(std::ssize(run.first_step->weights[p]) == bytes, "{} is not whole",
+                   parameter.name);
     tensors.push_back(
         {"weights/" + parameter.name, real, parameter.shape.dims, run.first_step->weights[p]});
     tensors.push_back(

@@ -265,7 +265,8 @@ int run_rank(const Arguments& arguments, exec::Transport& transport) {
       exec::train(*plans, net, *backend, carried.get(), batches, &batches, options);
   if (transport.rank() != RankId(0)) return kDone;
   if (const auto path = arguments.get("first-step")) {
-    const Status written = write_first_step(*path, plan, net, run, batches, *backend);
+    const Status written =
+        write_first_step(*path, plan, *unsliced_net(plan), run, batches, *backend);
     if (!written) return fail(written.errors());
   }
   return finish(arguments, plan, net, run,

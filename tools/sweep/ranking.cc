@@ -106,19 +106,32 @@ class Table {
       cells.resize(rows_.front().size(), "-");
       return;
     }
-    cells.insert(cells.end(), {row.strategy, time_of(figure(row, "step_time_s")),
-                               rate_of(figure(row, "samples_per_s"))});
+    const Cell mark = figure(row, "is_marked");
+    const bool is_marked = mark == Cell(true);
+    has_marks_ = has_marks_ || is_marked;
+    cells.insert(cells.end(),
+                 {row.strategy, time_of(figure(row, "step_time_s")) + (is_marked ? "*" : ""),
+                  rate_of(figure(row, "samples_per_s"))});
     if (shown_.runs) cells.push_back(rate_of(figure(row, "run_samples_per_s")));
     cells.push_back(
         bytes_of(figure(row, shown_.bounds ? "least_memory_bytes" : "peak_memory_bytes")));
   }
 
-  StyledText print() const { return align_columns(rows_); }
+  StyledText print() const {
+    StyledText text = align_columns(rows_);
+    if (has_marks_)
+      text +=
+          "* messages meet on links, or take other times in other replicas: the step may take much "
+          "longer, or less,\nand another row be the best; without '--method estimate' the sweep "
+          "simulates them.\n";
+    return text;
+  }
 
  private:
   const std::vector<std::string>& columns_;
   const Columns shown_;
   std::vector<std::vector<std::string>> rows_;
+  bool has_marks_ = false;
 };
 
 }  // namespace

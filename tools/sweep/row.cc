@@ -97,6 +97,7 @@ const std::vector<Figure>& figures() {
        [](E e) { return Cell(std::string(to_string(e.estimate.binding))); }},
       {"contention_at_most_s", [](S) { return Cell(); },
        [](E e) { return Cell(e.estimate.contention); }},
+      {"is_marked", [](S) { return Cell(); }, [](E e) { return Cell(e.estimate.is_marked()); }},
       {"largest_state_bytes", [](S s) { return cell(part(s.largest, &LargestSummary::state)); }},
       {"largest_activation_bytes",
        [](S s) { return cell(part(s.largest, &LargestSummary::activations)); }},

@@ -86,6 +86,10 @@ TEST(NetWalk, NamesEqualKernelsEqually) {
                            0,
                            {true}};
   EXPECT_EQ(kernel_text(conv), "conv2d k3 s2 28x28x16 -> 14x14x32 n8 backward_input");
+  KernelRequest product{KernelKind::forward, Linear{64, 256, true}, {{{64}}}, {{256}}, 2, 0, {}};
+  EXPECT_EQ(kernel_text(product), "linear bias 64 -> 256 n2 forward");
+  std::get<Linear>(product.layer).bias = false;
+  EXPECT_EQ(kernel_text(product), "linear 64 -> 256 n2 forward");
   KernelRequest sum{};
   sum.kind = KernelKind::accumulate;
   sum.elements = 100;
