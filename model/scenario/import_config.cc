@@ -95,13 +95,24 @@ const Architecture* architecture_named(const yaml::Value& value, std::string_vie
   return nullptr;
 }
 
+// Named by 'architectures', and by no other 'model_type'.
+const Architecture* architecture_of_both(const yaml::Value& name, const yaml::Value* type,
+                                         yaml::Problems& problems) {
+  const Architecture* row = architecture_named(name, "architecture", &Architecture::name, problems);
+  const bool is_other = row != nullptr && type != nullptr && type->kind != yaml::Kind::empty &&
+                        type->text != row->model_type;
+  if (!is_other) return row;
+  problems.add(type->where, fmt::format("{} is of model type '{}', not '{}'", row->name,
+                                        row->model_type, yaml::printable(type->text)));
+  return nullptr;
+}
+
 const Architecture* architecture_of(yaml::Map& map) {
   const yaml::Value* list = map.find("architectures");
   const yaml::Value* type = map.find("model_type");
   const bool is_list = list != nullptr && list->kind == yaml::Kind::list;
   if (is_list && list->items.size() == 1)
-    return architecture_named(list->items.front(), "architecture", &Architecture::name,
-                              map.problems());
+    return architecture_of_both(list->items.front(), type, map.problems());
   if (is_list && list->items.size() > 1) {
     map.problems().add(
         list->items[1].where,

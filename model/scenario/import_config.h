@@ -17,8 +17,8 @@
 
 namespace rehearse {
 
-// What becomes of a config whose positions are scaled to longer sequences (`rope_scaling`). No layer
-// here does that; left out, it is a network of the same shapes, parameters and FLOPs.
+// What becomes of a config whose positions are scaled to longer sequences (`rope_scaling`). No
+// layer here does that; left out, it is a network of the same shapes, parameters and FLOPs.
 enum class RopeScaling { refused, left_out };
 
 struct ImportedModel {

@@ -2,8 +2,10 @@
 // others.
 #include "model/scenario/import_config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -110,6 +112,13 @@ TEST(ImportConfig, NoArchitecturesAndNoExpertsAreNone) {
        {"\"architectures\": []", "\"architectures\": null", "\"num_local_experts\": null",
         "\"num_local_experts\": 0", "\"num_experts\": 1"})
     EXPECT_EQ(spec_of("{\"model_type\": \"llama\", " + none + "}"), llama) << none;
+}
+
+TEST(ImportConfig, Gpt2HasOtherNamesForSomeKeys) {
+  EXPECT_EQ(spec_of("{\"model_type\": \"gpt2\", \"hidden_size\": 1024, \"num_hidden_layers\": 24, "
+                    "\"num_attention_heads\": 16, \"max_position_embeddings\": 512}"),
+            spec_of("{\"model_type\": \"gpt2\", \"n_embd\": 1024, \"n_layer\": 24, "
+                    "\"n_head\": 16, \"n_positions\": 512}"));
 }
 
 TEST(ImportConfig, NullIsWhatHuggingFaceTakesItFor) {
@@ -230,6 +239,8 @@ TEST(ImportConfig, SaysWhatItHasNot) {
       {"{\"architectures\": [\"LlamaForCausalLM\", \"GPT2LMHeadModel\"]}",
        "config.json:1:40: error: a network has one architecture, and this is a second: leave the "
        "one that is trained\n"},
+      {"{\"architectures\": [\"GPT2LMHeadModel\"], \"model_type\": \"llama\"}",
+       "config.json:1:54: error: GPT2LMHeadModel is of model type 'gpt2', not 'llama'\n"},
       {"{\"architectures\": []}",
        "config.json:1:1: error: 'config' needs the key 'architectures' or 'model_type'\n"},
       {"{\"model_type\": \"GPT-NeoX\"}",
@@ -328,7 +339,9 @@ TEST(ImportConfig, SaysWhatItHasNot) {
 class ImportingScenario : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) / "importing_scenario";
+    // Tests run at the same time.
+    folder_ = std::filesystem::path(::testing::TempDir()) /
+              fmt::format("importing_scenario_{}", ::getpid());
     std::filesystem::create_directories(folder_ / "models");
     write("models/small.json",
           "{\"model_type\": \"mistral\", \"hidden_size\": 64, \"num_attention_heads\": 4, "
