@@ -455,6 +455,33 @@ TEST(Estimate, RefusesByName) {
             no_closed_form + "'collectives: auto', by 'ring' alone");
 }
 
+// Four replicas of three stages on nodes of four GPUs each cross nodes over other boundaries than
+// their neighbours, or nowhere; those of four stages are on a node each.
+TEST(Estimate, MarksReplicasWhoseMessagesDiffer) {
+  const auto estimated = [](std::int64_t stages) {
+    const std::string text = fmt::format(
+        "name: unlike\n"
+        "model: {{kind: gpt, layers: 6, width: 64, heads: 8, vocabulary: 1024, sequence: 256, "
+        "positions: 256, tied: false}}\n"
+        "training: {{data: synthetic, batch: 48, optimizer: {{kind: sgd, lr: 0.1}}, dtype: bf16, "
+        "steps: 3}}\n"
+        "cluster:\n  device: h100-sxm-80gb\n  nodes: 3\n  devices_per_node: 4\n"
+        "  interconnect: {{bandwidth: 370 GB/s, latency: 3 us}}\n"
+        "  nics: {{count: 4, bus: {{bandwidth: 50 GB/s, latency: 1 us}}}}\n"
+        "  network: {{kind: rail, nodes_per_leaf: 4, link: {{bandwidth: 25 Gb/s, latency: 5 "
+        "us}}}}\n"
+        "strategies: [{{name: one, data: auto, pipeline: {{stages: {}, micro_batches: 4}}}}]\n",
+        stages);
+    const auto scenario = parse_scenario(text, "unlike.yaml", profile_path("unlike.yaml")).value();
+    Estimator estimator =
+        Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+    return estimator.estimate(scenario.strategies.front().spec);
+  };
+  EXPECT_TRUE(estimated(3).replicas_differ);
+  EXPECT_TRUE(estimated(3).is_marked());
+  EXPECT_FALSE(estimated(4).replicas_differ);
+}
+
 TEST(Estimate, AgreesWithSimulationsOfSubnetworks) {
   const Compared compared = compare_drawn(2, 120, [](Random& random) {
     std::int64_t batch = 1;

@@ -218,6 +218,22 @@ TEST(SweepRanking, HasTheBestOfEveryPoint) {
             "     1  no such thing\n");
 }
 
+// An estimate beside which messages meet, in the table as in that of 'rehearse estimate'.
+TEST(SweepRanking, MarksWhatEstimatesDoNotPrice) {
+  for (const bool is_marked : {false, true}) {
+    Row row = played(1, "pipe", 12);
+    for (std::size_t f = 0; f < row.figures.size(); ++f) {
+      if (figure_names()[f] == "step_time_s") row.figures[f] = 0.5;
+      if (figure_names()[f] == "is_marked") row.figures[f] = is_marked;
+    }
+    Ranking ranking;
+    ranking.add({0, 0, 1}, row);
+    const std::string text = ranking.print({"a.nodes"}).plain();
+    EXPECT_EQ(text.find("500 ms*") != std::string::npos, is_marked) << text;
+    EXPECT_EQ(text.find("messages meet on links") != std::string::npos, is_marked) << text;
+  }
+}
+
 // In whatever order they come.
 TEST(SweepRanking, HasTheBestRowsOfManyPoints) {
   std::vector<std::pair<RowPlace, Row>> rows;

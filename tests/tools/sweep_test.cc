@@ -520,6 +520,7 @@ TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
     EXPECT_EQ(figure(row, "least_memory_bytes"), Cell(alone.estimate.memory));
     EXPECT_EQ(figure(row, "binds"), Cell(std::string(to_string(alone.estimate.binding))));
     EXPECT_EQ(figure(row, "contention_at_most_s"), Cell(alone.estimate.contention));
+    EXPECT_EQ(figure(row, "is_marked"), Cell(alone.estimate.is_marked()));
     EXPECT_EQ(figure(row, "plan_hash"), Cell()) << "an estimate has no plan";
     EXPECT_EQ(figure(row, "devices"), Cell(std::int64_t{4}));
   }
