@@ -264,6 +264,7 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const RankReader ranks(scenario_path, profiles, problems);
   for (const Value& item : items_of(map, "ranks"))
     spec.ranks.push_back(ranks.read_one(item));
+  read_kernel_rates(map, spec.device);
   read_overheads(map, spec);
   read_transport(map, spec);
   read_jitter(map, spec);

@@ -27,6 +27,8 @@ inline constexpr WidthAxis kWidthAxes[] = {WidthAxis::hidden, WidthAxis::heads,
                                            WidthAxis::channels};
 inline constexpr InterconnectKind kInterconnectKinds[] = {
     InterconnectKind::mesh, InterconnectKind::ring, InterconnectKind::switched};
+inline constexpr Provenance kProvenances[] = {Provenance::assumed, Provenance::measured,
+                                              Provenance::published};
 inline constexpr Routing kRoutings[] = {Routing::ecmp, Routing::shortest};
 inline constexpr Detail kDetails[] = {Detail::block, Detail::segment};
 inline constexpr Replicas kReplicas[] = {Replicas::all, Replicas::first, Replicas::automatic};

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "model/base/text.h"
+#include "model/scenario/names.h"
 #include "model/scenario/reader.h"
 #include "model/scenario/scenario.h"
 #include "model/scenario/sections.h"
@@ -15,9 +16,7 @@ using yaml::Problems;
 constexpr auto kUnused = yaml::Unused::fine_unless_misspelt;
 
 std::optional<Provenance> read_provenance(const yaml::Value& value, Problems& problems) {
-  return yaml::read_enum<Provenance>(
-      value, "provenance", {Provenance::assumed, Provenance::measured, Provenance::published},
-      problems);
+  return yaml::read_enum(value, "provenance", yaml::kProvenances, problems);
 }
 
 KernelRate read_rate(const yaml::Value& value, const std::string& name, SourceSpan where,

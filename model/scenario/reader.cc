@@ -277,5 +277,8 @@ void read(Map& map, std::string_view key, Seconds& into) {
 void read(Map& map, std::string_view key, BytesPerSecond& into) {
   read_form(map, key, Form::bandwidth, into, read_bandwidth);
 }
+void read(Map& map, std::string_view key, FlopsPerSecond& into) {
+  read_form(map, key, Form::flop_rate, into, read_flop_rate);
+}
 
 }  // namespace rehearse::yaml

@@ -145,6 +145,7 @@ void read(Map& map, std::string_view key, double& into);
 void read(Map& map, std::string_view key, Bytes& into);
 void read(Map& map, std::string_view key, Seconds& into);
 void read(Map& map, std::string_view key, BytesPerSecond& into);
+void read(Map& map, std::string_view key, FlopsPerSecond& into);
 template <class T>
 void read(Map& map, std::string_view key, std::optional<T>& into) {
   const std::size_t before = map.problems().size();

@@ -19,6 +19,7 @@ Training read_training(Map& scenario);
 ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
                          const ProfilePath& profiles, const std::optional<std::string>& device);
 // Parts of a cluster.
+void read_kernel_rates(Map& cluster, Device& device);
 NetworkSpec read_network(const Value& value, SourceSpan where, Problems& problems);
 LinkSpec read_link(const Value& value, const std::string& name, SourceSpan where,
                    Problems& problems);

@@ -80,6 +80,40 @@ TEST(ReadCluster, NodesWithPortsAndNics) {
   EXPECT_EQ(spec.nics->bus, link(50, 0.5));
 }
 
+TEST(ReadCluster, RatesOfKernelsInPlaceOfTheProfiles) {
+  const std::string nodes = "  nodes: 1\n";
+  const Device plain = cluster_of(nodes).device;
+  const Device other = cluster_of(nodes +
+                                  "  kernels: {attention: {compute: 79 TFLOP/s, provenance: "
+                                  "published}, optimizer: {memory: 1 GB/s, overhead: 9 us, "
+                                  "provenance: measured}}\n")
+                           .device;
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    const auto kernel = static_cast<KernelClass>(k);
+    const KernelRate &before = rate_of(plain, kernel), &after = rate_of(other, kernel);
+    const bool is_attention = kernel == KernelClass::attention,
+               is_optimizer = kernel == KernelClass::optimizer;
+    EXPECT_EQ(after.compute.flops_per_second(),
+              is_attention ? 79e12 : before.compute.flops_per_second());
+    EXPECT_EQ(after.memory.bytes_per_second(),
+              is_optimizer ? 1e9 : before.memory.bytes_per_second());
+    EXPECT_EQ(after.overhead.seconds(), is_optimizer ? 9e-6 : before.overhead.seconds());
+    EXPECT_EQ(provenance_of(other, kernel), is_attention   ? Provenance::published
+                                            : is_optimizer ? Provenance::measured
+                                                           : provenance_of(plain, kernel));
+  }
+}
+
+TEST(ReadCluster, RatesOfKernelsAreOfTheClustersDeviceAlone) {
+  const ClusterSpec spec = cluster_of(
+      "  nodes: 2\n  network: {kind: ring, link: {bandwidth: 10 GB/s, latency: 1 us}}\n"
+      "  ranks: [{ranks: 1, device: tiny}]\n"
+      "  kernels: {copy: {memory: 1 GB/s, provenance: assumed}}\n");
+  ASSERT_TRUE(spec.ranks.at(0).device.has_value());
+  EXPECT_EQ(rate_of(spec.device, KernelClass::copy).memory.bytes_per_second(), 1e9);
+  EXPECT_EQ(rate_of(*spec.ranks.at(0).device, KernelClass::copy).memory.bytes_per_second(), 9e9);
+}
+
 TEST(ReadCluster, LinksOfItsKinds) {
   const ClusterSpec leaves = cluster_of(
       "  nodes: 8\n  network: {kind: leaf-spine, link: {bandwidth: 10 GB/s, latency: 1 us}, "

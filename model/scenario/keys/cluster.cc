@@ -29,6 +29,9 @@ Section cluster() {
                    "[{link: node0--leaf0, bandwidth: 10 Gb/s}]"),
           optional("ranks", list_of(map_of("rank_exception")), "[]", "ranks that are different",
                    "[{ranks: 4-7, speed: 0.8}]"),
+          optional("kernels", map_of("kernels"), "",
+                   "rates of kernels, in place of what the profile says: other software ran",
+                   "{attention: {compute: 79 TFLOP/s, provenance: published}}"),
           optional("overheads", map_of("overheads"), "",
                    "memory beside tensors, in place of what the profile says",
                    "{context: 600 MiB, fragmentation: 0.03}"),
@@ -101,6 +104,35 @@ Section rank_exception() {
   };
 }
 
+Section kernels() {
+  Section section{
+      "kernels",
+      "Rates of kernels on the cluster's device, in place of what its profile says.",
+      {},
+  };
+  for (int k = 0; k < kKernelClassCount; ++k) {
+    section.keys.push_back(optional(to_string(static_cast<KernelClass>(k)), map_of("kernel_rate"),
+                                    "", "of kernels of this class",
+                                    "{compute: 79 TFLOP/s, provenance: published}"));
+  }
+  return section;
+}
+
+Section kernel_rate() {
+  return {
+      "kernel_rate",
+      "What kernels of a class reach in the profile's data type; what is not given stays.",
+      {
+          optional("compute", basic(Form::flop_rate), "", "of what they compute", "79 TFLOP/s"),
+          optional("memory", basic(Form::bandwidth), "", "of what they read and write",
+                   "1800 GB/s"),
+          optional("overhead", basic(Form::seconds), "", "of each kernel", "2 us"),
+          needed("provenance", one_of("provenance", names_of(kProvenances)),
+                 "where these numbers come from", "published"),
+      },
+  };
+}
+
 Section overheads() {
   return {
       "overheads",
@@ -136,8 +168,8 @@ Type efficiency_type() {
 }
 
 std::vector<Section> cluster_sections() {
-  return {cluster(),        interconnect(), nics(),  link_exception(),
-          rank_exception(), overheads(),    jitter()};
+  return {cluster(), interconnect(), nics(),      link_exception(), rank_exception(),
+          kernels(), kernel_rate(),  overheads(), jitter()};
 }
 
 }  // namespace rehearse::yaml
