@@ -237,6 +237,9 @@ class MeshWalk {
       costs_.tied = ring({FlowKind::tied}, holder_groups(ends, false));
       costs_.partial_tied = ring({FlowKind::partial_tied}, holder_groups(ends, true));
     }
+    costs_.exchanges_take_turns =
+        std::any_of(costs_.own_tensor.begin(), costs_.own_tensor.end(),
+                    [&](const RingGroup& own) { return !(own == costs_.tensor); });
     costs_.all = all_ranks();
     costs_.shared = uses_.shared();
     note_meetings(costs_);

@@ -89,6 +89,7 @@ struct MeshCosts {
   RingGroup tensor;  // of all ranks of the pipeline at once
   // By rank of the pipeline: its tensor-parallel ranks alone.
   std::vector<RingGroup> own_tensor;
+  bool exchanges_take_turns = false;  // whether these take less of a link than all at once
   // By rank of the pipeline: the holders of its own parameters, and, where they are also summed
   // over the tensor-parallel ranks, of those.
   std::vector<RingGroup> holders, partial_holders;

@@ -24,7 +24,7 @@ class PointEstimate {
   Estimate run_sharded();
   Estimate run_played_pipeline();
   bool shares_links(const MeshCosts& mesh) const;
-  bool is_worth_playing(const MeshCosts& mesh) const;
+  void note_unplayed(const MeshCosts& mesh);
   void play();
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
@@ -72,23 +72,27 @@ Estimate PointEstimate::run() {
   const bool shares_links = step->model->passes().shares_links(*step->mesh) ||
                             step->model->updates(*step->mesh, step->sharding).shares_links;
   note_times(step_times(*step), shares_links);
-  if (rule_.plays && is_worth_playing(*step->mesh)) play();
+  note_unplayed(*step->mesh);
+  if (rule_.plays && estimate_.unplayed_passes > 0) play();
   return estimate_;
 }
 
-// Whether there is more to it than the shares that those who do the same have.
-bool PointEstimate::is_worth_playing(const MeshCosts& mesh) const {
+// Where there is more to it than the shares that those who do the same have.
+void PointEstimate::note_unplayed(const MeshCosts& mesh) {
   constexpr double kLittle = 0.005;
   constexpr std::int64_t kMostPasses = 1024;  // of plans that are played
   const PipelineShape shape = shape_played(point_.shape);
-  if (shape.stages() * shape.micro_batches > kMostPasses) return false;
-  return estimate_.contention > kLittle * estimate_.step_time ||
-         std::any_of(mesh.own_tensor.begin(), mesh.own_tensor.end(),
-                     [&](const RingGroup& own) { return !(own == mesh.tensor); });
+  const std::int64_t passes = shape.stages() * shape.micro_batches;
+  if (passes > kMostPasses) return;
+  estimate_.may_be_shorter = mesh.exchanges_take_turns;
+  if (estimate_.may_be_shorter || estimate_.contention > kLittle * estimate_.step_time)
+    estimate_.unplayed_passes = passes;
 }
 
 void PointEstimate::play() {
   const auto& played = tables_.played_pipeline(strategy_, point_);
+  estimate_.unplayed_passes = 0;
+  estimate_.may_be_shorter = false;
   if (played) note_times(played->times, estimate_.shares_links);
 }
 

@@ -53,6 +53,7 @@ class Player {
   // What flows whose speed is not known yet have of a link.
   struct Link {
     double left = 1, need = 0;  // of it; of it for each unit of rate
+    double asked = 0;           // of it, by all at the rates that they reach alone
     int flows = 0;
     double rate() const { return left / need; }
   };
@@ -134,14 +135,18 @@ class Player {
   void share_links() {
     flowing_.clear();
     links_.assign(links_.size(), {});
+    bool is_enough = true;
     for (Running& it : running_) {
       it.slowed = 1;
       if (!it.flows || op_of(it).uses.empty()) continue;
       flowing_.push_back(&it);
-      for (const PlayedOp::Use& use : op_of(it).uses)
-        links_[use.link].need += use.share / op_of(it).rate, ++links_[use.link].flows;
+      for (const PlayedOp::Use& use : op_of(it).uses) {
+        Link& link = links_[use.link];
+        link.need += use.share / op_of(it).rate, link.asked += use.share, ++link.flows;
+        is_enough = is_enough && link.asked <= 1;
+      }
     }
-    while (!flowing_.empty())
+    while (!is_enough && !flowing_.empty())
       fill_slowest();
   }
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include "model/base/random.h"
@@ -161,6 +162,21 @@ advise: {recompute: [none, full]}
 sweep: {model.layers: [4, 6]}
 )";
 
+// Nodes in a ring of slow links, on which the messages of all stages and replicas meet.
+constexpr auto kCrowded = R"(name: crowded
+model: {kind: gpt, layers: 8, width: 512, heads: 8, vocabulary: 1024, sequence: 256, positions: 256}
+training: {data: synthetic, batch: 32, optimizer: {kind: adamw, lr: 0.1}, dtype: bf16, steps: 3}
+cluster:
+  device: a100-sxm-80gb
+  nodes: 4
+  devices_per_node: 4
+  interconnect: {bandwidth: 300 GB/s, latency: 2 us}
+  network: {kind: ring, link: {bandwidth: 20 Gb/s, latency: 10 us}}
+strategies:
+  - {name: ddp, data: auto}
+advise: {tensor: [1, 2], pipeline: [4, 8], schedule: [1f1b, zb-h1], zero: [0, 1], recompute: none, coverage: 1}
+)";
+
 AdviseSpace space_of(const std::string& text) {
   Result<AdviseSpace> space = parse_advise_space(text, "test");
   return std::move(space).value();
@@ -169,7 +185,7 @@ AdviseSpace space_of(const std::string& text) {
 // The same strategies in the same order as by pricing every point; every point is accounted for.
 TEST(Search, FindsWhatAnExhaustiveOneFinds) {
   Random random(12, 0);
-  std::int64_t points = 0, priced = 0;
+  std::int64_t points = 0, priced = 0, played = 0;
   for (int trial = 0; trial < 30; ++trial) {
     const std::string text = draw(random);
     Scenario scenario = parse(text);
@@ -179,6 +195,7 @@ TEST(Search, FindsWhatAnExhaustiveOneFinds) {
     SearchOptions options;
     options.best = 1 + random.below(12);
     options.slow = 0;  // which come first is another matter with bounds
+    options.passes = std::numeric_limits<std::int64_t>::max();
     Estimator estimator =
         Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
     const Searched pruned = search(scenario, space, estimator, options);
@@ -192,8 +209,35 @@ TEST(Search, FindsWhatAnExhaustiveOneFinds) {
       EXPECT_LE(found.estimate.memory, scenario.cluster.device.memory.bytes());
     points += all.counts.fit;
     priced += pruned.counts.fit;
+    played += pruned.counts.played;
+    for (const Found& found : pruned.best) {
+      EXPECT_EQ(found.estimate.unplayed_passes, 0);
+      EXPECT_EQ(found.estimate.step_time,
+                estimator.estimate(found.spec, Contention::played).step_time);
+    }
   }
   EXPECT_LT(priced, points * 2 / 3) << "bounds leave something out";
+  EXPECT_GT(played, 50);
+}
+
+// Without passes left to play, those that are unplayed and might be among the best are counted, and
+// do not stand in front of those that are known.
+TEST(Search, CountsWhatItHasNotPlayed) {
+  const Scenario scenario = parse(kCrowded);
+  const SearchSpace space = SearchSpace::make(scenario, scenario.advise).value();
+  Estimator estimator =
+      Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+  SearchOptions options;
+  options.best = 3;
+  const Searched all = search(scenario, space, estimator, options);
+  EXPECT_EQ(all.counts.unplayed, 0);
+  EXPECT_GT(all.counts.played, 3);
+  options.passes = 40;
+  const Searched few = search(scenario, space, estimator, options);
+  EXPECT_GT(few.counts.unplayed, 0);
+  EXPECT_LT(few.counts.played, all.counts.played);
+  options.passes = 0;
+  EXPECT_EQ(search(scenario, space, estimator, options).counts.played, 0);
 }
 
 // Estimates that take as long as simulations are made of the first ones only; the others are
@@ -401,6 +445,32 @@ TEST(Advice, CostsWholeRuns) {
     if (i == 0) continue;
     EXPECT_GE(it.run.seconds, advice.ranking[i - 1].run.seconds);
   }
+}
+
+// On a network on which most messages meet: those that simulations of all strategies put first.
+TEST(Advice, HasTheBestWhereMessagesMeet) {
+  const Scenario scenario = parse(kCrowded);
+  Options options;
+  options.top = 3;
+  const Advice few = advise(scenario, scenario.advise, options).value();
+  options.top = static_cast<std::size_t>(few.points);
+  const Advice all = advise(scenario, scenario.advise, options).value();
+  ASSERT_EQ(std::ssize(all.ranking), few.points);
+  ASSERT_EQ(few.ranking.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(few.ranking[i].run.seconds, all.ranking[i].run.seconds) << few.ranking[i].spec.name;
+  const SearchSpace space = SearchSpace::make(scenario, scenario.advise).value();
+  Estimator estimator =
+      Estimator::make(scenario.model, scenario.training, scenario.cluster).value();
+  SearchOptions unplayed;
+  unplayed.best = 1;
+  unplayed.passes = 0;
+  const StrategySpec first = search(scenario, space, estimator, unplayed).best.front().spec;
+  const auto source = std::make_shared<const SourceText>("first", "");
+  const Prediction played =
+      predict(scenario, {first, resolve_mesh(first, 16).value(), {source, 1, 1, 0}}).value();
+  EXPECT_GT(played.summary.step_time, 1.2 * few.ranking.front().summary.step_time)
+      << "estimates alone put this one before it: " << first.name;
 }
 
 // With errors of a hundredth those a hundredth apart may be the same, those twice as long are not;

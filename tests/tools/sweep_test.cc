@@ -135,6 +135,26 @@ TEST_F(Sweeps, NumberPointsTheLastAxisFirst) {
   EXPECT_EQ(space.count().value(), points);
 }
 
+// Every combination once, and what only strategies say moves first.
+TEST_F(Sweeps, GoThroughStrategiesOfASettingOneAfterTheOther) {
+  const SweptScenario file =
+      parse(std::string(kScenario) +
+            "sweep: {cluster.nodes: [1, 2, 4], strategies.pipe.pipeline.micro_batches: [2, 4], "
+            "training.batch: [16, 32], strategies.pipe.pipeline.schedule: [gpipe, 1f1b]}\n")
+          .value();
+  const Space space(file.sweep);
+  std::set<std::uint64_t> all;
+  std::set<std::pair<std::size_t, std::size_t>> settings;
+  for (std::uint64_t n = 0; n < space.combinations(); ++n) {
+    const std::uint64_t visited = space.visited(n);
+    ASSERT_LT(visited, space.combinations());
+    EXPECT_TRUE(all.insert(visited).second);
+    const std::vector<std::size_t> values = space.values_of(visited);
+    settings.emplace(values[0], values[2]);
+    EXPECT_EQ(settings.size(), n / 4 + 1) << "strategies have four points of a setting";
+  }
+}
+
 TEST_F(Sweeps, HaveOnePointWithoutASweep) {
   const SweptScenario file = parse(kScenario).value();
   EXPECT_EQ(Space(file.sweep).count().value(), 1u);
@@ -479,7 +499,11 @@ TEST_F(Sweeps, NoticeAnotherProfile) {
 constexpr auto kEstimated = R"(name: estimated
 model: {kind: gpt, layers: 4, width: 64, heads: 4, vocabulary: 256, sequence: 32, positions: 32}
 training: {data: synthetic, batch: 32, optimizer: {kind: adamw, lr: 0.1}, dtype: bf16, steps: 2}
-cluster: {device: h100-sxm-80gb, nodes: 1, devices_per_node: 4, interconnect: {bandwidth: 300 GB/s, latency: 3 us}}
+cluster:
+  device: h100-sxm-80gb
+  nodes: 8
+  devices_per_node: 1
+  network: {kind: ring, link: {bandwidth: 1 Gb/s, latency: 3 us}}
 strategies:
   - {name: ddp, data: auto}
   - {name: pipe, data: auto, pipeline: {stages: 2, schedule: 1f1b, micro_batches: 4}}
@@ -490,12 +514,15 @@ sweep:
 )";
 
 // Every row is what its own scenario is estimated at, whatever was estimated before it.
-TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
+class EstimatedSweeps : public Sweeps, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(EstimatedSweeps, EstimateEveryPointAsIfItWereAlone) {
   const std::string file = write("a.yaml", kEstimated);
   const Sources sources = read_sources({file}, 100).value();
   Options options;
-  options.method = find_method("estimate").value();
+  options.method = find_method(GetParam()).value();
   options.jobs = 2;
+  const bool is_played = GetParam() == "estimate-played";
   Results results = Results::create(path("out"), manifest_of(sources, options.method, {})).value();
   ASSERT_TRUE(play(sources, options, results, {}).ok());
   const std::vector<Row> rows = rows_of("out");
@@ -503,12 +530,19 @@ TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
   PointTrees trees(sources.front()->file);
   const Space space(sources.front()->file.sweep);
   for (const Row& row : rows) {
-    EXPECT_EQ(row.method, "estimate");
+    EXPECT_EQ(row.method, GetParam());
     const std::size_t strategy = row.strategy == "ddp" ? 0 : row.strategy == "pipe" ? 1 : 2;
     PointReader reader(file, profile_path(file));
     const Scenario scenario = reader.read(trees.at(space.values_of(row.point), strategy)).value();
     ScenarioEstimator estimator = ScenarioEstimator::make(scenario).value();
-    const StrategyEstimate alone = estimator(scenario.strategies.front());
+    const auto estimated = [&](Contention contention) {
+      return estimator(scenario.strategies.front(), contention);
+    };
+    const StrategyEstimate alone = estimated(is_played ? Contention::played : Contention::marked);
+    if (row.strategy == "pipe" && is_played) {
+      EXPECT_GT(alone.estimate.step_time, estimated(Contention::marked).estimate.step_time)
+          << "messages meet";
+    }
     if (row.strategy == "zb-v") {
       EXPECT_EQ(row.status, RowStatus::refused);
       EXPECT_EQ(row.reason, alone.reason);
@@ -522,9 +556,14 @@ TEST_F(Sweeps, EstimateEveryPointAsIfItWereAlone) {
     EXPECT_EQ(figure(row, "contention_at_most_s"), Cell(alone.estimate.contention));
     EXPECT_EQ(figure(row, "is_marked"), Cell(alone.estimate.is_marked()));
     EXPECT_EQ(figure(row, "plan_hash"), Cell()) << "an estimate has no plan";
-    EXPECT_EQ(figure(row, "devices"), Cell(std::int64_t{4}));
+    EXPECT_EQ(figure(row, "devices"), Cell(std::int64_t{8}));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Contention, EstimatedSweeps,
+                         ::testing::Values("estimate", "estimate-played"), [](const auto& method) {
+                           return method.param == "estimate" ? "Marked" : "Played";
+                         });
 
 // Where neither the file's own values nor the first point's go with any strategy, others' may.
 TEST_F(Sweeps, GoOnWhereTheFirstPointIsImpossible) {

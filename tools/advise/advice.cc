@@ -16,7 +16,7 @@ namespace {
 
 constexpr double kSecondsPerHour = 3600;
 // Estimates beyond those asked for that are played where messages meet on links (play_estimated()).
-constexpr std::size_t kMoreEstimates = 20;
+constexpr std::size_t kMoreEstimates = 5;
 
 Binding binding_of(const StrategySummary& summary) {
   if (summary.compute >= summary.exposed_communication && summary.compute >= summary.idle)

@@ -112,6 +112,12 @@ std::string print_counts(const Advice& advice) {
   for (const auto& [verdict, count] : counts.unpriced)
     text += fmt::format(", {} have no closed form ({})", human_count(count), to_string(verdict));
   text += ".\n";
+  if (counts.unplayed > 0)
+    text += fmt::format(
+        "Messages meet on links: {} played for it, {} more might be among the best and {} not; a "
+        "narrower space has fewer.\n",
+        counts.played == 1 ? "1 plan was" : human_count(counts.played) + " plans were",
+        human_count(counts.unplayed), counts.unplayed == 1 ? "was" : "were");
   if (counts.fit == 0 && advice.unpriced_left > 0)
     text +=
         "None of them is priced in closed form here: the few that were played are no search, and "
@@ -173,6 +179,8 @@ Json json_of(const Searched::Counts& counts, std::int64_t points) {
                {"priced_and_fit", counts.fit},
                {"slower_by_bounds", counts.slower},
                {"do_not_fit", counts.unfitting},
+               {"played_where_messages_meet", counts.played},
+               {"not_played_where_messages_meet", counts.unplayed},
                {"without_closed_form", Json::object()}};
   for (const auto& [verdict, count] : counts.unpriced)
     json["without_closed_form"][std::string(to_string(verdict))] = count;

@@ -11,18 +11,24 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 // Of those that do not fit: looked at, and kept.
 constexpr std::size_t kMostUnfittingTried = 64, kMostUnfitting = 3;
 
-// A family, or a point of it.
+// A family, a point of it, or a placement of a point, whose plan is to be played.
 struct Node {
+  enum class Kind : std::uint8_t { family, point, placement };
   double bound = 0;
-  std::size_t number = 0;  // of the family, or of the point
-  bool is_point = false;
+  std::size_t number = 0;  // of the family, of the point, or of the placement among those met
+  Kind kind = Kind::family;
   // The least bound first; of equals the one that comes first in the space.
   friend bool operator<(const Node& a, const Node& b) {
     if (a.bound != b.bound) return a.bound > b.bound;
-    if (a.is_point != b.is_point) return a.is_point;
+    if (a.kind != b.kind) return a.kind > b.kind;
     return a.number > b.number;
   }
 };
+
+bool is_faster(const Found& a, const Found& b) {
+  if (a.run_time() != b.run_time()) return a.run_time() < b.run_time();
+  return a.point < b.point;
+}
 
 class Search {
  public:
@@ -62,47 +68,51 @@ class Search {
   // ---- the fastest -----------------------------------------------------------------------------
 
   void find_best() {
-    std::priority_queue<Node> queue;
     for (std::size_t f = 0; f < space_.families().size(); ++f) {
       const Family& family = space_.families()[f];
-      queue.push({options_.prunes ? bounds_.time(family) * multiplier(family) : 0, f, false});
+      queue_.push({options_.prunes ? bounds_.time(family) * multiplier(family) : 0, f});
     }
-    std::int64_t left = std::ssize(space_.points());
-    while (!queue.empty() && (!options_.prunes || queue.top().bound <= longest())) {
-      const Node node = queue.top();
-      queue.pop();
-      if (!node.is_point) {
-        expand(node.number, queue, left);
-        continue;
+    found_.counts.slower = std::ssize(space_.points());
+    while (!queue_.empty() && queue_.top().bound <= longest()) {
+      const Node node = queue_.top();
+      queue_.pop();
+      switch (node.kind) {
+        case Node::Kind::family:
+          expand(node.number);
+          break;
+        case Node::Kind::point:
+          --found_.counts.slower;
+          price(node);
+          break;
+        case Node::Kind::placement:
+          play(open_[node.number]);
+          break;
       }
-      --left;
-      price(node);
     }
-    found_.counts.slower = left;
   }
 
-  void expand(std::size_t f, std::priority_queue<Node>& queue, std::int64_t& left) {
+  void expand(std::size_t f) {
     const Family& family = space_.families()[f];
     for (std::size_t p = begins_[f]; p < begins_[f + 1]; ++p) {
       const Point& point = space_.points()[p];
       if (!options_.prunes) {
-        queue.push({0, p, true});
+        queue_.push({0, p, Node::Kind::point});
         continue;
       }
       const double bound = bounds_.time(family, point) * multiplier(family);
       if (bounds_.memory(family, point.zero) <= memory_ &&
           bounds_.memory(family, point) <= memory_) {
-        queue.push({bound, p, true});
+        queue_.push({bound, p, Node::Kind::point});
         continue;
       }
-      --left;
+      --found_.counts.slower;
       add_unfitting(p, bound);
     }
   }
 
   void price(const Node& node) {
     const Point& point = space_.points()[node.number];
-    std::optional<Found> best;
+    bool fits = false;
     for (const AxisOrder& placement : space_.placements(point)) {
       Found found{
           node.number, space_.spec(point, placement), {}, multiplier(family_of(node.number))};
@@ -114,18 +124,43 @@ class Search {
       const Verdict verdict = found.estimate.verdict;
       if (verdict == Verdict::memory) continue;
       if (!found.estimate.ok()) return add_unpriced(found, node.bound);
-      if (!best || found.run_time() < best->run_time()) best = std::move(found);
+      fits = true;
+      if (found.estimate.unplayed_passes == 0) {
+        keep(std::move(found));
+        continue;
+      }
+      const double bound = found.estimate.may_be_shorter ? node.bound : found.run_time();
+      queue_.push({bound, open_.size(), Node::Kind::placement});
+      open_.push_back(std::move(found));
     }
-    if (!best) return add_unfitting(node.number, node.bound);
+    if (!fits) return add_unfitting(node.number, node.bound);
     ++found_.counts.fit;
-    const auto place = std::upper_bound(found_.best.begin(), found_.best.end(), *best,
-                                        [](const Found& a, const Found& b) {
-                                          if (a.run_time() != b.run_time())
-                                            return a.run_time() < b.run_time();
-                                          return a.point < b.point;
-                                        });
-    found_.best.insert(place, *std::move(best));
-    if (found_.best.size() > options_.best) found_.best.pop_back();
+  }
+
+  // As long as there are passes left; then it takes its place by the estimate, where that is free.
+  void play(Found& found) {
+    passes_ += found.estimate.unplayed_passes;
+    if (passes_ <= options_.passes) {
+      found.estimate = estimator_.estimate(found.spec, Contention::played);
+      ++found_.counts.played;
+    } else if (++found_.counts.unplayed; longest() < kNever) {
+      return;
+    }
+    keep(std::move(found));
+  }
+
+  // Of a point the fastest placement.
+  void keep(Found found) {
+    std::vector<Found>& best = found_.best;
+    const auto same = std::find_if(best.begin(), best.end(),
+                                   [&](const Found& other) { return other.point == found.point; });
+    if (same != best.end()) {
+      if (same->run_time() <= found.run_time()) return;
+      best.erase(same);
+    }
+    const auto place = std::upper_bound(best.begin(), best.end(), found, is_faster);
+    best.insert(place, std::move(found));
+    if (best.size() > options_.best) best.pop_back();
   }
 
   bool is_too_slow(const StrategySpec& spec) {
@@ -142,7 +177,7 @@ class Search {
 
   void add_unfitting(std::size_t point, double bound) {
     ++found_.counts.unfitting;
-    unfitting_.push_back({bound, point, true});
+    unfitting_.push_back({bound, point, Node::Kind::point});
   }
 
   // Priced or not, what it takes; with the placement that needs least, or of these is fastest.
@@ -170,8 +205,8 @@ class Search {
     std::vector<Node> nodes;
     for (const Node& node : unfitting_) {
       const Point& point = space_.points()[node.number];
-      nodes.push_back(
-          {static_cast<double>(bounds_.memory(family_of(node.number), point)), node.number, true});
+      nodes.push_back({static_cast<double>(bounds_.memory(family_of(node.number), point)),
+                       node.number, Node::Kind::point});
     }
     std::sort(nodes.rbegin(), nodes.rend());
     for (const Node& node : nodes) {
@@ -208,8 +243,11 @@ class Search {
   Bounds bounds_;
   const std::int64_t memory_;
   std::vector<std::size_t> begins_;  // of the families' points, and their end
+  std::priority_queue<Node> queue_;
+  std::vector<Found> open_;  // placements that are to be played
   std::vector<Node> unfitting_;
-  std::size_t slow_ = 0;  // estimates that were asked for
+  std::int64_t passes_ = 0;  // played, or asked for
+  std::size_t slow_ = 0;     // estimates that were asked for
   Searched found_;
 };
 

@@ -1,10 +1,12 @@
 // The best strategies of a space, by branch and bound over the closed form.
 //
 // Best first: families and then their points come in the order of their lower bounds (bounds.h), a
-// family makes way for its points, and a point for its estimate. The search is over when the next
-// bound is above the time of the last of the best that are asked for: no point that is left can be
-// among them. Points whose bytes are known not to fit are never priced. Where estimates are no
-// quicker than simulations only the first `slow` are made.
+// family makes way for its points, and a point for its estimate. Where messages meet on links that
+// is a bound, too, which makes way for what its plan takes when it is played. The search is over
+// when the next bound is above the time of the last of the best that are asked for: no point that
+// is left can be among them. Points whose bytes are known not to fit are never priced. Where
+// estimates are no quicker than simulations only the first `slow` are made, and plans of `passes`
+// passes are played, all together; what comes after these is counted.
 #pragma once
 
 #include <map>
@@ -20,8 +22,9 @@ namespace rehearse::advise {
 struct SearchOptions {
   std::size_t best = 5;                   // points that are asked for
   std::optional<double> step_multiplier;  // of subnetworks; none: 1/C
-  bool prunes = true;                     // whether bounds are used; without, every point is priced
+  bool prunes = true;                     // whether bounds.h is used; without, every point is priced
   std::size_t slow = 32;                  // estimates of this kind, at most
+  std::int64_t passes = 131'072;          // that are played, at most
 };
 
 struct Found {
@@ -55,6 +58,9 @@ struct Searched {
     std::int64_t slower = 0;     // by their bounds
     std::int64_t unfitting = 0;  // by their bounds or estimates
     std::map<Verdict, std::int64_t> unpriced;
+    // Of those that fit and their placements: where messages meet, played for it; and not, though
+    // they may be among the best.
+    std::int64_t played = 0, unplayed = 0;
   } counts;
 };
 

@@ -32,7 +32,9 @@ Syntax syntax() {
        {"shard", "K/N", "only the K-th of N parts, for several machines"},
        {"merge", "", "instead: the arguments are folders of shards' results, to be made one"},
        {"method", "HOW",
-        "how strategies are evaluated: estimate, in closed form, or simulate (preset)",
+        "how strategies are evaluated: estimate, in closed form; estimate-played, the same, but "
+        "small "
+        "plans are played where messages meet; simulate (preset)",
         method_names()},
        {"limit", "N", "most points of the sweep (preset: 1000000)"}}};
 }
@@ -83,7 +85,8 @@ void print_ranking(const sweep::Ranking& ranking, const sweep::Manifest& manifes
                    const std::string& folder) {
   print(ranking.print(sweep::columns_of(manifest)));
   std::cout << fmt::format("all rows written to {0}/results.csv and {0}/results.jsonl\n", folder);
-  if (manifest.method != "estimate" || ranking.rows_with(sweep::RowStatus::played) == 0) return;
+  if (!sweep::is_estimate(manifest.method) || ranking.rows_with(sweep::RowStatus::played) == 0)
+    return;
   std::cout << "What is said to fit does so by the least memory that it needs: 'rehearse memory' "
                "tells what layouts take.\n";
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "model/base/text.h"
+#include "tools/sweep/methods.h"
 #include "tools/sweep/ranking.h"
 #include "tools/sweep/results.h"
 
@@ -129,7 +130,7 @@ std::uint64_t SweptRows::total() const {
 }
 
 std::string_view memory_figure(const SweptRows& swept) {
-  return swept.manifest.method == "estimate" ? "least_memory_bytes" : "peak_memory_bytes";
+  return sweep::is_estimate(swept.manifest.method) ? "least_memory_bytes" : "peak_memory_bytes";
 }
 
 Result<SweptRows> read_swept_rows(const std::string& folder, std::size_t most) {

@@ -35,13 +35,14 @@ class Simulating : public Evaluator {
   }
 };
 
+template <Contention contention>
 class Estimating : public Evaluator {
  public:
   Result<Evaluated> evaluate(const Scenario& scenario, const ScenarioStrategy& strategy,
                              const std::string& setting) override {
     Result<ScenarioEstimator>& estimator = estimator_of(scenario, setting);
     if (!estimator) return estimator.errors();
-    const StrategyEstimate estimate = (*estimator)(strategy);
+    const StrategyEstimate estimate = (*estimator)(strategy, contention);
     if (!estimate.estimate.ok()) return error_at(strategy.where, estimate.reason);
     const std::int64_t devices = scenario.cluster.nodes * scenario.cluster.devices_per_node;
     return Evaluated{figures_of(estimate, devices), estimate.reason};
@@ -69,7 +70,8 @@ std::unique_ptr<Evaluator> make() {
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> all = {
-      {"estimate", make<Estimating>},
+      {"estimate", make<Estimating<Contention::marked>>, true},
+      {"estimate-played", make<Estimating<Contention::played>>, true},
       {"simulate", make<Simulating>},
   };
   return all;
@@ -82,6 +84,11 @@ Result<Method> find_method(std::string_view name) {
     names.emplace_back(method.name);
   }
   return error(fmt::format("--method is one of {}, not '{}'", join(names, ", "), name));
+}
+
+bool is_estimate(std::string_view method) {
+  const Result<Method> found = find_method(method);
+  return found && found->is_estimate;
 }
 
 }  // namespace rehearse::sweep

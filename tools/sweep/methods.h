@@ -31,10 +31,13 @@ class Evaluator {
 struct Method {
   std::string_view name;
   std::unique_ptr<Evaluator> (*make)();
+  bool is_estimate = false;  // of memory it says the least that is needed
 };
 
 // Sorted by name; a new one is a row here.
 const std::vector<Method>& methods();
 Result<Method> find_method(std::string_view name);
+// Of a method by its name.
+bool is_estimate(std::string_view method);
 
 }  // namespace rehearse::sweep

@@ -122,8 +122,8 @@ class Table {
     if (has_marks_)
       text +=
           "* messages meet on links, or take other times in other replicas: the step may take much "
-          "longer, or less,\nand another row be the best; without '--method estimate' the sweep "
-          "simulates them.\n";
+          "longer, or less,\nand another row be the best; '--method estimate-played' plays small "
+          "plans of these,\nand without '--method' the sweep simulates all.\n";
     return text;
   }
 

@@ -6,10 +6,26 @@
 
 namespace rehearse::sweep {
 
+namespace {
+
+// Whether it is of strategies alone.
+bool is_of_strategies(const SweptAxis& axis) {
+  return std::all_of(axis.columns.begin(), axis.columns.end(), [](const SweptColumn& column) {
+    return std::all_of(column.paths.begin(), column.paths.end(),
+                       [](const SweptPath& path) { return path.text.starts_with("strategies."); });
+  });
+}
+
+}  // namespace
+
 Space::Space(const Sweep& sweep) : sweep_(sweep) {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 63;
-  for (const SweptAxis& axis : sweep.axes)
-    combinations_ = axis.size() > kMost / combinations_ ? kMost : combinations_ * axis.size();
+  std::vector<Digit> settings;
+  for (auto axis = sweep.axes.rbegin(); axis != sweep.axes.rend(); ++axis) {
+    (is_of_strategies(*axis) ? digits_ : settings).push_back({axis->size(), combinations_});
+    combinations_ = axis->size() > kMost / combinations_ ? kMost : combinations_ * axis->size();
+  }
+  digits_.insert(digits_.end(), settings.begin(), settings.end());
   if (sweep.conditions.empty()) return;
   for (std::size_t a = 0; a < sweep.axes.size(); ++a) {
     for (const SweptColumn& column : sweep.axes[a].columns) {
@@ -28,6 +44,15 @@ std::vector<std::size_t> Space::values_of(std::uint64_t n) const {
     n /= size;
   }
   return values;
+}
+
+std::uint64_t Space::visited(std::uint64_t n) const {
+  std::uint64_t combination = 0;
+  for (const Digit& digit : digits_) {
+    combination += n % digit.size * digit.weight;
+    n /= digit.size;
+  }
+  return combination;
 }
 
 Result<bool> Space::contains(std::uint64_t n) const {

@@ -22,6 +22,9 @@ class Space {
   std::uint64_t combinations() const { return combinations_; }
   // By axis, which of its values combination n has; the last axis moves first.
   std::vector<std::size_t> values_of(std::uint64_t n) const;
+  // The n-th combination to be gone to, so that what the model, the training and the cluster say
+  // changes as seldom as it can: much is worked out for these (methods.h).
+  std::uint64_t visited(std::uint64_t n) const;
   // Whether all conditions hold. Errors: a condition's operands do not go together.
   Result<bool> contains(std::uint64_t n) const;
   // How many combinations it contains. Errors: as contains(), or more combinations than are gone
@@ -31,6 +34,10 @@ class Space {
  private:
   const Sweep& sweep_;
   std::uint64_t combinations_ = 1;
+  struct Digit {
+    std::uint64_t size, weight;  // values of an axis; by how much its next one moves the number
+  };
+  std::vector<Digit> digits_;  // by axis, the one that moves first in front
   struct Column {
     std::size_t axis;
     std::vector<ExpressionValue> values;

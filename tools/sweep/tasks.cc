@@ -21,16 +21,17 @@ std::optional<Task> Tasks::next() {
   if (at_.strategy == sources_[at_.file]->file.scenario.strategies.size()) {
     is_found_ = false;
     at_.strategy = 0;
-    ++at_.point;
+    ++visit_;
   }
   return task;
 }
 
 // Goes on to the next point of the shard.
 bool Tasks::find_point() {
-  for (; at_.file < sources_.size(); ++at_.file, at_.point = 0) {
+  for (; at_.file < sources_.size(); ++at_.file, visit_ = 0) {
     const Space& space = spaces_[at_.file];
-    for (; at_.point < space.combinations(); ++at_.point) {
+    for (; visit_ < space.combinations(); ++visit_) {
+      at_.point = space.visited(visit_);
       // read_sources() has tried the conditions on every point.
       if (!space.contains(at_.point).value() || !shard_.has(ordinal_++)) continue;
       is_found_ = true;
@@ -40,11 +41,11 @@ bool Tasks::find_point() {
   return false;
 }
 
-std::optional<std::uint64_t> Tasks::hash_of_stored(const RowPlace& place) {
-  while (next_stored_ < stored_.size() && stored_[next_stored_].first < place)
-    ++next_stored_;
-  const bool is_stored = next_stored_ < stored_.size() && stored_[next_stored_].first == place;
-  return is_stored ? std::optional(stored_[next_stored_].second) : std::nullopt;
+std::optional<std::uint64_t> Tasks::hash_of_stored(const RowPlace& place) const {
+  const auto found =
+      std::lower_bound(stored_.begin(), stored_.end(), std::pair(place, std::uint64_t{0}));
+  const bool is_stored = found != stored_.end() && found->first == place;
+  return is_stored ? std::optional(found->second) : std::nullopt;
 }
 
 Identical::Identical(const std::vector<StoredRow>& stored) {

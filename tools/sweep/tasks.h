@@ -21,7 +21,7 @@ struct Task {
   std::optional<std::uint64_t> stored;
 };
 
-// The rows of a shard, in their order. For any thread.
+// The rows of a shard, file by file, as Space::visited() goes through points. For any thread.
 class Tasks {
  public:
   Tasks(const Sources& sources, const Shard& shard, const std::vector<StoredRow>& stored);
@@ -29,15 +29,15 @@ class Tasks {
 
  private:
   bool find_point();
-  std::optional<std::uint64_t> hash_of_stored(const RowPlace& place);
+  std::optional<std::uint64_t> hash_of_stored(const RowPlace& place) const;
 
   const Sources& sources_;
   std::vector<Space> spaces_;
   const Shard shard_;
   std::vector<std::pair<RowPlace, std::uint64_t>> stored_;  // sorted
-  std::size_t next_stored_ = 0;
   std::mutex mutex_;
-  RowPlace at_;  // the next row, where the point has been found
+  RowPlace at_;              // the next row, where the point has been found
+  std::uint64_t visit_ = 0;  // of its file's combinations
   bool is_found_ = false;
   std::uint64_t ordinal_ = 0;  // of the next point, over all files
 };
