@@ -250,19 +250,19 @@ TEST(SweepRanking, HasTheBestRowsOfManyPoints) {
     if (first.empty()) first = text;
     EXPECT_EQ(text, first);
   }
-  EXPECT_THAT(first, HasSubstr("the best 10 of 60 rows, the same scenario once\n"));
+  EXPECT_THAT(first, HasSubstr("the best 10 of 60 rows, those with the same figures once\n"));
   // 58 and 59 have as many: the first of them stands first.
   EXPECT_LT(first.find("\n58 "), first.find("\n59 "));
   EXPECT_EQ(first.find("\n49 "), std::string::npos);
   EXPECT_NE(first.find("\n50 "), std::string::npos);
 }
 
-// Where an axis is of one strategy, the others' rows are the same all along it.
-TEST(SweepRanking, HasTheSameScenarioOnce) {
+// Where an axis makes no difference to a strategy, as one of another strategy's, its rows are the
+// same all along it.
+TEST(SweepRanking, HasTheSameFiguresOnce) {
   std::vector<std::pair<RowPlace, Row>> rows;
   for (std::uint64_t n = 0; n < 60; ++n) {
     Row row = played(n, "ddp", static_cast<double>(n % 12));
-    row.scenario_hash = fmt::format("{}", n % 12);
     row.values.emplace_back("strategies.pipe.stages", std::int64_t{4});
     rows.push_back({{0, 0, n}, row});
   }

@@ -109,6 +109,7 @@ class Table {
     const Cell mark = figure(row, "is_marked");
     const bool is_marked = mark == Cell(true);
     has_marks_ = has_marks_ || is_marked;
+    is_played_ = row.method != "estimate";
     cells.insert(cells.end(),
                  {row.strategy, time_of(figure(row, "step_time_s")) + (is_marked ? "*" : ""),
                   rate_of(figure(row, "samples_per_s"))});
@@ -119,11 +120,12 @@ class Table {
 
   StyledText print() const {
     StyledText text = align_columns(rows_);
-    if (has_marks_)
-      text +=
-          "* messages meet on links, or take other times in other replicas: the step may take much "
-          "longer, or less,\nand another row be the best; '--method estimate-played' plays small "
-          "plans of these,\nand without '--method' the sweep simulates all.\n";
+    if (!has_marks_) return text;
+    text +=
+        "* messages meet on links, or take other times in other replicas: the step may take much "
+        "longer, or less,\nand another row be the best; ";
+    if (!is_played_) text += "'--method estimate-played' plays small plans of these,\nand ";
+    text += "without '--method' the sweep simulates all.\n";
     return text;
   }
 
@@ -132,6 +134,7 @@ class Table {
   const Columns shown_;
   std::vector<std::vector<std::string>> rows_;
   bool has_marks_ = false;
+  bool is_played_ = false;  // where messages meet, as far as that can be
 };
 
 }  // namespace
@@ -164,9 +167,17 @@ void Ranking::add(const RowPlace& place, const Row& row) {
   if (rank) add_to_best(*rank, row);
 }
 
+// Whose figures are all the same is told once: what was swept makes no difference to it.
+std::string Ranking::what_it_comes_to(const Row& row) {
+  std::string text = row.file + "\n" + row.strategy;
+  for (const Cell& cell : row.figures)
+    text += "\n" + text_of(cell);
+  return text;
+}
+
 void Ranking::add_to_best(const Rank& rank, const Row& row) {
   if (best_.size() == kMostBest && !(rank < std::prev(best_.end())->first)) return;
-  const auto [same, is_new] = ranks_.try_emplace(row.scenario_hash, rank);
+  const auto [same, is_new] = ranks_.try_emplace(what_it_comes_to(row), rank);
   if (!is_new) {
     if (!(rank < same->second)) return;
     best_.erase(std::exchange(same->second, rank));
@@ -174,7 +185,7 @@ void Ranking::add_to_best(const Rank& rank, const Row& row) {
   best_.emplace(rank, row);
   if (best_.size() <= kMostBest) return;
   const auto last = std::prev(best_.end());
-  ranks_.erase(last->second.scenario_hash);
+  ranks_.erase(what_it_comes_to(last->second));
   best_.erase(last);
 }
 
@@ -222,7 +233,7 @@ StyledText Ranking::print(const std::vector<std::string>& columns) const {
   if (has_many_points_) {
     for (const auto& [rank, row] : best_)
       table.add(row, true);
-    text += fmt::format("the best {} of {}, the same scenario once\n", best_.size(),
+    text += fmt::format("the best {} of {}, those with the same figures once\n", best_.size(),
                         counted(rows(), "row", "rows"));
   } else {
     for (const auto& [point, of] : points_)

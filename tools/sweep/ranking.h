@@ -50,12 +50,13 @@ class Ranking {
     std::optional<Rank> rank;
     std::uint64_t rows = 0, played = 0;
   };
+  static std::string what_it_comes_to(const Row& row);
   void add_to_best(const Rank& rank, const Row& row);
   void add_to_point(const RowPlace& place, const Row& row, const std::optional<Rank>& rank);
 
   std::map<RowStatus, std::uint64_t> statuses_;
-  std::map<Rank, Row> best_;           // of the same scenario one: that which stands first
-  std::map<std::string, Rank> ranks_;  // of the best, by the hash of their scenario
+  std::map<Rank, Row> best_;           // of those with the same figures the first one
+  std::map<std::string, Rank> ranks_;  // of the best, by what_it_comes_to()
   std::map<Point, OfPoint> points_;    // empty once there are too many
   bool has_many_points_ = false;
   std::map<std::string, std::uint64_t> reasons_;
