@@ -3,6 +3,7 @@
 
 #include "tests/tools/summaries.h"
 #include "tools/summary/diff.h"
+#include "tools/summary/missing.h"
 #include "tools/summary/table.h"
 
 namespace rehearse {
@@ -78,6 +79,23 @@ TEST(Table, SaysOnceThatThereAreNoBandsAndWhatIsNotPriced) {
                       "GPUs of a node (interconnect).\nNo error bands"),
             std::string::npos)
       << free;
+}
+
+// Where there is no plan to ask: several GPUs of a node, and nothing that links them.
+TEST(Table, KnowsOfAClusterWhetherItsLinksAreFree) {
+  ClusterSpec cluster;
+  cluster.device.kind = DeviceKind::gpu;
+  cluster.devices_per_node = 2;
+  EXPECT_EQ(missing_links(cluster), missing_of_cluster(MissingPrice::interconnect));
+  ClusterSpec other = cluster;
+  other.devices_per_node = 1;
+  EXPECT_EQ(missing_links(other), "");
+  other = cluster;
+  other.device.kind = DeviceKind::cpu;
+  EXPECT_EQ(missing_links(other), "");
+  other = cluster;
+  other.interconnect.emplace();
+  EXPECT_EQ(missing_links(other), "");
 }
 
 TEST(Table, SaysWhatAPeriodIsMadeOf) {

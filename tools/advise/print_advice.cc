@@ -5,6 +5,7 @@
 #include "model/base/text.h"
 #include "tools/advise/advice.h"
 #include "tools/advise/write_scenario.h"
+#include "tools/summary/missing.h"
 #include "tools/summary/table.h"
 
 namespace rehearse::advise {
@@ -199,6 +200,7 @@ StyledText print_table(const Scenario& scenario, const Advice& advice) {
     text += fmt::format("A whole run is {} of {} samples on {}.\n",
                         counted(training.steps, "step", "steps"), human_count(training.batch),
                         counted(advice.devices, "device", "devices"));
+    text += missing_links(scenario.cluster);
     text += print_sensitivity(advice);
   }
   return text + print_subnetwork_note(advice) + print_unfitting(advice) + print_counts(advice);

@@ -103,12 +103,6 @@ double multiplier_of(const ScenarioStrategy& strategy) {
   return subnetwork.step_multiplier.value_or(equal);
 }
 
-// Whether messages between the GPUs of a node are known to take no time.
-bool has_free_links(const ClusterSpec& cluster) {
-  return cluster.device.kind == DeviceKind::gpu && cluster.devices_per_node > 1 &&
-         !cluster.interconnect && !cluster.nics;
-}
-
 }  // namespace
 
 Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
@@ -172,8 +166,7 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
   StyledText text = align_columns(rows, emphases);
   const bool is_any = std::any_of(all.begin(), all.end(),
                                   [](const StrategyEstimate& it) { return it.estimate.ok(); });
-  if (is_any && has_free_links(scenario.cluster))
-    text += missing_of_cluster(MissingPrice::interconnect);
+  if (is_any) text += missing_links(scenario.cluster);
   if (!with_bands) text += no_bands(scenario.cluster.device.name);
   for (const StrategyEstimate& it : all) {
     if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);

@@ -38,7 +38,8 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 Command estimate_command() {
-  return {"estimate", "the same at once, in closed form; small plans are played where messages meet", syntax,
+  return {"estimate",
+          "the same at once, in closed form; small plans are played where messages meet", syntax,
           run};
 }
 

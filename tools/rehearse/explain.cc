@@ -4,6 +4,7 @@
 #include "tools/predict/explain.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/scenario_argument.h"
+#include "tools/summary/missing.h"
 
 namespace rehearse::cli {
 namespace {
@@ -24,7 +25,10 @@ int run(const Arguments& arguments) {
     if (arguments.has("json")) continue;
     print(StyledText(all.size() > 1 ? "\n" : "") + print_table(all.back()));
   }
-  if (arguments.has("json")) std::cout << print_json(scenario.name, all);
+  if (arguments.has("json"))
+    std::cout << print_json(scenario.name, all);
+  else if (!scenario.prices)
+    std::cout << missing_links(scenario.cluster);
   return kDone;
 }
 

@@ -11,6 +11,7 @@
 #include "tools/cli/terminal.h"
 #include "tools/rehearse/commands.h"
 #include "tools/rehearse/sweep_progress.h"
+#include "tools/summary/missing.h"
 #include "tools/sweep/merge.h"
 
 namespace rehearse::cli {
@@ -145,6 +146,11 @@ int run(const Arguments& arguments) {
   if (outcome->interrupted)
     return say_interrupted(*outcome, sweep::rows_of(manifest), request->out);
   print_ranking(outcome->ranking, manifest, request->out);
+  for (const auto& source : *sources) {
+    const std::string missing = missing_links(source->file.scenario.cluster);
+    if (!source->file.scenario.prices && !missing.empty())
+      std::cout << (sources->size() > 1 ? source->path + ": " : "") << missing;
+  }
   constexpr double kShort = 5;  // seconds, of which nobody needs to know where they went
   if (progress.seconds() > kShort)
     std::cerr << fmt::format("{:.1f} s, of which {} evaluated {:.1f} %\n", progress.seconds(),

@@ -139,6 +139,12 @@ std::string missing_of_cluster(MissingPrice price) {
   return fmt::format("Taken for nothing, since 'cluster' says nothing of it: {}.\n", named(price));
 }
 
+std::string missing_links(const ClusterSpec& cluster) {
+  const bool are_free = cluster.device.kind == DeviceKind::gpu && cluster.devices_per_node > 1 &&
+                        !cluster.interconnect && !cluster.nics;
+  return are_free ? missing_of_cluster(MissingPrice::interconnect) : "";
+}
+
 StyledText print_table(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {{"strategy", "step time", "samples/s",
                                                  "peak memory", "sent/worker", "compute",
