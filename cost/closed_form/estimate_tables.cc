@@ -161,8 +161,12 @@ const std::vector<LiveStates>& EstimateTables::states(const StrategyPoint& point
   return known->second;
 }
 
-double EstimateTables::norm_seconds(const MeshCosts& mesh) const {
-  return rehearse::norm_seconds(mesh.all, training_, cluster_.device());
+const NormTimes* EstimateTables::norm(const Mesh& mesh) {
+  if (!training_.optimizer.clip) return nullptr;
+  if (!norm_exchange_) norm_exchange_.emplace(cluster_, all_ranks(mesh), training_);
+  const auto [known, is_new] = norms_.try_emplace(&costs(mesh));
+  if (is_new) known->second = norm_times(*norm_exchange_, mesh);
+  return &known->second;
 }
 
 const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,
@@ -176,7 +180,7 @@ const ShardedStep& EstimateTables::sharded(const StrategySpec& strategy,
     known->second =
         sharded_step(*point.net,
                      {strategy, mesh, point.mesh.data, point.samples, point.shape.micro_batches,
-                      norm_seconds(mesh), training_.optimizer.clip ? point.mesh.ranks() : 1},
+                      norm(point.mesh), training_.optimizer.clip ? point.mesh.ranks() : 1},
                      training_, cluster_.device());
   return known->second;
 }
@@ -193,7 +197,7 @@ const std::optional<PlayedPipelineStep>& EstimateTables::played_pipeline(
   if (cut != nullptr)
     known->second = played_pipeline_step(
         {strategy, whole_, point.net->net(), *cut, point.mesh, mesh, point.shape, *point.schedule,
-         point.samples, norm_seconds(mesh), has_stand_ins_},
+         point.samples, norm(point.mesh), has_stand_ins_},
         training_, cluster_.device());
   return known->second;
 }

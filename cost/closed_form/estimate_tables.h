@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/played_pipeline.h"
 #include "cost/closed_form/refusal.h"
 #include "cost/closed_form/sharded_step.h"
@@ -60,8 +61,8 @@ class EstimateTables {
   }
   // Of gradients on ranks that have all stages.
   Bytes stand_ins(const RankNet& net) const;
-  // Until all ranks have added up their gradients' squares; below 0: nobody asks.
-  double norm_seconds(const MeshCosts& mesh) const;
+  // Until all ranks have added up their gradients' squares; null: nobody asks.
+  const NormTimes* norm(const Mesh& mesh);
 
  private:
   NetPrograms& programs(const NetVariants& nets, std::int64_t tensor, bool overlaps, bool scatters);
@@ -83,6 +84,8 @@ class EstimateTables {
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, AxisOrder>, MeshCosts> meshes_;
   std::map<std::tuple<RankNet*, std::int64_t, bool, std::size_t>, std::unique_ptr<NetPasses>>
       passes_;  // bool: recomputed in full, which stages are cut by
+  std::optional<NormExchange> norm_exchange_;
+  std::map<const MeshCosts*, NormTimes> norms_;
   std::map<RankNet*, StagedCuts> rank_cuts_;
   using CutKey = std::tuple<RankNet*, StageCut, std::int64_t, BucketSettings, bool, bool>;
   std::map<CutKey, std::optional<StagedCut>> cuts_;

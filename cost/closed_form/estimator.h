@@ -47,8 +47,8 @@ struct Estimate {
   bool fits = true;
   // Ranks that do the same meet on links, each with its share of them.
   bool shares_links = false;
-  // Messages between stages take other times in other replicas: of each boundary the slowest
-  // counted.
+  // Messages between stages take other times in so many kinds of replicas that of each boundary the
+  // slowest counted.
   bool replicas_differ = false;
   // Passes of the plan that would tell more if it were played (Contention::played): of a step that
   // takes as long or longer, but where it may be shorter. 0: nothing more is known.

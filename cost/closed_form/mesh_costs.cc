@@ -1,65 +1,11 @@
 #include "cost/closed_form/mesh_costs.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "model/schedule/mesh_place.h"
 
 namespace rehearse {
-
-Paths::Paths(Routes& routes, const Messages& messages) {
-  const auto& links = routes.cluster().links();
-  std::vector<std::int64_t> load(links.size(), 0);
-  const std::vector<const Route*> routes_of = routes.of(messages);
-  for (const Route* route : routes_of) {
-    for (const LinkId link : *route)
-      most_shared_ = std::max(most_shared_, ++load[link.index()]);
-  }
-  // By link of the way: its spec, and messages on it.
-  std::set<std::vector<std::pair<std::size_t, std::int64_t>>> known;
-  for (const Route* route : routes_of) {
-    std::vector<std::pair<std::size_t, std::int64_t>> kind;
-    for (const LinkId id : *route)
-      kind.emplace_back(routes.spec_of(id), load[id.index()]);
-    if (!known.insert(std::move(kind)).second) continue;
-    Way way;
-    for (const LinkId id : *route) {
-      const LinkSpec& link = links[id.index()];
-      way.latency += link.latency;
-      const std::pair<LinkSpec, std::int64_t> shared(link, load[id.index()]);
-      if (std::find(way.links.begin(), way.links.end(), shared) == way.links.end())
-        way.links.push_back(shared);
-    }
-    if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(std::move(way));
-  }
-}
-
-// As much as a message of its size reaches alone, and no more than its share.
-std::optional<BytesPerSecond> Paths::Way::rate(Bytes bytes) const {
-  std::optional<BytesPerSecond> slowest;
-  for (const auto& [link, messages] : links) {
-    const double reached = std::min(efficiency(link, bytes), 1.0 / static_cast<double>(messages));
-    const auto rate = BytesPerSecond::bytes_per_second(link.bandwidth.bytes_per_second() * reached);
-    if (!slowest || rate < *slowest) slowest = rate;
-  }
-  return slowest;
-}
-
-MessageCost Paths::exchange(const Device& device, Bytes bytes,
-                            const MessageProtocol* protocol) const {
-  MessageCost dearest;
-  Seconds most = Seconds::seconds(-1);
-  for (const Way& way : ways_) {
-    const MessageCost cost = exchange_cost(device, {way.latency, way.rate(bytes)}, 1, protocol);
-    const Seconds seconds = send_seconds(cost, bytes);
-    if (seconds > most) dearest = cost, most = seconds;
-  }
-  return dearest;
-}
-
-Seconds Paths::message(const Device& device, Bytes bytes) const {
-  return send_seconds(exchange(device, bytes), bytes);
-}
 
 RingCost ring_cost(const RingGroup& group, CollectiveKind kind, const Device& device,
                    std::int64_t elements, std::int64_t element_bytes) {
@@ -140,7 +86,7 @@ class Meetings {
  public:
   Meetings(MeshCosts& costs, const SharedLink& link) : costs_(costs), link_(link) {
     for (const SharedLink::Use& use : link.uses) {
-      const bool wraps = use.flow.rank + 1 == costs.forward.size();
+      const bool wraps = use.flow.rank + 1 == costs.held.size();
       if (is_between_stages(use.flow)) {
         messages_ += use.share;
         if (!wraps) inner_ += use.share;
@@ -221,6 +167,12 @@ class MeshWalk {
   MeshWalk(Routes& routes, const Mesh& mesh) : routes_(routes), mesh_(mesh) {}
 
   MeshCosts run() {
+    for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
+      const std::int64_t next = (r + 1) % mesh_.pipeline;
+      forward_.push_back(between(r, next));
+      backward_.push_back(between(next, r));
+    }
+    note_replicas();
     costs_.tensor = ring_of(routes_, tensor_groups(), costs_.exchanges);
     for (std::int64_t r = 0; r < mesh_.pipeline; ++r) {
       const auto rank = static_cast<std::size_t>(r);
@@ -228,9 +180,8 @@ class MeshWalk {
       costs_.holders.push_back(ring({FlowKind::holders, rank}, holder_groups({r}, false)));
       costs_.partial_holders.push_back(
           ring({FlowKind::partial_holders, rank}, holder_groups({r}, true)));
-      const std::int64_t next = (r + 1) % mesh_.pipeline;
-      costs_.forward.push_back(between({FlowKind::forward, rank}, r, next));
-      costs_.backward.push_back(between({FlowKind::backward, rank}, next, r));
+      uses_.add({FlowKind::forward, rank}, messages_[2 * rank], kinds_);
+      uses_.add({FlowKind::backward, rank}, messages_[2 * rank + 1], kinds_);
     }
     if (mesh_.pipeline > 1) {
       const std::vector<std::int64_t> ends = {0, mesh_.pipeline - 1};
@@ -240,7 +191,6 @@ class MeshWalk {
     costs_.exchanges_take_turns =
         std::any_of(costs_.own_tensor.begin(), costs_.own_tensor.end(),
                     [&](const RingGroup& own) { return !(own == costs_.tensor); });
-    costs_.all = all_ranks();
     costs_.shared = uses_.shared();
     note_meetings(costs_);
     note_alike();
@@ -293,31 +243,83 @@ class MeshWalk {
     const Groups groups = tensor_groups(rank);
     const Paths& all = costs_.tensor.paths;
     const Flow flow{FlowKind::tensor, static_cast<std::size_t>(rank)};
-    if (!all.are_alike() || all.most_shared() > 1) return ring(flow, groups);
-    uses_.add(flow, around(groups));
+    if (!all.are_alike() || all.most_shared() > 1) return ring(flow, groups, kinds_);
+    uses_.add(flow, around(groups), mesh_.tensor > 1 ? kinds_ : std::vector<std::size_t>{});
     return costs_.tensor;
   }
 
-  RingGroup ring(const Flow& flow, const Groups& groups) {
+  // kinds: of replicas, by member.
+  RingGroup ring(const Flow& flow, const Groups& groups,
+                 const std::vector<std::size_t>& kinds = {}) {
     const Messages messages = around(groups);
     if (messages.empty()) return {};
-    uses_.add(flow, messages);
+    uses_.add(flow, messages, kinds);
     return {groups.front().size(), Paths(routes_, messages)};
   }
 
-  Paths between(const Flow& flow, std::int64_t from, std::int64_t to) {
-    if (from == to) return {};
-    Messages messages;
+  NumberedPaths between(std::int64_t from, std::int64_t to) {
+    Messages& messages = messages_.emplace_back();
     each_replica([&](MeshPlace place) {
-      for (place.tensor = 0; place.tensor < mesh_.tensor; ++place.tensor) {
+      for (place.tensor = 0; from != to && place.tensor < mesh_.tensor; ++place.tensor) {
         MeshPlace other = place;
         place.pipeline = from, other.pipeline = to;
         messages.emplace_back(rank_at(mesh_, place), rank_at(mesh_, other));
       }
     });
     cross(routes_, messages, costs_.between);
-    uses_.add(flow, messages);
     return {routes_, messages};
+  }
+
+  // Of a replica's slices all ways count.
+  void note_replicas() {
+    for (const NumberedPaths& boundary : forward_)
+      costs_.messages.forward.push_back(boundary.paths);
+    for (const NumberedPaths& boundary : backward_)
+      costs_.messages.backward.push_back(boundary.paths);
+    const auto replicas = static_cast<std::size_t>(mesh_.data * mesh_.workers);
+    costs_.kind_of_replica.assign(replicas, 0);
+    const auto are_alike = [](const std::vector<NumberedPaths>& boundaries) {
+      return std::all_of(boundaries.begin(), boundaries.end(),
+                         [](const NumberedPaths& it) { return it.paths.are_alike(); });
+    };
+    if (are_alike(forward_) && are_alike(backward_)) return;
+    std::map<std::vector<std::vector<std::size_t>>, std::size_t> known;
+    const auto slices = static_cast<std::size_t>(mesh_.tensor);
+    const auto ways_of = [&](const NumberedPaths& all, std::size_t replica) {
+      if (all.paths.are_alike()) return std::vector<std::size_t>{};
+      const auto own = all.ways.begin() + static_cast<std::ptrdiff_t>(replica * slices);
+      std::vector<std::size_t> ways(own, own + mesh_.tensor);
+      std::sort(ways.begin(), ways.end());
+      ways.erase(std::unique(ways.begin(), ways.end()), ways.end());
+      return ways;
+    };
+    for (std::size_t replica = 0; replica < replicas; ++replica) {
+      std::vector<std::vector<std::size_t>> ways;
+      for (const auto* direction : {&forward_, &backward_}) {
+        for (const NumberedPaths& boundary : *direction)
+          ways.push_back(ways_of(boundary, replica));
+      }
+      const auto [kind, is_new] = known.try_emplace(ways, known.size());
+      costs_.kind_of_replica[replica] = kind->second;
+      if (is_new) costs_.replica_kinds.push_back(ways_of_kind(ways));
+    }
+    if (known.size() == 1) costs_.replica_kinds.clear();
+    for (const std::size_t kind : costs_.kind_of_replica)
+      kinds_.insert(kinds_.end(), known.size() == 1 ? 0 : slices, kind);
+  }
+
+  // numbers: by boundary, forward and then backward; none: all alike.
+  MeshCosts::BoundaryWays ways_of_kind(const std::vector<std::vector<std::size_t>>& numbers) const {
+    MeshCosts::BoundaryWays made;
+    auto own = numbers.begin();
+    for (const auto& [from, to] :
+         {std::pair(&forward_, &made.forward), std::pair(&backward_, &made.backward)}) {
+      for (const NumberedPaths& boundary : *from) {
+        to->push_back(own->empty() ? boundary.paths : boundary.paths.only(*own));
+        ++own;
+      }
+    }
+    return made;
   }
 
   void note_alike() {
@@ -330,23 +332,12 @@ class MeshWalk {
     }
   }
 
-  NearAndFar all_ranks() {
-    const auto ranks = static_cast<std::uint32_t>(mesh_.ranks());
-    if (ranks == 1) return {};
-    NearAndFar all;
-    all.far = {ranks, Paths(routes_, {{RankId(0), RankId(ranks - 1)}})};
-    const auto own = static_cast<std::uint32_t>(routes_.cluster().spec().devices_per_node);
-    all.node_ranks = std::min(own, ranks);
-    Messages messages;
-    for (std::uint32_t distance = 1; 2 * distance <= all.node_ranks; distance *= 2)
-      messages.emplace_back(RankId(0), RankId(distance));
-    if (!messages.empty()) all.near = Paths(routes_, messages);
-    return all;
-  }
-
   Routes& routes_;
   const Mesh& mesh_;
   MeshCosts costs_;
+  std::vector<Messages> messages_;                 // by rank of the pipeline, to the next and back
+  std::vector<NumberedPaths> forward_, backward_;  // ... as costs_.messages
+  std::vector<std::size_t> kinds_;  // by message between two ranks; empty: all are of one
   LinkUses uses_{routes_};
 };
 
@@ -355,14 +346,6 @@ class MeshWalk {
 const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank) {
   if (held.is_tied) return held.is_partial ? mesh.partial_tied : mesh.tied;
   return (held.is_partial ? mesh.partial_holders : mesh.holders)[rank];
-}
-
-bool MeshCosts::replicas_differ(bool wraps) const {
-  const std::size_t boundaries = forward.size() - (wraps || forward.empty() ? 0 : 1);
-  for (std::size_t r = 0; r < boundaries; ++r) {
-    if (!forward[r].are_alike() || !backward[r].are_alike()) return true;
-  }
-  return false;
 }
 
 bool MeshCosts::meets_others() const {

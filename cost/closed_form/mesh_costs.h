@@ -9,40 +9,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "cost/closed_form/paths.h"
 #include "cost/closed_form/rank_buckets.h"
 #include "cost/closed_form/shared_links.h"
-#include "cost/collective_cost.h"
 #include "model/cluster/cluster.h"
 #include "model/plan/plan.h"
 
 namespace rehearse {
-
-// The ways that messages take which are sent at the same time; the slowest counts.
-class Paths {
- public:
-  Paths() = default;
-  Paths(Routes& routes, const Messages& messages);
-
-  Seconds message(const Device& device, Bytes bytes) const;
-  // An exchange of messages of so many bytes: the dearest one's costs.
-  MessageCost exchange(const Device& device, Bytes bytes,
-                       const MessageProtocol* protocol = nullptr) const;
-  // Messages of one link that most have to share.
-  std::int64_t most_shared() const { return most_shared_; }
-  bool empty() const { return ways_.empty(); }
-  bool are_alike() const { return ways_.size() < 2; }  // equally fast
-  friend bool operator==(const Paths&, const Paths&) = default;
-
- private:
-  struct Way {
-    Seconds latency;
-    std::vector<std::pair<LinkSpec, std::int64_t>> links;  // that differ, and messages on them
-    std::optional<BytesPerSecond> rate(Bytes bytes) const;
-    friend bool operator==(const Way&, const Way&) = default;
-  };
-  std::vector<Way> ways_;  // that differ
-  std::int64_t most_shared_ = 0;
-};
 
 // A group whose members stand in a ring.
 struct RingGroup {
@@ -78,13 +51,6 @@ Messages around(const std::vector<std::vector<RankId>>& groups);
 // All rings at once. crossed: links that are added.
 RingGroup ring_of(Routes& routes, const std::vector<std::vector<RankId>>& groups, Crossed& crossed);
 
-// A group whose members exchange with those 1, 2, 4, ... places away.
-struct NearAndFar {
-  RingGroup far;               // by the longest way
-  std::size_t node_ranks = 1;  // neighbours on a node
-  Paths near;                  // among these
-};
-
 struct MeshCosts {
   RingGroup tensor;  // of all ranks of the pipeline at once
   // By rank of the pipeline: its tensor-parallel ranks alone.
@@ -98,8 +64,14 @@ struct MeshCosts {
   // Of parameters that the first and the last rank of the pipeline share.
   RingGroup tied, partial_tied;
   // By rank of the pipeline: to the next one (of the last: to the first), and back.
-  std::vector<Paths> forward, backward;
-  NearAndFar all;  // ranks, for sums of squares
+  struct BoundaryWays {
+    std::vector<Paths> forward, backward;
+  };
+  BoundaryWays messages;  // of all replicas at once
+  // Replicas whose messages go as fast over each boundary are of one kind; none: all are.
+  std::vector<BoundaryWays> replica_kinds;
+  // By replica, one after the other the workers of a data-parallel one: its kind.
+  std::vector<std::size_t> kind_of_replica;
   // Where any of these may have less of a link than alone.
   std::vector<SharedLink> shared;
   // By rank of the pipeline: the other ones whose reductions have less for its own.
@@ -113,13 +85,13 @@ struct MeshCosts {
   std::vector<double> held, held_wrapping;
   const std::vector<double>& held_of(bool wraps) const { return wraps ? held_wrapping : held; }
   bool messages_meet_others = false;  // over boundaries of different ranks
-  // Whether messages over a boundary take other times in other replicas: of each the slowest
-  // counts.
-  bool replicas_differ(bool wraps) const;
   // Whether flows meet otherwise than messages do on a rank's own link.
   bool meets_others() const;
   Crossed exchanges, between;  // by messages of tensor-parallel ranks; between stages
 };
+
+// Of more kinds of replicas the slowest one counts of each boundary.
+inline constexpr std::size_t kMostReplicaKinds = 16;
 
 // Who reduces a class of a rank of the pipeline.
 const RingGroup& holders_of(const MeshCosts& mesh, const HeldClass& held, std::size_t rank);

@@ -292,6 +292,39 @@ class Run {
 
 }  // namespace
 
+namespace {
+
+bool is_nowhere_faster(const PassLinks& one, const PassLinks& other) {
+  const auto later = [](double a, double b) { return a >= b; };
+  return std::equal(one.forward.begin(), one.forward.end(), other.forward.begin(), later) &&
+         std::equal(one.backward.begin(), one.backward.end(), other.backward.begin(), later);
+}
+
+void merge(PassLinks& all, const PassLinks& one) {
+  const auto later = [](double a, double b) { return std::max(a, b); };
+  std::transform(all.forward.begin(), all.forward.end(), one.forward.begin(), all.forward.begin(),
+                 later);
+  std::transform(all.backward.begin(), all.backward.end(), one.backward.begin(),
+                 all.backward.begin(), later);
+}
+
+}  // namespace
+
+ReplicaLinks slowest_replicas(std::vector<PassLinks> kinds) {
+  constexpr std::size_t kMost = 16;
+  ReplicaLinks made;
+  for (PassLinks& kind : kinds) {
+    const auto is_said = [&](const PassLinks& by) { return is_nowhere_faster(by, kind); };
+    if (std::any_of(made.kinds.begin(), made.kinds.end(), is_said)) continue;
+    std::erase_if(made.kinds, [&](const PassLinks& by) { return is_nowhere_faster(kind, by); });
+    made.kinds.push_back(std::move(kind));
+  }
+  made.are_merged = made.kinds.size() > kMost;
+  for (; made.are_merged && made.kinds.size() > 1; made.kinds.pop_back())
+    merge(made.kinds.front(), made.kinds.back());
+  return made;
+}
+
 PassTimeline run_passes(const PassOrder& order, const std::vector<const StagePasses*>& stages,
                         const PassLinks& links, const std::vector<double>& begin) {
   return Run(order, stages, links, begin).run();

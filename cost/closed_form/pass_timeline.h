@@ -41,6 +41,16 @@ struct PassLinks {
   std::vector<double> forward, backward;
 };
 
+// Replicas whose messages take other times: these and their ranks' passes are later than others' as
+// far as their messages are. So of two of which one is nowhere slower, the other says when both
+// have ended.
+struct ReplicaLinks {
+  std::vector<PassLinks> kinds;
+  bool are_merged = false;  // too many: of each boundary the slowest replica's
+};
+// Those that no other one is nowhere faster than.
+ReplicaLinks slowest_replicas(std::vector<PassLinks> kinds);
+
 // stages: by stage; begin: by rank, when it begins the step. O(passes of the order), and turns of
 // loops until these are steady
 PassTimeline run_passes(const PassOrder& order, const std::vector<const StagePasses*>& stages,

@@ -15,11 +15,13 @@ constexpr std::size_t kMostMessages = 32;
 }  // namespace
 
 PlayedOps::PlayedOps(const PlayingCosts& costs, const RankProgram& program,
-                     const Training& training, std::int64_t samples)
+                     const Training& training, std::int64_t samples,
+                     std::optional<std::size_t> kind)
     : costs_(costs),
       program_(program),
       training_(training),
       samples_(samples),
+      kind_(kind),
       sizes_(element_sizes(training)) {}
 
 double PlayedOps::compute(const Op& op, std::int64_t squared) {
@@ -96,8 +98,9 @@ void PlayedOps::share(PlayedOp& op, const Flow& flow, Bytes bytes, double second
   op.rate = static_cast<double>(bytes.bytes()) / seconds;
   for (std::size_t link = 0; link < links.size() && seconds > 0; ++link) {
     for (const SharedLink::Use& use : links[link].uses) {
-      const double taken = static_cast<double>(use.messages) * weight * op.rate;
-      if (use.flow == flow)
+      if (use.flow != flow) continue;
+      const double taken = static_cast<double>(messages_of(use)) * weight * op.rate;
+      if (taken > 0)
         op.uses.push_back({link, std::min(1.0, taken / links[link].bandwidth.bytes_per_second())});
     }
   }
@@ -105,12 +108,19 @@ void PlayedOps::share(PlayedOp& op, const Flow& flow, Bytes bytes, double second
   if (op.uses.empty()) op.messages = 0;
 }
 
+std::int64_t PlayedOps::messages_of(const SharedLink::Use& use) const {
+  if (!kind_ || use.of_kinds.empty()) return use.messages;
+  return *kind_ < use.of_kinds.size() ? use.of_kinds[*kind_] : 0;
+}
+
 PlayedOp PlayedOps::message(const Flow& flow, Bytes bytes) {
   const auto [known, is_new] = messages_.try_emplace({flow, bytes});
   PlayedOp& made = known->second;
   if (!is_new) return made;
-  const Paths& paths = flow.kind == FlowKind::forward ? costs_.mesh.forward[flow.rank]
-                                                      : costs_.mesh.backward[flow.rank];
+  const MeshCosts::BoundaryWays& ways =
+      kind_ ? costs_.mesh.replica_kinds[*kind_] : costs_.mesh.messages;
+  const Paths& paths =
+      flow.kind == FlowKind::forward ? ways.forward[flow.rank] : ways.backward[flow.rank];
   const MessageCost cost = paths.exchange(costs_.device, bytes);
   made.seconds = send_seconds(cost, bytes).seconds();
   made.messages = 1;

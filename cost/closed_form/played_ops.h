@@ -3,8 +3,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <tuple>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/mesh_costs.h"
 #include "cost/closed_form/program_player.h"
 #include "model/net/net.h"
@@ -16,14 +18,15 @@ struct PlayingCosts {
   const Net& net;  // as a rank runs it
   const MeshCosts& mesh;
   const Device& device;
-  double norm = -1;  // seconds until all ranks have added up their squares, if asked
+  const NormTimes* norm =
+      nullptr;  // until all ranks have added up their squares; null: nobody asks
 };
 
 class PlayedOps {
  public:
-  // All must outlive it. samples: of a micro-batch.
+  // All must outlive it. samples: of a micro-batch; kind: of replicas.
   PlayedOps(const PlayingCosts& costs, const RankProgram& program, const Training& training,
-            std::int64_t samples);
+            std::int64_t samples, std::optional<std::size_t> kind = std::nullopt);
 
   // Loads, passes and updates. squared: elements whose squares an op of that kind adds up.
   double compute(const Op& op, std::int64_t squared);
@@ -37,11 +40,13 @@ class PlayedOps {
   // Notes where messages of so many bytes, which flow for so long alone, may have less; weight:
   // bytes of a link that one of them takes.
   void share(PlayedOp& op, const Flow& flow, Bytes bytes, double seconds, double weight) const;
+  std::int64_t messages_of(const SharedLink::Use& use) const;
 
   const PlayingCosts& costs_;
   const RankProgram& program_;
   const Training& training_;
   const std::int64_t samples_;
+  const std::optional<std::size_t> kind_;  // none: of each boundary the slowest replica
   const ElementSizes sizes_;
   std::map<std::tuple<SegmentId, SegmentId, Pass>, double> passes_;
   std::map<std::tuple<Flow, OpKind, std::int64_t, std::int64_t>, PlayedOp> rings_;

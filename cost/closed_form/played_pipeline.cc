@@ -31,10 +31,12 @@ std::int64_t turn_of(const PipelineShape& shape) {
 // some of which go by until gathers and reductions lie beside one another as they will.
 std::int64_t micro_batches_read(const PipelineShape& shape) {
   constexpr std::int64_t kTurns = 3, kSettled = 12;
+  constexpr std::int64_t kMostWhole = 1024;  // passes of plans that are no more than two short ones
   const std::int64_t turn = turn_of(shape), fill = (shape.chunks > 1 ? 4 : 2) * shape.ranks;
   const std::int64_t few = fill + std::max(kTurns * turn, (kSettled + turn - 1) / turn * turn);
   const std::int64_t all = shape.micro_batches;
-  if (all <= few + turn) return all;
+  const bool is_little = all <= 2 * few + turn && shape.stages() * all <= kMostWhole;
+  if (all <= few + turn || is_little) return all;
   return few + (all - few) % turn;
 }
 
@@ -53,7 +55,7 @@ Plan plan_of(const PlayedPipelineSettings& settings, Training training,
 // ---- times -------------------------------------------------------------------------------------
 
 struct RankTimes {
-  double begin = 0, end = 0;       // of its passes, in the last step
+  double begin = 0, end = 0;       // of its passes and what it loads for them, in the last step
   double passes = 0, updates = 0;  // computing
   double exchanging = 0;           // collectives while nothing computes
   double waited = 0;               // longer than alone, of what it sends, receives and reduces
@@ -114,7 +116,7 @@ RankTimes times_of(const RankProgram& program, const PlayedRank& played,
     computing.push_back(spans[id]);
     const bool updates = op.kind == OpKind::optimizer_step || op.kind == OpKind::sum_squares;
     (updates ? made.updates : made.passes) += played.ops[id].seconds;
-    if (!is_pass(op.kind)) continue;
+    if (updates) continue;
     if (!has_begun) made.begin = spans[id].begin;
     has_begun = true;
     made.end = std::max(made.end, spans[id].end);

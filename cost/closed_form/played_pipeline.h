@@ -29,8 +29,9 @@ struct PlayedPipelineSettings {
   const MeshCosts& costs;
   PipelineShape shape;
   const PipelineSchedule& schedule;
-  std::int64_t samples = 1;    // of a micro-batch
-  double norm = -1;            // seconds until all ranks have added up their squares, if asked
+  std::int64_t samples = 1;  // of a micro-batch
+  const NormTimes* norm =
+      nullptr;                 // until all ranks have added up their squares; null: nobody asks
   bool has_stand_ins = false;  // of gradients
 };
 

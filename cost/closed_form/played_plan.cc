@@ -1,6 +1,7 @@
 #include "cost/closed_form/played_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 
@@ -28,9 +29,14 @@ std::vector<MeshPlace> places_of(const Mesh& mesh) {
 // Ops of the ranks that begin together, numbered as they come up.
 class Meetings {
  public:
-  enum class Kind { message, tied, norm };
-  // what: of a message its ends and tag; of a bucket its class's first parameter, op and begin.
-  using Key = std::tuple<Kind, std::int64_t, std::int64_t, std::int64_t>;
+  enum class Kind { message, reduction, norm };
+  struct Key {
+    Kind kind;
+    // Of a message its kind of replicas, ends and tag; of a reduction its op, begin, group, and how
+    // many such the rank has had.
+    std::array<std::int64_t, 4> what{};
+    auto operator<=>(const Key&) const = default;
+  };
   std::size_t join(const Key& key) {
     const auto [known, is_new] = numbers_.try_emplace(key, all_.size());
     if (is_new) all_.emplace_back();
@@ -52,15 +58,16 @@ std::int64_t squared_of(const Plan& plan, const RankProgram& program) {
 class OfRank {
  public:
   OfRank(const Plan& plan, const PlayingCosts& costs, const std::vector<MeshPlace>& places,
-         std::size_t rank, Meetings& meetings)
+         std::size_t rank, std::optional<std::size_t> kind, Meetings& meetings)
       : plan_(plan),
         costs_(costs),
         places_(places),
         rank_(rank),
+        kind_(kind),
         binding_(
             plan.ranks[rank_at(plan.mesh, {0, 0, static_cast<std::int64_t>(rank), 0}).index()]),
         program_(plan.programs[binding_.program.index()]),
-        priced_(costs, program_, plan.training, plan.micro_batch_samples),
+        priced_(costs, program_, plan.training, plan.micro_batch_samples, kind),
         squared_(squared_of(plan, program_)),
         meetings_(meetings) {}
 
@@ -100,8 +107,10 @@ class OfRank {
     const bool forward = to == (from + 1) % ranks;
     PlayedOp made = priced_.message(
         {forward ? FlowKind::forward : FlowKind::backward, forward ? from : to}, it.bytes);
-    made.meeting = meetings_.join({Meetings::Kind::message, static_cast<std::int64_t>(from),
-                                   static_cast<std::int64_t>(to), it.tag});
+    made.meeting =
+        meetings_.join({Meetings::Kind::message,
+                        {static_cast<std::int64_t>(kind_.value_or(0)),
+                         static_cast<std::int64_t>(from), static_cast<std::int64_t>(to), it.tag}});
     return made;
   }
 
@@ -113,16 +122,18 @@ class OfRank {
       return priced_.ring({FlowKind::tensor, rank_}, op);
     PlayedOp made;
     if (!it.parameter_class) {
-      made.seconds = costs_.norm;
-      made.meeting = meetings_.join({Meetings::Kind::norm, 0, 0, 0});
+      made.seconds = costs_.norm->most;
+      made.meeting = meetings_.join({Meetings::Kind::norm});
       return made;
     }
     const auto reach = reach_of(it.group);
     if (!reach) return std::nullopt;
     made = priced_.ring(reach->flow, op);
-    if (reach->flow.kind >= FlowKind::tied)
-      made.meeting = meetings_.join(
-          {Meetings::Kind::tied, static_cast<std::int64_t>(op.kind), it.begin, reach->number});
+    if (!kind_ && reach->flow.kind < FlowKind::tied) return made;
+    const std::tuple key(op.kind, it.begin, reach->number);
+    made.meeting = meetings_.join(
+        {Meetings::Kind::reduction,
+         {static_cast<std::int64_t>(op.kind), it.begin, reach->number, had_[key]++}});
     return made;
   }
 
@@ -156,26 +167,38 @@ class OfRank {
   const PlayingCosts& costs_;
   const std::vector<MeshPlace>& places_;
   const std::size_t rank_;
+  const std::optional<std::size_t> kind_;  // of replicas; none: all are alike
   const RankBinding& binding_;
   const RankProgram& program_;
   PlayedOps priced_;
   const std::int64_t squared_;
   Meetings& meetings_;
   std::map<std::size_t, std::optional<Reach>> reaches_;  // by slot
+  std::map<std::tuple<OpKind, std::int64_t, std::int64_t>, std::int64_t> had_;
 };
 
 }  // namespace
 
+std::int64_t kinds_played(const MeshCosts& mesh) {
+  const std::size_t differ = mesh.replica_kinds.size();
+  return differ > 0 && differ <= kMostReplicaKinds ? std::ssize(mesh.replica_kinds) : 1;
+}
+
 std::optional<PlayedPlan> played_plan(const Plan& plan, const PlayingCosts& costs) {
   const std::vector<MeshPlace> places = places_of(plan.mesh);
+  std::vector<std::optional<std::size_t>> kinds(static_cast<std::size_t>(kinds_played(costs.mesh)));
+  for (std::size_t k = 0; k < kinds.size() && kinds.size() > 1; ++k)
+    kinds[k] = k;
   PlayedPlan made;
   Meetings meetings;
-  for (std::size_t r = 0; r < static_cast<std::size_t>(plan.mesh.pipeline); ++r) {
-    OfRank own(plan, costs, places, r, meetings);
-    auto played = own.run();
-    if (!played) return std::nullopt;
-    made.programs.push_back(&own.program());
-    made.ranks.push_back(*std::move(played));
+  for (const auto& kind : kinds) {
+    for (std::size_t r = 0; r < static_cast<std::size_t>(plan.mesh.pipeline); ++r) {
+      OfRank own(plan, costs, places, r, kind, meetings);
+      auto played = own.run();
+      if (!played) return std::nullopt;
+      made.programs.push_back(&own.program());
+      made.ranks.push_back(*std::move(played));
+    }
   }
   made.meetings = meetings.take();
   return made;

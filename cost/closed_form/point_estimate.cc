@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cost/closed_form/gradient_norm.h"
+#include "cost/closed_form/played_plan.h"
 #include "cost/closed_form/rank_memory.h"
 #include "cost/closed_form/step.h"
 #include "cost/memory.h"
@@ -25,6 +26,7 @@ class PointEstimate {
   Estimate run_played_pipeline();
   bool shares_links(const MeshCosts& mesh) const;
   void note_unplayed(const MeshCosts& mesh);
+  bool merges_replicas();  // in what is played
   void play();
   // The parts of its step; none: see the verdict.
   std::optional<StepParts> parts();
@@ -71,6 +73,7 @@ Estimate PointEstimate::run() {
   if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
   const bool shares_links = step->model->passes().shares_links(*step->mesh) ||
                             step->model->updates(*step->mesh, step->sharding).shares_links;
+  estimate_.replicas_differ = step->model->passes().merges_replicas(*step->mesh);
   note_times(step_times(*step), shares_links);
   note_unplayed(*step->mesh);
   if (rule_.plays && estimate_.unplayed_passes > 0) play();
@@ -86,14 +89,20 @@ void PointEstimate::note_unplayed(const MeshCosts& mesh) {
   if (passes > kMostPasses) return;
   estimate_.may_be_shorter = mesh.exchanges_take_turns;
   if (estimate_.may_be_shorter || estimate_.contention > kLittle * estimate_.step_time)
-    estimate_.unplayed_passes = passes;
+    estimate_.unplayed_passes = passes * kinds_played(mesh);
 }
 
 void PointEstimate::play() {
   const auto& played = tables_.played_pipeline(strategy_, point_);
   estimate_.unplayed_passes = 0;
   estimate_.may_be_shorter = false;
-  if (played) note_times(played->times, estimate_.shares_links);
+  if (!played) return;
+  estimate_.replicas_differ = merges_replicas();
+  note_times(played->times, estimate_.shares_links);
+}
+
+bool PointEstimate::merges_replicas() {
+  return tables_.costs(point_.mesh).replica_kinds.size() > kMostReplicaKinds;
 }
 
 // Before anything else is known of it.
@@ -143,7 +152,7 @@ std::optional<StepParts> PointEstimate::parts() {
   parts.mesh = &mesh;
   parts.sharding = strategy_.sharding;
   parts.overlap = strategy_.overlap;
-  parts.norm = tables_.norm_seconds(mesh);
+  parts.norm = tables_.norm(point_.mesh);
   return parts;
 }
 
@@ -175,8 +184,6 @@ void PointEstimate::note_times(const StepTimes& times, bool shares_links) {
   constexpr double kNothing = 1e-9;
   estimate_.contention = times.contention > kNothing * times.step_time ? times.contention : 0;
   estimate_.shares_links = shares_links;
-  estimate_.replicas_differ = point_.mesh.pipeline > 1 &&
-                              tables_.costs(point_.mesh).replicas_differ(point_.shape.chunks > 1);
   const double bubble = times.step_time - times.compute - times.link;
   if (!estimate_.fits) return;
   if (times.link > times.compute && times.link >= bubble) estimate_.binding = Binding::link;
@@ -195,6 +202,7 @@ Estimate PointEstimate::run_workers() {
   }
   note_fits();
   if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
+  estimate_.replicas_differ = workers.merges_replicas(call);
   note_times(workers.times(call), workers.shares_links(call));
   return estimate_;
 }
@@ -234,6 +242,7 @@ Estimate PointEstimate::run_played_pipeline() {
   }
   note_fits();
   if (!estimate_.fits && rule_.only_fitting) return refusal(Verdict::memory);
+  estimate_.replicas_differ = merges_replicas();
   note_times(step->times, shares_links(tables_.costs(point_.mesh)));
   return estimate_;
 }
@@ -246,7 +255,8 @@ bool PointEstimate::shares_links(const MeshCosts& mesh) const {
     shares = shares || mesh.holders[r].paths.most_shared() > 1;
     const bool sends_on = r + 1 < ranks || point_.shape.chunks > 1;
     if (sends_on)
-      shares = shares || mesh.forward[r].most_shared() > 1 || mesh.backward[r].most_shared() > 1;
+      shares = shares || mesh.messages.forward[r].most_shared() > 1 ||
+               mesh.messages.backward[r].most_shared() > 1;
   }
   return shares;
 }

@@ -153,7 +153,7 @@ class Playing {
     if (held)
       return priced_.ring(
           {program_.is_partial(held->index()) ? FlowKind::partial_holders : FlowKind::holders}, op);
-    made.seconds = costs_.norm;
+    made.seconds = costs_.norm->most;
     return made;
   }
 

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/mesh_costs.h"
 #include "cost/closed_form/rank_net.h"
 #include "model/schedule/strategy.h"
@@ -21,7 +22,8 @@ struct ShardedSettings {
   const StrategySpec& strategy;
   const MeshCosts& mesh;
   std::int64_t data = 1, samples = 1, micro_batches = 1;  // samples: of a micro-batch
-  double norm = -1;  // seconds until all ranks have added up their squares, if asked
+  const NormTimes* norm =
+      nullptr;  // until all ranks have added up their squares; null: nobody asks
   std::int64_t norm_ranks = 1;
 };
 

@@ -5,7 +5,8 @@
 
 namespace rehearse {
 
-void LinkUses::add(const Flow& flow, const Messages& messages) {
+void LinkUses::add(const Flow& flow, const Messages& messages,
+                   const std::vector<std::size_t>& kinds) {
   const auto& links = routes_.cluster().links();
   const auto use_of = [&](LinkId link) -> SharedLink::Use& {
     auto& uses = of_links_[link.index()];
@@ -16,6 +17,13 @@ void LinkUses::add(const Flow& flow, const Messages& messages) {
   for (const Route* route : ways) {
     for (const LinkId link : *route)
       ++use_of(link).messages;
+  }
+  for (std::size_t m = 0; m < kinds.size(); ++m) {
+    for (const LinkId link : *ways[m]) {
+      std::vector<std::int64_t>& of_kinds = use_of(link).of_kinds;
+      of_kinds.resize(std::max(of_kinds.size(), kinds[m] + 1), 0);
+      ++of_kinds[kinds[m]];
+    }
   }
   for (const Route* route : ways) {
     const auto bandwidth = [&](LinkId link) {

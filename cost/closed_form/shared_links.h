@@ -38,6 +38,8 @@ struct SharedLink {
     Flow flow;
     std::int64_t messages = 0;
     double share = 0;  // of the link, at most, alone
+    // By kind of replicas (MeshCosts::replica_kinds), of the messages; empty: all are of one.
+    std::vector<std::int64_t> of_kinds = {};
     friend auto operator<=>(const Use&, const Use&) = default;
   };
   BytesPerSecond bandwidth;
@@ -47,7 +49,8 @@ struct SharedLink {
 class LinkUses {
  public:
   explicit LinkUses(Routes& routes) : routes_(routes), of_links_(routes.cluster().links().size()) {}
-  void add(const Flow& flow, const Messages& messages);
+  // kinds: of replicas, by message; empty: no matter.
+  void add(const Flow& flow, const Messages& messages, const std::vector<std::size_t>& kinds = {});
   // Those that may bind. Reductions and gathers of the same ranks may be under way together.
   std::vector<SharedLink> shared() const;
 

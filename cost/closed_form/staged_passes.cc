@@ -1,5 +1,7 @@
 #include "cost/closed_form/staged_passes.h"
 
+#include <algorithm>
+
 #include "model/net/lowering.h"
 
 namespace rehearse {
@@ -21,20 +23,35 @@ std::size_t StagedPasses::rank_of(std::size_t stage) const {
   return rehearse::rank_of(shape(1), StageId(stage));
 }
 
-const PassTimeline& StagedPasses::timeline(const PipelineSchedule& schedule,
-                                           std::int64_t micro_batches, const MeshCosts& mesh) {
+const std::vector<PassTimeline>& StagedPasses::timelines(const PipelineSchedule& schedule,
+                                                         std::int64_t micro_batches,
+                                                         const MeshCosts& mesh) {
   const auto [known, is_new] = timelines_.try_emplace({&schedule, micro_batches, &mesh});
   if (is_new) {
-    const std::vector<double> begin(static_cast<std::size_t>(sequence_.ranks), 0.0);
-    known->second = timeline(schedule, micro_batches, mesh, begin);
+    const std::size_t kinds = on(mesh).replicas.kinds.size();
+    const std::vector<double> begin(kinds * static_cast<std::size_t>(sequence_.ranks), 0.0);
+    known->second = timelines(schedule, micro_batches, mesh, begin);
   }
   return known->second;
 }
 
-PassTimeline StagedPasses::timeline(const PipelineSchedule& schedule, std::int64_t micro_batches,
-                                    const MeshCosts& mesh, const std::vector<double>& begin) {
+std::vector<PassTimeline> StagedPasses::timelines(const PipelineSchedule& schedule,
+                                                  std::int64_t micro_batches, const MeshCosts& mesh,
+                                                  const std::vector<double>& begin) {
   const PassOrder& order = orders_.of(schedule, shape(micro_batches), sequence_.exchange);
-  return run_passes(order, sequence_.stages, on(mesh).links, begin);
+  const std::vector<PassLinks>& kinds = on(mesh).replicas.kinds;
+  std::vector<PassTimeline> made;
+  if (kinds.size() == 1) {
+    made.push_back(run_passes(order, sequence_.stages, kinds.front(), begin));
+    return made;
+  }
+  auto own = begin.begin();
+  for (const PassLinks& links : kinds) {
+    const auto next = own + sequence_.ranks;
+    made.push_back(run_passes(order, sequence_.stages, links, {own, next}));
+    own = next;
+  }
+  return made;
 }
 
 const RankAbove& StagedPasses::above(const std::vector<LiveStates>& states, std::size_t rank) {
@@ -51,15 +68,36 @@ const RankAbove& StagedPasses::above(const std::vector<LiveStates>& states, std:
 
 // ---- messages ----------------------------------------------------------------------------------
 
+namespace {
+
+// Of a message over a boundary, the slowest replica's.
+double slowest(const std::vector<PassLinks>& kinds, std::vector<double> PassLinks::*direction,
+               std::size_t boundary) {
+  double most = 0;
+  for (const PassLinks& links : kinds)
+    most = std::max(most, (links.*direction)[boundary]);
+  return most;
+}
+
+}  // namespace
+
 const StagedPasses::OnMesh& StagedPasses::on(const MeshCosts& mesh) {
   for (const OnMesh& known : meshes_) {
     if (known.mesh == &mesh) return known;
   }
-  OnMesh& made = meshes_.emplace_back(OnMesh{&mesh, links_of(mesh), {}});
+  OnMesh& made = meshes_.emplace_back(OnMesh{&mesh, {}, {}});
+  if (mesh.replica_kinds.empty()) {
+    made.replicas.kinds.push_back(links_of(mesh.messages));
+  } else {
+    std::vector<PassLinks> kinds;
+    for (const MeshCosts::BoundaryWays& ways : mesh.replica_kinds)
+      kinds.push_back(links_of(ways));
+    made.replicas = slowest_replicas(std::move(kinds));
+  }
   made.messages.assign(static_cast<std::size_t>(sequence_.ranks), 0);
-  for (std::size_t s = 0; s < made.links.forward.size(); ++s) {
-    made.messages[rank_of(s)] += made.links.forward[s];
-    made.messages[rank_of(s + 1)] += made.links.backward[s];
+  for (std::size_t s = 0; s < sequence_.messages.size(); ++s) {
+    made.messages[rank_of(s)] += slowest(made.replicas.kinds, &PassLinks::forward, s);
+    made.messages[rank_of(s + 1)] += slowest(made.replicas.kinds, &PassLinks::backward, s);
   }
   return made;
 }
@@ -70,19 +108,21 @@ double StagedPasses::messages(const MeshCosts& mesh, std::size_t rank, std::int6
 
 // Of its first stage.
 double StagedPasses::last_message(const MeshCosts& mesh, std::size_t rank) {
-  return rank == 0 ? 0 : on(mesh).links.backward[rank - 1];
+  return rank == 0 ? 0 : slowest(on(mesh).replicas.kinds, &PassLinks::backward, rank - 1);
 }
 
 bool StagedPasses::shares_links(const MeshCosts& mesh) const {
   if (mesh.tensor.paths.most_shared() > 1) return true;
   for (std::size_t s = 0; s < sequence_.messages.size(); ++s) {
     const std::size_t from = rank_of(s);
-    if (mesh.forward[from].most_shared() > 1 || mesh.backward[from].most_shared() > 1) return true;
+    if (mesh.messages.forward[from].most_shared() > 1 ||
+        mesh.messages.backward[from].most_shared() > 1)
+      return true;
   }
   return false;
 }
 
-PassLinks StagedPasses::links_of(const MeshCosts& mesh) const {
+PassLinks StagedPasses::links_of(const MeshCosts::BoundaryWays& ways) const {
   PassLinks links;
   const auto seconds = [&](const Paths& paths, const std::vector<Bytes>& messages) {
     double sum = 0;
@@ -94,12 +134,12 @@ PassLinks StagedPasses::links_of(const MeshCosts& mesh) const {
   for (std::size_t s = 0; s < messages.size(); ++s) {
     const std::size_t from = rank_of(s);
     const bool same = s > 0 && messages[s] == messages[s - 1] &&
-                      mesh.forward[from] == mesh.forward[rank_of(s - 1)] &&
-                      mesh.backward[from] == mesh.backward[rank_of(s - 1)];
+                      ways.forward[from] == ways.forward[rank_of(s - 1)] &&
+                      ways.backward[from] == ways.backward[rank_of(s - 1)];
     links.forward.push_back(same ? links.forward.back()
-                                 : seconds(mesh.forward[from], messages[s]->outputs));
+                                 : seconds(ways.forward[from], messages[s]->outputs));
     links.backward.push_back(same ? links.backward.back()
-                                  : seconds(mesh.backward[from], messages[s]->gradients));
+                                  : seconds(ways.backward[from], messages[s]->gradients));
   }
   return links;
 }

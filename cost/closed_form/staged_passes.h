@@ -34,31 +34,35 @@ class StagedPasses {
   StagedPasses(const StageSequence& sequence, PassOrders& orders, const Device& device);
   StagedPasses(const StagedPasses&) = delete;
 
-  // Of one step that all ranks begin at once; or each when it says.
-  const PassTimeline& timeline(const PipelineSchedule& schedule, std::int64_t micro_batches,
-                               const MeshCosts& mesh);
-  PassTimeline timeline(const PipelineSchedule& schedule, std::int64_t micro_batches,
-                        const MeshCosts& mesh, const std::vector<double>& begin);
+  // Of one step that all ranks begin at once; or each when it says. By kind of replicas: those that
+  // another kind's messages are nowhere faster than say when all have ended (pass_timeline.h).
+  const std::vector<PassTimeline>& timelines(const PipelineSchedule& schedule,
+                                             std::int64_t micro_batches, const MeshCosts& mesh);
+  std::vector<PassTimeline> timelines(const PipelineSchedule& schedule, std::int64_t micro_batches,
+                                      const MeshCosts& mesh, const std::vector<double>& begin);
+  // Whether there are so many kinds that of each boundary the slowest replica counts.
+  bool merges_replicas(const MeshCosts& mesh) { return on(mesh).replicas.are_merged; }
   // What is alive on a rank above its state when most is. states: live_states() of the schedule and
   // shape, which must outlive it.
   const RankAbove& above(const std::vector<LiveStates>& states, std::size_t rank);
-  // Seconds of all messages between stages that a rank sends in a step.
+  // Seconds of all messages between stages that a rank sends in a step, in the slowest replica.
   double messages(const MeshCosts& mesh, std::size_t rank, std::int64_t micro_batches);
   // Of the one that leaves when its last pass of a step has run; 0: of the first rank none does.
   double last_message(const MeshCosts& mesh, std::size_t rank);
   // Whether messages that are sent at the same time meet on a link.
   bool shares_links(const MeshCosts& mesh) const;
 
+  StageExchange exchange() const { return sequence_.exchange; }
   const StagePasses& stage(std::size_t number) const { return *sequence_.stages[number]; }
 
  private:
   struct OnMesh {
     const MeshCosts* mesh;
-    PassLinks links;
+    ReplicaLinks replicas;
     std::vector<double> messages;  // by rank, of one micro-batch
   };
   const OnMesh& on(const MeshCosts& mesh);
-  PassLinks links_of(const MeshCosts& mesh) const;
+  PassLinks links_of(const MeshCosts::BoundaryWays& ways) const;
   PipelineShape shape(std::int64_t micro_batches) const;
   std::size_t rank_of(std::size_t stage) const;
 
@@ -68,7 +72,8 @@ class StagedPasses {
   std::vector<std::array<std::int64_t, kStageActions>> state_bytes_;
   std::deque<OnMesh> meshes_;
   std::map<const std::vector<LiveStates>*, std::vector<RankAbove>> above_;
-  std::map<std::tuple<const PipelineSchedule*, std::int64_t, const MeshCosts*>, PassTimeline>
+  std::map<std::tuple<const PipelineSchedule*, std::int64_t, const MeshCosts*>,
+           std::vector<PassTimeline>>
       timelines_;
 };
 

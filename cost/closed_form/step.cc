@@ -11,37 +11,51 @@ constexpr double kNever = -std::numeric_limits<double>::infinity();
 // What all ranks do in one step, from their passes on.
 class Ending {
  public:
-  Ending(const StepParts& parts, const PassTimeline& passes)
+  // replicas: passes, by kind of replicas.
+  Ending(const StepParts& parts, const std::vector<PassTimeline>& replicas)
       : parts_(parts),
-        passes_(passes),
+        replicas_(replicas),
         updates_(parts.model->updates(*parts.mesh, parts.sharding).ranks),
         lanes_(updates_.size()) {}
 
   // Reductions of a rank that are over before its passes are.
   double hidden(std::size_t rank) const {
-    const double shown = std::max(0.0, lanes_[rank] - passes_.ranks[rank].end);
+    const double shown = std::max(0.0, lanes_[rank] - passed(rank));
     return std::max(0.0, updates_[rank]->reductions->total - shown);
   }
 
-  // When each rank has ended it.
+  // When each rank has ended it: by kind of replicas, then rank.
   std::vector<double> run() {
     for (std::size_t r = 0; r < updates_.size(); ++r)
       lanes_[r] = reduced(r, updates_[r]->after, updates_[r]->reductions->total);
     reduce_tied();
-    const double norm = parts_.norm < 0 ? kNever : add_up_squares();
-    std::vector<double> ends;
+    std::vector<double> norms;
+    if (parts_.norm != nullptr) norms = add_up_squares();
+    std::vector<double> ends(replicas_.size() * updates_.size());
     for (std::size_t r = 0; r < updates_.size(); ++r)
-      ends.push_back(std::max(update(r, norm), passes_.ranks[r].sent));
+      update(r, norms.empty() ? kNever : norms[r], ends);
     return ends;
   }
 
  private:
+  // Figures of replicas that reduce together: of the last one.
+  template <class Figure>
+  double latest(const Figure& figure) const {
+    double last = kNever;
+    for (const PassTimeline& replica : replicas_)
+      last = std::max(last, figure(replica));
+    return last;
+  }
   double last_pass(std::size_t rank, std::size_t s) const {
-    return passes_.last_pass[parts_.model->cut().stages_of[rank][s]];
+    const std::size_t stage = parts_.model->cut().stages_of[rank][s];
+    return latest([&](const PassTimeline& replica) { return replica.last_pass[stage]; });
+  }
+  double passed(std::size_t rank) const {
+    return latest([&](const PassTimeline& replica) { return replica.ranks[rank].end; });
   }
 
   double reduced(std::size_t rank, const std::vector<double>& after, double total) const {
-    if (!parts_.overlap) return passes_.ranks[rank].end + total;
+    if (!parts_.overlap) return passed(rank) + total;
     double end = kNever;
     for (std::size_t s = 0; s < after.size(); ++s)
       end = std::max(end, last_pass(rank, s) + after[s]);
@@ -60,56 +74,82 @@ class Ending {
   }
 
   // Its passes, and messages that what it computes next waits for.
-  double computed(std::size_t rank) const {
-    return std::max(passes_.ranks[rank].end, passes_.ranks[rank].held);
+  static double computed(const PassTimeline& replica, std::size_t rank) {
+    return std::max(replica.ranks[rank].end, replica.ranks[rank].held);
   }
 
-  double add_up_squares() const {
-    double end = kNever;
-    for (std::size_t r = 0; r < updates_.size(); ++r)
-      end = std::max(end, std::max(computed(r), lanes_[r]) + updates_[r]->reductions->squares);
-    return end + parts_.norm;
-  }
-
-  // Classes that nobody shares first, then as their reductions end.
-  double update(std::size_t rank, double norm) const {
-    const RankReductions& own = *updates_[rank]->reductions;
-    double now = std::max(computed(rank), norm), lane = lanes_[rank];
-    for (const RankReductions::Class& held : own.classes) {
-      if (!held.is_reduced) now += held.optimizer;
+  // By rank, when it has the sum.
+  std::vector<double> add_up_squares() const {
+    const std::vector<std::vector<double>>& behind = parts_.norm->behind;
+    std::vector<double> norms(updates_.size(), kNever);
+    double last = kNever;
+    for (std::size_t r = 0; r < updates_.size(); ++r) {
+      const double passes =
+          latest([&](const PassTimeline& replica) { return computed(replica, r); });
+      const double own = std::max(passes, lanes_[r]) + updates_[r]->reductions->squares;
+      last = std::max(last, own);
+      for (std::size_t other = 0; other < behind.size(); ++other)
+        norms[other] = std::max(norms[other], own + behind[r][other]);
     }
+    if (behind.empty()) std::fill(norms.begin(), norms.end(), last + parts_.norm->most);
+    return norms;
+  }
+
+  // Classes that nobody shares first, then as their reductions end; new weights are gathered when
+  // the last replica has its own.
+  void update(std::size_t rank, double norm, std::vector<double>& ends) const {
+    const RankReductions& own = *updates_[rank]->reductions;
+    const auto now = [&](std::size_t kind) -> double& {
+      return ends[kind * updates_.size() + rank];
+    };
+    double alone = 0, lane = lanes_[rank];
+    for (const RankReductions::Class& held : own.classes) {
+      if (!held.is_reduced) alone += held.optimizer;
+    }
+    for (std::size_t k = 0; k < replicas_.size(); ++k)
+      now(k) = std::max(computed(replicas_[k], rank), norm) + alone;
     for (const bool tied : {false, true}) {
       for (std::size_t c = 0; c < own.classes.size(); ++c) {
         const RankReductions::Class& held = own.classes[c];
         if (!held.is_reduced || held.is_tied != tied) continue;
         const double ready =
             tied ? lanes_[rank] : reduced(rank, updates_[rank]->after_class[c], own.total);
-        now = std::max(now, ready) + held.optimizer;
-        if (held.gather > 0) lane = std::max(lane, now) + held.gather;
+        double last = kNever;
+        for (std::size_t k = 0; k < replicas_.size(); ++k) {
+          now(k) = std::max(now(k), ready) + held.optimizer;
+          last = std::max(last, now(k));
+        }
+        if (held.gather > 0) lane = std::max(lane, last) + held.gather;
       }
     }
-    return std::max(now, lane);
+    for (std::size_t k = 0; k < replicas_.size(); ++k)
+      now(k) = std::max({now(k), lane, replicas_[k].ranks[rank].sent});
   }
 
   const StepParts& parts_;
-  const PassTimeline& passes_;
+  const std::vector<PassTimeline>& replicas_;
   const std::vector<const RankUpdates*>& updates_;
   std::vector<double> lanes_;  // by rank: when its last reduction has ended
 };
 
-// The first rank begins its next step when it has ended this one. Whoever is still busy then is not
-// waited for, if its part of the next step does not begin before it is done: then steps follow each
-// other as the first rank's do.
-bool follows_first(const PassTimeline& passes, const std::vector<double>& ends) {
-  for (std::size_t r = 1; r < ends.size(); ++r) {
-    if (ends[r] - ends[0] > passes.ranks[r].begin) return false;
-  }
-  return true;
-}
-
 // Steps until they take as long as one another.
 constexpr int kMostSteps = 6;
 constexpr double kSame = 1e-6;
+
+// The first ranks begin their next step when they have ended this one, at the same time. Whoever is
+// still busy then is not waited for, if its part of the next step does not begin before it is done:
+// then steps follow each other as the first ranks' do.
+bool follows_first(const std::vector<PassTimeline>& replicas, const std::vector<double>& ends) {
+  const std::size_t ranks = replicas.front().ranks.size();
+  for (std::size_t k = 0; k < replicas.size(); ++k) {
+    const double first = ends[k * ranks];
+    if (std::abs(first - ends.front()) > kSame * first) return false;
+    for (std::size_t r = 1; r < ranks; ++r) {
+      if (ends[k * ranks + r] - first > replicas[k].ranks[r].begin) return false;
+    }
+  }
+  return true;
+}
 
 double steady_step(const StepParts& parts, std::vector<double> ends) {
   double length = 0, end = *std::max_element(ends.begin(), ends.end());
@@ -117,9 +157,9 @@ double steady_step(const StepParts& parts, std::vector<double> ends) {
     const double first = *std::min_element(ends.begin(), ends.end());
     for (double& begin : ends)
       begin -= first;
-    const PassTimeline passes =
-        parts.model->passes().timeline(*parts.schedule, parts.micro_batches, *parts.mesh, ends);
-    ends = Ending(parts, passes).run();
+    const std::vector<PassTimeline> replicas =
+        parts.model->passes().timelines(*parts.schedule, parts.micro_batches, *parts.mesh, ends);
+    ends = Ending(parts, replicas).run();
     const double next = first + *std::max_element(ends.begin(), ends.end()) - end;
     end = *std::max_element(ends.begin(), ends.end());
     if (std::abs(next - length) < kSame * next) return next;
@@ -166,28 +206,35 @@ double contention_on_way_back(const StepParts& parts) {
 }  // namespace
 
 StepTimes step_times(const StepParts& parts) {
-  const PassTimeline& passes =
-      parts.model->passes().timeline(*parts.schedule, parts.micro_batches, *parts.mesh);
-  Ending ending(parts, passes);
+  const std::vector<PassTimeline>& replicas =
+      parts.model->passes().timelines(*parts.schedule, parts.micro_batches, *parts.mesh);
+  Ending ending(parts, replicas);
   const std::vector<double> ends = ending.run();
   StepTimes times;
-  times.step_time = follows_first(passes, ends) ? ends.front() : steady_step(parts, ends);
+  times.step_time = follows_first(replicas, ends) ? ends.front() : steady_step(parts, ends);
   const auto& updates = parts.model->updates(*parts.mesh, parts.sharding);
+  const std::size_t ranks = updates.ranks.size();
+  const bool wraps = parts.model->cut().stages_of.front().size() > 1;
+  const bool waits = is_waited_for(parts.model->passes().exchange());
   double longest = -1;
-  for (std::size_t r = 0; r < ends.size(); ++r) {
-    const RankPasses& own = passes.ranks[r];
-    if (own.end - own.begin > longest) {
-      longest = own.end - own.begin;
+  for (std::size_t at = 0; at < ends.size(); ++at) {
+    const std::size_t r = at % ranks;
+    const RankPasses& own = replicas[at / ranks].ranks[r];
+    // The last stage's labels are loaded when its rank begins the step, or its input is there.
+    const bool loads_first = r > 0 && r + 1 == ranks && !wraps && !waits;
+    const double begin = loads_first ? std::min(own.begin, ends[at] - times.step_time) : own.begin;
+    if (own.end - begin > longest) {
+      longest = own.end - begin;
       times.bubble_fraction = std::max(0.0, 1 - own.busy / longest);
     }
     const double messages = parts.model->passes().messages(*parts.mesh, r, parts.micro_batches - 1);
     times.contention =
         std::max(times.contention,
                  contention_of(parts, r, messages, ending.hidden(r)) + updates.of_others[r]);
-    const double update = optimizer_seconds(*updates.ranks[r]->reductions, parts.norm >= 0);
+    const double update = optimizer_seconds(*updates.ranks[r]->reductions, parts.norm != nullptr);
     if (own.busy + update <= times.compute) continue;
     times.compute = own.busy + update;
-    times.link = own.exchanging + own.waited + std::max(0.0, ends[r] - own.end - update);
+    times.link = own.exchanging + own.waited + std::max(0.0, ends[at] - own.end - update);
   }
   times.contention += contention_on_way_back(parts);
   return times;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/staged_model.h"
 
 namespace rehearse {
@@ -19,7 +20,7 @@ struct StepParts {
   StageAction finishing() const {
     return schedule->splits_backward ? StageAction::weight : StageAction::backward;
   }
-  double norm = -1;  // seconds until all ranks have added up their squares; below 0: nobody asks
+  const NormTimes* norm = nullptr;  // null: nobody asks
 };
 
 struct StepTimes {

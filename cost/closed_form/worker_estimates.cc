@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "cost/closed_form/gradient_norm.h"
+#include "cost/closed_form/worker_peaks.h"
+#include "cost/closed_form/worker_peers.h"
 #include "cost/estimate.h"
 #include "model/base/check.h"
 #include "model/net/tensor.h"
@@ -170,13 +171,59 @@ const WorkerEstimates::Staff& WorkerEstimates::staff(const Call& call) {
       made.passes[rank.worker][rank.stages[s]] =
           &own.side->stages.passes(rank.programs[s], call.samples, made.mesh->tensor);
   }
-  made.links = links(call, *own.side, cut(call, *own.side), *made.mesh);
+  link_replicas(call, *own.side, cut(call, *own.side), made);
+  made.norms = norms(call, mesh);
+  return made;
+}
+
+void WorkerEstimates::link_replicas(const Call& call, const Side& side, const StageCut& cut,
+                                    Staff& made) const {
+  const MeshCosts& mesh = *made.mesh;
+  made.links = links(call, side, cut, mesh.messages);
+  std::vector<PassLinks> kinds;
+  for (const MeshCosts::BoundaryWays& ways : mesh.replica_kinds)
+    kinds.push_back(links(call, side, cut, ways));
+  if (kinds.empty()) kinds.push_back(made.links);
+  std::map<std::set<std::size_t>, std::size_t> known;
+  const std::size_t workers = made.passes.size();
+  for (std::size_t worker = 0; worker < workers; ++worker) {
+    std::set<std::size_t> own;
+    for (std::size_t at = worker; at < mesh.kind_of_replica.size(); at += workers)
+      own.insert(mesh.kind_of_replica[at]);
+    const auto [number, is_new] = known.try_emplace(own, made.replicas.size());
+    made.replicas_of.push_back(number->second);
+    if (!is_new) continue;
+    std::vector<PassLinks> of_worker;
+    for (const std::size_t kind : own)
+      of_worker.push_back(kinds[kind]);
+    made.replicas.push_back(slowest_replicas(std::move(of_worker)));
+  }
+}
+
+// Where steps are local a pipeline's ranks have a norm of their own.
+std::vector<WorkerNorm> WorkerEstimates::norms(const Call& call, const Mesh& mesh) const {
+  if (!training_.optimizer.clip) return {};
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<RankId>> groups;
+  std::vector<std::size_t> number_of(static_cast<std::size_t>(mesh.ranks()));
+  for_each_place(mesh, [&](const MeshPlace& place) {
+    const RankId rank = rank_at(mesh, place);
+    number_of[rank.index()] =
+        static_cast<std::size_t>(place.worker * mesh.pipeline + place.pipeline);
+    if (is_local(call.strategy)) groups[{place.data, place.worker}].push_back(rank);
+  });
+  if (groups.empty()) groups[{0, 0}] = all_ranks(mesh);
+  std::vector<WorkerNorm> made;
+  for (const auto& [place, members] : groups) {
+    WorkerNorm& norm = made.emplace_back(WorkerNorm{{cluster_, members, training_}, {}});
+    for (const RankId member : members)
+      norm.ranks.push_back(number_of[member.index()]);
+  }
   return made;
 }
 
 // What crosses has the same size whoever has left something out before it.
 PassLinks WorkerEstimates::links(const Call& call, const Side& side, const StageCut& cut,
-                                 const MeshCosts& mesh) const {
+                                 const MeshCosts::BoundaryWays& ways) const {
   const Net& net = side.net.net();
   const ElementSizes sizes = element_sizes(training_);
   PassLinks links;
@@ -185,9 +232,9 @@ PassLinks WorkerEstimates::links(const Call& call, const Side& side, const Stage
     double forward = 0, backward = 0;
     for (const ValueId value : values_across(net, begin_of(net, BlockId(cut[s + 1])))) {
       const Bytes size = size_of(net, value, call.samples, sizes);
-      forward += mesh.forward[from].message(cluster_.device(), size).seconds();
+      forward += ways.forward[from].message(cluster_.device(), size).seconds();
       if (net.values[value.index()].needs_gradient)
-        backward += mesh.backward[from].message(cluster_.device(), size).seconds();
+        backward += ways.backward[from].message(cluster_.device(), size).seconds();
     }
     links.forward.push_back(forward);
     links.backward.push_back(backward);
@@ -202,20 +249,6 @@ WorkerPrices WorkerEstimates::prices(const Call& call, const Staff& staff) const
                        {call.strategy.sharding, is_local(call.strategy), call.strategy.outer});
 }
 
-// Where steps are local a pipeline's ranks have a norm of their own.
-double WorkerEstimates::norm(const Call& call, const Staff& staff) {
-  if (!is_local(call.strategy)) return norm_seconds(staff.mesh->all, training_, cluster_.device());
-  const auto ranks = static_cast<std::size_t>(call.mesh.pipeline * call.mesh.tensor);
-  NearAndFar own;
-  own.far.members = ranks;
-  MeshPlace first, last;
-  last.pipeline = call.mesh.pipeline - 1;
-  last.tensor = call.mesh.tensor - 1;
-  if (ranks > 1)
-    own.far.paths = Paths(routes_, {{rank_at(call.mesh, first), rank_at(call.mesh, last)}});
-  return norm_seconds(own, training_, cluster_.device());
-}
-
 WorkerStep WorkerEstimates::step(const Call& call, const Staff& staff, const WorkerPrices& prices,
                                  bool synchronises) {
   WorkerStep made;
@@ -224,6 +257,8 @@ WorkerStep WorkerEstimates::step(const Call& call, const Staff& staff, const Wor
   made.like = entry(call).workers->like;
   made.order = &orders_.of(*call.schedule, call.shape);
   made.links = staff.links;
+  for (const std::size_t list : staff.replicas_of)
+    made.replicas.push_back(&staff.replicas[list].kinds);
   made.mesh = staff.mesh;
   made.groups = staff.groups;
   made.prices = &prices;
@@ -232,7 +267,7 @@ WorkerStep WorkerEstimates::step(const Call& call, const Staff& staff, const Wor
   made.synchronises = made.is_local && synchronises;
   made.has_outer = call.strategy.outer.has_value();
   made.steps = steps_;
-  made.norm = norm(call, staff);
+  made.norms = &staff.norms;
   return made;
 }
 
@@ -255,11 +290,17 @@ bool WorkerEstimates::shares_links(const Call& call) {
   bool shares = own.mesh->tensor.paths.most_shared() > 1;
   for (std::size_t s = 0; s < own.links.forward.size(); ++s) {
     const std::size_t from = rank_of(call.shape, StageId(s));
-    shares = shares || own.mesh->forward[from].most_shared() > 1 ||
-             own.mesh->backward[from].most_shared() > 1;
+    shares = shares || own.mesh->messages.forward[from].most_shared() > 1 ||
+             own.mesh->messages.backward[from].most_shared() > 1;
   }
   return shares || std::any_of(own.groups->begin(), own.groups->end(),
                                [](const WorkerGroup& group) { return group.shares_links; });
+}
+
+bool WorkerEstimates::merges_replicas(const Call& call) {
+  const std::vector<ReplicaLinks>& replicas = staff(call).replicas;
+  return std::any_of(replicas.begin(), replicas.end(),
+                     [](const ReplicaLinks& it) { return it.are_merged; });
 }
 
 Flops WorkerEstimates::flops(const Call& call) {
@@ -287,78 +328,9 @@ std::vector<WorkerEstimates::Rank> WorkerEstimates::ranks(const Call& call,
     const WorkerRank& rank = own.ranks->ranks[r];
     const bool counts = cluster_.device().communicator > Bytes{};
     made.push_back({peaks[r], static_cast<std::uint32_t>(rank.rank), rank.stand_ins,
-                    counts ? peers(mesh, *own.ranks, rank) : 0});
+                    counts ? worker_peers(mesh, *own.ranks, rank) : 0});
   }
   return made;
-}
-
-namespace {
-
-// In the order of a plan's groups: holders of a class, then who only reads it.
-std::vector<RankId> group_of(const Mesh& mesh, const HolderClass& it, bool with_readers) {
-  std::vector<RankId> group;
-  for (const bool held : {true, false}) {
-    if (!held && !with_readers) break;
-    MeshPlace place;
-    for (place.data = 0; place.data < mesh.data; ++place.data) {
-      for (place.worker = 0; place.worker < mesh.workers; ++place.worker) {
-        if (it.workers[static_cast<std::size_t>(place.worker)] != held) continue;
-        for (place.pipeline = 0; place.pipeline < mesh.pipeline; ++place.pipeline) {
-          if (!it.pipeline[static_cast<std::size_t>(place.pipeline)]) continue;
-          for (place.tensor = 0; place.tensor < (it.partial ? mesh.tensor : 1); ++place.tensor)
-            group.push_back(rank_at(mesh, place));
-        }
-      }
-    }
-  }
-  return group;
-}
-
-}  // namespace
-
-// As cost/memory.h's peers_of(), of a slice's first one.
-std::int64_t WorkerEstimates::peers(const Mesh& mesh, const WorkerRanks& ranks,
-                                    const WorkerRank& rank) const {
-  const MeshPlace own{0, static_cast<std::int64_t>(rank.worker),
-                      static_cast<std::int64_t>(rank.rank), 0};
-  const RankId self = rank_at(mesh, own);
-  std::set<RankId> peers;
-  const auto exchange = [&](const std::vector<RankId>& group, const CollectiveShape& shape) {
-    const auto place = std::find(group.begin(), group.end(), self);
-    if (place == group.end() || group.size() < 2) return;
-    const auto elements = static_cast<std::int64_t>(group.size());  // nobody is left out
-    for (const CollectiveStep& step :
-         steps_of(shape, static_cast<std::size_t>(place - group.begin()), elements)) {
-      if (step.send.size() > 0) peers.insert(group[step.to]);
-      if (step.receive.size() > 0) peers.insert(group[step.from]);
-    }
-  };
-  const auto ring = [&](const std::vector<RankId>& group) {
-    exchange(group, {CollectiveKind::all_reduce, CollectiveAlgorithm::ring, group.size()});
-  };
-  for (const std::size_t c : rank.held)
-    ring(group_of(mesh, ranks.classes[c], false));
-  for (const std::size_t c : rank.read) {
-    const std::vector<RankId> group = group_of(mesh, ranks.classes[c], true);
-    CollectiveShape shape{CollectiveKind::broadcast, CollectiveAlgorithm::ring, group.size()};
-    shape.sources = group_of(mesh, ranks.classes[c], false).size();
-    exchange(group, shape);
-  }
-  std::vector<RankId> slices;
-  MeshPlace place = own;
-  for (; place.tensor < mesh.tensor; ++place.tensor)
-    slices.push_back(rank_at(mesh, place));
-  ring(slices);
-  const bool wraps = rank.stages.size() > 1;
-  for (const std::int64_t way : {-1, 1}) {
-    place = own;
-    place.pipeline += way;
-    if (!wraps && (place.pipeline < 0 || place.pipeline >= mesh.pipeline)) continue;
-    place.pipeline = (place.pipeline + mesh.pipeline) % mesh.pipeline;
-    peers.insert(rank_at(mesh, place));
-  }
-  peers.erase(self);
-  return std::ssize(peers);
 }
 
 }  // namespace rehearse

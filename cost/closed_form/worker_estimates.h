@@ -57,6 +57,8 @@ class WorkerEstimates {
   // Of local steps the mean of a period.
   StepTimes times(const Call& call);
   bool shares_links(const Call& call);
+  // Whether a worker has so many kinds of replicas that of each boundary the slowest counts.
+  bool merges_replicas(const Call& call);
   Flops flops(const Call& call);  // of a step, without recomputation
 
  private:
@@ -80,7 +82,10 @@ class WorkerEstimates {
     const MeshCosts* mesh = nullptr;
     const std::vector<WorkerGroup>* groups = nullptr;
     std::vector<std::vector<const WorkerPasses*>> passes;
-    PassLinks links;
+    PassLinks links;  // of each boundary the slowest replica's
+    std::vector<ReplicaLinks> replicas;
+    std::vector<std::size_t> replicas_of;  // by worker: which of these
+    std::vector<WorkerNorm> norms;
   };
 
   Result<Side*> side(const Call& call, const UnitRule& units);
@@ -92,13 +97,13 @@ class WorkerEstimates {
   const WorkerRanks& ranks_of(const Call& call, Entry& entry);
   const Staff& staff(const Call& call);
   PassLinks links(const Call& call, const Side& side, const StageCut& cut,
-                  const MeshCosts& mesh) const;
+                  const MeshCosts::BoundaryWays& ways) const;
+  void link_replicas(const Call& call, const Side& side, const StageCut& cut, Staff& made) const;
+  std::vector<WorkerNorm> norms(const Call& call, const Mesh& mesh) const;
   WorkerPrices prices(const Call& call, const Staff& staff) const;
   // synchronises: of local steps, at the end of a period.
   WorkerStep step(const Call& call, const Staff& staff, const WorkerPrices& prices,
                   bool synchronises);
-  double norm(const Call& call, const Staff& staff);
-  std::int64_t peers(const Mesh& mesh, const WorkerRanks& ranks, const WorkerRank& rank) const;
 
   const Net& whole_;
   const Training& training_;

@@ -65,7 +65,7 @@ class Steps {
     for (std::size_t r = 0; r < ranks_.size(); ++r)
       lane_[r] = begin_[r], now_[r] = passes_of(r).end;
     if (!step_.is_local) reduce();
-    if (step_.norm >= 0) add_up_squares();
+    add_up_squares();
     for (std::size_t r = 0; r < ranks_.size(); ++r)
       update(r);
     if (step_.is_local && step_.synchronises) come_together();
@@ -82,16 +82,35 @@ class Steps {
       const std::vector<double> own(from, from + static_cast<std::ptrdiff_t>(pipeline()));
       if (pipeline() > 1 || !is_known_) {
         const std::size_t like = step_.like[worker];
-        const bool same = like < worker && begin_of(like) == own;
-        timelines_[worker] =
-            same ? timelines_[like]
-                 : rehearse::run_passes(*step_.order, stages_[worker], step_.links, own);
+        const bool same = like < worker && begin_of(like) == own &&
+                          step_.replicas[like] == step_.replicas[worker];
+        timelines_[worker] = same ? timelines_[like] : run_replicas(worker, own);
       } else {
         shift(timelines_[worker], own.front() - began_[worker]);
       }
     }
     began_ = begin_;
     is_known_ = true;
+  }
+
+  // Of a worker's replicas, which reduce together, the last one's.
+  PassTimeline run_replicas(std::size_t worker, const std::vector<double>& begin) const {
+    PassTimeline all;
+    for (const PassLinks& links : *step_.replicas[worker])
+      take_later(all, rehearse::run_passes(*step_.order, stages_[worker], links, begin));
+    return all;
+  }
+
+  static void take_later(PassTimeline& all, PassTimeline one) {
+    if (all.ranks.empty()) return void(all = std::move(one));
+    for (std::size_t r = 0; r < one.ranks.size(); ++r) {
+      RankPasses& rank = all.ranks[r];
+      rank.begin = std::min(rank.begin, one.ranks[r].begin);
+      for (const auto figure : {&RankPasses::end, &RankPasses::sent, &RankPasses::held})
+        rank.*figure = std::max(rank.*figure, one.ranks[r].*figure);
+    }
+    for (std::size_t s = 0; s < one.last_pass.size(); ++s)
+      all.last_pass[s] = std::max(all.last_pass[s], one.last_pass[s]);
   }
 
   std::vector<double> begin_of(std::size_t worker) const {
@@ -141,17 +160,20 @@ class Steps {
   }
 
   void add_up_squares() {
-    std::vector<double> done(stages_.size(), kNever);  // by replica
-    for (std::size_t r = 0; r < ranks_.size(); ++r) {
-      const double begin = step_.is_local ? now_[r] : std::max(now_[r], lane_[r]);
-      double& end = done[ranks_[r].worker];
-      end = std::max(end, begin + prices_.squares[r]);
+    const std::vector<double> passed = now_;
+    for (const WorkerNorm& norm : *step_.norms) {
+      std::vector<double> when;
+      for (const std::size_t r : norm.ranks)
+        when.push_back((step_.is_local ? passed[r] : std::max(passed[r], lane_[r])) +
+                       prices_.squares[r]);
+      when = norm.exchange.run(std::move(when));
+      for (std::size_t member = 0; member < when.size(); ++member) {
+        double& now = now_[norm.ranks[member]];
+        now = std::max(now, when[member]);
+      }
     }
-    const double all = *std::max_element(done.begin(), done.end());
-    for (std::size_t r = 0; r < ranks_.size(); ++r) {
-      now_[r] = (step_.is_local ? done[ranks_[r].worker] : all) + step_.norm;
+    for (std::size_t r = 0; r < ranks_.size() && !step_.norms->empty(); ++r)
       lane_[r] = std::max(lane_[r], now_[r]);
-    }
   }
 
   // Classes that nobody shares first, then as their reductions end; where these follow the updates,
@@ -246,7 +268,7 @@ class Steps {
   // ---- figures of the last step -----------------------------------------------------------------
 
   double optimizer_seconds(std::size_t rank) const {
-    double sum = step_.norm >= 0 ? prices_.squares[rank] : 0;
+    double sum = step_.norms->empty() ? 0 : prices_.squares[rank];
     for (const std::size_t number : ranks_[rank].held) {
       const WorkerPrices::OfClass& price = prices_.classes[number];
       sum += price.optimizer;
@@ -259,8 +281,12 @@ class Steps {
     double longest = -1;
     for (std::size_t r = 0; r < ranks_.size(); ++r) {
       const RankPasses& own = passes_of(r);
-      if (own.end - own.begin > longest) {
-        longest = own.end - own.begin;
+      // The last stage's labels are loaded when its rank begins the step.
+      const bool loads_first =
+          ranks_[r].rank > 0 && ranks_[r].rank + 1 == pipeline() && ranks_[r].stages.size() == 1;
+      const double begin = loads_first ? std::min(own.begin, began_[r]) : own.begin;
+      if (own.end - begin > longest) {
+        longest = own.end - begin;
         times.bubble_fraction = longest > 0 ? std::max(0.0, 1 - own.busy / longest) : 0;
       }
       times.contention = std::max(times.contention, contention(r));
@@ -341,50 +367,6 @@ class Steps {
 
 StepTimes step_times(const WorkerStep& step) {
   return Steps(step).run();
-}
-
-std::vector<RankPeak> rank_peaks(const WorkerStep& step, const std::vector<LiveStates>& states,
-                                 std::int64_t squares) {
-  const std::vector<WorkerRank>& ranks = step.ranks->ranks;
-  std::vector<RankPeak> peaks;
-  for (std::size_t r = 0; r < ranks.size(); ++r) {
-    const WorkerRank& own = ranks[r];
-    std::vector<const StagePasses*> passes;
-    std::vector<const std::array<std::int64_t, kStageActions>*> bytes;
-    for (const WorkerPasses* stage : step.passes[own.worker]) {
-      passes.push_back(&stage->passes);
-      bytes.push_back(&stage->bytes);
-    }
-    const RankAbove above = most_alive(states[own.rank], passes, bytes);
-    std::int64_t room = 0;
-    for (const auto& bucket : own.buckets)
-      room = std::max(room, step.prices->buckets[bucket.bucket].room);
-    const bool after_passes = step.is_local ? step.synchronises : !step.overlap;
-    RankPeak peak{std::max(squares, after_passes ? room : 0), 0, StageAction::forward};
-    const auto take = [&](std::int64_t live, std::size_t stage, StageAction action) {
-      if (live > peak.live) peak = {live, static_cast<std::uint32_t>(stage), action};
-    };
-    take(above.live, above.stage, above.action);
-    // Where each bucket's turn comes: when it, and all before it, are complete.
-    std::optional<WorkerRank::OwnBucket::Use> last;
-    for (const auto& bucket : own.buckets) {
-      if (step.is_local || !step.overlap || bucket.uses.empty()) continue;
-      // Of several stages the first one's last pass is the last.
-      const WorkerRank::OwnBucket::Use& first = bucket.uses.front();
-      if (!last ||
-          std::pair(first.stage, first.completion) < std::pair(last->stage, last->completion))
-        last = first;
-      const std::size_t stage = own.stages[last->stage];
-      if (above.before_last[last->stage] < 0) continue;
-      const auto& complete = step.passes[own.worker][stage]->complete[last->completion];
-      take(
-          above.before_last[last->stage] + complete.live + step.prices->buckets[bucket.bucket].room,
-          stage, above.finishing);
-    }
-    peak.live += step.prices->state[r];
-    peaks.push_back(peak);
-  }
-  return peaks;
 }
 
 }  // namespace rehearse

@@ -8,22 +8,29 @@
 // many as a simulation plays, and the one of median length is the step.
 #pragma once
 
-#include <optional>
 #include <vector>
 
-#include "cost/closed_form/live_states.h"
+#include "cost/closed_form/gradient_norm.h"
 #include "cost/closed_form/pass_timeline.h"
 #include "cost/closed_form/step.h"
 #include "cost/closed_form/worker_groups.h"
 
 namespace rehearse {
 
+// Who adds up squares together.
+struct WorkerNorm {
+  NormExchange exchange;
+  std::vector<std::size_t> ranks;  // by member: which of WorkerRanks::ranks it is
+};
+
 struct WorkerStep {
   const WorkerRanks* ranks = nullptr;
   std::vector<std::vector<const WorkerPasses*>> passes;  // by worker and stage of its pipeline
   std::vector<std::size_t> like;                         // Workers::like
   const PassOrder* order = nullptr;
-  PassLinks links;
+  PassLinks links;  // of each boundary the slowest replica's
+  // By worker: those of its replicas (slowest_replicas()); equal ones are one.
+  std::vector<const std::vector<PassLinks>*> replicas;
   const MeshCosts* mesh = nullptr;
   const std::vector<WorkerGroup>* groups = nullptr;
   const WorkerPrices* prices = nullptr;
@@ -32,15 +39,9 @@ struct WorkerStep {
   bool synchronises = false;  // but weights are, after the updates
   bool has_outer = false;     // by an outer optimizer
   std::int64_t steps = 6;     // followed
-  // Seconds until all ranks, or where steps are local those of one pipeline, have added up their
-  // squares; below 0: nobody asks.
-  double norm = -1;
+  // All ranks', or where steps are local those of one pipeline each; empty: nobody asks.
+  const std::vector<WorkerNorm>* norms = nullptr;
 };
 StepTimes step_times(const WorkerStep& step);
-
-// By rank of WorkerRanks::ranks. states: live_states() of the schedule and shape; squares: bytes of
-// the gradients' norm and its exchange.
-std::vector<RankPeak> rank_peaks(const WorkerStep& step, const std::vector<LiveStates>& states,
-                                 std::int64_t squares);
 
 }  // namespace rehearse

@@ -163,5 +163,50 @@ TEST(PassTimeline, OfWaitingPassesHasMessagesBetweenThem) {
   EXPECT_NEAR(turn(StageExchange::serial), 3 + 4 * t, 1e-9);
 }
 
+// A kind that is nowhere slower than another is never the last: what is left ends as late as all of
+// them do.
+TEST(PassTimeline, OfReplicasTheSlowestAreLeft) {
+  Random random(4, 0);
+  const std::vector<StagePasses> passes(4, passes_of(1, 2, 0));
+  const PipelineShape shape{.ranks = 4, .chunks = 1, .micro_batches = 9};
+  for (int trial = 0; trial < 50; ++trial) {
+    std::vector<PassLinks> kinds(6);
+    Pipeline pipeline("1f1b", shape, passes, 0);
+    double last = 0;
+    for (PassLinks& kind : kinds) {
+      for (std::size_t boundary = 0; boundary + 1 < passes.size(); ++boundary) {
+        kind.forward.push_back(random.below(3) == 0 ? 2.5 : 0.1);
+        kind.backward.push_back(kind.forward.back());
+      }
+      pipeline.links = kind;
+      last = std::max(last, end_of(pipeline.followed()));
+    }
+    const ReplicaLinks left = slowest_replicas(kinds);
+    ASSERT_FALSE(left.are_merged);
+    EXPECT_LE(left.kinds.size(), 3u);  // of eight, no more are slower than each other somewhere
+    double end = 0;
+    for (const PassLinks& kind : left.kinds) {
+      pipeline.links = kind;
+      end = std::max(end, end_of(pipeline.followed()));
+    }
+    EXPECT_EQ(end, last);
+  }
+}
+
+// Of too many each boundary's slowest counts.
+TEST(PassTimeline, TooManyKindsOfReplicasAreMerged) {
+  std::vector<PassLinks> kinds(17);
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const double one = static_cast<double>(k), other = 20 - one;
+    kinds[k] = {{one, other}, {one, other}};
+  }
+  EXPECT_EQ(slowest_replicas({kinds.begin(), kinds.end() - 1}).kinds.size(), 16u);
+  const ReplicaLinks merged = slowest_replicas(kinds);
+  EXPECT_TRUE(merged.are_merged);
+  ASSERT_EQ(merged.kinds.size(), 1u);
+  EXPECT_EQ(merged.kinds.front().forward, (std::vector<double>{16, 20}));
+  EXPECT_EQ(merged.kinds.front().backward, (std::vector<double>{16, 20}));
+}
+
 }  // namespace
 }  // namespace rehearse
