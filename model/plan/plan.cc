@@ -8,184 +8,10 @@
 
 namespace rehearse {
 
-std::string_view to_string(BufferKind kind) {
-  switch (kind) {
-    case BufferKind::parameters:
-      return "parameters";
-    case BufferKind::gradients:
-      return "gradients";
-    case BufferKind::optimizer_state:
-      return "optimizer_state";
-    case BufferKind::outer_state:
-      return "outer_state";
-    case BufferKind::gathered:
-      return "gathered";
-    case BufferKind::unreduced:
-      return "unreduced";
-    case BufferKind::value:
-      return "value";
-    case BufferKind::gradient:
-      return "gradient";
-    case BufferKind::saved:
-      return "saved";
-    case BufferKind::kept:
-      return "kept";
-    case BufferKind::deferred:
-      return "deferred";
-    case BufferKind::squares:
-      return "squares";
-    case BufferKind::scratch:
-      return "scratch";
-    case BufferKind::communication:
-      return "communication";
-  }
-  REHEARSE_UNREACHABLE("buffer kind");
-}
-
-bool is_persistent(BufferKind kind) {
-  switch (kind) {
-    case BufferKind::parameters:
-    case BufferKind::gradients:
-    case BufferKind::optimizer_state:
-    case BufferKind::outer_state:
-      return true;
-    case BufferKind::gathered:
-    case BufferKind::unreduced:
-    case BufferKind::value:
-    case BufferKind::gradient:
-    case BufferKind::saved:
-    case BufferKind::kept:
-    case BufferKind::deferred:
-    case BufferKind::squares:
-    case BufferKind::scratch:
-    case BufferKind::communication:
-      return false;
-  }
-  REHEARSE_UNREACHABLE("buffer kind");
-}
-
-bool holds_range(BufferKind kind) {
-  return kind == BufferKind::gathered || kind == BufferKind::unreduced;
-}
-
-std::string_view to_string(Access access) {
-  switch (access) {
-    case Access::read:
-      return "read";
-    case Access::write:
-      return "write";
-    case Access::update:
-      return "update";
-  }
-  REHEARSE_UNREACHABLE("access");
-}
-
-std::string_view to_string(OpKind kind) {
-  switch (kind) {
-    case OpKind::load_batch:
-      return "load_batch";
-    case OpKind::forward:
-      return "forward";
-    case OpKind::backward:
-      return "backward";
-    case OpKind::backward_input:
-      return "backward_input";
-    case OpKind::backward_weight:
-      return "backward_weight";
-    case OpKind::recompute:
-      return "recompute";
-    case OpKind::accumulate:
-      return "accumulate";
-    case OpKind::clear:
-      return "clear";
-    case OpKind::send:
-      return "send";
-    case OpKind::receive:
-      return "receive";
-    case OpKind::all_reduce:
-      return "all_reduce";
-    case OpKind::reduce_scatter:
-      return "reduce_scatter";
-    case OpKind::all_gather:
-      return "all_gather";
-    case OpKind::broadcast:
-      return "broadcast";
-    case OpKind::sum_squares:
-      return "sum_squares";
-    case OpKind::optimizer_step:
-      return "optimizer_step";
-    case OpKind::outer_gradient:
-      return "outer_gradient";
-    case OpKind::outer_step:
-      return "outer_step";
-  }
-  REHEARSE_UNREACHABLE("op kind");
-}
-
-std::string_view to_string(LaneKind kind) {
-  switch (kind) {
-    case LaneKind::compute:
-      return "compute";
-    case LaneKind::send_forward:
-      return "send_forward";
-    case LaneKind::receive_forward:
-      return "receive_forward";
-    case LaneKind::send_backward:
-      return "send_backward";
-    case LaneKind::receive_backward:
-      return "receive_backward";
-    case LaneKind::collective:
-      return "collective";
-    case LaneKind::gather:
-      return "gather";
-    case LaneKind::tensor:
-      return "tensor";
-  }
-  REHEARSE_UNREACHABLE("lane kind");
-}
-
-bool is_communication(OpKind kind) {
-  switch (kind) {
-    case OpKind::send:
-    case OpKind::receive:
-      return true;
-    case OpKind::load_batch:
-    case OpKind::forward:
-    case OpKind::backward:
-    case OpKind::backward_input:
-    case OpKind::backward_weight:
-    case OpKind::recompute:
-    case OpKind::accumulate:
-    case OpKind::clear:
-    case OpKind::all_reduce:
-    case OpKind::reduce_scatter:
-    case OpKind::all_gather:
-    case OpKind::broadcast:
-    case OpKind::sum_squares:
-    case OpKind::optimizer_step:
-    case OpKind::outer_gradient:
-    case OpKind::outer_step:
-      return is_collective(kind);
-  }
-  REHEARSE_UNREACHABLE("op kind");
-}
-
-bool is_collective(OpKind kind) {
-  return kind == OpKind::all_reduce || kind == OpKind::reduce_scatter ||
-         kind == OpKind::all_gather || kind == OpKind::broadcast;
-}
-
 bool is_of_squares(const RankProgram& program, const Op& op) {
   if (!is_collective(op.kind) || op.operands.empty()) return false;
   const std::size_t first = op.operands.front().buffer.index();
   return first < program.buffers.size() && program.buffers[first].kind == BufferKind::squares;
-}
-
-CollectiveKind collective_kind(OpKind kind) {
-  REHEARSE_CHECK(is_collective(kind), "{} is no collective", to_string(kind));
-  if (kind == OpKind::all_reduce) return CollectiveKind::all_reduce;
-  if (kind == OpKind::broadcast) return CollectiveKind::broadcast;
-  return kind == OpKind::all_gather ? CollectiveKind::all_gather : CollectiveKind::reduce_scatter;
 }
 
 CollectiveShape shape_of(const Op& collective, std::size_t members) {
@@ -196,32 +22,6 @@ CollectiveShape shape_of(const Op& collective, std::size_t members) {
           static_cast<std::size_t>(detail.sources),
           static_cast<std::size_t>(detail.node_members),
           static_cast<std::size_t>(detail.pieces)};
-}
-
-bool is_pass(OpKind kind) {
-  switch (kind) {
-    case OpKind::forward:
-    case OpKind::backward:
-    case OpKind::backward_input:
-    case OpKind::backward_weight:
-    case OpKind::recompute:
-      return true;
-    case OpKind::load_batch:
-    case OpKind::accumulate:
-    case OpKind::clear:
-    case OpKind::send:
-    case OpKind::receive:
-    case OpKind::all_reduce:
-    case OpKind::reduce_scatter:
-    case OpKind::all_gather:
-    case OpKind::broadcast:
-    case OpKind::sum_squares:
-    case OpKind::optimizer_step:
-    case OpKind::outer_gradient:
-    case OpKind::outer_step:
-      return false;
-  }
-  REHEARSE_UNREACHABLE("op kind");
 }
 
 Pass pass_of(const RankProgram& program, const Op& op) {
@@ -258,66 +58,6 @@ Pass pass_of(const RankProgram& program, const Op& op) {
   REHEARSE_UNREACHABLE("no pass");
 }
 
-std::string_view to_string(Sharding sharding) {
-  switch (sharding) {
-    case Sharding::none:
-      return "none";
-    case Sharding::optimizer_state:
-      return "optimizer_state";
-    case Sharding::gradients:
-      return "gradients";
-    case Sharding::parameters:
-      return "parameters";
-  }
-  REHEARSE_UNREACHABLE("sharding");
-}
-
-std::string_view to_string(Axis axis) {
-  switch (axis) {
-    case Axis::data:
-      return "data";
-    case Axis::subnetwork:
-      return "subnetwork";
-    case Axis::pipeline:
-      return "pipeline";
-    case Axis::tensor:
-      return "tensor";
-  }
-  REHEARSE_UNREACHABLE("axis");
-}
-
-std::string_view to_string(Recomputation recomputation) {
-  switch (recomputation) {
-    case Recomputation::none:
-      return "none";
-    case Recomputation::selective:
-      return "selective";
-    case Recomputation::full:
-      return "full";
-  }
-  REHEARSE_UNREACHABLE("recomputation");
-}
-
-std::string_view to_string(Masking masking) {
-  switch (masking) {
-    case Masking::forward:
-      return "forward";
-    case Masking::backward:
-      return "backward";
-  }
-  REHEARSE_UNREACHABLE("masking");
-}
-
-std::string_view to_string(Averaging averaging) {
-  switch (averaging) {
-    case Averaging::holders:
-      return "holders";
-    case Averaging::all:
-      return "all";
-  }
-  REHEARSE_UNREACHABLE("averaging");
-}
-
 std::int64_t Mesh::size(Axis axis) const {
   switch (axis) {
     case Axis::data:
@@ -351,28 +91,6 @@ ElementRange chunk_of(std::int64_t begin, std::int64_t end, std::size_t members,
                       std::size_t member) {
   const auto c = static_cast<std::int64_t>(members), k = static_cast<std::int64_t>(member);
   return {begin + k * (end - begin) / c, begin + (k + 1) * (end - begin) / c};
-}
-
-bool is_of_a_micro_batch(BufferKind kind) {
-  switch (kind) {
-    case BufferKind::unreduced:
-    case BufferKind::value:
-    case BufferKind::gradient:
-    case BufferKind::saved:
-    case BufferKind::kept:
-    case BufferKind::deferred:
-      return true;
-    case BufferKind::parameters:
-    case BufferKind::gradients:
-    case BufferKind::optimizer_state:
-    case BufferKind::outer_state:
-    case BufferKind::gathered:
-    case BufferKind::squares:
-    case BufferKind::scratch:
-    case BufferKind::communication:
-      return false;
-  }
-  REHEARSE_UNREACHABLE("buffer kind");
 }
 
 namespace {
