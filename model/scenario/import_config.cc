@@ -6,7 +6,7 @@
 
 #include "model/base/text.h"
 #include "model/scenario/hugging_face/config.h"
-#include "model/scenario/hugging_face/json_text.h"
+#include "model/scenario/json.h"
 #include "model/scenario/scenario.h"
 
 namespace rehearse {
@@ -144,8 +144,8 @@ void pass_over_common(Config& config) {
 
 Result<ImportedModel> parse_config(const std::string& text, const std::string& path,
                                    RopeScaling scaling) {
-  const auto source = std::make_shared<SourceText>(path, hugging_face::with_whole_characters(text));
-  Result<yaml::Document> document = yaml::parse(source);
+  const auto source = std::make_shared<SourceText>(path, text);
+  Result<yaml::Document> document = yaml::parse_json(source);
   if (!document) return document.errors();
   yaml::Problems problems;
   problems.add(std::move(document->duplicates));

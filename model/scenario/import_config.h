@@ -3,8 +3,7 @@
 // What is read of which architecture, and what a missing key is, stands in its file in
 // model/scenario/hugging_face/. Keys that say nothing about the network's shape are passed over:
 // token ids, initial weights, epsilons of norms (ours are 1e-5) and rates of dropout (0 unless a
-// scenario says otherwise). JSON is read as the YAML that it nearly is (hugging_face/json_text.h),
-// so that every key has its place.
+// scenario says otherwise).
 #pragma once
 
 #include <optional>

@@ -35,6 +35,13 @@ bool has_leading_zero(std::string_view text) {
          std::isdigit(static_cast<unsigned char>(text[1])) != 0;
 }
 
+// Whether a text that is no integer of 64 bits is a larger one.
+bool is_beyond_64_bits(std::string_view text) {
+  constexpr std::size_t kDigits = std::numeric_limits<std::int64_t>::digits10;
+  return text.size() > kDigits && text.front() != '0' &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 template <class T>
 std::optional<T> quantity(const Value& value, std::optional<T> (*parse)(std::string_view),
                           std::string_view what, Problems& problems) {
@@ -178,9 +185,10 @@ std::optional<std::int64_t> read_count(const Value& value, Problems& problems, R
   if (scalar(value, what, problems) == nullptr) return std::nullopt;
   const auto number = value.quoted ? std::nullopt : parse_integer(value.text);
   if (number && *number >= range.least && *number <= range.most) return number;
-  expected(number && *number > range.most ? fmt::format("a whole number of at most {}", range.most)
-                                          : what,
-           value, problems);
+  const bool is_above =
+      number ? *number > range.most : !value.quoted && is_beyond_64_bits(value.text);
+  expected(is_above ? fmt::format("a whole number of at most {}", range.most) : what, value,
+           problems);
   return std::nullopt;
 }
 

@@ -8,22 +8,17 @@
 #include <algorithm>
 #include <sstream>
 
+#include "model/scenario/json.h"
+#include "model/scenario/tree_builder.h"
+
 namespace rehearse::yaml {
 namespace {
-
-// What the tree is built of refuses, wherever it stands; ends the parse.
-struct Refused {
-  SourceSpan where;
-  std::string message;
-};
-
-constexpr std::size_t kDeepest = 64;  // the reader recurses; no scenario nests like that
 
 class Builder : public YAML::EventHandler {
  public:
   explicit Builder(std::shared_ptr<const SourceText> source) : source_(std::move(source)) {}
 
-  Document take() { return {std::move(root_), std::move(duplicates_)}; }
+  Document take() { return tree_.take(); }
   SourceSpan span(const YAML::Mark& mark, std::size_t length) const {
     return {source_, mark.line + 1, mark.column + 1,
             static_cast<int>(std::max<std::size_t>(length, 1))};
@@ -38,9 +33,7 @@ class Builder : public YAML::EventHandler {
     refuse_anchor(mark, anchor);
     // The library's mark of an empty value is where the next thing stands: what it belongs to is
     // the better place.
-    Value value;
-    value.where = open_.empty() ? span(mark, 1) : place_of_next(open_.back());
-    add(std::move(value));
+    tree_.add_nothing(span(mark, 1));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw Refused{span(mark, 1), "aliases are not supported: write the value out"};
@@ -51,33 +44,22 @@ class Builder : public YAML::EventHandler {
     const bool quoted = tag == "!";
     if (!quoted && tag != "?" && !tag.empty())
       throw Refused{span(mark, 1), "tags are not supported"};
-    Value value{Kind::scalar, span(mark, length_of(text, quoted)), text, quoted, {}, {}};
-    add(std::move(value));
+    tree_.add({Kind::scalar, span(mark, length_of(text, quoted)), text, quoted, {}, {}});
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Kind::list);
   }
-  void OnSequenceEnd() override { close(); }
+  void OnSequenceEnd() override { tree_.close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Kind::map);
   }
-  void OnMapEnd() override { close(); }
+  void OnMapEnd() override { tree_.close(); }
 
  private:
-  struct Open {
-    Value value;
-    bool has_key = false;  // of a map: a key that waits for its value
-    Entry entry;
-  };
-
   static std::size_t length_of(const std::string& text, bool quoted) {
     return std::min(text.find('\n'), text.size()) + (quoted ? 2 : 0);
-  }
-
-  static const SourceSpan& place_of_next(const Open& level) {
-    return level.has_key ? level.entry.key_where : level.value.where;
   }
 
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) const {
@@ -87,56 +69,12 @@ class Builder : public YAML::EventHandler {
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Kind kind) {
     refuse_anchor(mark, anchor);
     if (tag != "?" && !tag.empty()) throw Refused{span(mark, 1), "tags are not supported"};
-    if (open_.size() == kDeepest) throw Refused{span(mark, 1), "nested too deeply"};
-    Open level;
-    level.value.kind = kind;
-    level.value.where = span(mark, 1);
-    open_.push_back(std::move(level));
-  }
-
-  void close() {
-    Value value = std::move(open_.back().value);
-    open_.pop_back();
-    add(std::move(value));
-  }
-
-  void add(Value value) {
-    if (open_.empty()) {
-      root_ = std::move(value);
-      return;
-    }
-    Open& level = open_.back();
-    if (level.value.kind == Kind::list) {
-      level.value.items.push_back(std::move(value));
-    } else if (!level.has_key) {
-      take_key(level, std::move(value));
-    } else {
-      level.entry.value = std::move(value);
-      level.has_key = false;
-      level.value.entries.push_back(std::move(level.entry));
-    }
-  }
-
-  void take_key(Open& level, Value key) {
-    if (key.kind != Kind::scalar) throw Refused{key.where, "a key is a plain word"};
-    if (key.text == "<<" && !key.quoted) throw Refused{key.where, "merge keys are not supported"};
-    const auto& entries = level.value.entries;
-    const auto first = std::find_if(entries.begin(), entries.end(),
-                                    [&](const Entry& known) { return known.key == key.text; });
-    if (first != entries.end()) {
-      duplicates_.push_back({key.where,
-                             fmt::format("duplicate key '{}'", printable(key.text)),
-                             {{first->key_where, "first here"}}});
-    }
-    level.entry = {key.text, key.where, {}};
-    level.has_key = true;
+    tree_.open(span(mark, 1), kind);
   }
 
   std::shared_ptr<const SourceText> source_;
-  Value root_;
-  std::vector<Open> open_;
+  TreeBuilder tree_;
   int documents_ = 0;
-  Diagnostics duplicates_;
 };
 
 }  // namespace
@@ -221,6 +159,7 @@ std::string print_flow(const Value& value) {
 }
 
 Result<Document> parse(std::shared_ptr<const SourceText> source) {
+  if (is_json(source->name())) return parse_json(std::move(source));
   Builder builder(source);
   try {
     std::istringstream stream(source->text());

@@ -46,6 +46,7 @@ struct Document {
   Diagnostics duplicates;  // every key that a map has twice; the first one counts
 };
 
+// A file whose name ends in ".json" is JSON, and no more than that (model/scenario/json.h).
 // Errors: what is not well-formed, or refused; there is no tree then.
 Result<Document> parse(std::shared_ptr<const SourceText> source);
 

@@ -200,7 +200,8 @@ TEST(ImportConfig, CharactersInTwoHalves) {
   EXPECT_THAT(refusal(text),
               HasSubstr(fmt::format("config.json:1:{}: error: expected a whole number",
                                     text.find("0}") + 1)));
-  EXPECT_THAT(refusal("{\"model_type\": \"\\ud83d\"}"), HasSubstr("invalid unicode: 55357"));
+  EXPECT_THAT(refusal("{\"model_type\": \"\\ud83d\"}"),
+              HasSubstr("surrogate U+D800..U+DBFF must be followed"));
 }
 
 TEST(ImportConfig, KeysThatAreNotKnownAreFineUnlessTheyAreMisspelt) {
@@ -222,9 +223,18 @@ TEST(ImportConfig, SaysWhatItHasNot) {
       "there are GPT2LMHeadModel, GPTNeoXForCausalLM, LlamaForCausalLM, MistralForCausalLM, "
       "OPTForCausalLM, Qwen2ForCausalLM, ViTForImageClassification\n";
   const Refused cases[] = {
-      {"", "config.json:1:1: error: 'config' expects a map, got nothing\n"},
+      {"", "config.json:1:1: error: not well-formed JSON: "},
+      {"null", "config.json:1:1: error: 'config' expects a map, got nothing\n"},
       {"[1]", "config.json:1:1: error: 'config' expects a map, got a list\n"},
-      {"{", "config.json:1:1: error: not well-formed YAML: end of map flow not found\n"},
+      {"{",
+       "config.json:1:1: error: not well-formed JSON: syntax error while parsing object key - "
+       "unexpected end of input; expected string literal\n"},
+      {"{\"model_type\": \"llama\",\n \"vocab_size\": 7,\n}",
+       "config.json:3:1: error: not well-formed JSON: syntax error while parsing object key - "
+       "unexpected '}'; expected string literal\n"},
+      {"{\"model_type\": \"llama\",\n \"vocab_size\": 9223372036854775808}",
+       "config.json:2:16: error: expected a whole number of at most 1048576, got "
+       "'9223372036854775808'\n"},
       {"{}", "config.json:1:1: error: 'config' needs the key 'architectures' or 'model_type'\n"},
       {"{\"architectures\": [\"LlamaModel\"]}",
        "config.json:1:20: error: architecture 'LlamaModel' is not supported; " + all},
@@ -333,6 +343,18 @@ TEST(ImportConfig, SaysWhatItHasNot) {
   };
   for (const Refused& it : cases)
     EXPECT_TRUE(refusal(it.json).starts_with(it.message)) << it.json << "\n" << refusal(it.json);
+}
+
+// What is wrong with both sides of a square image is one mistake.
+TEST(ImportConfig, SaysOnceWhatIsWrongWithASquareImage) {
+  const auto count = [](const std::string& size) {
+    const auto model =
+        parse_config("{\"model_type\": \"vit\", \"image_size\": " + size + "}", "config.json");
+    return model ? 0 : model.errors().size();
+  };
+  EXPECT_EQ(count("225"), 1u);
+  EXPECT_EQ(count("[225, 225]"), 1u);
+  EXPECT_EQ(count("[225, 227]"), 2u);
 }
 
 // A test's folder with a scenario that imports a config beside it.

@@ -49,8 +49,8 @@ void read(Config& config) {
   const auto [height, width] = read_image(config);
   config.set("image", {height, width, config.count("num_channels", 3)}, "image_size");
   const std::int64_t patch = config.set_count("patch", "patch_size", 16);
-  for (const std::int64_t side : {height, width})
-    config.expect_to_divide("image_size", side, "patch_size", patch);
+  config.expect_to_divide("image_size", height, "patch_size", patch);
+  if (width != height) config.expect_to_divide("image_size", width, "patch_size", patch);
   config.set("classes", {count_classes(config)});
   const std::int64_t channels = config.set_count("width", "hidden_size", 768);
   config.set_count("layers", "num_hidden_layers", 12);
