@@ -1,5 +1,6 @@
 #include "model/scenario/scenario.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -310,14 +311,25 @@ struct Read {
   Sweep sweep;
 };
 
+// What of a file is asked for; none: all that it says.
+struct Wanted {
+  std::optional<std::string> device, strategy;
+};
+
+void leave_out_others(std::vector<StrategyEntry>& entries,
+                      const std::optional<std::string>& strategy) {
+  const auto is_other = [&](const StrategyEntry& entry) { return entry.spec.name != strategy; };
+  if (strategy && !std::all_of(entries.begin(), entries.end(), is_other))
+    entries.erase(std::remove_if(entries.begin(), entries.end(), is_other), entries.end());
+}
+
 // What becomes of strategies that the file's own values make impossible. Those values are none of
 // its sweep's: each point has its say.
 enum class Impossible { refused, left_to_sweep };
 
 Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::string& path,
-                  const ProfilePath& profiles, const std::optional<std::string>& device,
-                  PointReader::Memory& memory, Problems problems,
-                  Impossible impossible = Impossible::refused) {
+                  const ProfilePath& profiles, const Wanted& wanted, PointReader::Memory& memory,
+                  Problems problems, Impossible impossible = Impossible::refused) {
   Map map(root, yaml::section("scenario"), where, problems);
   Scenario scenario;
   scenario.path = path;
@@ -331,11 +343,12 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
     model = memory.model(map);
     if (model != nullptr) scenario.model = model->spec;
     scenario.training = yaml::read_training(map);
-    scenario.cluster = yaml::read_cluster(map, path, profiles, device);
+    scenario.cluster = yaml::read_cluster(map, path, profiles, wanted.device);
   }
   if (const yaml::Value* simulation = map.find("simulation"))
     scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
-  const std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
+  std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
+  leave_out_others(entries, wanted.strategy);
   scenario.advise = yaml::read_advise(map);
   if (scenario.prices && map.find("advise") != nullptr)
     problems.add(map.where("advise"),
@@ -358,7 +371,7 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
 }
 
 Result<SweptScenario> read(const std::string& text, const std::string& path,
-                           const ProfilePath& profiles, const std::optional<std::string>& device,
+                           const ProfilePath& profiles, const Wanted& wanted = {},
                            Impossible impossible = Impossible::refused) {
   const auto source = std::make_shared<SourceText>(path, text);
   Result<yaml::Document> document = yaml::parse(source);
@@ -366,7 +379,7 @@ Result<SweptScenario> read(const std::string& text, const std::string& path,
   Problems problems;
   problems.add(std::move(document->duplicates));
   PointReader::Memory memory{path, profiles};
-  Result<Read> file = read(document->root, {source, 1, 1, 0}, path, profiles, device, memory,
+  Result<Read> file = read(document->root, {source, 1, 1, 0}, path, profiles, wanted, memory,
                            std::move(problems), impossible);
   if (!file) return file.errors();
   return SweptScenario{std::move(file->scenario), std::move(document->root),
@@ -383,7 +396,7 @@ std::optional<SweptScenario> read_first_point(const std::string& text, const std
   const std::optional<yaml::Value> first = yaml::with_first_values(document->root, where);
   if (!first) return std::nullopt;
   PointReader::Memory memory{path, profiles};
-  Result<Read> point = read(*first, where, path, profiles, std::nullopt, memory, {}, impossible);
+  Result<Read> point = read(*first, where, path, profiles, {}, memory, {}, impossible);
   if (!point) return std::nullopt;
   return SweptScenario{std::move(point->scenario), std::move(document->root),
                        std::move(point->sweep)};
@@ -393,11 +406,11 @@ std::optional<SweptScenario> read_first_point(const std::string& text, const std
 // sweep's. Where neither goes with all strategies, other points may.
 Result<SweptScenario> read_swept(const std::string& text, const std::string& path,
                                  const ProfilePath& profiles) {
-  Result<SweptScenario> file = read(text, path, profiles, std::nullopt);
+  Result<SweptScenario> file = read(text, path, profiles);
   if (file) return file;
   if (auto first = read_first_point(text, path, profiles, Impossible::refused))
     return *std::move(first);
-  Result<SweptScenario> left = read(text, path, profiles, std::nullopt, Impossible::left_to_sweep);
+  Result<SweptScenario> left = read(text, path, profiles, {}, Impossible::left_to_sweep);
   if (left) return left;
   if (auto first = read_first_point(text, path, profiles, Impossible::left_to_sweep))
     return *std::move(first);
@@ -421,15 +434,17 @@ Result<std::string> read_text_file(const std::string& path) {
 }
 
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
-                                const ProfilePath& profiles) {
-  return without_sweep(read(text, path, profiles, std::nullopt));
+                                const ProfilePath& profiles,
+                                const std::optional<std::string>& strategy) {
+  return without_sweep(read(text, path, profiles, {{}, strategy}));
 }
 
 Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles,
-                               const std::optional<std::string>& device) {
+                               const std::optional<std::string>& device,
+                               const std::optional<std::string>& strategy) {
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
-  return without_sweep(read(*text, path, profiles, device));
+  return without_sweep(read(*text, path, profiles, {device, strategy}));
 }
 
 Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles) {
@@ -464,8 +479,8 @@ std::string PointReader::setting() const {
 
 Result<Scenario> PointReader::read(const yaml::Value& root) {
   memory_->profile_hashes.clear();
-  Result<Read> point = rehearse::read(root, root.where, memory_->path, memory_->profiles,
-                                      std::nullopt, *memory_, {});
+  Result<Read> point =
+      rehearse::read(root, root.where, memory_->path, memory_->profiles, {}, *memory_, {});
   if (!point) return point.errors();
   return std::move(point->scenario);
 }

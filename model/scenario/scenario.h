@@ -62,18 +62,22 @@ struct ProfilePath {
 
 // Reads and checks a scenario; up to 20 errors, sorted by position.
 // device: a profile that replaces the cluster's (the one just calibrated), none: as the file says.
+// strategy: the only one that is wanted, so that others, which are left out, may be impossible; all
+// if there is none of that name.
 Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles,
-                               const std::optional<std::string>& device = std::nullopt);
+                               const std::optional<std::string>& device = std::nullopt,
+                               const std::optional<std::string>& strategy = std::nullopt);
 // The same from a text (tests, fuzzing); path is used for messages and relative profiles.
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
-                                const ProfilePath& profiles);
+                                const ProfilePath& profiles,
+                                const std::optional<std::string>& strategy = std::nullopt);
 
 // A file, and what its `sweep` makes of it.
 struct SweptScenario {
   // As it stands, with strategies that its own values may make impossible; if it cannot be read at
   // all, at the sweep's first point.
   Scenario scenario;
-  yaml::Value root;   // its tree
+  yaml::Value root;  // its tree
   Sweep sweep;
 };
 Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles);

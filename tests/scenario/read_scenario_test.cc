@@ -259,5 +259,29 @@ TEST(ReadScenario, ADeviceNamedByItsPathIsRelativeToTheScenario) {
   EXPECT_EQ(scenario->cluster.device.name, "tiny");
 }
 
+// Of three that four devices are for, one needs five; whoever wants another need not care.
+TEST(OneStrategy, IsCheckedAlone) {
+  const std::string text =
+      "name: one\nmodel: {kind: mlp, image: 8x8x1, hidden: [8], classes: 2}\n"
+      "training: {data: synthetic, batch: 8, optimizer: {kind: sgd, lr: 0.1}, dtype: fp32, steps: "
+      "2}\ncluster: {device: tiny, nodes: 1, devices_per_node: 4}\n"
+      "strategies:\n  - {name: five, data: 5}\n  - {name: four, data: 4}\n";
+  const auto read = [&](const std::optional<std::string>& strategy) {
+    return parse_scenario(text, "one.yaml", testing::test_profiles(), strategy);
+  };
+  const Result<Scenario> four = read("four");
+  ASSERT_TRUE(four.ok()) << format(four.errors());
+  ASSERT_EQ(four->strategies.size(), 1u);
+  EXPECT_EQ(four->strategies[0].spec.name, "four");
+  EXPECT_EQ(four->strategies[0].mesh.ranks(), 4);
+  for (const std::optional<std::string>& strategy :
+       {std::optional<std::string>(), std::optional<std::string>("five"),
+        std::optional<std::string>("six")}) {
+    const Result<Scenario> refused = read(strategy);
+    ASSERT_FALSE(refused.ok()) << strategy.value_or("all");
+    EXPECT_EQ(refused.errors().front().where->line, 6);
+  }
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -23,7 +23,7 @@ Syntax syntax() {
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
   const Result<Scenario> scenario =
-      read_scenario(path, profile_path(path), arguments.get("profile"));
+      read_scenario(path, profile_path(path), arguments.get("profile"), arguments.get("strategy"));
   if (!scenario) return fail(scenario.errors());
   Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());

@@ -127,7 +127,7 @@ int run(const Arguments& arguments) {
   const Result<DrawOptions> draws = draw_options(arguments);
   if (!draws) return fail(draws.errors()), kWrongCommandLine;
   const Result<Scenario> scenario =
-      read_scenario(path, profile_path(path), arguments.get("profile"));
+      read_scenario(path, profile_path(path), arguments.get("profile"), arguments.get("strategy"));
   if (!scenario) return fail(scenario.errors());
   Result<ScenarioStrategy> strategy = strategy_left(*scenario, arguments);
   if (!strategy) return fail(strategy.errors());

@@ -29,7 +29,8 @@ std::variant<Simulated, int> read_simulated(const Arguments& arguments) {
 
 std::variant<Simulated, int> read_scenario_argument(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
-  Result<Scenario> scenario = read_scenario(path, profile_path(path), arguments.get("profile"));
+  Result<Scenario> scenario =
+      read_scenario(path, profile_path(path), arguments.get("profile"), arguments.get("strategy"));
   if (!scenario) return fail(scenario.errors());
   std::vector<ScenarioStrategy> strategies = scenario->strategies;
   if (const auto name = arguments.get("strategy")) {

@@ -35,7 +35,7 @@ std::vector<TraceCounter> counters_of(const Scenario& scenario, const Prediction
 int run(const Arguments& arguments) {
   const std::string& path = arguments.at("SCENARIO");
   const Result<Scenario> scenario =
-      read_scenario(path, profile_path(path), arguments.get("profile"));
+      read_scenario(path, profile_path(path), arguments.get("profile"), arguments.get("strategy"));
   if (!scenario) return fail(scenario.errors());
   const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
   if (!strategy) return fail(strategy.errors());

@@ -98,8 +98,8 @@ Result<std::string> TrainingPlans::open(const Arguments& arguments) {
   if (is_plan(*text)) {
     plan = plan_from_text(arguments, *text, path);
   } else {
-    const Result<Scenario> scenario =
-        read_scenario(path, profile_path(path), arguments.get("profile"));
+    const Result<Scenario> scenario = read_scenario(
+        path, profile_path(path), arguments.get("profile"), arguments.get("strategy"));
     if (!scenario) return scenario.errors();
     const Result<ScenarioStrategy> strategy = find_strategy(*scenario, arguments.get("strategy"));
     if (!strategy) return strategy.errors();
