@@ -84,7 +84,7 @@ KernelSample measure_copy(Backend& backend, DeviceClock& clock, RotatingMemory& 
 }  // namespace
 
 NetworkSamples measure_network(const MeasuredNet& measured, Backend& backend, DeviceClock& clock,
-                               Seconds budget) {
+                               Seconds budget, const Deadline& deadline) {
   struct Kernel {
     StepWork work;
     std::vector<Seconds> times;
@@ -101,20 +101,22 @@ NetworkSamples measure_network(const MeasuredNet& measured, Backend& backend, De
   for (const NetWalk::Step& kernel : walk.steps())
     add(kernel.what, kernel.work, [&kernel] { kernel.run(); });
   add("optimizer_step of " + measured.net.name, walk.update_work(), [&walk] { walk.update(); });
-  clock.each(step);  // warms up
-  const Stopwatch all;
-  std::size_t steps = 0;
   std::vector<Seconds> totals;
-  for (; steps < kLeastRuns || all.elapsed() < budget; ++steps) {
-    const std::vector<Seconds> times = clock.each(step);
+  const auto keep = [&](const std::vector<Seconds>& times) {
     for (std::size_t k = 0; k < times.size(); ++k)
       in_order[k]->times.push_back(times[k]);
     totals.push_back(std::accumulate(times.begin(), times.end(), Seconds{}));
-  }
+  };
+  const std::vector<Seconds> first = clock.each(step);  // warms up
+  const Stopwatch all;
+  while ((totals.size() < kLeastRuns || all.elapsed() < budget) && !deadline.is_over())
+    keep(clock.each(step));
+  if (totals.empty()) keep(first);
   NetworkSamples samples{{}, {measured.net.name, measured.samples, some_of(totals)}};
   for (const auto& [what, kernel] : kernels) {
-    samples.kernels.push_back(sample_of(what, kernel.work, kernel.times,
-                                        static_cast<std::int64_t>(kernel.times.size() / steps)));
+    samples.kernels.push_back(
+        sample_of(what, kernel.work, kernel.times,
+                  static_cast<std::int64_t>(kernel.times.size() / totals.size())));
   }
   return samples;
 }

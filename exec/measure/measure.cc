@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "exec/measure/device_clock.h"
 #include "exec/measure/net_walk.h"
@@ -22,16 +23,19 @@ void append(std::vector<KernelSample>& all, const std::vector<KernelSample>& som
   all.insert(all.end(), some.begin(), some.end());
 }
 
-// Kernels of the classes that `known` has too few of to fit a rate to.
+// Too few kernels of a class to fit a rate to.
+bool is_thin(KernelClass kernel, const std::vector<KernelSample>& known) {
+  constexpr std::ptrdiff_t kFew = 4;
+  return std::count_if(known.begin(), known.end(),
+                       [&](const KernelSample& sample) { return sample.kernel == kernel; }) < kFew;
+}
+
+// Those of classes that `known` has too few of.
 std::vector<KernelSample> of_thin_classes(const std::vector<KernelSample>& candidates,
                                           const std::vector<KernelSample>& known) {
-  constexpr std::ptrdiff_t kFew = 4;
   std::vector<KernelSample> missing;
   for (const KernelSample& candidate : candidates) {
-    const auto same = std::count_if(known.begin(), known.end(), [&](const KernelSample& sample) {
-      return sample.kernel == candidate.kernel;
-    });
-    if (same < kFew) missing.push_back(candidate);
+    if (is_thin(candidate.kernel, known)) missing.push_back(candidate);
   }
   return missing;
 }
@@ -43,26 +47,17 @@ constexpr double kNetworksShare = 0.5, kOthersShare = 0.05, kStreamsShare = 0.08
 // What rank 0 measures while the others rest.
 class Alone {
  public:
-  Alone(Backend& backend, const MeasureOptions& options)
+  Alone(Backend& backend, const MeasureOptions& options, const Deadline& deadline)
       : backend_(backend),
         options_(options),
+        deadline_(deadline),
         clock_(backend),
         streams_(options.streams.empty() ? default_streams(backend.device()) : options.streams) {}
 
   void measure(Samples& samples) {
-    for (const MeasuredNet& measured : options_.networks) {
-      NetworkSamples own = network(measured, kNetworksShare / count(options_.networks));
-      if (own.kernels.empty()) continue;
-      for (KernelSample& kernel : own.kernels)
-        kernel.step = samples.steps.size();
-      append(samples.kernels, own.kernels);
-      samples.steps.push_back(std::move(own.step));
-    }
+    measure_networks(samples);
     samples.workspace = backend_.workspace();  // of these networks: training takes no other
-    std::vector<KernelSample> others;
-    for (const MeasuredNet& measured : options_.others)
-      append(others, network(measured, kOthersShare / count(options_.others)).kernels);
-    append(samples.kernels, of_thin_classes(others, samples.kernels));
+    append(samples.kernels, of_thin_classes(others(samples.kernels), samples.kernels));
     say("optimizer, copies, reductions");
     append(samples.kernels,
            measure_streams(backend_, clock_, streams_, options_.budget * kStreamsShare));
@@ -78,6 +73,37 @@ class Alone {
   }
 
  private:
+  void measure_networks(Samples& samples) {
+    for (const MeasuredNet& measured : options_.networks) {
+      if (!samples.steps.empty() && is_late(measured)) continue;
+      NetworkSamples own = network(measured, kNetworksShare / count(options_.networks));
+      if (own.kernels.empty()) continue;
+      for (KernelSample& kernel : own.kernels)
+        kernel.step = samples.steps.size();
+      append(samples.kernels, own.kernels);
+      samples.steps.push_back(std::move(own.step));
+    }
+  }
+  // Of networks with a kernel of a class that there is little of.
+  std::vector<KernelSample> others(const std::vector<KernelSample>& known) {
+    std::vector<KernelSample> kernels;
+    for (const MeasuredNet& measured : options_.others) {
+      const std::set<KernelClass> classes = classes_of(measured, backend_.sizes());
+      const bool helps = std::any_of(classes.begin(), classes.end(),
+                                     [&](KernelClass kernel) { return is_thin(kernel, known); });
+      if (helps && !is_late(measured))
+        append(kernels, network(measured, kOthersShare / count(options_.others)).kernels);
+    }
+    return kernels;
+  }
+  bool is_late(const MeasuredNet& measured) const {
+    if (!deadline_.is_over()) return false;
+    say("left out, the time is up: " + name_of(measured));
+    return true;
+  }
+  static std::string name_of(const MeasuredNet& measured) {
+    return fmt::format("{}, {} samples", measured.net.name, measured.samples);
+  }
   static double count(const std::vector<MeasuredNet>& networks) {
     return static_cast<double>(networks.size());
   }
@@ -86,13 +112,13 @@ class Alone {
   }
   // Nothing of what does not fit.
   NetworkSamples network(const MeasuredNet& measured, double share) {
-    const std::string name = fmt::format("{}, {} samples", measured.net.name, measured.samples);
+    const std::string name = name_of(measured);
     if (!fits(measured)) {
       say("left out, too large for this GPU: " + name);
       return {};
     }
     say("kernels of " + name);
-    return measure_network(measured, backend_, clock_, options_.budget * share);
+    return measure_network(measured, backend_, clock_, options_.budget * share, deadline_);
   }
   bool fits(const MeasuredNet& measured) const {
     // What libraries and scratch memory need beside the walk is not known before it runs.
@@ -104,6 +130,7 @@ class Alone {
 
   Backend& backend_;
   const MeasureOptions& options_;
+  const Deadline& deadline_;
   DeviceClock clock_;
   std::vector<std::int64_t> streams_;
 };
@@ -159,12 +186,13 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
   const auto say = [&](const std::string& line) {
     if (is_first && options.progress) options.progress(line);
   };
+  const Deadline deadline(options.now, options.budget);
   Samples samples;
   samples.dtype = backend.type();
   samples.gpu = options.gpu;
   if (is_first) {
     samples.host = describe_host(transport, backend);
-    Alone(backend, options).measure(samples);
+    Alone(backend, options, deadline).measure(samples);
   }
   transport.barrier();
   // Ranks with a device each share neither cores nor memory.
@@ -177,7 +205,7 @@ Samples measure(Transport& transport, Backend& backend, const MeasureOptions& op
     samples.copies = measure_copies(transport, options.budget * kCopiesShare);
     say(fmt::format("capacity of 1 to {} ranks", transport.size()));
     samples.capacity = measure_capacity(options.networks.front(), transport, backend,
-                                        options.budget * kCapacityShare);
+                                        options.budget * kCapacityShare, deadline);
   }
   return is_first ? samples : Samples{};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "exec/backend.h"
+#include "exec/measure/timing.h"
 #include "exec/transport.h"
 #include "model/cluster/samples.h"
 #include "model/net/net.h"
@@ -35,11 +36,12 @@ std::vector<MeasuredNet> default_networks();
 std::vector<MeasuredNet> default_gpu_networks();
 
 struct MeasureOptions {
-  Seconds budget =
-      Seconds::seconds(15);  // of the whole; small networks and sizes get their turn anyway
+  // Of the whole. Once it is used up no other network is begun, nor another step of one: where
+  // steps take longer than this, one step of the first network is measured and no other.
+  Seconds budget = Seconds::seconds(15);
   std::vector<MeasuredNet> networks;  // the first one's kernels measure the capacity
-  // Measured for the classes that `networks` have hardly any kernels of, so that the profile is not
-  // absurd for other networks.
+  // Those are measured that have kernels of classes that `networks` have hardly any of, for these
+  // classes, so that the profile is not absurd for other networks.
   std::vector<MeasuredNet> others;
   std::function<void(const std::string&)> progress;  // called on rank 0
   // The backend's, where it is one: networks that its memory does not hold are left out.
@@ -47,6 +49,7 @@ struct MeasureOptions {
   // Elements of what is copied, and of the weights that optimizers step; none: several, up to what
   // the device's caches do not hold.
   std::vector<std::int64_t> streams = {};
+  Clock now = host_time;  // what the budget is counted by
 };
 
 // Everybody calls this with equal options. The samples on rank 0; empty elsewhere.

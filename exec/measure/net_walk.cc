@@ -100,6 +100,15 @@ Bytes bytes_of_walk(const MeasuredNet& measured, const ElementSizes& sizes,
          scratch_of(measured, sizes);
 }
 
+std::set<KernelClass> classes_of(const MeasuredNet& measured, const ElementSizes& sizes) {
+  std::set<KernelClass> classes;
+  for (const Pass pass : {Pass::forward, Pass::backward}) {
+    for (const KernelStep& step : lower_whole(measured.net, pass, measured.samples, sizes).steps)
+      classes.insert(work_of(measured.net, step, measured.samples, sizes).kernel);
+  }
+  return classes;
+}
+
 NetWalk::NetWalk(const MeasuredNet& measured, Backend& backend, const Training& training)
     : net_(measured.net),
       samples_(measured.samples),

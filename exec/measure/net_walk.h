@@ -70,6 +70,9 @@ class NetWalk {
 Bytes bytes_of_walk(const MeasuredNet& measured, const ElementSizes& sizes,
                     const Training& training);
 
+// Of the kernels of a walk but the optimizer's.
+std::set<KernelClass> classes_of(const MeasuredNet& measured, const ElementSizes& sizes);
+
 // "conv2d k3 s1 28x28x16 -> 28x28x16 n64 backward_input"
 std::string kernel_text(const KernelRequest& request);
 

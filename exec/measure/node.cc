@@ -25,9 +25,9 @@ double sum_over_ranks(Transport& transport, double mine) {
 
 // Runs per second of ranks [0, busy) together, on rank 0.
 template <class Work>
-double throughput(Transport& transport, std::size_t busy, Seconds window, Work work) {
+double throughput(Transport& transport, std::size_t busy, int windows, Seconds window, Work work) {
   double best = 0;
-  for (int w = 0; w < kWindows; ++w) {
+  for (int w = 0; w < windows; ++w) {
     transport.barrier();
     double mine = 0;
     if (transport.rank().index() < busy) {
@@ -63,7 +63,7 @@ std::vector<CopySample> measure_copies(Transport& transport, Seconds budget) {
   if (transport.size() > 1) counts.push_back(transport.size());
   const Seconds window = budget * (1.0 / static_cast<double>(counts.size() * kWindows));
   for (const std::size_t busy : counts) {
-    const double rate = throughput(transport, busy, window, copy);
+    const double rate = throughput(transport, busy, kWindows, window, copy);
     if (transport.rank().index() != 0) continue;
     const auto ranks = static_cast<std::int64_t>(busy);
     samples.push_back({kSize, Seconds::seconds(static_cast<double>(ranks) / rate), ranks});
@@ -72,7 +72,11 @@ std::vector<CopySample> measure_copies(Transport& transport, Seconds budget) {
 }
 
 std::vector<CapacitySample> measure_capacity(const MeasuredNet& measured, Transport& transport,
-                                             Backend& backend, Seconds budget) {
+                                             Backend& backend, Seconds budget,
+                                             const Deadline& deadline) {
+  // All ranks take part in as many windows.
+  const bool is_late = transport.broadcast(deadline.is_over() ? "late" : "", RankId(0)) == "late";
+  const int windows = is_late ? 1 : kWindows;
   const NetWalk walk(measured, backend);
   // Whole steps once, so that no operand holds numbers that training never sees.
   for (const NetWalk::Step& step : walk.steps())
@@ -81,12 +85,13 @@ std::vector<CapacitySample> measure_capacity(const MeasuredNet& measured, Transp
   const NetWalk::Step& widest = largest(walk, [&](const StepWork& w) {
     return w.kernel == busiest.work.kernel ? 0.0 : static_cast<double>(w.traffic.bytes());
   });
-  const Seconds window = budget * (0.5 / static_cast<double>(transport.size() * kWindows));
+  const Seconds window =
+      is_late ? Seconds{} : budget * (0.5 / static_cast<double>(transport.size() * kWindows));
   std::vector<CapacitySample> samples;
   for (const NetWalk::Step* step : {&busiest, &widest}) {
     double alone = 0;
     for (std::size_t busy = 1; busy <= transport.size(); ++busy) {
-      const double rate = throughput(transport, busy, window, [&] { step->run(); });
+      const double rate = throughput(transport, busy, windows, window, [&] { step->run(); });
       if (transport.rank().index() != 0) continue;
       if (busy == 1) alone = rate;
       samples.push_back({step->work.kernel, static_cast<std::int64_t>(busy), rate / alone});

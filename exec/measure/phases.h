@@ -11,13 +11,14 @@ namespace rehearse::exec {
 
 Host describe_host(const Transport& transport, const Backend& backend);
 
-// The kernels of one training step of the network, and what the step's runs took in all.
+// The kernels of one training step of the network, and what the step's runs took in all: several
+// runs, but none begins past the deadline; where there is time for no second one the first counts.
 struct NetworkSamples {
   std::vector<KernelSample> kernels;
   StepSample step;
 };
 NetworkSamples measure_network(const MeasuredNet& measured, Backend& backend, DeviceClock& clock,
-                               Seconds budget);
+                               Seconds budget, const Deadline& deadline);
 // Optimizer steps and copies (as a batch is loaded) of so many elements.
 std::vector<KernelSample> measure_streams(Backend& backend, DeviceClock& clock,
                                           const std::vector<std::int64_t>& elements,
@@ -36,8 +37,9 @@ std::vector<CollectiveSample> measure_collectives(Transport& transport, Backend&
 // All ranks copy at once, and one alone.
 std::vector<CopySample> measure_copies(Transport& transport, Seconds budget);
 // The network's kernel with the most FLOPs and the one with the most memory traffic among the other
-// classes, on 1, 2, ... all ranks at once.
+// classes, on 1, 2, ... all ranks at once. Past the deadline, which rank 0 tells, each runs once.
 std::vector<CapacitySample> measure_capacity(const MeasuredNet& measured, Transport& transport,
-                                             Backend& backend, Seconds budget);
+                                             Backend& backend, Seconds budget,
+                                             const Deadline& deadline);
 
 }  // namespace rehearse::exec

@@ -7,10 +7,16 @@
 #include "model/base/check.h"
 
 namespace rehearse::exec {
+
 std::int64_t Stopwatch::now_ns() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+Seconds host_time() {
+  static const Stopwatch since_start;
+  return since_start.elapsed();
 }
 
 Seconds least(const std::vector<Seconds>& durations) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "model/base/units.h"
@@ -18,6 +20,20 @@ class Stopwatch {
  private:
   static std::int64_t now_ns();
   std::int64_t start_ns_;
+};
+
+using Clock = std::function<Seconds()>;  // since some moment
+Seconds host_time();
+
+// When all of a measurement should be over.
+class Deadline {
+ public:
+  Deadline(Clock now, Seconds budget) : now_(std::move(now)), end_(now_() + budget) {}
+  bool is_over() const { return now_() >= end_; }
+
+ private:
+  Clock now_;
+  Seconds end_;
 };
 
 // Of a set of durations that is not empty.

@@ -27,7 +27,7 @@ Samples measured_far(std::size_t ranks = 1) {
   run_local(ranks, [&](Transport& transport) {
     FarDevice device(transport.rank().value());
     const auto backend = make_far_backend(DataType::bf16, device, far_times());
-    MeasureOptions options{Seconds::seconds(0.1), small_networks(), {}, {}};
+    MeasureOptions options = testing::in_short(Seconds::seconds(0.1), small_networks());
     options.gpu = kGpu;
     options.streams = {1 << 10, 1 << 12, 1 << 14};
     const Samples mine = measure(transport, *backend, options);
@@ -117,7 +117,7 @@ TEST(FarMeasureOptions, NetworksThatDoNotFitAreLeftOut) {
   FarDevice device(1);
   const auto backend = make_far_backend(DataType::fp32, device, far_times());
   std::vector<std::string> said;
-  MeasureOptions options{Seconds::seconds(0.01), small_networks(), {}, {}};
+  MeasureOptions options = testing::in_short(Seconds::seconds(0.01), small_networks());
   options.networks.resize(1);
   options.gpu = kGpu;
   options.gpu->memory = Bytes::kib(64);

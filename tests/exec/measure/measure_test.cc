@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 
@@ -13,6 +14,7 @@
 namespace rehearse::exec {
 namespace {
 
+using testing::in_short;
 using testing::small_networks;
 
 Samples measured(std::size_t ranks, std::string_view backend_name) {
@@ -20,7 +22,7 @@ Samples measured(std::size_t ranks, std::string_view backend_name) {
   run_local(ranks, [&](Transport& transport) {
     const auto backend = make_backend(backend_name);
     const Samples mine =
-        measure(transport, *backend, {Seconds::seconds(0.3), small_networks(), {}, {}});
+        measure(transport, *backend, in_short(Seconds::seconds(0.3), small_networks()));
     if (transport.rank().index() == 0) {
       samples = mine;
     } else {
@@ -37,8 +39,9 @@ TEST(MeasureOthers, FillInWhatTheNetworksHardlyHave) {
     Samples samples;
     run_local(1, [&](Transport& transport) {
       const auto backend = make_onednn_backend();
-      samples =
-          measure(transport, *backend, {Seconds::seconds(0.2), {all[1]}, std::move(others), {}});
+      MeasureOptions options = in_short(Seconds::seconds(0.2), {all[1]});
+      options.others = std::move(others);
+      samples = measure(transport, *backend, options);
     });
     std::map<KernelClass, int> counts;
     for (const KernelSample& sample : samples.kernels)
@@ -51,6 +54,70 @@ TEST(MeasureOthers, FillInWhatTheNetworksHardlyHave) {
   EXPECT_GT(filled[KernelClass::matrix_product], alone[KernelClass::matrix_product]);
   EXPECT_EQ(filled[KernelClass::convolution], alone[KernelClass::convolution]);
   EXPECT_EQ(filled[KernelClass::normalization], alone[KernelClass::normalization]);
+}
+
+// What is said of networks, in order, and the samples.
+struct Told {
+  std::vector<std::string> networks;
+  Samples samples;
+};
+
+Told told_of(std::vector<MeasuredNet> networks, std::vector<MeasuredNet> others, Clock now,
+             std::size_t ranks = 1) {
+  Told told;
+  run_local(ranks, [&](Transport& transport) {
+    const auto backend = make_reference_backend(DataType::fp32);
+    MeasureOptions options{Seconds::seconds(0.01), networks, others, {}};
+    options.now = now;
+    options.progress = [&](const std::string& line) {
+      if (line.ends_with(" samples")) told.networks.push_back(line);
+    };
+    const Samples mine = measure(transport, *backend, options);
+    if (transport.rank() == RankId(0)) told.samples = mine;
+  });
+  return told;
+}
+
+// All together have four kernels of every class, so that nobody else is needed; resnet20 alone has
+// not.
+TEST(MeasureOthers, AreThoseThatHaveWhatIsMissing) {
+  const std::vector<MeasuredNet> all = small_networks();
+  const auto still = [] { return Seconds{}; };
+  EXPECT_EQ(told_of(all, {all[1], all[2]}, still).networks.size(), all.size());
+  EXPECT_EQ(
+      told_of({all[0]}, {all[1], all[2]}, still).networks,
+      (std::vector<std::string>{"kernels of resnet20, 2 samples", "kernels of resnet20, 8 samples",
+                                "kernels of gpt, 1 samples"}));
+}
+
+// An hour passes between any two looks at the clock: no step fits the time, so one is measured, of
+// the first network, and it has to do.
+TEST(MeasureDeadline, LeavesOneStepOfTheFirstNetwork) {
+  const std::vector<MeasuredNet> all = small_networks();
+  double hours = 0;
+  const Told told =
+      told_of({all[0], all[1]}, {all[2]}, [&] { return Seconds::seconds(3600 * hours++); });
+  EXPECT_EQ(told.networks,
+            (std::vector<std::string>{"kernels of resnet20, 2 samples",
+                                      "left out, the time is up: resnet20, 8 samples",
+                                      "left out, the time is up: gpt, 1 samples"}));
+  ASSERT_EQ(told.samples.steps.size(), 1u);
+  EXPECT_EQ(told.samples.steps[0].repeats.size(), 1u);
+  for (const KernelSample& s : told.samples.kernels) {
+    if (s.step) {
+      EXPECT_EQ(s.runs, s.calls) << s.what;
+    }
+  }
+  ASSERT_EQ(told.samples.capacity.size(), 2u);
+  EXPECT_EQ(print(parse_samples(print(told.samples), "samples.json").value()), print(told.samples));
+}
+
+// Ranks whose clocks disagree follow the first one's.
+TEST(MeasureDeadline, IsTheFirstRanks) {
+  std::atomic<std::int64_t> looks = 0;
+  const Told told = told_of(
+      {small_networks()[0]}, {}, [&] { return Seconds::seconds(static_cast<double>(looks++)); }, 3);
+  EXPECT_EQ(told.samples.capacity.size(), 6u);
 }
 
 class Measure : public ::testing::TestWithParam<std::string_view> {};

@@ -1,6 +1,7 @@
 // Networks that together have all kernel classes and take little time.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "exec/measure/measure.h"
@@ -22,6 +23,15 @@ inline std::vector<exec::MeasuredNet> small_networks() {
           {build_net(gpt).value(), 1},
           {build_net(gpt).value(), 4},
           {build_net(gpt).value(), 16}};
+}
+
+// These networks, in a short time that is never used up, however busy the machine is.
+inline exec::MeasureOptions in_short(Seconds budget, std::vector<exec::MeasuredNet> networks) {
+  exec::MeasureOptions options;
+  options.budget = budget;
+  options.networks = std::move(networks);
+  options.now = [] { return Seconds{}; };
+  return options;
 }
 
 }  // namespace rehearse::testing
