@@ -44,7 +44,6 @@ struct Chooser {
     return onednn::make_cross_entropy<Real>(session, request, loss);
   }
   std::unique_ptr<Kernel> operator()(const PositionEmbedding& embedding) const {
-    if (!embedding.part.is_whole()) return nullptr;
     return onednn::make_position_embedding<Real>(session, request, embedding);
   }
   std::unique_ptr<Kernel> operator()(const Relu&) const {

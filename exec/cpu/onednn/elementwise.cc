@@ -36,15 +36,15 @@ REHEARSE_VECTORS void divide_range(Real* values, float by, std::int64_t n) {
     values[i] = static_cast<Real>(values[i] / by);
 }
 
-// Columns [begin, end) of the sum of rows of n, in the rows' order.
+// Columns [begin, end) of the sum of rows that begin `apart` elements apart, in the rows' order.
 template <class Real>
-REHEARSE_VECTORS void sum_columns(const Real* x, std::int64_t rows, std::int64_t n,
+REHEARSE_VECTORS void sum_columns(const Real* x, std::int64_t rows, std::int64_t apart,
                                   std::int64_t begin, std::int64_t end, bool adds, Real* sum) {
   for (std::int64_t first = begin; first < end; first += kColumns) {
     const std::int64_t count = std::min(kColumns, end - first);
     double columns[kColumns] = {};
     for (std::int64_t row = 0; row < rows; ++row) {
-      const Real* in = x + row * n + first;
+      const Real* in = x + row * apart + first;
 #pragma omp simd
       for (std::int64_t i = 0; i < count; ++i)
         columns[i] += static_cast<double>(in[i]);
@@ -233,8 +233,14 @@ void add_to_rows(const Team& team, Real* y, const Real* x, const Real* row, std:
 template <class Real>
 void sum_rows(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
               bool adds) {
+  sum_rows_apart(team, sum, x, rows, n, n, adds);
+}
+
+template <class Real>
+void sum_rows_apart(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
+                    std::int64_t apart, bool adds) {
   team.share(n, kColumns, [&](std::int64_t begin, std::int64_t end) {
-    sum_columns(x, rows, n, begin, end, adds, sum);
+    sum_columns(x, rows, apart, begin, end, adds, sum);
   });
 }
 
@@ -356,6 +362,10 @@ template void add_to_rows(const Team&, BFloat16*, const BFloat16*, const BFloat1
                           std::int64_t);
 template void sum_rows(const Team&, float*, const float*, std::int64_t, std::int64_t, bool);
 template void sum_rows(const Team&, BFloat16*, const BFloat16*, std::int64_t, std::int64_t, bool);
+template void sum_rows_apart(const Team&, float*, const float*, std::int64_t, std::int64_t,
+                             std::int64_t, bool);
+template void sum_rows_apart(const Team&, BFloat16*, const BFloat16*, std::int64_t, std::int64_t,
+                             std::int64_t, bool);
 template double sum_of_squares(const Team&, const float*, std::int64_t);
 template double sum_of_squares(const Team&, const BFloat16*, std::int64_t);
 template void step(const Team&, const Update&, float*, const float*, const OptimizerState&,

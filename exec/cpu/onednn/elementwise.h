@@ -31,6 +31,10 @@ void add_to_rows(const Team& team, Real* y, const Real* x, const Real* row, std:
 template <class Real>
 void sum_rows(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
               bool adds);
+// The same of rows that begin `apart` elements apart.
+template <class Real>
+void sum_rows_apart(const Team& team, Real* sum, const Real* x, std::int64_t rows, std::int64_t n,
+                    std::int64_t apart, bool adds);
 // In double; the same bits on any number of threads.
 template <class Real>
 double sum_of_squares(const Team& team, const Real* values, std::int64_t n);

@@ -59,8 +59,9 @@ class Loss : public Kernel {
 
   void run(const KernelArguments& a) override {
     session_->team.share(rows_, 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<double> summed(static_cast<std::size_t>(loss_.part.ways + 1));
       for (std::int64_t row = begin; row < end; ++row)
-        is_forward_ ? forward(a, row) : backward(a, row, sum_of(a, row));
+        is_forward_ ? forward(a, row) : backward(a, row, sum_of(a, row, summed));
     });
   }
 
@@ -70,7 +71,10 @@ class Loss : public Kernel {
   }
   // In the part's classes; another part's is outside of them.
   std::int64_t label(const KernelArguments& a, std::int64_t row) const {
-    return static_cast<const std::int32_t*>(a.inputs[1])[row] - first_;
+    const std::int32_t label = static_cast<const std::int32_t*>(a.inputs[1])[row];
+    const std::int64_t all = loss_.part.is_whole() ? loss_.classes : loss_.all;
+    REHEARSE_CHECK(label >= 0 && label < all, "label {} of {} classes", label, all);
+    return label - first_;
   }
   float* terms(const KernelArguments& a, std::int64_t row) const {
     return static_cast<float*>(a.output) + row * (loss_.part.ways + 1);
@@ -92,16 +96,14 @@ class Loss : public Kernel {
       if (is_own) terms(a, row)[loss_.part.ways] = static_cast<float>(x[hit]);
       return;
     }
-    REHEARSE_CHECK(is_own, "label {} of {} classes", hit, classes);
     static_cast<float*>(a.auxiliaries[0])[row] = static_cast<float>(sum);
     static_cast<float*>(a.output)[row] = static_cast<float>(sum - static_cast<double>(x[hit]));
   }
 
-  // Of all of the row's logits.
-  float sum_of(const KernelArguments& a, std::int64_t row) const {
+  // Of all of the row's logits. summed: of a part, room for a row's terms.
+  float sum_of(const KernelArguments& a, std::int64_t row, std::vector<double>& summed) const {
     if (loss_.part.is_whole()) return static_cast<const float*>(a.auxiliaries[0])[row];
-    const float* own = terms(a, row);
-    const std::vector<double> summed(own, own + loss_.part.ways + 1);
+    std::copy_n(terms(a, row), summed.size(), summed.begin());
     return static_cast<float>(loss_of_terms(summed).log_sum_exp);
   }
 

@@ -42,8 +42,11 @@ void rotate(const Rotary& rotary, const Call<Real>& call, const Real* from, Real
 
 namespace {
 
-// Number of a token in the part of the table; others' are outside of [0, vocabulary).
+// Number of a token in the part of the table; others' are outside of [0, vocabulary). The parts
+// together have the vocabulary and what it is padded by.
 std::int64_t own_token(const Embedding& embedding, std::int32_t token) {
+  const std::int64_t all = embedding.vocabulary * embedding.part.ways;
+  REHEARSE_CHECK(token >= 0 && token < all, "token {} of a vocabulary of {}", token, all);
   return token - embedding.part.number * embedding.vocabulary;
 }
 
@@ -55,8 +58,6 @@ void Kernels<Embedding, Real>::forward(const Embedding& embedding, const Call<Re
   for (std::int64_t row = 0; row < call.elements() / width; ++row) {
     const std::int64_t token = own_token(embedding, call.indices(0)[row]);
     const bool is_own = token >= 0 && token < embedding.vocabulary;
-    REHEARSE_CHECK(is_own || !embedding.part.is_whole(), "token {} of a vocabulary of {}", token,
-                   embedding.vocabulary);
     const Real* from = call.parameter(0) + token * width;
     Real* into = call.output() + row * width;
     for (std::int64_t i = 0; i < width; ++i)

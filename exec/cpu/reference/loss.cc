@@ -40,12 +40,14 @@ void give_terms(const CrossEntropy& loss, const Call<Real>& call, std::int64_t r
   if (label >= 0 && label < classes) terms[ways] = static_cast<Wide<Real>>(logits[label]);
 }
 
-// The log-sum-exp of all of a row's logits.
+// The log-sum-exp of all of a row's logits. terms: of a part, room for a row's.
 template <class Real>
-double whole_sum(const CrossEntropy& loss, const Call<Real>& call, std::int64_t row) {
+double whole_sum(const CrossEntropy& loss, const Call<Real>& call, std::int64_t row,
+                 std::vector<double>& terms) {
   if (loss.part.is_whole()) return double{call.auxiliary(0)[row]};
-  const Wide<Real>* terms = call.losses() + row * (loss.part.ways + 1);
-  return loss_of_terms(std::vector<double>(terms, terms + loss.part.ways + 1)).log_sum_exp;
+  const Wide<Real>* own = call.losses() + row * std::ssize(terms);
+  std::copy_n(own, terms.size(), terms.begin());
+  return loss_of_terms(terms).log_sum_exp;
 }
 
 // What the loss of this row is multiplied by in backward.
@@ -74,11 +76,12 @@ void Kernels<CrossEntropy, Real>::forward(const CrossEntropy& loss, const Call<R
 
 template <class Real>
 void Kernels<CrossEntropy, Real>::backward(const CrossEntropy& loss, const Call<Real>& call) {
+  std::vector<double> terms(static_cast<std::size_t>(loss.part.ways + 1));
   for (std::int64_t row = 0; row < call.rows(0); ++row) {
     const Real* logits = call.input(0) + row * loss.classes;
     Real* dx = call.input_gradient(0) + row * loss.classes;
     const double scale = scale_of(call, row);
-    const double sum = whole_sum(loss, call, row);
+    const double sum = whole_sum(loss, call, row, terms);
     const std::int64_t label = call.indices(1)[row] - loss.part.number * loss.classes;
     const std::int64_t classes = loss.real_classes();
     for (std::int64_t i = 0; i < classes; ++i) {

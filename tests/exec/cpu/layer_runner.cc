@@ -296,6 +296,7 @@ const std::vector<LayerCase>& layer_cases() {
       {"embedding_part", Embedding{6, 4, {3, 1}}, {{{8}}}, 3},
       {"position_embedding", PositionEmbedding{7, 3}, {{{5, 3}}}, 2},
       {"position_embedding_part", PositionEmbedding{17, 3, {3, 2}}, {{{5, 3}}}, 2},
+      {"position_embedding_middle_part", PositionEmbedding{16, 3, {3, 1}}, {{{5, 3}}}, 4},
       {"rotary", Rotary{4, 2, 6, 6}, {{{5, 48}}}, 2},
       {"rotary_in_part", Rotary{2, 2, 6, 4, 50}, {{{5, 36}}}, 2},
       {"attention", Attention{2, 2, 3, false, false}, {{{4, 18}}}, 2},

@@ -107,5 +107,39 @@ TEST(LayerCases, CoverEveryKind) {
   EXPECT_EQ(kinds.size(), std::variant_size_v<LayerSpec>);
 }
 
+// Of a part, as of the whole: numbers that no class or token has, those of padding among classes.
+class WrongNumber : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  void run(const LayerSpec& layer, const std::vector<Shape>& inputs, std::size_t input,
+           double number) {
+    const LayerCase layer_case{"", layer, inputs, 2};
+    LayerData data = draw(layer_case, 1);
+    data.inputs[input][1] = number;
+    const auto backend = make_backend(GetParam());
+    run_layer(*backend, layer_case, data);
+  }
+};
+
+TEST_P(WrongNumber, IsNoLabel) {
+  for (const CrossEntropy& loss : {CrossEntropy{12}, CrossEntropy{5, {3, 0}, 12}}) {
+    const std::vector<Shape> inputs = {{{9, loss.classes}}, {{9}}};
+    run(loss, inputs, 1, 11);
+    EXPECT_DEATH(run(loss, inputs, 1, 12), "label 12 of 12 classes");
+    EXPECT_DEATH(run(loss, inputs, 1, -1), "label -1 of 12 classes");
+  }
+}
+
+TEST_P(WrongNumber, IsNoToken) {
+  for (const Embedding& table : {Embedding{12, 4}, Embedding{4, 4, {3, 1}}}) {
+    run(table, {{{9}}}, 0, 11);
+    EXPECT_DEATH(run(table, {{{9}}}, 0, 12), "token 12 of a vocabulary of 12");
+    EXPECT_DEATH(run(table, {{{9}}}, 0, -1), "token -1 of a vocabulary of 12");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, WrongNumber, testing::ValuesIn(backend_names()),
+                         [](const auto& info) { return std::string(info.param); });
+
 }  // namespace
 }  // namespace rehearse::exec
