@@ -103,6 +103,14 @@ double multiplier_of(const ScenarioStrategy& strategy) {
   return subnetwork.step_multiplier.value_or(equal);
 }
 
+// Estimates are of collectives whose steps follow one another, whatever the scenario plays.
+std::string of_another_fidelity(Fidelity played) {
+  if (played == Fidelity::stepwise) return "";
+  return fmt::format(
+      "Collectives are priced step by step, not as 'collectives: {}' of 'simulation' plays them.\n",
+      to_string(played));
+}
+
 }  // namespace
 
 Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
@@ -168,6 +176,7 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
                                   [](const StrategyEstimate& it) { return it.estimate.ok(); });
   if (is_any) text += missing_links(scenario.cluster);
   if (!with_bands) text += no_bands(scenario.cluster.device.name);
+  if (is_any) text += of_another_fidelity(scenario.simulation.collectives);
   for (const StrategyEstimate& it : all) {
     if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);
   }
