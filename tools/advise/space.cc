@@ -94,6 +94,8 @@ class SpaceBuilder {
     const Status filled = fill();
     if (!filled) return filled.errors();
     if (space_.points_.empty()) return is_empty();
+    const Status met = check_coverages();
+    if (!met) return met.errors();
     return std::move(space_);
   }
 
@@ -174,6 +176,22 @@ class SpaceBuilder {
     for (const auto& choice : asked_.coverage.list) {
       if (choice.value != Fraction{} && net_.units.empty())
         refuse(choice.where, "the network has no blocks that subnetworks may leave out");
+    }
+    return errors.empty() ? success() : Status(std::move(errors));
+  }
+
+  // Whether there are points of each that is asked for: which ones there can be depends on how many
+  // replicas there are.
+  Status check_coverages() const {
+    Diagnostics errors;
+    for (const auto& choice : asked_.coverage.list) {
+      const auto& families = space_.families_;
+      if (std::none_of(families.begin(), families.end(),
+                       [&](const Family& it) { return it.coverage == choice.value; }))
+        errors.push_back(
+            {choice.where,
+             fmt::format("no strategy of this space has a coverage of {}", to_string(choice.value)),
+             {}});
     }
     return errors.empty() ? success() : Status(std::move(errors));
   }

@@ -50,6 +50,10 @@ TEST(SearchSpace, RefusesWhatCannotBe) {
   EXPECT_EQ(refused("{coverage: 0.3}"),
             "no strategy of this space goes with the model, a batch of 16 and 4 devices; there "
             "are some without 'coverage'");
+  // In a list, too, however many others there are.
+  EXPECT_EQ(refused("{coverage: [1, 1/2]}"), "");
+  EXPECT_EQ(refused("{coverage: [1, 1/2, 0.3]}"),
+            "no strategy of this space has a coverage of 0.3");
 }
 
 }  // namespace
