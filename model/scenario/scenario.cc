@@ -314,6 +314,7 @@ struct Read {
 // What of a file is asked for; none: all that it says.
 struct Wanted {
   std::optional<std::string> device, strategy;
+  bool strategies = true;
 };
 
 void leave_out_others(std::vector<StrategyEntry>& entries,
@@ -347,7 +348,11 @@ Result<Read> read(const yaml::Value& root, const SourceSpan& where, const std::s
   }
   if (const yaml::Value* simulation = map.find("simulation"))
     scenario.simulation = read_simulation(*simulation, map.where("simulation"), problems);
-  std::vector<StrategyEntry> entries = yaml::read_strategies(map, path);
+  std::vector<StrategyEntry> entries;
+  if (wanted.strategies)
+    entries = yaml::read_strategies(map, path);
+  else
+    map.find("strategies");
   leave_out_others(entries, wanted.strategy);
   scenario.advise = yaml::read_advise(map);
   if (scenario.prices && map.find("advise") != nullptr)
@@ -445,6 +450,13 @@ Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profi
   const Result<std::string> text = read_text_file(path);
   if (!text) return text.errors();
   return without_sweep(read(*text, path, profiles, {device, strategy}));
+}
+
+Result<Scenario> read_setting(const std::string& path, const ProfilePath& profiles,
+                              const std::optional<std::string>& device) {
+  const Result<std::string> text = read_text_file(path);
+  if (!text) return text.errors();
+  return without_sweep(read(*text, path, profiles, {device, {}, false}));
 }
 
 Result<SweptScenario> read_swept_scenario(const std::string& path, const ProfilePath& profiles) {

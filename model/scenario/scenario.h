@@ -67,7 +67,10 @@ struct ProfilePath {
 Result<Scenario> read_scenario(const std::string& path, const ProfilePath& profiles,
                                const std::optional<std::string>& device = std::nullopt,
                                const std::optional<std::string>& strategy = std::nullopt);
-// The same from a text (tests, fuzzing); path is used for messages and relative profiles.
+// The same without strategies: those of the file are not looked at, and there may be none.
+Result<Scenario> read_setting(const std::string& path, const ProfilePath& profiles,
+                              const std::optional<std::string>& device = std::nullopt);
+// As read_scenario() from a text (tests, fuzzing); path is used for messages and relative profiles.
 Result<Scenario> parse_scenario(const std::string& text, const std::string& path,
                                 const ProfilePath& profiles,
                                 const std::optional<std::string>& strategy = std::nullopt);

@@ -7,8 +7,8 @@
 #include "tools/advise/advice.h"
 #include "tools/advise/write_scenario.h"
 #include "tools/cli/terminal.h"
+#include "tools/predict/predict.h"
 #include "tools/rehearse/commands.h"
-#include "tools/rehearse/scenario_argument.h"
 
 namespace rehearse::cli {
 namespace {
@@ -91,9 +91,10 @@ Status can_write_best(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   const Result<advise::Options> options = read_options(arguments);
   if (!options) return fail(options.errors()), kWrongCommandLine;
-  const auto read = read_scenario_argument(arguments);
-  if (const int* code = std::get_if<int>(&read)) return *code;
-  const Scenario& scenario = std::get<Simulated>(read).scenario;
+  const std::string& path = arguments.at("SCENARIO");
+  const Result<Scenario> read = read_setting(path, profile_path(path), arguments.get("profile"));
+  if (!read) return fail(read.errors());
+  const Scenario& scenario = *read;
   AdviseSpace space = scenario.advise;
   if (const auto text = arguments.get("space")) {
     const Result<AdviseSpace> asked = parse_advise_space(*text, "--space");
