@@ -38,7 +38,11 @@ class Places {
   }
   // Of the text that ends with the first character that is wrong.
   SourceSpan wrong(std::size_t characters) {
-    walk_to(std::min(next(), std::max(characters, at_ + 1) - 1));
+    return character(std::min(next(), std::max(characters, at_ + 1) - 1));
+  }
+  // What is there already is walked over.
+  SourceSpan character(std::size_t place) {
+    walk_to(place);
     if (at_ == text_.size()) step_back();
     return {source_, line_, static_cast<int>(at_ - line_begin_) + 1, 1};
   }
@@ -164,6 +168,11 @@ bool is_json(std::string_view path) {
 }
 
 Result<Document> parse_json(std::shared_ptr<const SourceText> source) {
+  // The library takes it for the text's end.
+  const auto zero = source->text().find('\0');
+  if (zero != std::string::npos)
+    return error_at(Places(source).character(zero),
+                    "not well-formed JSON: a character that is no text (0)");
   Events events(source);
   try {
     Json::sax_parse(source->text(), &events);

@@ -126,6 +126,7 @@ TEST(Json, IsRefusedWhereItIsNone) {
                          "syntax error while parsing value - invalid string: "
                          "control character U+0009 (HT) must be escaped to \\u0009 or \\t"},
       {"[1e999]", "x.json:1:2" + wrong + "number overflow parsing '1e999'"},
+      {std::string("{}\n \0 []", 7), "x.json:2:2" + wrong + "a character that is no text (0)"},
       {std::string(65, '['), "x.json:1:65: error: nested too deeply"},
   };
   for (const auto& [text, message] : cases)
