@@ -75,6 +75,33 @@ TEST(Bands, HoldWhatOthersErrorsHold) {
   EXPECT_EQ(bands.coverage[0].inside_apart, 4u);
 }
 
+// One source is far off. Where it stands apart, bands are what the others say, and do not hold it.
+TEST(Bands, AreNotOfWhatStandsApart) {
+  std::vector<Case> cases;
+  for (const auto& [source, off] :
+       {std::pair("a", 1.0), std::pair("b", 1.02), std::pair("odd", 2.5)}) {
+    for (const double of : {1.0, 2.0, 3.0}) {
+      cases.push_back(made_case(source, of, 1, {}));
+      cases.back().measured *= off * (1 + 0.002 * of);
+      cases.back().is_fitted = false;
+    }
+  }
+  const auto bands = [&] {
+    const Result<Scoreboard> board = score(cases);
+    return bands_of(*board, *residuals_of(*board));
+  };
+  EXPECT_GT(bands().of_device.begin()->second.computing, 0.3);
+  for (std::size_t row = 6; row < 9; ++row)
+    cases[row].is_apart = true;
+  const Bands apart = bands();
+  EXPECT_LT(apart.of_device.begin()->second.computing, 0.05);
+  ASSERT_EQ(apart.coverage.size(), 3u);
+  EXPECT_EQ(apart.coverage[0].inside, 3u);
+  EXPECT_EQ(apart.coverage[2].rows, 3u);
+  EXPECT_EQ(apart.coverage[2].inside, 0u);
+  EXPECT_EQ(apart.coverage[2].inside_apart, 0u);
+}
+
 // A device's only source: its profile's errors hold a tenth off, or do not.
 TEST(Bands, OfASingleSourceAreTheProfiles) {
   std::vector<Case> cases;

@@ -47,10 +47,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Bound{"collectives", 0.1}, Bound{"zero-bubble bubbles", 0.02},
                       Bound{"korthikanti", 0.05}, Bound{"narayanan", 0.05},
                       Bound{"narayanan-ptd", 0.05}, Bound{"vtrain", 0.2},
-                      Bound{"zero-bubble", 0.08}, Bound{"simumax", 0.12},
+                      Bound{"zero-bubble", 0.08}, Bound{"simumax", 0.11},
                       Bound{"simumax memory", 0.05}, Bound{"korthikanti memory", 0.001},
                       Bound{"mpt-a100", 0.2}, Bound{"mpt-h100", 0.12}, Bound{"torchtitan", 0.2},
-                      Bound{"nanotron", 0.15}, Bound{"nemo", 0.09}),
+                      Bound{"nanotron", 0.15}, Bound{"nemo", 0.09},
+                      Bound{"playbook", 0.3}, Bound{"playbook-nodes", 0.7}),
     [](const auto& info) {
       std::string name = info.param.source;
       std::replace_if(

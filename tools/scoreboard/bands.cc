@@ -104,6 +104,7 @@ std::vector<const Residual*> on_device(const std::vector<Residual>& residuals,
                                        const std::string& device, const std::string& without) {
   std::vector<const Residual*> found;
   for (const Residual& one : residuals) {
+    if (one.of->is_apart) continue;
     if (one.of->device == device && (without.empty() || one.of->hold_out != without))
       found.push_back(&one);
   }

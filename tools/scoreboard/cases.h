@@ -36,6 +36,7 @@ struct Case {
   std::string device = {};    // whose constants it depends on; empty: on none
   std::vector<std::string> constants = {};  // that may be fitted to it, if it is_fitted
   bool is_fitted = false;
+  bool is_apart = false;  // predicted and counted; what bands say is none of its business, either
   bool is_estimated = false;  // in closed form, not simulated
   double measured = 0;        // seconds; bytes; a number: whatever predict() gives
   std::optional<PredictionErrors> errors = {};  // of the device's profile

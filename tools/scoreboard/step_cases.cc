@@ -153,6 +153,7 @@ Result<Case> case_of(const std::string& directory, const CsvRow& row) {
   made.errors = errors;
   made.constants = {"memory", "products"};
   made.is_fitted = row.text("fit") == "yes";
+  made.is_apart = row.text("fit") == "never";
   made.is_estimated = step->is_estimated();
   made.predict = [step](const Factors& factors) { return step->seconds(factors); };
   return made;
