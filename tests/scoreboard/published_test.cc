@@ -49,9 +49,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Bound{"narayanan-ptd", 0.05}, Bound{"vtrain", 0.2},
                       Bound{"zero-bubble", 0.08}, Bound{"simumax", 0.11},
                       Bound{"simumax memory", 0.05}, Bound{"korthikanti memory", 0.001},
-                      Bound{"mpt-a100", 0.2}, Bound{"mpt-h100", 0.12}, Bound{"torchtitan", 0.2},
-                      Bound{"nanotron", 0.15}, Bound{"nemo", 0.09},
-                      Bound{"playbook", 0.3}, Bound{"playbook-nodes", 0.7}),
+                      Bound{"mpt-a100", 0.2}, Bound{"mpt-h100", 0.13}, Bound{"torchtitan", 0.2},
+                      Bound{"nanotron", 0.15}, Bound{"nemo", 0.09}, Bound{"playbook", 0.3},
+                      Bound{"playbook-nodes", 0.7}),
     [](const auto& info) {
       std::string name = info.param.source;
       std::replace_if(
