@@ -51,7 +51,8 @@ void every_rank(benchmark::State& state, double oversubscription, Routing routin
   spec.network.routing = routing;
   spec.network.seed = 1;
   const Cluster cluster = Cluster::build(spec).value();
-  const Prices prices = fold_prices(gpt.folded, gpt.plan, gpt.prices, collective_price(cluster));
+  const Prices prices =
+      fold_prices(gpt.folded, gpt.plan, gpt.prices, collective_price(cluster)).prices;
   for (auto _ : state) {
     const auto outcome = sim::simulate(gpt.folded.plan, cluster, prices, 1, Fidelity::fluid);
     state.PauseTiming();
@@ -63,7 +64,8 @@ void every_rank(benchmark::State& state, double oversubscription, Routing routin
 void one_replica(benchmark::State& state) {
   const Case& gpt = of_gpt();
   const Cluster cluster = Cluster::build(gpt.scenario.cluster).value();
-  const Prices prices = fold_prices(gpt.folded, gpt.plan, gpt.prices, collective_price(cluster));
+  const Prices prices =
+      fold_prices(gpt.folded, gpt.plan, gpt.prices, collective_price(cluster)).prices;
   for (auto _ : state) {
     const auto first = sim::first_replica(gpt.folded.plan, cluster).value();
     const auto outcome = sim::simulate(first.plan, cluster, prices, 1, Fidelity::fluid);

@@ -184,7 +184,7 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
     text += "may: so near to what a device has, layouts decide: 'rehearse memory' tells.\n";
   if (shares)
     text +=
-        "* messages meet on links, or take other times in other replicas: the step may take much "
+        "* messages meet on links: the step may take much "
         "longer, or less; a simulation tells how long.\n";
   return text;
 }
