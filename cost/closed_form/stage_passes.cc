@@ -21,6 +21,12 @@ Moment onward(const Moment& few, const Moment& one_more, double more) {
 std::int64_t onward(std::int64_t few, std::int64_t one_more, std::int64_t more) {
   return one_more + more * (one_more - few);
 }
+double plus(double figure, double seconds) {
+  return figure + seconds;
+}
+Moment plus(const Moment& figure, double seconds) {
+  return figure.plus(seconds);
+}
 
 // The block of the shorter stage that is as far from the nearer end; none: the middle one.
 std::optional<std::size_t> partner(std::size_t block, std::size_t before) {
@@ -34,7 +40,7 @@ std::optional<std::size_t> partner(std::size_t block, std::size_t before) {
 StageFigures::StageFigures(const StageReading& reading) : is_alone_(true) {
   for (std::size_t a = 0; a < kStageActions; ++a) {
     const auto& read = reading.actions[a];
-    actions_[a] = {read.is_there, read.times, read.times, {read.delta, 0}, {}};
+    actions_[a] = {read.is_there, read.times, read.times, {read.delta, 0}, {}, {}};
     for (const StageReading::OpPeak& op : read.ops)
       actions_[a].ops.push_back({op.live, 0});
   }
@@ -47,7 +53,11 @@ StageFigures::StageFigures(const StageReading& few, const StageReading& one_more
   for (std::size_t a = 0; a < kStageActions; ++a) {
     const auto &less = few.actions[a], &more = one_more.actions[a];
     actions_[a] = {
-        more.is_there, less.times, more.times, {more.delta, more.delta - less.delta}, {}};
+        more.is_there, less.times, more.times, {more.delta, more.delta - less.delta}, {}, {}};
+    if (less.passes.size() == more.passes.size()) {
+      for (std::size_t op = 0; op < less.passes.size(); ++op)
+        actions_[a].growing.push_back({less.passes[op], more.passes[op]});
+    }
     std::map<std::pair<std::size_t, std::size_t>, std::int64_t> known;
     for (const StageReading::OpPeak& op : less.ops)
       known[{op.block, op.order}] = op.live;
@@ -80,11 +90,23 @@ std::int64_t StageFigures::more(std::size_t repeats) const {
              : static_cast<std::int64_t>(repeats) - static_cast<std::int64_t>(kFewRepeats) - 1;
 }
 
+// The host may need longer for few blocks and the device for many, or the other way round.
+double StageFigures::Action::beyond(double more) const {
+  double sum = 0;
+  for (const auto& [few, one_more] : growing) {
+    const double kernels = onward(few.kernels, one_more.kernels, more),
+                 queueing = onward(few.queueing, one_more.queueing, more);
+    sum += std::max(kernels, queueing) - onward(few.seconds(), one_more.seconds(), more);
+  }
+  return sum;
+}
+
 PassTimes StageFigures::times(std::size_t action, std::size_t repeats) const {
   const Action& own = actions_[action];
   const auto further = static_cast<double>(more(repeats));
+  const double beyond = own.beyond(further);
   const auto of = [&](auto PassTimes::*figure) {
-    return onward(own.few.*figure, own.one_more.*figure, further);
+    return plus(onward(own.few.*figure, own.one_more.*figure, further), beyond);
   };
   return {of(&PassTimes::computed), of(&PassTimes::exchanged), of(&PassTimes::output),
           of(&PassTimes::length), of(&PassTimes::busy)};

@@ -5,7 +5,8 @@
 // alike blocks in a row the programs with kFewRepeats and with one more of them are read: every
 // figure is affine in the number of blocks, and between the second of them and the last but one in
 // the place in the row, too, so that these two say all figures (tests hold that against programs of
-// full length).
+// full length). Of an op over all of them that is so of its kernels and of the time in which the
+// host queues them, of which the longer counts.
 #pragma once
 
 #include <array>
@@ -43,11 +44,18 @@ class StageFigures {
     std::int64_t at = 0, slope = 0;
     std::int64_t after(std::int64_t more) const { return at + more * slope; }
   };
+  // An op that has more to compute with every repeat.
+  struct Growing {
+    PassCost few, one_more;
+  };
   struct Action {
     bool is_there = false;
     PassTimes few, one_more;
     Line delta;
     std::vector<Line> ops;
+    std::vector<Growing> growing;
+    // Seconds beyond those of `few` and `one_more` continued.
+    double beyond(double more) const;
   };
   using Known = std::vector<std::vector<Completion>>;  // by block of the stage and segment of it
   static Known by_place(const StageReading& reading);

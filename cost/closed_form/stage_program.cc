@@ -183,8 +183,16 @@ PartPass price_part(const Net& net, const PassRange& range, std::int64_t samples
                     const Training& training, const Device& device) {
   const ElementSizes sizes = element_sizes(training);
   const Lowering lowered = lower(net, range.begin, range.end, range.pass, samples, sizes);
-  return {price_pass(net, lowered, samples, sizes, device).seconds.seconds(), lowered.saved,
-          lowered.kept, lowered.deferred, lowered.scratch};
+  const OpPrice price = price_pass(net, lowered, samples, sizes, device);
+  Seconds kernels;
+  for (const Seconds kernel : price.kernels)
+    kernels += kernel;
+  const double queued = static_cast<double>(price.kernels.size());
+  return {{kernels.seconds(), device.launch.seconds() * queued},
+          lowered.saved,
+          lowered.kept,
+          lowered.deferred,
+          lowered.scratch};
 }
 
 std::size_t PartNumbers::of(const Part& part, std::size_t repeats) {

@@ -4,6 +4,7 @@
 // tensor-parallel ranks, if there are several: made once, it is given other sizes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -45,8 +46,12 @@ struct PassRange {
   Pass pass = Pass::forward;
 };
 // What it takes and needs room for.
+struct PassCost {
+  double kernels = 0, queueing = 0;  // seconds of the device, and of the host that queues them
+  double seconds() const { return std::max(kernels, queueing); }
+};
 struct PartPass {
-  double seconds = 0;
+  PassCost cost;
   Bytes saved, kept, deferred, scratch;
 };
 PartPass price_part(const Net& net, const PassRange& range, std::int64_t samples,

@@ -50,7 +50,10 @@ class Reader {
         const double seconds = price(id);
         ends_[id] = computed_ = last_of(computed_, latest(op)).plus(seconds);
         read.times.busy += seconds;
-        if (made_.part_of(id)) block = made_.block_of(id);
+        if (const auto part = made_.part_of(id)) {
+          block = made_.block_of(id);
+          read.passes.push_back(parts_[*part].cost);
+        }
       } else if (lane == LaneKind::tensor) {
         ends_[id] = exchanged_ = last_of(exchanged_, latest(op)).plus(exchange(op).seconds());
       } else if (lane == LaneKind::collective) {
@@ -138,7 +141,7 @@ class Reader {
 
   double price(std::size_t id) const {
     const auto part = made_.part_of(id);
-    if (part) return parts_[*part].seconds;
+    if (part) return parts_[*part].cost.seconds();
     return price_work(load_work(program_, program_.ops[id]), device_).seconds.seconds();
   }
 

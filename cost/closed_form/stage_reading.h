@@ -51,6 +51,7 @@ struct StageReading {
     PassTimes times;
     std::int64_t delta = 0;  // bytes that stay alive, above those when it begins
     std::vector<OpPeak> ops;
+    std::vector<PassCost> passes;  // of its ops that are priced by their parts
   };
   ActionReading actions[kStageActions];
   // Where gradients are complete that are reduced then, in the last pass of the last micro-batch:

@@ -64,8 +64,11 @@ class Grouping {
     made.out = Paths(routes_, out);
     Crossed crossed;
     made.around = ring_of(routes_, readers, crossed).paths;
-    made.shares_links =
-        made.shares_links || made.out.most_shared() > 1 || made.around.most_shared() > 1;
+    // What has come to a reader goes on while the rest of it is still to come.
+    Messages both = out;
+    const Messages on = rehearse::around(readers);
+    both.insert(both.end(), on.begin(), on.end());
+    made.shares_links = made.shares_links || Paths(routes_, both).most_shared() > 1;
   }
 
   const WorkerRanks& ranks_;

@@ -188,6 +188,29 @@ TEST(Estimate, PricesReplicasWhoseMessagesDiffer) {
   }
 }
 
+// Passes that the host takes longer to queue than the device to run, where many blocks are one op:
+// of few blocks the head's kernels are long enough, of many they are not.
+TEST(Estimate, PricesDeepNetworksThatTheHostQueues) {
+  for (const std::int64_t layers : {4, 6, 8, 12, 32, 48}) {
+    expect_same(fmt::format(
+        "name: deep\n"
+        "model: {{kind: llama, layers: {}, width: 512, heads: 8, kv_heads: 8, hidden: 1376, "
+        "sequence: 128, vocabulary: 32000}}\n"
+        "training: {{data: synthetic, batch: 8, dtype: bf16, steps: 3, optimizer: {{kind: sgd, lr: "
+        "0.1}}}}\n"
+        "cluster: {{device: a100-sxm-80gb, nodes: 1, devices_per_node: 2, interconnect: "
+        "{{bandwidth: 300 GB/s, latency: 3 us}}}}\n"
+        "strategies:\n"
+        "- {{name: whole, data: 2, micro_batches: 4, bucket: 1 GiB}}\n"
+        "- {{name: recomputed, data: 2, micro_batches: 4, bucket: 1 GiB, recompute: full}}\n"
+        "- {{name: late, data: 2, micro_batches: 2, overlap: false}}\n"
+        "- {{name: buckets, data: 2, micro_batches: 4, bucket: 4 MiB}}\n"
+        "- {{name: pipe, pipeline: {{stages: 2, micro_batches: 8, schedule: zb-h1}}}}\n"
+        "- {{name: slices, tensor: 2, micro_batches: 8}}\n",
+        layers));
+  }
+}
+
 // The squares of clipped gradients go to ranks that are so many cables away, here and there.
 TEST(Estimate, AddsUpSquaresAsSimulated) {
   const auto on = [](const std::string& network, std::int64_t nodes, std::int64_t per_node,
