@@ -129,6 +129,11 @@ TEST(ImportConfig, NullIsWhatHuggingFaceTakesItFor) {
   EXPECT_EQ(spec.at("head_size"), 0);
   EXPECT_EQ(spec.at("sequence"), 131'072);
   EXPECT_EQ(spec_of("{\"model_type\": \"gpt2\", \"n_inner\": null}").at("hidden"), 0);
+  EXPECT_EQ(spec_of("{\"model_type\": \"gpt2\", \"tie_word_embeddings\": null}").at("tied"), 0);
+  EXPECT_EQ(spec_of("{\"model_type\": \"llama\", \"rope_theta\": null, \"rope_parameters\": "
+                    "{\"rope_type\": \"default\", \"rope_theta\": 500000}}")
+                .at("rotary_base"),
+            500'000);
 }
 
 TEST(ImportConfig, BiasesOfLlama) {

@@ -76,6 +76,7 @@ std::optional<std::int64_t> Config::count_or_null(std::string_view key,
 bool Config::yes_no(std::string_view key, bool preset) {
   const yaml::Value* value = find(key);
   if (value == nullptr) return preset;
+  if (is_null(*value)) return false;  // as Python takes it
   return yaml::read_yes_no(*value, map_.problems()).value_or(preset);
 }
 
@@ -177,7 +178,10 @@ void Config::rope_parameters(std::string_view key, Rotary& rotary) {
 Config::Rotary Config::rotary(std::string_view base_key, std::string_view share_key, double share) {
   constexpr std::int64_t kBase = 10'000;
   Rotary rotary{kBase, number(share_key, share)};
-  if (const yaml::Value* base = find(base_key)) rotary.base = base_of(*base).value_or(kBase);
+  // Null where rope_parameters say it.
+  const yaml::Value* base = find(base_key);
+  const bool is_elsewhere = base != nullptr && is_null(*base) && find("rope_parameters") != nullptr;
+  if (base != nullptr && !is_elsewhere) rotary.base = base_of(*base).value_or(kBase);
   rope_parameters("rope_scaling", rotary);
   rope_parameters("rope_parameters", rotary);
   return rotary;
