@@ -201,6 +201,11 @@ StyledText print_table(const Scenario& scenario, const Advice& advice) {
                         counted(training.steps, "step", "steps"), human_count(training.batch),
                         counted(advice.devices, "device", "devices"));
     text += missing_links(scenario.cluster);
+    std::vector<std::pair<std::string, PriceShares>> shares;
+    for (const Advised& it : advice.ranking) {
+      if (it.summary.price_shares) shares.emplace_back(it.spec.name, *it.summary.price_shares);
+    }
+    text += print_price_shares(shares);
     text += print_sensitivity(advice);
   }
   return text + print_subnetwork_note(advice) + print_unfitting(advice) + print_counts(advice);

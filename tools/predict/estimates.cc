@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "cost/cost_model.h"
 #include "model/base/human_number.h"
 #include "model/base/text.h"
 #include "tools/summary/missing.h"
@@ -111,6 +113,22 @@ std::string of_another_fidelity(Fidelity played) {
       to_string(played));
 }
 
+// Of forward and backward of one sample through the whole network.
+PriceShares network_price_shares(const Scenario& scenario) {
+  const Net net = build_net(scenario.model).value();
+  const SegmentId begin(0), end(static_cast<std::uint32_t>(net.segments.size()));
+  SecondsBy sum{};
+  for (const Pass pass : {Pass::forward, Pass::backward})
+    sum += price_pass(net, begin, end, pass, 1, element_sizes(scenario.training),
+                      scenario.cluster.device)
+               .rests_on;
+  const Seconds all = std::accumulate(sum.begin(), sum.end(), Seconds{});
+  PriceShares shares{};
+  for (std::size_t p = 0; all > Seconds{} && p < shares.size(); ++p)
+    shares[p] = sum[p] / all;
+  return shares;
+}
+
 }  // namespace
 
 Result<ScenarioEstimator> ScenarioEstimator::make(const Scenario& scenario) {
@@ -146,6 +164,9 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
                {"source", "estimated"},
                {"device", scenario.cluster.device.name},
                {"strategies", Json::array()}};
+  const PriceShares shares = network_price_shares(scenario);
+  for (std::size_t p = 0; p < shares.size(); ++p)
+    json["network_price_shares"][std::string(to_string(static_cast<Provenance>(p)))] = shares[p];
   for (const StrategyEstimate& it : all)
     json["strategies"].push_back(json_of(it, scenario.cluster.device.memory));
   return json.dump(1) + "\n";
@@ -174,7 +195,11 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
   StyledText text = align_columns(rows, emphases);
   const bool is_any = std::any_of(all.begin(), all.end(),
                                   [](const StrategyEstimate& it) { return it.estimate.ok(); });
-  if (is_any) text += missing_links(scenario.cluster);
+  if (is_any) {
+    text += fmt::format("Rates that the network's kernels are priced by, a sample at a time: {}.\n",
+                        text_of(network_price_shares(scenario)));
+    text += missing_links(scenario.cluster);
+  }
   if (!with_bands) text += no_bands(scenario.cluster.device.name);
   if (is_any) text += of_another_fidelity(scenario.simulation.collectives);
   for (const StrategyEstimate& it : all) {

@@ -66,10 +66,7 @@ std::string no_bands(std::string_view device) {
   return fmt::format("No error bands: the profile of '{}' says nothing of its errors.\n", device);
 }
 
-namespace {
-
-// "published 84 %, assumed 16 %"; empty: nothing is computed.
-std::string text_of(const std::array<double, kProvenanceCount>& shares) {
+std::string text_of(const PriceShares& shares) {
   std::string text;
   for (std::size_t p = 0; p < shares.size(); ++p) {
     if (shares[p] == 0) continue;
@@ -79,15 +76,13 @@ std::string text_of(const std::array<double, kProvenanceCount>& shares) {
   return text;
 }
 
-// Of all strategies at once where they are alike.
-std::string print_price_shares(const Summary& summary) {
+std::string print_price_shares(const std::vector<std::pair<std::string, PriceShares>>& all) {
   std::vector<std::pair<std::string, std::vector<std::string>>> alike;
-  for (const StrategySummary& s : summary.strategies) {
-    if (!s.price_shares) continue;
-    const std::string shares = text_of(*s.price_shares);
+  for (const auto& [strategy, of] : all) {
+    const std::string shares = text_of(of);
     if (shares.empty()) continue;
     if (alike.empty() || alike.back().first != shares) alike.push_back({shares, {}});
-    alike.back().second.push_back(s.strategy);
+    alike.back().second.push_back(strategy);
   }
   std::string text;
   for (const auto& [shares, strategies] : alike) {
@@ -95,6 +90,17 @@ std::string print_price_shares(const Summary& summary) {
     text += fmt::format("Rates that computing is priced by: {}{}.\n", shares, whose);
   }
   return text;
+}
+
+namespace {
+
+// Of all strategies at once where they are alike.
+std::string print_price_shares(const Summary& summary) {
+  std::vector<std::pair<std::string, PriceShares>> all;
+  for (const StrategySummary& s : summary.strategies) {
+    if (s.price_shares) all.emplace_back(s.strategy, *s.price_shares);
+  }
+  return rehearse::print_price_shares(all);
 }
 
 std::string named(MissingPrice price) {
