@@ -31,8 +31,10 @@ Result<std::vector<Case>> cases_of(const Arguments& arguments) {
 int table(const Arguments& arguments) {
   const Result<std::vector<Case>> cases = cases_of(arguments);
   if (!cases) return fail(cases.errors());
-  const Result<Scoreboard> board = score(*cases);
+  Result<Scoreboard> board = score(*cases);
   if (!board) return fail(board.errors());
+  // Of one source there are no others that constants could be fitted to.
+  board->has_others = !arguments.has("source");
   std::cout << print_sources(*board);
   if (arguments.has("fits")) std::cout << "\n" << print_fits(*board);
   if (arguments.has("bands")) {

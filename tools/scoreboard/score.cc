@@ -156,9 +156,10 @@ std::string print_sources(const Scoreboard& board) {
       "| mean % | max % | bias % | order % | regret % |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SourceScore& s : board.sources) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,
-                        columns_of(s.committed), s.held_out_cases,
-                        s.held_out ? columns_of(*s.held_out) : "- | - | - | - | -");
+    text +=
+        fmt::format("| {} | {} | {} | {} | {} | {} |\n", s.source, s.cases, s.fitted,
+                    columns_of(s.committed), board.has_others ? s.held_out_cases : 0,
+                    board.has_others && s.held_out ? columns_of(*s.held_out) : "- | - | - | - | -");
   }
   return text;
 }
@@ -168,11 +169,14 @@ std::string print_rows(const Scoreboard& board) {
       "| source | row | fitted | by | measured | predicted | error % | held out | error % |\n"
       "|---|---|---|---|---|---|---|---|---|\n";
   for (const Predicted& row : board.rows) {
-    text += fmt::format("| {} | {} | {} | {} | {:.5g} | {:.5g} | {:+.1f} | {:.5g} | {:+.1f} |\n",
-                        row.of->source, row.of->name, row.of->is_fitted ? "yes" : "",
+    const std::string held_out =
+        board.has_others
+            ? fmt::format("{:.5g} | {:+.1f}", row.held_out, 100 * off(row, &Predicted::held_out))
+            : "- | -";
+    text += fmt::format("| {} | {} | {} | {} | {:.5g} | {:.5g} | {:+.1f} | {} |\n", row.of->source,
+                        row.of->name, row.of->is_fitted ? "yes" : "",
                         row.of->is_estimated ? "estimate" : "simulation", row.of->measured,
-                        row.committed, 100 * off(row, &Predicted::committed), row.held_out,
-                        100 * off(row, &Predicted::held_out));
+                        row.committed, 100 * off(row, &Predicted::committed), held_out);
   }
   return text;
 }

@@ -36,6 +36,7 @@ struct SourceScore {
 };
 
 struct Scoreboard {
+  bool has_others = true;            // else what is held out says nothing, and is not printed
   std::vector<Predicted> rows;       // in the order of the cases
   std::vector<SourceScore> sources;  // in the order in which they first appear
   // By device: factors on the profile's constants that its fitted cases ask for, of all sources and
