@@ -264,7 +264,9 @@ ClusterSpec read_cluster(Map& scenario, const std::string& scenario_path,
   const RankReader ranks(scenario_path, profiles, problems);
   for (const Value& item : items_of(map, "ranks"))
     spec.ranks.push_back(ranks.read_one(item));
-  read_kernel_rates(map, spec.device);
+  // They are of the device that the file names, and of no other that takes its place.
+  Device replaced;
+  read_kernel_rates(map, device ? replaced : spec.device);
   read_overheads(map, spec);
   read_transport(map, spec);
   read_jitter(map, spec);

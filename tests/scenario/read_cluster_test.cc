@@ -1,21 +1,28 @@
 // What the keys of a cluster become.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "tests/scenario/files.h"
 
 namespace rehearse {
 namespace {
 
-// The cluster of a scenario whose section has these lines, beside its device.
-ClusterSpec cluster_of(const std::string& lines) {
-  const std::string text = fmt::format(
+// A scenario whose cluster's section has these lines, beside its device.
+std::string scenario_of(const std::string& lines) {
+  return fmt::format(
       "name: cluster\nmodel: {{kind: resnet20, image: 28x28x1, classes: 10}}\n"
       "training: {{data: synthetic, batch: 256, optimizer: {{kind: sgd, lr: 0.1}}, steps: 10}}\n"
       "cluster:\n  device: tiny\n{}strategies:\n  - {{name: ddp, data: auto}}\n",
       lines);
-  const Result<Scenario> scenario =
-      parse_scenario(text, (testing::kHere / "cluster.yaml").string(), testing::test_profiles());
+}
+
+ClusterSpec cluster_of(const std::string& lines) {
+  const Result<Scenario> scenario = parse_scenario(
+      scenario_of(lines), (testing::kHere / "cluster.yaml").string(), testing::test_profiles());
   EXPECT_TRUE(scenario.ok()) << (scenario.ok() ? "" : format(scenario.errors()));
   return scenario.ok() ? scenario->cluster : ClusterSpec{};
 }
@@ -102,6 +109,47 @@ TEST(ReadCluster, RatesOfKernelsInPlaceOfTheProfiles) {
                                             : is_optimizer ? Provenance::measured
                                                            : provenance_of(plain, kernel));
   }
+}
+
+TEST(ReadCluster, ARateThatStaysIsFromWhereTheProfileHasIt) {
+  const Device device = cluster_of(
+                            "  nodes: 1\n"
+                            "  kernels: {matrix_product: {overhead: 2 us, provenance: measured}, "
+                            "attention: {memory: 1 GB/s, provenance: measured}, "
+                            "copy: {compute: 1 TFLOP/s, provenance: measured}, "
+                            "optimizer: {memory: 1 GB/s, provenance: measured}}\n")
+                            .device;
+  const auto is_measured = [&](KernelClass kernel) {
+    return provenance_of(device, kernel) == Provenance::measured;
+  };
+  EXPECT_EQ(rate_of(device, KernelClass::matrix_product).overhead.seconds(), 2e-6);
+  EXPECT_FALSE(is_measured(KernelClass::matrix_product));
+  EXPECT_FALSE(is_measured(KernelClass::attention));
+  EXPECT_FALSE(is_measured(KernelClass::copy));
+  EXPECT_TRUE(is_measured(KernelClass::optimizer));
+}
+
+TEST(ReadCluster, RatesOfKernelsAreOfTheDeviceThatTheFileNames) {
+  const auto path =
+      std::filesystem::path(::testing::TempDir()) / fmt::format("kernels_{}.yaml", ::getpid());
+  const auto attention_of = [&](const std::optional<std::string>& profile) {
+    const Result<Scenario> scenario =
+        read_scenario(path.string(), testing::test_profiles(), profile);
+    EXPECT_TRUE(scenario.ok()) << (scenario.ok() ? "" : format(scenario.errors()));
+    return rate_of(scenario->cluster.device, KernelClass::attention);
+  };
+  const auto write = [&](const std::string& rate) {
+    std::ofstream(path) << scenario_of(fmt::format("  kernels: {{attention: {}}}\n", rate));
+  };
+  const std::string tiny = (testing::kHere / "devices" / "tiny.yaml").string();
+  write("{compute: 79 TFLOP/s, provenance: published}");
+  EXPECT_EQ(attention_of({}).compute.flops_per_second(), 79e12);
+  const KernelRate replaced = attention_of(tiny);
+  EXPECT_NE(replaced.compute.flops_per_second(), 79e12);
+  EXPECT_FALSE(replaced.provenance.has_value());
+  write("{compute: 79 TFLOP, provenance: published}");
+  EXPECT_FALSE(read_scenario(path.string(), testing::test_profiles(), tiny).ok());
+  std::filesystem::remove(path);
 }
 
 TEST(ReadCluster, RatesOfKernelsAreOfTheClustersDeviceAlone) {

@@ -103,6 +103,19 @@ class Rewriter {
   std::vector<Edit> edits_;
 };
 
+// Rates of its device's kernels would be those of the profile's in what is written.
+Status can_replace_device(const yaml::Value& root) {
+  const yaml::Value* cluster = value_of(&root, "cluster");
+  if (cluster == nullptr) return success();
+  for (const yaml::Entry& entry : cluster->entries) {
+    if (entry.key == "kernels")
+      return error_at(entry.key_where,
+                      "'kernels' is of the cluster's own device: with --profile no scenario can be "
+                      "made of it");
+  }
+  return success();
+}
+
 // Whether every section begins on a line of its own.
 bool has_lines(const yaml::Value& root) {
   int last = 0;
@@ -182,6 +195,7 @@ Result<std::string> with_strategies(const std::string& path, const std::string& 
         fmt::format("{}: sections do not begin on lines of their own: no scenario can be "
                     "made of it",
                     path));
+  if (const Status can = can_replace_device(root); profile && !can) return can.errors();
   std::vector<std::string> lines;
   for (const std::string_view line : split(*text, '\n'))
     lines.emplace_back(line);

@@ -31,7 +31,7 @@ Section cluster() {
                    "[{ranks: 4-7, speed: 0.8}]"),
           optional("kernels", map_of("kernels"), "",
                    "rates of kernels, in place of what the profile says: other software ran",
-                   "{attention: {compute: 79 TFLOP/s, provenance: published}}"),
+                   "{attention: {compute: 73 TFLOP/s, provenance: published}}"),
           optional("overheads", map_of("overheads"), "",
                    "memory beside tensors, in place of what the profile says",
                    "{context: 600 MiB, fragmentation: 0.03}"),
@@ -107,13 +107,14 @@ Section rank_exception() {
 Section kernels() {
   Section section{
       "kernels",
-      "Rates of kernels on the cluster's device, in place of what its profile says.",
+      "Rates of kernels on the cluster's device, in place of what its profile says; not of a "
+      "device that --profile puts there, but of each that a sweep does.",
       {},
   };
   for (int k = 0; k < kKernelClassCount; ++k) {
     section.keys.push_back(optional(to_string(static_cast<KernelClass>(k)), map_of("kernel_rate"),
                                     "", "of kernels of this class",
-                                    "{compute: 79 TFLOP/s, provenance: published}"));
+                                    "{compute: 73 TFLOP/s, provenance: published}"));
   }
   return section;
 }
@@ -123,7 +124,7 @@ Section kernel_rate() {
       "kernel_rate",
       "What kernels of a class reach in the profile's data type; what is not given stays.",
       {
-          optional("compute", basic(Form::flop_rate), "", "of what they compute", "79 TFLOP/s"),
+          optional("compute", basic(Form::flop_rate), "", "of what they compute", "73 TFLOP/s"),
           optional("memory", basic(Form::bandwidth), "", "of what they read and write",
                    "1800 GB/s"),
           optional("overhead", basic(Form::seconds), "", "of each kernel", "2 us"),

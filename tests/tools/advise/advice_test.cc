@@ -68,6 +68,18 @@ TEST_F(Files, WrittenStrategiesSimulateTheSame) {
   }
 }
 
+// With --profile they would be of another device than what was advised.
+TEST_F(Files, RatesOfTheOwnDevicesKernelsAreNotWrittenBesideAnother) {
+  const std::string rates = "cluster:\n  kernels: {copy: {memory: 1 GB/s, provenance: assumed}}\n";
+  std::string text = kSmall;
+  text.replace(text.find("cluster:\n"), 9, rates);
+  const std::string path = write("small.yaml", text), out = (root_ / "out.yaml").string();
+  EXPECT_TRUE(with_strategies(path, out, {}, std::nullopt).ok());
+  const Result<std::string> refused = with_strategies(path, out, {}, "a100-sxm-80gb");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(format(refused.errors()), ::testing::HasSubstr("'kernels' is of the cluster's own"));
+}
+
 // Of a scenario whose strategies are played by one of their replicas: what has no such replica is
 // played whole, here and in the file that is written.
 TEST_F(Files, StrategiesThatNoReplicaStandsForArePlayedWhole) {
