@@ -2,24 +2,47 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "model/base/styled_text.h"
 
 namespace rehearse {
 namespace {
 
+constexpr std::size_t kMostShown = 160;
+
+bool continues_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;  // UTF-8
+}
+
+// What is shown of a line, from and to: files of one line may have hundreds of kilobytes.
+std::pair<std::size_t, std::size_t> shown_of(std::string_view line, std::size_t column) {
+  if (line.size() <= kMostShown) return {0, line.size()};
+  const std::size_t last = line.size() - kMostShown;
+  std::size_t from = std::min(column - std::min(column, kMostShown / 2), last);
+  std::size_t to = from + kMostShown;
+  while (from > 0 && continues_character(line[from]))
+    --from;
+  while (to < line.size() && continues_character(line[to]))
+    ++to;
+  return {from, to};
+}
+
 void append_excerpt(StyledText& text, const SourceSpan& where, Emphasis emphasis) {
+  constexpr std::string_view kMore = "...";
   const std::string_view line = where.source->line(where.line);
   if (where.length <= 0 || line.empty()) return;
   const auto column = static_cast<std::size_t>(std::max(where.column, 1)) - 1;
-  const auto room = line.size() > column ? line.size() - column : 1;
+  const auto [from, to] = shown_of(line, column);
+  const auto room = to > column ? to - column : 1;
   const auto length = std::min(static_cast<std::size_t>(where.length), room);
+  const std::string_view before = from > 0 ? kMore : "", after = to < line.size() ? kMore : "";
   // Tabs are kept in the padding, so that the caret stands under the same screen column.
-  std::string padding(line.substr(0, column));
+  std::string padding(line.substr(from, column - from));
   for (char& c : padding)
     c = c == '\t' ? '\t' : ' ';
-  text += fmt::format("{:>5} | {}\n", where.line, line);
-  text += fmt::format("{:>5} | {}", "", padding);
+  text += fmt::format("{:>5} | {}{}{}\n", where.line, before, line.substr(from, to - from), after);
+  text += fmt::format("{:>5} | {:{}}{}", "", "", before.size(), padding);
   text.append("^" + std::string(length - 1, '~'), emphasis);
   text += "\n";
 }

@@ -29,6 +29,41 @@ TEST(Diagnostic, KeepsTabsBeforeTheCaretAndStopsAtTheLineEnd) {
             "t:1:2: error: m\n    1 | \tab\n      | \t^~\n");
 }
 
+std::string excerpt_of(const std::string& line, std::size_t column, int length) {
+  const auto source = std::make_shared<const SourceText>("t", line);
+  const std::string text = format(error_at({source, 1, static_cast<int>(column) + 1, length}, "m"));
+  return text.substr(text.find('\n') + 1);
+}
+
+TEST(Diagnostic, ShowsWhatIsAroundTheCaretOfALongLine) {
+  const std::string a(80, 'a'), b(78, 'b'), much(200'000, '.');
+  EXPECT_EQ(excerpt_of(much + a + "XY" + b + much, much.size() + 80, 2),
+            "    1 | ..." + a + "XY" + b + "...\n      |    " + std::string(80, ' ') + "^~\n");
+  EXPECT_EQ(excerpt_of("XY" + a + b + much, 0, 2), "    1 | XY" + a + b + "...\n      | ^~\n");
+  EXPECT_EQ(excerpt_of(much + a + b + "XY", much.size() + 158, 2),
+            "    1 | ..." + a + b + "XY\n      |    " + std::string(158, ' ') + "^~\n");
+  EXPECT_EQ(excerpt_of(a + a, 159, 1),
+            "    1 | " + a + a + "\n      | " + std::string(159, ' ') + "^\n");
+}
+
+TEST(Diagnostic, UnderlinesNoMoreThanIsShown) {
+  const std::string much(1000, 'x');
+  EXPECT_EQ(excerpt_of(much, 500, 400), "    1 | ..." + std::string(160, 'x') + "...\n      |    " +
+                                            std::string(80, ' ') + "^" + std::string(79, '~') +
+                                            "\n");
+}
+
+TEST(Diagnostic, CutsNoCharacterInTwo) {
+  std::string line;
+  for (int i = 0; i < 200; ++i)
+    line += "\u00e9";
+  std::string shown;
+  for (int i = 0; i < 81; ++i)
+    shown += "\u00e9";
+  EXPECT_EQ(excerpt_of(line + "x" + line, 2 * 200 + 1, 1).substr(0, 11), "    1 | ...");
+  EXPECT_NE(excerpt_of(line, 201, 1).find("..." + shown + "..."), std::string::npos);
+}
+
 TEST(SourceText, LinesWithAndWithoutCarriageReturn) {
   const SourceText text("t", "one\r\ntwo\n");
   EXPECT_EQ(text.line(1), "one");
