@@ -343,6 +343,8 @@ TEST(ImportConfig, SaysWhatItHasNot) {
        "config.json:1:46: error: embeddings of 512 for a width of 768 are not supported\n"},
       {"{\"model_type\": \"vit\", \"id2label\": []}",
        "config.json:1:35: error: expected a map of labels, got a list\n"},
+      {"{\"model_type\": \"vit\", \"id2label\": {}}",
+       "config.json:1:35: error: 'id2label' is empty: there is no class\n"},
       {"{\"model_type\": \"vit\",\n \"image_size\": 225}",
        "config.json:2:16: error: 'image_size' of 225 does not divide into 'patch_size' of 16\n"},
   };

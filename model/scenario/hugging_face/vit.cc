@@ -23,9 +23,12 @@ std::int64_t count_classes(Config& config) {
   const std::int64_t labels = config.count("num_labels", kLabels);
   const yaml::Value* names = config.value_of("id2label");
   if (names == nullptr || names->kind == yaml::Kind::empty) return labels;
-  if (names->kind == yaml::Kind::map && !names->entries.empty())
+  if (names->kind != yaml::Kind::map)
+    yaml::expected("a map of labels", *names, config.problems());
+  else if (names->entries.empty())
+    config.problems().add(names->where, "'id2label' is empty: there is no class");
+  else
     return static_cast<std::int64_t>(names->entries.size());
-  yaml::expected("a map of labels", *names, config.problems());
   return labels;
 }
 
