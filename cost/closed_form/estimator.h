@@ -52,7 +52,7 @@ struct Estimate {
   bool replicas_differ = false;
   // Passes of the plan that would tell more if it were played (Contention::played): of a step that
   // takes as long or longer, but where it may be shorter. 0: nothing more is known.
-  std::int64_t unplayed_passes = 0;
+  std::int32_t unplayed_passes = 0;
   bool may_be_shorter = false;
   // Whether what is not priced may be a matter of more than a few per cent, either way.
   bool is_marked() const {

@@ -89,7 +89,7 @@ void PointEstimate::note_unplayed(const MeshCosts& mesh) {
   if (passes > kMostPasses) return;
   estimate_.may_be_shorter = mesh.exchanges_take_turns;
   if (estimate_.may_be_shorter || estimate_.contention > kLittle * estimate_.step_time)
-    estimate_.unplayed_passes = passes * kinds_played(mesh);
+    estimate_.unplayed_passes = static_cast<std::int32_t>(passes * kinds_played(mesh));
 }
 
 void PointEstimate::play() {
