@@ -42,8 +42,9 @@ inline constexpr std::size_t kFewestSamples = 3;
 struct Interval {
   double low = 0, high = 0;
 };
-// FLOP/s, B/s, seconds; none where no sample decides the coefficient, as it is at its bound. With
-// a roofline they take the ridge for certain.
+// FLOP/s, B/s, seconds; none where no sample decides the coefficient, as it is at its bound, or
+// no more samples count than coefficients are fitted. With a roofline they take the ridge for
+// certain.
 struct RateIntervals {
   std::optional<Interval> compute, memory, overhead;
 };

@@ -74,7 +74,8 @@ std::vector<std::optional<double>> confidence(const Eigen::MatrixXd& a, const Ei
   for (Index c = 0; c < x.size(); ++c) {
     if (x(c) > 0) columns.push_back(c);
   }
-  const Index freedom = a.rows() - std::ssize(columns);
+  const Index weighing = (a.array() != 0).rowwise().any().count();
+  const Index freedom = weighing - std::ssize(columns);
   if (columns.empty() || freedom < 1) return widths;
   const Eigen::MatrixXd part = a(Eigen::indexing::all, columns);
   const Eigen::VectorXd scale = part.colwise().norm().transpose();

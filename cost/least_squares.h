@@ -15,7 +15,8 @@ namespace rehearse {
 Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& a, const Eigen::VectorXd& b);
 
 // By column, half the width of the 90 % confidence band of x, the solution above; none where x is 0
-// (the bound, not the data, says so) and where there are no more rows than columns of the support.
+// (the bound, not the data, says so) and where there are no more rows than columns of the support;
+// rows of nothing, as those of weight 0 are, do not count.
 //
 // From the covariance of the fit on its support that holds whatever the deviations of the rows are,
 //   C = M (sum over rows r of a_r a_r' (e_r / (1 - h_r))^2) M,   M = (a' a)^-1,

@@ -73,6 +73,8 @@ void RateFit::add(const KernelSample& sample, double flops, double bytes) {
 void RateFit::start() {
   constexpr int kDraws = 60;
   constexpr std::uint64_t kEach = 4, kSeed = 1;
+  constexpr double kNearer =
+      0.75;  // what a few samples gain by chance is no reason to leave one out
   priced_ = measured_;
   counts_.assign(measured_.size(), 1);
   for (std::size_t i = 0; i < measured_.size(); ++i)
@@ -82,11 +84,13 @@ void RateFit::start() {
   above_ = nonnegative_least_squares(a_, b_);
   price();
   Eigen::VectorXd nearest = above_;
-  double least = distance();
+  const bool has_outliers =
+      std::any_of(counts_.begin(), counts_.end(), [](double count) { return count < 1; });
+  double least = (has_outliers ? 1 : kNearer) * distance();
   const Eigen::MatrixXd rows = a_;
   const Eigen::VectorXd values = b_;
   Random random(kSeed);
-  for (int draw = 0; draw < kDraws && terms_.size() > kEach; ++draw) {
+  for (int draw = 0; draw < kDraws && terms_.size() >= kEach; ++draw) {
     std::vector<Index> some;
     for (std::uint64_t k = 0; k < kEach; ++k)
       some.push_back(static_cast<Index>(random.below(terms_.size())));
@@ -98,6 +102,7 @@ void RateFit::start() {
   }
   above_ = nearest;
   price();
+  most_deviation_ = deviation_;
 }
 
 // The rows, each by the root of its weight.
@@ -130,7 +135,8 @@ void RateFit::price() {
     priced_[i] = std::max(at_floor(i) + above_floor(i), std::numeric_limits<double>::min());
     residuals.push_back(std::log(measured_[i] / priced_[i]));
   }
-  counts_ = outlier_weights(residuals, shares_);
+  deviation_ = std::min(robust_deviation(residuals, shares_), most_deviation_);
+  counts_ = outlier_weights(residuals, shares_, deviation_);
 }
 
 // Mean of what the samples are off by.

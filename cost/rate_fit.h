@@ -9,6 +9,7 @@
 #include <Eigen/Core>
 
 #include "cost/fit_kernels.h"
+#include "cost/robust.h"
 
 namespace rehearse {
 
@@ -52,6 +53,9 @@ class RateFit {
   std::vector<std::array<double, 3>> terms_;
   std::vector<double> measured_, calls_, priced_, counts_;
   std::vector<double> shares_;  // of a step's time, limited
+  double deviation_ = 0;
+  // That of the prices to begin with: what an outlier moves is not to widen what it is judged by.
+  double most_deviation_ = kMostDeviation;
   Eigen::MatrixXd a_;
   Eigen::VectorXd b_;
   Eigen::VectorXd above_;  // coefficients less their floors

@@ -16,6 +16,8 @@ namespace rehearse {
 inline constexpr double kCut = 4;
 // Nothing that is off by less than this is an outlier, however exact the others are.
 inline constexpr double kLeastDeviation = 0.01;
+// However far off the others are, what is off by e^(2 kCut kMostDeviation), or 7, counts nothing.
+inline constexpr double kMostDeviation = 0.25;
 
 // The value that half of the weights lie below. Not of nothing.
 double weighted_median(std::span<const double> values, std::span<const double> weights);
@@ -25,11 +27,15 @@ double weighted_median(std::span<const double> values, std::span<const double> w
 // the many that are not, may each scatter more.
 double robust_deviation(std::span<const double> values, std::span<const double> weights);
 
-// None above twice the mean: a few samples are not to outvote all others, however long they take.
+// None above twice the mean of what comes out, nor above 0.3 of it all: a few samples are not
+// to outvote all others, however long they take, nor to move the limit.
 std::vector<double> limited(std::vector<double> weights);
 
-// From 0 to 1, by sample. weights: what a sample counts for, such as its time in a step.
+// From 0 to 1, by sample. weights: what a sample counts for, such as its time in a step. deviation:
+// of those that are no outliers, by default robust_deviation.
 std::vector<double> outlier_weights(std::span<const double> log_residuals,
                                     std::span<const double> weights);
+std::vector<double> outlier_weights(std::span<const double> log_residuals,
+                                    std::span<const double> weights, double deviation);
 
 }  // namespace rehearse

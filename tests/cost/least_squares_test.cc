@@ -116,5 +116,30 @@ TEST(Confidence, SaysNothingAtABoundNorOfAsManyCoefficientsAsRows) {
   EXPECT_FALSE(confidence(two, b, nonnegative_least_squares(two, b))[0]);
 }
 
+// Two rows decide both coefficients exactly, which tells nothing of how certain they are.
+TEST(Confidence, DoesNotCountRowsOfWeightZero) {
+  Eigen::MatrixXd a(4, 2);
+  a << 1, 1, 1, 2, 0, 0, 0, 0;
+  const Eigen::Vector4d b(3, 5, 0, 0);
+  const Eigen::VectorXd x = nonnegative_least_squares(a, b);
+  EXPECT_NEAR(x(1), 2, 1e-12);
+  for (const auto& width : confidence(a, b, x))
+    EXPECT_FALSE(width);
+  Eigen::MatrixXd three = a.topRows(3);
+  three.row(2) << 1, 3;
+  Eigen::MatrixXd padded = Eigen::MatrixXd::Zero(9, 2);
+  padded.topRows(3) = three;
+  const Eigen::Vector3d values(3, 5, 6.5);
+  Eigen::VectorXd padded_values = Eigen::VectorXd::Zero(9);
+  padded_values.head(3) = values;
+  const auto widths = confidence(three, values, nonnegative_least_squares(three, values));
+  const auto same =
+      confidence(padded, padded_values, nonnegative_least_squares(padded, padded_values));
+  for (std::size_t c = 0; c < 2; ++c) {
+    ASSERT_TRUE(widths[c] && same[c]);
+    EXPECT_NEAR(*same[c] / *widths[c], 1, 1e-9);
+  }
+}
+
 }  // namespace
 }  // namespace rehearse

@@ -42,6 +42,30 @@ TEST(Robust, WeightsFallBeyondTheCut) {
   EXPECT_EQ(weights[11], 0);
 }
 
+// However large one weight is, it neither outvotes the others nor moves what they weigh.
+TEST(Robust, LimitedWeightsDoNotFollowOne) {
+  for (const std::size_t n : {4u, 14u, 30u, 46u}) {
+    std::vector<double> weights;
+    for (std::size_t i = 1; i <= n; ++i)
+      weights.push_back(static_cast<double>(i));
+    weights.back() = 1e2 * static_cast<double>(n);
+    const std::vector<double> once = limited(weights);
+    weights.back() *= 1e3;
+    EXPECT_EQ(limited(weights), once) << n;
+    double sum = 0;
+    for (const double weight : once)
+      sum += weight;
+    EXPECT_LE(once.back() / sum, std::max(2.0 / static_cast<double>(n), 0.3) + 1e-12) << n;
+    EXPECT_EQ(once.front(), 1) << "small weights stay what they are";
+  }
+}
+
+TEST(Robust, LimitedLeavesEqualWeightsAlone) {
+  EXPECT_EQ(limited(ones(3)), ones(3));
+  EXPECT_EQ(limited(ones(40)), ones(40));
+  EXPECT_EQ(limited({5}), std::vector<double>{5});
+}
+
 TEST(Robust, NormalNoiseHasNextToNoOutliers) {
   Random random(2);
   std::vector<double> residuals;

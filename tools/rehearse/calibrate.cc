@@ -59,10 +59,24 @@ class ConfidenceColumns {
 };
 
 constexpr std::string_view kUntold =
-    "-: no sample tells, and a rate is that of the fastest kernel, an overhead nothing";
+    "-: no sample tells, and a rate is that of the fastest kernel, an overhead nothing, or no more "
+    "samples count than there are rates to fit";
 
 std::string percent(double share) {
   return fmt::format("{:.1f} %", 100 * share);
+}
+
+// Of classes most of whose samples the fit does not follow.
+std::vector<std::string> doubts(const Calibration& calibration) {
+  std::vector<std::string> all;
+  for (const ClassFit& fit : calibration.classes) {
+    if (2 * fit.outliers > fit.samples)
+      all.push_back(
+          fmt::format("warning: {} of {} samples of {} are outliers, its rates are those of few: "
+                      "measure again",
+                      fit.outliers, fit.samples, to_string(fit.kernel)));
+  }
+  return all;
 }
 
 // How well the profile prices what it was fitted to, and how certain its rates are.
@@ -83,7 +97,10 @@ StyledText print_fits(const Calibration& calibration) {
     }
     append(confidence.of(fit));
   }
-  return align_columns(rows) + fmt::format("rates with 90 % confidence; {}\n", kUntold);
+  StyledText text = align_columns(rows) + fmt::format("rates with 90 % confidence; {}\n", kUntold);
+  for (const std::string& doubt : doubts(calibration))
+    text += doubt + "\n";
+  return text;
 }
 
 StyledText print_checks(const std::vector<CheckedTime>& checked) {
@@ -179,6 +196,8 @@ std::string print_profile(const Calibration& calibration) {
       text += fmt::format("#   {}: assumed to be as {}\n", to_string(fit.kernel),
                           to_string(*fit.borrowed_from));
   }
+  for (const std::string& doubt : doubts(calibration))
+    text += fmt::format("# {}\n", doubt);
   return text;
 }
 
