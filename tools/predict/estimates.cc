@@ -113,6 +113,11 @@ std::string of_another_fidelity(Fidelity played) {
       to_string(played));
 }
 
+bool is_any(const std::vector<StrategyEstimate>& all) {
+  return std::any_of(all.begin(), all.end(),
+                     [](const StrategyEstimate& it) { return it.estimate.ok(); });
+}
+
 // Of forward and backward of one sample through the whole network.
 PriceShares network_price_shares(const Scenario& scenario) {
   const Net net = build_net(scenario.model).value();
@@ -164,8 +169,8 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
                {"source", "estimated"},
                {"device", scenario.cluster.device.name},
                {"strategies", Json::array()}};
-  const PriceShares shares = network_price_shares(scenario);
-  for (std::size_t p = 0; p < shares.size(); ++p)
+  const PriceShares shares = is_any(all) ? network_price_shares(scenario) : PriceShares{};
+  for (std::size_t p = 0; is_any(all) && p < shares.size(); ++p)
     json["network_price_shares"][std::string(to_string(static_cast<Provenance>(p)))] = shares[p];
   for (const StrategyEstimate& it : all)
     json["strategies"].push_back(json_of(it, scenario.cluster.device.memory));
@@ -193,15 +198,13 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
     may_not = may_not || may_not_fit(it.estimate, device);
   }
   StyledText text = align_columns(rows, emphases);
-  const bool is_any = std::any_of(all.begin(), all.end(),
-                                  [](const StrategyEstimate& it) { return it.estimate.ok(); });
-  if (is_any) {
+  if (is_any(all)) {
     text += fmt::format("Rates that the network's kernels are priced by, a sample at a time: {}.\n",
                         text_of(network_price_shares(scenario)));
     text += missing_links(scenario.cluster);
   }
   if (!with_bands) text += no_bands(scenario.cluster.device.name);
-  if (is_any) text += of_another_fidelity(scenario.simulation.collectives);
+  if (is_any(all)) text += of_another_fidelity(scenario.simulation.collectives);
   for (const StrategyEstimate& it : all) {
     if (!it.reason.empty()) text += fmt::format("{}: {}.\n", it.strategy, it.reason);
   }
@@ -209,8 +212,8 @@ StyledText print_table(const Scenario& scenario, const std::vector<StrategyEstim
     text += "may: so near to what a device has, layouts decide: 'rehearse memory' tells.\n";
   if (shares)
     text +=
-        "* messages meet on links: the step may take much "
-        "longer, or less; a simulation tells how long.\n";
+        "* messages meet on links: the step may take much longer, or less; a simulation tells how "
+        "long.\n";
   return text;
 }
 

@@ -33,9 +33,8 @@ Syntax syntax() {
        {"shard", "K/N", "only the K-th of N parts, for several machines"},
        {"merge", "", "instead: the arguments are folders of shards' results, to be made one"},
        {"method", "HOW",
-        "how strategies are evaluated: estimate, in closed form; estimate-played, the same, but "
-        "small "
-        "plans are played where messages meet; simulate (preset)",
+        "how strategies are evaluated: estimate, in closed form; estimate-played, the same, "
+        "but small plans are played where messages meet; simulate (preset)",
         method_names()},
        {"limit", "N", "most points of the sweep (preset: 1000000)"}}};
 }

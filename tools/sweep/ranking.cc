@@ -122,8 +122,8 @@ class Table {
     StyledText text = align_columns(rows_);
     if (!has_marks_) return text;
     text +=
-        "* messages meet on links: the step may take much "
-        "longer, or less,\nand another row be the best; ";
+        "* messages meet on links: the step may take much longer, or less,\nand another row be the "
+        "best; ";
     if (!is_played_) text += "'--method estimate-played' plays small plans of these,\nand ";
     text += "without '--method' the sweep simulates all.\n";
     return text;
