@@ -169,9 +169,11 @@ std::string print_json(const Scenario& scenario, const std::vector<StrategyEstim
                {"source", "estimated"},
                {"device", scenario.cluster.device.name},
                {"strategies", Json::array()}};
-  const PriceShares shares = is_any(all) ? network_price_shares(scenario) : PriceShares{};
-  for (std::size_t p = 0; is_any(all) && p < shares.size(); ++p)
-    json["network_price_shares"][std::string(to_string(static_cast<Provenance>(p)))] = shares[p];
+  if (is_any(all)) {
+    const PriceShares shares = network_price_shares(scenario);
+    for (std::size_t p = 0; p < shares.size(); ++p)
+      json["network_price_shares"][std::string(to_string(static_cast<Provenance>(p)))] = shares[p];
+  }
   for (const StrategyEstimate& it : all)
     json["strategies"].push_back(json_of(it, scenario.cluster.device.memory));
   return json.dump(1) + "\n";
